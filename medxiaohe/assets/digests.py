@@ -1,4 +1,4 @@
-"""Digests of large inputs, computed once for each time a file is written and kept in the cache folder."""
+"""Hash large inputs once for each time they are written, and cache the digests."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ LARGE = 2**26  # bytes from which a digest is worth keeping: half a second of ha
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes; that of a large file is read from the cache until the file changes."""
+    """Hash the bytes of a file; the hash of one of LARGE bytes or more is cached until the file changes.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     return io.sha256(path) if path.stat().st_size < LARGE else _kept([path], lambda: io.sha256(path))
 
 
 def content(path: Path) -> str:
-    """16 hex digits of the bytes of a file, or of the names and bytes of all files below a folder.
+    """Hash the bytes of a file, or the names and bytes of all files below a folder.
 
-    A published folder has the digest of its manifest. Files that are hidden, such as drafts, do not count.
+    A published folder has the digest of its manifest. Hidden files, such as drafts, do not count.
+
+    Returns:
+        16 hexadecimal digits.
     """
     if not path.is_dir():
         return sha256(path)[:16]
@@ -35,12 +42,12 @@ def content(path: Path) -> str:
 
 def _files(folder: Path) -> Iterator[Path]:
     for file in folder.rglob("*"):
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts):
+        if file.is_file() and not any(name.startswith(".") for name in file.relative_to(folder).parts):
             yield file
 
 
 def _kept(files: list[Path], digest: Callable[[], str]) -> str:
-    """The digest of these files, from the cache where none of them was written since."""
+    """Return the digest of these files from the cache, or compute it if one of them was written since."""
     stats = [(file, file.stat()) for file in files]
     key = io.fingerprint(
         [
@@ -48,7 +55,7 @@ def _kept(files: list[Path], digest: Callable[[], str]) -> str:
             for file, stat in stats
         ]
     )
-    known = cache_root() / "digests" / key
-    if not known.is_file():
-        io.write_text(known, digest())
-    return known.read_text(encoding="utf-8")
+    cached = cache_root() / "digests" / key
+    if not cached.is_file():
+        io.write_text(cached, digest())
+    return cached.read_text(encoding="utf-8")

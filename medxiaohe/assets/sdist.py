@@ -1,8 +1,8 @@
-"""Source distributions: files of a .tar.gz, read as those of a wheel are, and obtained by pip without running
-what they bring.
+"""Read source distributions (.tar.gz) as wheels are read, and download them by pip without running their
+code.
 
 pip asks a source distribution for its metadata by running its build backend, even when it only downloads.
-The backend here is a stand-in that answers with the name and version of the spec, found before setuptools on
+The backend here is a stand-in that answers with the name and version of the spec; it precedes setuptools on
 the path of the process that pip starts, so that no file of the package is executed.
 """
 
@@ -46,6 +46,11 @@ class Member:
         self.external_attr = kind << 16
 
     def is_dir(self) -> bool:
+        """Check whether the member is a folder.
+
+        Returns:
+            True for a folder.
+        """
         return self.member.isdir()
 
 
@@ -53,7 +58,7 @@ class Sdist:
     """A .tar.gz, read without extracting it.
 
     Raises:
-        tarfile.TarError: it is none.
+        tarfile.TarError: the file is not one.
     """
 
     def __init__(self, file: IO[bytes]):
@@ -69,9 +74,22 @@ class Sdist:
         self._archive.close()
 
     def infolist(self) -> list[Member]:
+        """List the members of the archive.
+
+        Returns:
+            Files, folders and links, in the order of the archive.
+        """
         return [Member(member) for member in self._archive.getmembers()]
 
     def open(self, member: Member) -> IO[bytes]:
+        """Open a member for reading.
+
+        Returns:
+            A binary file.
+
+        Raises:
+            tarfile.TarError: the member is no file, or the archive is damaged.
+        """
         file = self._archive.extractfile(member.member)
         if file is None:
             raise tarfile.ReadError(f"{member.filename} is no file")
@@ -79,7 +97,16 @@ class Sdist:
 
 
 def stand_in(folder: Path, name: str, version: str) -> Path:
-    """Write the stand-in backend; the folder goes first on the path of Python."""
+    """Write a build backend that answers pip with a name and a version, in the place of setuptools.
+
+    Args:
+        folder: for the backend; it goes first on the path of Python.
+        name: of the package.
+        version: of the package.
+
+    Returns:
+        `folder`.
+    """
     package = folder / "setuptools"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")

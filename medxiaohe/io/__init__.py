@@ -1,7 +1,6 @@
-"""Files: every durable write of medxiaohe goes through here, whole or not at all.
+"""Read and write files: every durable write of medxiaohe is atomic and goes through here.
 
-writing.py has files, folders.py what a stage publishes, reading.py and rows.py the way back from lines to
-nouns.
+writing.py writes files, folders.py publishes the folders of stages, reading.py and rows.py read rows back.
 """
 
 from medxiaohe.io import code

@@ -1,4 +1,4 @@
-"""Limits of JSON before it is parsed: a list or an object of two characters takes 56 to 232 bytes.
+"""Limit JSON before it is parsed: a list or an object of two characters takes 56 to 232 bytes of memory.
 
 CPython 3.11: `sys.getsizeof([])` is 56, that of an object with one key 184 and of its key about 50. So text
 of nothing but brackets takes 20 to 30 times its size, all of it before anything can be checked.
@@ -23,9 +23,9 @@ def check(text: str | bytes, most: int = 0) -> None:
         Rejected: bomb.
     """
     if isinstance(text, str):
-        found = text.count("[") + text.count("{")
+        count = text.count("[") + text.count("{")
     else:
-        found = text.count(b"[") + text.count(b"{")
+        count = text.count(b"[") + text.count(b"{")
     most = most or max(FEW, min(len(text) // DENSE, MANY), len(text) // SPARSE)
-    if found > most:
-        raise Rejected("bomb", f"not read: {found:,} lists and objects in {len(text):,} characters of JSON")
+    if count > most:
+        raise Rejected("bomb", f"not read: {count:,} lists and objects in {len(text):,} characters of JSON")

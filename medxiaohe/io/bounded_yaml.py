@@ -1,8 +1,8 @@
-"""YAML within limits: what a file of a few kilobytes may say is a few thousand values, not a billion.
+"""Parse YAML within limits: a file of a few kilobytes can stand for a billion values.
 
-Aliases share a value, and whoever walks it meets it once for each alias; merges (`<<`) copy; numbers of base
-60 (`1:2:3`) and very long ones take time that grows with the square of their length. All are counted before a
-value is made (YAML 1.1, sections 3.2.2 and 10.2; the type repository for `<<`, int and float).
+Aliases share a value, and a program that walks it meets it once for each alias; merges (`<<`) copy; numbers
+of base 60 (`1:2:3`) and very long ones take time that grows with the square of their length. All are counted
+before a value is made (YAML 1.1, sections 3.2.2 and 10.2; the type repository for `<<`, int and float).
 """
 
 from __future__ import annotations
@@ -24,20 +24,38 @@ Constructors = Mapping[str, Callable[[Any, Any], Any]]
 
 
 def read(path: Path, *, unique_keys: bool = False, constructors: Constructors | None = None) -> Any:
-    """The value of a YAML file; raises as `load`, and OSError or UnicodeDecodeError where it is no text."""
+    """Parse a YAML file within limits.
+
+    Args:
+        path: a regular file of UTF-8, at most MAX_BYTES.
+        unique_keys: as in `load`.
+        constructors: as in `load`.
+
+    Returns:
+        The value; None for an empty document.
+
+    Raises:
+        yaml.YAMLError: as `load`.
+        OSError: the file cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+        Rejected: it is a device, a FIFO or a socket.
+    """
     with open_regular(path) as file:
         text = file.read(MAX_BYTES + 1).decode("utf-8")
     return load(text, unique_keys=unique_keys, constructors=constructors)
 
 
 def load(text: str, *, unique_keys: bool = False, constructors: Constructors | None = None) -> Any:
-    """The value of a YAML document of plain types.
+    """Parse a YAML document within limits.
 
     Args:
         text: the document.
         unique_keys: refuse a key that appears twice, because one of the two would be lost.
-        constructors: tag, such as "!function" -> what makes the value of the loader and a node that has it;
+        constructors: tag, such as "!function" -> what makes the value from the loader and a node that has it;
             any other tag is refused.
+
+    Returns:
+        The value, of plain types and those of `constructors`; None for an empty document.
 
     Raises:
         yaml.YAMLError: not YAML, or past a limit; the message names the line where it is known.
@@ -56,11 +74,21 @@ def load(text: str, *, unique_keys: bool = False, constructors: Constructors | N
 
     class Loader(base):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            """Make a mapping, after the check for repeated keys.
+
+            Returns:
+                The mapping.
+            """
             if unique_keys:
                 _no_key_twice(node)
             return dict(super().construct_mapping(node, deep))
 
         def construct_object(self, node: Any, deep: bool = False) -> Any:
+            """Make the value of a node, unless it is a very long number.
+
+            Returns:
+                The value.
+            """
             number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
             if number and isinstance(node.value, str) and len(node.value) > MAX_NUMBER:
                 raise yaml.constructor.ConstructorError(
@@ -88,7 +116,7 @@ def load(text: str, *, unique_keys: bool = False, constructors: Constructors | N
 
 
 def _count_events(text: str, loader: Any) -> None:
-    """Depth and number of what the text itself holds, before any of it is kept."""
+    """Limit depth and number of the nodes of the text, before any of it is kept."""
     import yaml
 
     depth = number = 0
@@ -96,19 +124,19 @@ def _count_events(text: str, loader: Any) -> None:
         number += isinstance(event, (yaml.NodeEvent, yaml.CollectionStartEvent))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH or number > MAX_NODES:
-            what = f"depth {MAX_DEPTH}" if depth > MAX_DEPTH else f"{MAX_NODES:,} values"
+            limit = f"depth {MAX_DEPTH}" if depth > MAX_DEPTH else f"{MAX_NODES:,} values"
             location = f" at line {event.start_mark.line + 1}" if event.start_mark else ""
-            raise yaml.YAMLError(f"more than {what}{location}")
+            raise yaml.YAMLError(f"more than {limit}{location}")
 
 
-def _weight(node: Any, known: dict[int, float]) -> float:
-    """How many values a node is, those behind aliases counted each time; a node inside itself has no end."""
-    if id(node) not in known:
-        known[id(node)] = float("inf")  # until its own is known: it may hold itself
+def _weight(node: Any, weights: dict[int, float]) -> float:
+    """Count the values of a node, those behind aliases each time; a node that contains itself is infinite."""
+    if id(node) not in weights:
+        weights[id(node)] = float("inf")  # until its own is known: it may hold itself
         value = node.value if isinstance(node.value, list) else []
         inner = (child for item in value for child in (item if isinstance(item, tuple) else (item,)))
-        known[id(node)] = 1 + sum(_weight(child, known) for child in inner)
-    return known[id(node)]
+        weights[id(node)] = 1 + sum(_weight(child, weights) for child in inner)
+    return weights[id(node)]
 
 
 def _no_key_twice(node: Any) -> None:

@@ -1,4 +1,4 @@
-"""Files of a checkpoint are data: code, names of code and pickles are refused before they are opened."""
+"""Refuse checkpoints that hold code, names of code or pickles, before they are opened."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def refuse_code(folder: Path, *, weights: bool = True) -> None:
     bad = [p for p in files if p.suffix in CODE and weights]
     for path in files:
         if path.suffix == ".json" and path.stat().st_size <= CONFIG_BYTES:
-            found = read_json(path)
-            places = found.get("weight_map", {}) if isinstance(found, dict) else {}
+            config = read_json(path)
+            places = config.get("weight_map", {}) if isinstance(config, dict) else {}
             leads = [str(name) for name in places.values()] if isinstance(places, dict) else []
             is_read = weights or ".safetensors." in path.name
-            if _names_code(found) or (is_read and any(_leads_out(name) for name in leads)):
+            if _names_code(config) or (is_read and any(_leads_out(name) for name in leads)):
                 bad.append(path)
     if bad:
         names = ", ".join(sorted(path.relative_to(folder).as_posix() for path in bad)[:5])
@@ -39,12 +39,14 @@ def refuse_code(folder: Path, *, weights: bool = True) -> None:
 
 
 def _names_code(config: Any) -> bool:
-    """Whether a config names code, at any depth: configs of parts lie inside that of the whole."""
+    """Check whether a config names code, at any depth: configs of parts are nested in that of the model."""
     if isinstance(config, dict):
         return any(config.get(key) for key in NAMES_CODE) or any(map(_names_code, config.values()))
     return isinstance(config, list) and any(map(_names_code, config))
 
 
 def _leads_out(name: str) -> bool:
-    """Whether a file that an index of weights names is no safetensors file of its folder."""
+    """Check whether a file that an index of weights names is anything but a safetensors file of its
+    folder.
+    """
     return not name.endswith(".safetensors") or Path(name).is_absolute() or ".." in Path(name).parts

@@ -91,7 +91,9 @@ def dependencies_of_file(path: Path, name: str = "") -> dict[str, str]:
 
 
 def _places(path: Path) -> list[Path]:
-    """Where a module of the package may name data files: its folder, and `assets` beside it or above."""
+    """List the folders in which a module of the package may name data files: its own, and `assets` beside
+    it or above.
+    """
     above = [folder for folder in path.parents if folder.is_relative_to(PACKAGE)]
     return [path.parent, *(folder / "assets" for folder in above)]
 
@@ -101,29 +103,50 @@ def _relative(file: Path, folder: Path) -> str:
 
 
 def _beside(file: Path, names: tuple[str, ...]) -> list[Path]:
-    """Python files and packages beside a file of the user's that it imports by their bare names."""
+    """List Python files and packages beside a user's file that it imports by their bare names."""
     results = [path for name in names if (path := file.with_name(f"{name}.py")).is_file()]
     return results + [path for name in names for path in sorted(file.with_name(name).glob("**/*.py"))]
 
 
 def digest(*modules: str) -> str:
-    """16 hex digits that change when the source of the modules, or of anything they import, does."""
+    """Hash the source of modules and of everything they import, their data files included.
+
+    Args:
+        modules: dotted names of modules of medxiaohe.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     return fingerprint(dependencies(*modules))
 
 
 def plugin_kinds(*modules: str) -> set[str]:
-    """Kinds of plug-ins ("readers", "filters", ...) that the modules, or what they import, load by name."""
+    """List the kinds of plug-ins that modules, or what they import, load by name.
+
+    Args:
+        modules: dotted names of modules of medxiaohe.
+
+    Returns:
+        Kinds such as "readers" and "filters".
+    """
     paths = [path for name in dependencies(*modules) if (path := _file(name)) is not None]
     return {kind for path in paths for kind in PLUGIN.findall(path.read_text(encoding="utf-8"))}
 
 
 def modules_below(folder: str) -> list[str]:
-    """Every module below a folder of the package: "rewards" -> medxiaohe.rewards.hybrid, ..."""
+    """List every module below a folder of the package.
+
+    Args:
+        folder: such as "rewards".
+
+    Returns:
+        Dotted names, in the order of their files.
+    """
     return [module_name(path) for path in sorted((PACKAGE / folder).rglob("*.py"))]
 
 
 def _file(name: str) -> Path | None:
-    """The file of a module of medxiaohe, or None."""
+    """Return the file of a module of medxiaohe, or None."""
     if name != "medxiaohe" and not name.startswith("medxiaohe."):
         return None
     base = PACKAGE.joinpath(*name.split(".")[1:])
@@ -134,14 +157,21 @@ def _file(name: str) -> Path | None:
 
 
 def module_name(path: Path) -> str:
-    """Dotted name of a file of the package."""
+    """Return the dotted name of a file of the package.
+
+    Returns:
+        Such as "medxiaohe.io.code"; that of the package for an __init__.py.
+
+    Raises:
+        ValueError: the file is not in the package.
+    """
     path = path.resolve()
     return ".".join(("medxiaohe", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What the text of a Python file says about other files."""
+    """The references of a Python file to other files."""
 
     modules: tuple[str, ...]  # of medxiaohe, that it imports or names as a job
     bare: tuple[str, ...]  # imported names that are not of medxiaohe
@@ -150,9 +180,18 @@ class _Source:
     sha256: str
 
     def data(self, folders: Sequence[Path]) -> list[Path]:
-        """The data files it names that are there, each below the first folder that has it."""
+        """List the data files that the source names and that exist.
+
+        Args:
+            folders: to search, in order; globs count from the first.
+
+        Returns:
+            Each file below the first folder that has it.
+        """
         places = [[folder / name for folder in folders] for name in self.files]
-        results = [file for some in places for file in [next(filter(Path.is_file, some), None)] if file]
+        results = [
+            file for candidates in places for file in [next(filter(Path.is_file, candidates), None)] if file
+        ]
         for folder, pattern in self.globs:
             results += sorted((folders[0] / folder).glob(pattern))
         return results
@@ -175,15 +214,15 @@ def _hashed(path: Path, mtime_ns: int, size: int, inode: int) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _parsed(path: Path, mtime_ns: int, size: int, inode: int) -> _Source:
-    """Cached in this process by what changes when a file is written again."""
+    """Parse the imports and file names of a file, cached in this process until the file is written again."""
     text = path.read_text(encoding="utf-8")
     imported: list[str] = []
     for module, names, plain in IMPORT.findall(text):
         if plain:
-            imported += [part.split()[0] for part in plain.split(",")]
+            imported += [imported_name.split()[0] for imported_name in plain.split(",")]
             continue
-        for part in names.strip("()").split(","):
-            words = part.split()
+        for imported_name in names.strip("()").split(","):
+            words = imported_name.split()
             name = f"{module}.{words[0]}" if words else module
             imported.append(name if words and _file(name) else module)
     imported += BY_NAME.findall(text)

@@ -18,7 +18,7 @@ from medxiaohe.errors import Rejected
 
 @dataclass(frozen=True, slots=True)
 class Confined:
-    """The folders in which files that rows name may lie, with links resolved."""
+    """The folders, with links resolved, that rows may name files in."""
 
     folders: tuple[Path, ...]
 
@@ -55,9 +55,15 @@ class Confined:
 
 
 def confined(data: Path | None, allow_outside: Iterable[str | Path] = ()) -> Confined:
-    """The folder of a data file (or the data folder itself) and the folders that the user opens beside it.
+    """Return the folders in which rows of a data file may name files.
 
-    `data` is None for rows that may name no file at all, such as those of a remote data set.
+    Args:
+        data: a data file, or the data folder itself; None for rows that may name no file, such as those of a
+            remote data set.
+        allow_outside: further folders that the user allows.
+
+    Returns:
+        The folders, with links resolved.
     """
     if isinstance(allow_outside, (str, Path)):
         allow_outside = [allow_outside]

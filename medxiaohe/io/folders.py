@@ -1,5 +1,4 @@
-"""Published folders: written aside, hashed into MANIFEST.json and renamed, so that one is there whole or not
-at all."""
+"""Publish folders atomically: a draft is written, hashed into MANIFEST.json and renamed."""
 
 import os
 import shutil
@@ -19,12 +18,22 @@ RECORD = "stage.json"
 
 @contextmanager
 def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None) -> Iterator[Path]:
-    """A draft folder to write into; it becomes `folder` when the block ends without an error.
+    """Write a folder atomically: a draft, which becomes `folder` when the block ends without an error.
 
-    Every file is fsynced and listed with its sha256 in MANIFEST.json, then one rename publishes all
-    of it. `record` is written last, as stage.json, sealed with a hash of itself and of the manifest.
-    An existing `folder` is replaced only after the new one is complete, and only when it has a
-    manifest: what medxiaohe did not make, it does not delete.
+    Every file is fsynced and listed with its sha256 in MANIFEST.json, then one rename publishes all of it.
+    An existing `folder` is replaced only after the new one is complete, and only when it has a manifest: what
+    medxiaohe did not make, it does not delete.
+
+    Args:
+        folder: to publish.
+        record: returns the content of stage.json, which is written last and sealed with a hash of itself and
+            of the manifest; None: no stage.json.
+
+    Yields:
+        The draft folder to write into; an error deletes it.
+
+    Raises:
+        StorageError: `folder` has files and no manifest, or the disk cannot be written.
     """
     draft, old = folder.with_name(f".{folder.name}.draft"), folder.with_name(f".{folder.name}.old")
     with storage(folder):
@@ -38,6 +47,7 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
         try:  # an interruption while the draft is made leaves none either
             make_folder(draft)
             yield draft
+            # hash and sync every file, then list them in the manifest
             files = {}
             for path in sorted(p for p in draft.rglob("*") if p.is_file()):
                 files[path.relative_to(draft).as_posix()] = {
@@ -46,12 +56,15 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
                 }
                 fsync_file(path)
             write_json(draft / MANIFEST, {"files": files})
+            # stage.json comes last: its presence means that everything before it is complete
             if record is not None:
                 row = to_json(record())
                 write_json(draft / RECORD, {**row, "seal": _seal(draft, row)})
+            # entries of folders must be on the disk before the rename
             for sub in sorted({p.parent for p in draft.rglob("*")}):
                 fsync_folder(sub)
             durable_step()
+            # keep the former folder until the new one has its name; `recover` ends an interrupted exchange
             if folder.exists():
                 os.replace(folder, old)
                 durable_step()
@@ -67,7 +80,12 @@ def publish(folder: Path, record: Callable[[], Mapping[str, Any]] | None = None)
 
 
 def recover(folder: Path) -> None:
-    """Tidy up after a kill: drop a draft nobody finished, and put back or drop the copy being replaced."""
+    """Clean up after a killed `publish`: delete an unfinished draft, and restore or delete the copy being
+    replaced.
+
+    Args:
+        folder: that was being published.
+    """
     draft, old = folder.with_name(f".{folder.name}.draft"), folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():
         os.replace(old, folder)
@@ -77,23 +95,35 @@ def recover(folder: Path) -> None:
 
 
 def scratch(draft: Path, key: Any) -> Path:
-    """A folder for a stage's unfinished work, beside its draft: a kill leaves it, publishing the stage
+    """Open the folder of a stage's unfinished work, beside its draft: a kill leaves it, publishing the stage
     deletes it.
 
-    `key` is what the work depends on (settings, inputs, code); what was left under another key is deleted.
+    Args:
+        draft: of the stage.
+        key: what the work depends on (settings, inputs, code); work of another key is deleted.
+
+    Returns:
+        The folder, with the work of a former run of this key.
+
+    Raises:
+        StorageError: the disk cannot be written.
     """
-    place = _scratch(draft)
-    work = place / fingerprint(to_json(key))[:16]
+    root = _scratch(draft)
+    work = root / fingerprint(to_json(key))[:16]
     with storage(work):
-        for other in sorted(place.iterdir()) if place.is_dir() else ():
-            if other != work:
-                shutil.rmtree(other)
+        for stale in sorted(root.iterdir()) if root.is_dir() else ():
+            if stale != work:
+                shutil.rmtree(stale)
         make_folder(work)
     return work
 
 
 def drop_scratch(folder: Path) -> None:
-    """Delete the unfinished work beside a folder that is published."""
+    """Delete the unfinished work beside a folder that is published.
+
+    Args:
+        folder: that was published.
+    """
     shutil.rmtree(_scratch(folder), ignore_errors=True)
 
 
@@ -102,7 +132,13 @@ def _scratch(folder: Path) -> Path:
 
 
 def verify(folder: Path) -> None:
-    """Check every file of a published folder against its manifest; the first difference is an error."""
+    """Check every file of a published folder against its manifest, and the seal of stage.json.
+
+    Files that the manifest does not list are not looked at.
+
+    Raises:
+        DataError: a file is missing or differs; the message names the first.
+    """
     manifest = read_json(folder / MANIFEST)
     hint = f"delete {folder} and run again"
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
@@ -122,7 +158,14 @@ def verify(folder: Path) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The stage.json of a published folder, checked against its seal."""
+    """Read the stage.json of a published folder and check its seal.
+
+    Returns:
+        The record, its seal included.
+
+    Raises:
+        DataError: there is none, or it or the manifest has changed.
+    """
     record = read_json(folder / RECORD)
     if not isinstance(record, dict) or record.get("seal") != _seal(
         folder, {k: v for k, v in record.items() if k != "seal"}
@@ -134,18 +177,28 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def digest(folder: Path) -> str:
-    """What a published folder holds, in 16 hexadecimal digits of its manifest; "" for a folder that was not
-    published."""
+    """Hash the manifest of a published folder.
+
+    Returns:
+        16 hexadecimal digits; "" for a folder that was not published.
+    """
     manifest = folder / MANIFEST
     return sha256(manifest)[:16] if manifest.is_file() else ""
 
 
 def content(folder: Path, name: str) -> str:
-    """The sha256 of a file in a folder: from the manifest where the folder was published, so that it is not
-    read once more."""
+    """Return the sha256 of a file in a folder, from the manifest where the folder was published.
+
+    Args:
+        folder: published or not.
+        name: path of the file below it.
+
+    Returns:
+        64 hexadecimal digits; those of the manifest are not verified.
+    """
     manifest = folder / MANIFEST
-    known = read_json(manifest)["files"].get(name) if manifest.is_file() else None
-    return str(known["sha256"]) if known else sha256(folder / name)
+    entry = read_json(manifest)["files"].get(name) if manifest.is_file() else None
+    return str(entry["sha256"]) if entry else sha256(folder / name)
 
 
 def _seal(folder: Path, record: Mapping[str, Any]) -> str:

@@ -1,4 +1,6 @@
-"""Annotations and provenance of Samples: JSON to nouns, and rows of version 0.1, which had both in `meta`."""
+"""Read annotations and provenance of Samples from JSON, and from rows of version 0.1, which had both in
+`meta`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -13,36 +15,59 @@ ANNOTATIONS = tuple(field.name for field in fields(Annotations))
 
 
 def annotations_from_json(row: Any) -> Annotations:
-    """The inverse of `to_json`; TypeError names the key that does not fit."""
-    known = _object(row, "annotations", ANNOTATIONS)
+    """Read annotations that `to_json` wrote.
+
+    Args:
+        row: a JSON object.
+
+    Returns:
+        The annotations.
+
+    Raises:
+        TypeError: a key is unknown or its value does not fit.
+    """
+    values = _object(row, "annotations", ANNOTATIONS)
     for key in ANNOTATIONS:
-        if key in known and not _fits(key, known[key]):
-            raise TypeError(f"annotations.{key} cannot be {str(known[key])[:60]!r}")
-    return Annotations(**{key: _annotation(key, value) for key, value in known.items()})
+        if key in values and not _fits(key, values[key]):
+            raise TypeError(f"annotations.{key} cannot be {str(values[key])[:60]!r}")
+    return Annotations(**{key: _annotation(key, value) for key, value in values.items()})
 
 
 def provenance_from_json(row: Any) -> Provenance:
-    """The inverse of `to_json`; TypeError names the key that does not fit."""
-    known = _object(row, "provenance", PROVENANCE)
-    for key, value in known.items():
+    """Read a provenance that `to_json` wrote.
+
+    Args:
+        row: a JSON object.
+
+    Returns:
+        The provenance.
+
+    Raises:
+        TypeError: a key is unknown or its value does not fit.
+    """
+    values = _object(row, "provenance", PROVENANCE)
+    for key, value in values.items():
         if not _of_provenance(key, value):
             raise TypeError(f"provenance.{key} cannot be {str(value)[:60]!r}")
-    return Provenance(**{key: _tuple(value) for key, value in known.items()})
+    return Provenance(**{key: _tuple(value) for key, value in values.items()})
 
 
 def lifted(sample: Sample) -> Sample:
-    """The sample with the keys of `meta` that version 0.1 read as annotations and provenance.
+    """Move the keys of `meta` that version 0.1 read as annotations and provenance to where they are now.
 
     A value that does not have the form that version 0.1 wrote stays in `meta`. Provenance is taken from rows
     that medxiaohe made, which have `made` or `made_of`; `answer` or `path` of other rows mean something else.
+
+    Returns:
+        The changed sample, or the same one where `meta` has no such key.
     """
     meta = dict(sample.meta)
     result = {key: meta[key] for key in ANNOTATIONS if key in meta and _fits(key, meta[key])}
-    made = meta.get("made") in MADE or ("made_of" in meta and "made_of_source" in meta)
+    is_ours = meta.get("made") in MADE or ("made_of" in meta and "made_of_source" in meta)
     selected = {
-        key: meta[key] for key in PROVENANCE if made and key in meta and _of_provenance(key, meta[key])
+        key: meta[key] for key in PROVENANCE if is_ours and key in meta and _of_provenance(key, meta[key])
     }
-    if not made and isinstance(meta.get("evidence"), str):
+    if not is_ours and isinstance(meta.get("evidence"), str):
         selected["evidence"] = meta["evidence"]  # of a row that teachers explain (data.teach)
     if not result and not selected:
         return sample
@@ -76,7 +101,7 @@ def _annotation(key: str, value: Any) -> Any:
 
 
 def _fits(key: str, value: Any) -> bool:
-    """Whether a value has the form of an annotation."""
+    """Check whether a value has the form of an annotation."""
     if key == "mentions":
         return isinstance(value, (list, tuple)) and all(map(_is_mention, value))
     if key == "medical":

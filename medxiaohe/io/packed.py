@@ -1,4 +1,4 @@
-"""Compressed files as streams that stop after RATIO times their own size, or FLOOR bytes if that is more."""
+"""Decompress files as streams that stop after RATIO times their own size, or FLOOR bytes if that is more."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 from medxiaohe.errors import DataError, Rejected
 from medxiaohe.io.confine import open_regular
 
+# bytes out for each byte in, and bytes that any file may unpack to
 RATIO, FLOOR = 100, 16 * 2**20
 FORMS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 PACKED = tuple(FORMS)
@@ -36,12 +37,35 @@ class Bounded:
         return data
 
     def read(self, size: int = -1) -> bytes:
+        """Read bytes.
+
+        Args:
+            size: bytes at most; -1: all.
+
+        Returns:
+            The bytes; b"" at the end.
+
+        Raises:
+            Rejected: bomb, past the limit.
+        """
         return self._count(self._file.read(self._left + 1 if size < 0 else min(size, self._left + 1)))
 
     def readline(self, size: int = -1) -> bytes:
+        """Read a line.
+
+        Args:
+            size: bytes at most; -1: no limit but that of the file.
+
+        Returns:
+            The line with its end; b"" at the end of the file.
+
+        Raises:
+            Rejected: bomb, past the limit.
+        """
         return self._count(self._file.readline(size))
 
     def close(self) -> None:
+        """Close the file and the compressed file below it."""
         self._file.close()
         if self._packed is not None:
             self._packed.close()
@@ -54,7 +78,7 @@ class Bounded:
 
 
 class _Zstd(RawIOBase):
-    """Unpacks Zstandard frames; EOFError where one breaks off, of which the library says nothing."""
+    """Decompressor of Zstandard frames; EOFError for a truncated frame, which the library does not report."""
 
     def __init__(self, file: IO[bytes]):
         import zstandard
@@ -64,9 +88,22 @@ class _Zstd(RawIOBase):
         self._packed, self._ready = b"", b""
 
     def readable(self) -> bool:
+        """Whether the stream can be read.
+
+        Returns:
+            True.
+        """
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Unpack into a buffer.
+
+        Returns:
+            The number of bytes, 0 at the end.
+
+        Raises:
+            EOFError: the last frame breaks off.
+        """
         while not self._ready:
             self._packed = self._packed or self._file.read(PIECE)
             if not self._packed:
@@ -83,7 +120,19 @@ class _Zstd(RawIOBase):
 
 
 def opened(file: Path, *, ratio: int = RATIO, floor: int = FLOOR) -> Bounded:
-    """The bytes of a file, unpacked if its name says so."""
+    """Open a file for reading, decompressed if its name ends in one of PACKED.
+
+    Args:
+        file: a regular file.
+        ratio: bytes that may come out for each byte of a compressed file.
+        floor: bytes that may come out of any compressed file, if that is more.
+
+    Returns:
+        A binary file that raises Rejected past the limit.
+
+    Raises:
+        Rejected: the file cannot be opened (missing), or is a device, a FIFO or a socket (unsafe_path).
+    """
     try:
         source = open_regular(file)
         size = os.fstat(source.fileno()).st_size
@@ -101,18 +150,25 @@ def opened(file: Path, *, ratio: int = RATIO, floor: int = FLOOR) -> Bounded:
 
 
 def damage() -> tuple[type[Exception], ...]:
-    """What decompressors raise for a damaged file."""
+    """List what decompressors raise for a damaged file.
+
+    Returns:
+        Exception types, for `except`.
+    """
     import zstandard
 
     return (EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, zstandard.ZstdError)
 
 
 def read(path: Path, most: int) -> bytes:
-    """The first bytes of a file, unpacked if its name says so.
+    """Read the first bytes of a file, decompressed if its name ends in one of PACKED.
 
     Args:
-        path: a file, plain or with an ending of PACKED.
-        most: number of bytes that are read at most.
+        path: a regular file.
+        most: bytes at most.
+
+    Returns:
+        The bytes.
 
     Raises:
         DataError: there is no such file, it is damaged, or it unpacks to more than RATIO times its size.

@@ -1,4 +1,4 @@
-"""Reading JSON, lines and rows: what is not what it should be is a DataError that names file and line."""
+"""Read JSON, lines and rows; bad input is a DataError that names file and line."""
 
 import json
 import math
@@ -15,6 +15,14 @@ MAX_LINE_BYTES = 64 * 2**20  # a longer JSON line is refused: it would not fit a
 
 
 def read_json(path: Path) -> Any:
+    """Parse a JSON file within limits.
+
+    Returns:
+        The value.
+
+    Raises:
+        DataError: the file cannot be read, is not JSON, or has more lists and objects than its size explains.
+    """
     try:
         data = path.read_bytes()
         bounded_json.check(data)
@@ -32,7 +40,10 @@ def _unreadable(path: Path, error: OSError) -> str:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a UTF-8 file, plain or packed; a byte-order mark is dropped, CRLF is LF.
+    """Read the lines of a UTF-8 file, plain or compressed; a byte-order mark is dropped, CRLF is LF.
+
+    Yields:
+        (number from 1, line without its end).
 
     Raises:
         DataError: it is missing, damaged or not UTF-8, has a line of more than MAX_LINE_BYTES, or unpacks
@@ -69,7 +80,14 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Runs of lines that are not blank, each with the number of its first line."""
+    """Read runs of lines that are not blank, such as the sentences of a CoNLL file.
+
+    Yields:
+        (number of the first line, lines).
+
+    Raises:
+        DataError: as `lines`.
+    """
     block: list[str] = []
     for number, line in lines(path):
         if line.strip():
@@ -82,7 +100,14 @@ def blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a .jsonl file; a bad row is an error that names its file and line."""
+    """Read the rows of a JSON lines file; blank lines are skipped.
+
+    Yields:
+        JSON objects.
+
+    Raises:
+        DataError: as `lines`, or a row is not a JSON object; the message names file and line.
+    """
     for number, line in lines(path):
         if line.strip():
             try:
@@ -93,7 +118,15 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def parse_row(line: str) -> dict[str, Any]:
-    """One object of standard JSON: no NaN, no half of a surrogate pair, no number too large to keep."""
+    """Parse one row: an object of standard JSON, without NaN, half of a surrogate pair or a number too large
+    to keep.
+
+    Returns:
+        The object.
+
+    Raises:
+        DataError: it is something else.
+    """
     try:
         bounded_json.check(line)
         row = json.loads(line, parse_constant=_finite, parse_float=_finite)
@@ -115,5 +148,13 @@ def _finite(text: str) -> float:
 
 
 def read_samples(path: Path) -> Iterator[Sample]:
+    """Read the samples of a JSON lines file.
+
+    Yields:
+        Samples, in order.
+
+    Raises:
+        DataError: the file cannot be read, or a row is not a Sample.
+    """
     for row in read_jsonl(path):
         yield sample_from_json(row)

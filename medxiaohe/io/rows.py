@@ -1,4 +1,4 @@
-"""Rows: nouns to JSON and back, and hashes of what they say."""
+"""Convert nouns (medxiaohe.types) to JSON rows and back, and hash them."""
 
 import hashlib
 import json
@@ -52,7 +52,15 @@ def _field_names(kind: type) -> tuple[str, ...]:
 
 
 def to_json(value: Any) -> Any:
-    """Plain JSON of nouns, settings and containers; empty fields of a noun are left out."""
+    """Convert nouns (medxiaohe.types), settings and containers to plain JSON; empty fields of a noun are left
+    out.
+
+    Args:
+        value: dataclasses, mappings, sequences, sets, paths and scalars of numpy or torch, at any depth.
+
+    Returns:
+        Dicts, lists and scalars; sets are sorted. A value of any other type is returned unchanged.
+    """
     if value is None or isinstance(value, (str, int, float)):
         return value
     if is_dataclass(value) and not isinstance(value, type):
@@ -83,7 +91,17 @@ def to_json(value: Any) -> Any:
 
 
 def sample_from_json(row: Mapping[str, Any]) -> Sample:
-    """The inverse of `to_json` for a Sample; DataError when the row is not one."""
+    """Read a Sample that `to_json` wrote.
+
+    Args:
+        row: a JSON object; keys that are not fields of a Sample are ignored.
+
+    Returns:
+        The sample; `meta` of version 0.1 is converted (`lifted`).
+
+    Raises:
+        DataError: a key is missing or a value has the wrong type; the message has the id of the row.
+    """
     try:
         messages = tuple(map(message_from_json, _list(row, "messages", dict)))
         tuples: dict[str, Any] = {
@@ -117,7 +135,11 @@ def sample_from_json(row: Mapping[str, Any]) -> Sample:
 
 
 def noted(sample: Sample) -> dict[str, Any]:
-    """Everything that stands beside the text of a row, by key: for settings that name keys of it."""
+    """Collect everything a row has beside its text, by key: for settings that name keys of it.
+
+    Returns:
+        Fields of provenance and annotations that are not empty, and `meta`, which wins.
+    """
     return {**to_json(sample.provenance), **to_json(sample.annotations), **sample.meta}
 
 
@@ -129,6 +151,15 @@ def _list(row: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> li
 
 
 def message_from_json(row: Mapping[str, Any]) -> Message:
+    """Read a Message that `to_json` wrote.
+
+    Returns:
+        The message.
+
+    Raises:
+        DataError: its role is not one of ROLES.
+        KeyError, TypeError: a key is missing, or a value has the wrong type.
+    """
     if row["role"] not in ROLES:
         raise DataError(f"role must be one of {', '.join(ROLES)}, not {row['role']!r}")
     if not isinstance(error := row.get("error", ""), str):
@@ -137,13 +168,20 @@ def message_from_json(row: Mapping[str, Any]) -> Message:
 
 
 def trace_from_json(row: Mapping[str, Any]) -> Trace:
-    """The inverse of `to_json` for a Trace; DataError when the row is not one."""
+    """Read a Trace that `to_json` wrote.
+
+    Returns:
+        The trace; evidence of version 0.1 that no message or step has becomes a last step.
+
+    Raises:
+        DataError: a key is missing or a value has the wrong type.
+    """
     try:
         prompt = row["prompt"]
         messages = tuple(map(message_from_json, prompt.get("messages", ())))
-        asked = Prompt(prompt["id"], messages, tuple(prompt.get("choices", ())), prompt.get("facts", {}))
+        original = Prompt(prompt["id"], messages, tuple(prompt.get("choices", ())), prompt.get("facts", {}))
         trace = Trace(
-            asked,
+            original,
             tuple(map(message_from_json, row.get("messages", ()))),
             row.get("error", ""),
             tuple(map(step_from_json, row.get("steps", ()))),
@@ -153,8 +191,8 @@ def trace_from_json(row: Mapping[str, Any]) -> Trace:
             row.get("origin", {}),
         )
         # rows of version 0.1 list their evidence; what no message or step holds is kept as a note
-        known = {item.id for item in trace.evidence}
-        extra = tuple(e for e in map(_evidence, row.get("evidence", ())) if e.id not in known)
+        seen = {item.id for item in trace.evidence}
+        extra = tuple(e for e in map(_evidence, row.get("evidence", ())) if e.id not in seen)
         if not extra:
             return trace
         note = Step(len(trace.steps), "note", "evidence", got=ToolResult("", (), extra))
@@ -167,28 +205,30 @@ def _part(value: Any) -> Any:
     if isinstance(value, str):
         return value
     kind = _TAGGED[value["type"]]
-    known = {k: v for k, v in value.items() if k != "type"}
-    if kind is ImageRef and not isinstance(known.get("uri"), str):
+    values = {k: v for k, v in value.items() if k != "type"}
+    if kind is ImageRef and not isinstance(values.get("uri"), str):
         raise TypeError("an image needs a uri")
-    if kind is ImageRef and known.get("box"):
-        known["box"] = tuple(known["box"])
+    if kind is ImageRef and values.get("box"):
+        values["box"] = tuple(values["box"])
     if kind is ToolCall:  # empty fields are left out of rows
-        known = {"id": "", "name": "", "arguments": {}, **known}
+        values = {"id": "", "name": "", "arguments": {}, **values}
     if kind is ToolResult:
-        known.setdefault("call_id", "")
-        known["parts"] = tuple(map(_part, known.get("parts", ())))
-        known["evidence"] = tuple(map(_evidence, known.get("evidence", ())))
-    return kind(**known)
+        values.setdefault("call_id", "")
+        values["parts"] = tuple(map(_part, values.get("parts", ())))
+        values["evidence"] = tuple(map(_evidence, values.get("evidence", ())))
+    return kind(**values)
 
 
 def _evidence(row: Mapping[str, Any]) -> Evidence:
-    known = {**row, "images": tuple(map(_part, row.get("images", ())))}
-    if known.get("kind", "passage") not in EVIDENCE_KINDS:
-        raise TypeError(f"kind of evidence must be one of {', '.join(EVIDENCE_KINDS)}, not {known['kind']!r}")
-    if isinstance(known.get("at"), dict):
-        at: dict[str, Any] = known["at"]
-        known["at"] = Locator(**{k: _tuple(v) for k, v in at.items()})
-    return Evidence(**known)
+    values = {**row, "images": tuple(map(_part, row.get("images", ())))}
+    if values.get("kind", "passage") not in EVIDENCE_KINDS:
+        raise TypeError(
+            f"kind of evidence must be one of {', '.join(EVIDENCE_KINDS)}, not {values['kind']!r}"
+        )
+    if isinstance(values.get("at"), dict):
+        at: dict[str, Any] = values["at"]
+        values["at"] = Locator(**{k: _tuple(v) for k, v in at.items()})
+    return Evidence(**values)
 
 
 def _tuple(value: Any) -> Any:
@@ -202,7 +242,14 @@ def _claim(row: Mapping[str, Any]) -> Claim:
 
 
 def step_from_json(row: Mapping[str, Any]) -> Step:
-    """The inverse of `to_json` for a Step."""
+    """Read a Step that `to_json` wrote.
+
+    Returns:
+        The step.
+
+    Raises:
+        KeyError, TypeError: a key is missing, or a value has the wrong type.
+    """
     if row["kind"] not in STEP_KINDS:
         raise TypeError(f"kind of a step must be one of {', '.join(STEP_KINDS)}, not {row['kind']!r}")
     values = {k: _unmarked(row[k]) for k in ("given", "got") if k in row}
@@ -210,8 +257,7 @@ def step_from_json(row: Mapping[str, Any]) -> Step:
 
 
 def _marked(value: Any) -> Any:
-    """JSON of what a step was given or got, in which messages and tool results can be told from plain
-    data."""
+    """Convert the input or output of a step to JSON that tells messages and tool results from plain data."""
     if isinstance(value, Message):
         return {"type": "Message", **to_json(value)}
     if isinstance(value, (list, tuple)):
@@ -238,6 +284,20 @@ def _unmarked(value: Any) -> Any:
 
 
 def encoded(value: Any, indent: int | None = None) -> bytes:
+    """Serialise a value as one line of UTF-8 JSON, or indented.
+
+    Args:
+        value: as `to_json` takes it.
+        indent: blanks for each level; None: one line.
+
+    Returns:
+        The bytes, with a line break at their end.
+
+    Raises:
+        ValueError: it has NaN, infinity or half of a surrogate pair.
+        RecursionError: it is nested too deep.
+        TypeError: it has a value that is not JSON.
+    """
     try:
         return json.dumps(to_json(value), ensure_ascii=False, indent=indent, allow_nan=False).encode() + b"\n"
     except UnicodeEncodeError as error:
@@ -245,7 +305,11 @@ def encoded(value: Any, indent: int | None = None) -> bytes:
 
 
 def unwritable(value: Any) -> str:
-    """Why a row cannot be written as JSON (NaN, half of a surrogate pair, too deep), or ""."""
+    """Check whether a row can be written as JSON.
+
+    Returns:
+        "" if it can; else why not: NaN, half of a surrogate pair, too deep.
+    """
     try:
         encoded(value)
         return ""
@@ -254,7 +318,11 @@ def unwritable(value: Any) -> str:
 
 
 def which(value: Any) -> str:
-    """The id of a row, for an error message: never its text, which may be a patient's."""
+    """Name a row for an error message by its id: never by its text, which may be a patient's.
+
+    Returns:
+        Such as "the row 'case-1'"; the id is cut to 80 characters.
+    """
     id = value.get("id") if isinstance(value, Mapping) else getattr(value, "id", None)
     return f"the row {str(id)[:80]!a}" if id is not None else "a row without an id"
 
@@ -263,18 +331,33 @@ def which(value: Any) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
+    """Hash the bytes of a file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(value: Any) -> str:
-    """16 hex digits that change when the JSON of `value` changes."""
+    """Hash the JSON of a value with sorted keys.
+
+    Returns:
+        16 hexadecimal digits (64 bits of SHA-256).
+    """
     text = json.dumps(to_json(value), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def unit_interval(*keys: str) -> float:
-    """A number in [0, 1) that depends only on the keys: stable hash splits and seeded choices."""
+    """Hash keys to a number: stable splits and seeded choices without a random generator.
+
+    Args:
+        *keys: such as a seed, a purpose and an id.
+
+    Returns:
+        A number in [0, 1): the first 64 bits of the SHA-256 of the keys, divided by 2**64.
+    """
     digest = hashlib.sha256("\x1f".join(keys).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,4 +1,4 @@
-"""Durable files: a draft beside its place, fsync, rename, fsync of the folder.
+"""Write files durably and atomically: a draft in the same folder, fsync, rename, fsync of the folder.
 
 `CRASH_AT=n` in the environment kills the process (SIGKILL) just before the n-th durable step: tests enumerate
 n and compare what a resumed run leaves.
@@ -23,6 +23,7 @@ _steps = 0
 
 
 def durable_step() -> None:
+    """Count a step that must survive a power cut, and kill the process before it where CRASH_AT says so."""
     global _steps
     _steps += 1
     if os.environ.get("CRASH_AT") == str(_steps):
@@ -31,7 +32,14 @@ def durable_step() -> None:
 
 @contextmanager
 def storage(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a disk into one sentence, naming the file at fault."""
+    """Convert errors of the operating system about a disk to a StorageError of one sentence.
+
+    Args:
+        path: that is being written; an error about another file names that file.
+
+    Raises:
+        StorageError: in the place of the error; others, and those of medxiaohe, pass unchanged.
+    """
     try:
         yield
     except Exception as error:
@@ -61,10 +69,10 @@ def storage(path: Path) -> Iterator[None]:
 
 
 def _errno(error: Exception) -> int:
-    """The number of an operating system's error, 0 for another error.
+    """Return the number of an operating system's error, 0 for another error.
 
-    Libraries in Rust (safetensors, tokenizers) have it in their words, and are believed where only a
-    write can fail so.
+    Libraries in Rust (safetensors, tokenizers) have it in their message, which is trusted only for errors
+    that only a write can raise.
     """
     if isinstance(error, OSError):
         return error.errno or 0
@@ -73,21 +81,36 @@ def _errno(error: Exception) -> int:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it so that they survive a power cut: the parent of each is synced."""
+    """Make a folder and those above it so that they survive a power cut: the parent of each is synced.
+
+    Raises:
+        OSError: it cannot be made.
+    """
     new = [item for item in (folder, *folder.parents) if not item.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    for one in reversed(new):
-        fsync_folder(one.parent)
+    for created in reversed(new):
+        fsync_folder(created.parent)
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
-    """Let `fill` write a draft, then publish it as `path`; returns what `fill` returns. Two that write one
-    path take turns."""
+    """Write a file atomically: a draft, fsync, rename. Two processes that write one path take turns.
+
+    Args:
+        path: of the file; its folder is made.
+        fill: writes the content to a binary file.
+
+    Returns:
+        What `fill` returns.
+
+    Raises:
+        StorageError: the disk cannot be written.
+    """
     with storage(path):
         make_folder(path.parent)
         draft = path.with_name(f".{path.name}.draft")
         with _held(draft) as out:
             try:
+                # content on the disk first, then the name: a crash leaves the old file or the new one
                 result = fill(out)
                 out.flush()
                 durable_step()
@@ -102,8 +125,9 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> Any:
 
 
 def _held(draft: Path) -> IO[bytes]:
-    """The draft, empty and locked: who else writes it waits until it is published or given up, and then
-    begins a new one."""
+    """Open the draft exclusively (flock) and truncate it. A second writer blocks until this one publishes
+    or aborts, then begins a new draft.
+    """
     while True:
         out = open(
             draft, "wb", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -120,26 +144,60 @@ def _held(draft: Path) -> IO[bytes]:
 
 
 @contextmanager
-def in_turn(place: Path) -> Iterator[None]:
-    """One process at a time works on a place that several share; the others wait. The lock lies beside it."""
-    with storage(place):
-        make_folder(place.parent)
-        turn = open(place.with_name(f".{place.name}.lock"), "wb")
+def in_turn(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a path that several processes share; the others wait. The lock file is beside
+    it.
+
+    Args:
+        path: a file or folder.
+
+    Raises:
+        StorageError: the lock cannot be made.
+    """
+    with storage(path):
+        make_folder(path.parent)
+        turn = open(path.with_name(f".{path.name}.lock"), "wb")
     with turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         yield
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically (`write`).
+
+    Args:
+        path: of the file.
+        text: its content; line breaks are written unchanged.
+
+    Raises:
+        StorageError: the disk cannot be written.
+    """
     write(path, lambda out: out.write(text.encode()))
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically, indented by two blanks (`write`).
+
+    Raises:
+        DataError: the value cannot be written as JSON.
+    """
     write(path, lambda out: out.write(_dump(value, path, indent=2)))
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
-    """Write rows and return how many; the file appears only when it is complete."""
+    """Write rows as JSON lines atomically: the file appears only when it is complete.
+
+    Args:
+        path: of the file.
+        rows: as `to_json` takes them.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        DataError: a row cannot be written as JSON.
+        StorageError: the disk cannot be written.
+    """
 
     def fill(out: IO[bytes]) -> int:
         count = 0
@@ -152,16 +210,32 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
 
 
 def append_jsonl(path: Path, rows: Iterable[Any], sync: bool = True) -> None:
-    """Add whole lines to a file of unfinished work; a kill may cut the last one short, which `drop_torn_line`
-    mends.
+    """Append whole lines to a file of unfinished work; a kill may cut the last one short, which
+    `drop_torn_line` repairs.
 
-    Without `sync` the lines survive a kill of this process, but not of the machine.
+    Args:
+        path: of the file.
+        rows: as `to_json` takes them.
+        sync: fsync, so that the lines survive a crash of the machine; False: only one of this process.
+
+    Raises:
+        DataError: a row cannot be written as JSON.
+        StorageError: the disk cannot be written.
     """
     append_bytes(path, b"".join(_dump(row, path) for row in rows), sync)
 
 
 def append_bytes(path: Path, data: bytes, sync: bool = True) -> None:
-    """Add whole lines, as `append_jsonl` does, that are bytes already."""
+    """Append whole lines that are bytes already, as `append_jsonl` does.
+
+    Args:
+        path: of the file.
+        data: lines with their ends.
+        sync: as in `append_jsonl`.
+
+    Raises:
+        StorageError: the disk cannot be written.
+    """
     with storage(path), open(path, "ab") as out:
         durable_step()
         out.write(data)
@@ -171,7 +245,14 @@ def append_bytes(path: Path, data: bytes, sync: bool = True) -> None:
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cut off what a kill left of a line that was being appended."""
+    """Truncate a file after its last line break, where a kill cut an appended line short.
+
+    Args:
+        path: of the file; nothing is done where it does not exist.
+
+    Raises:
+        StorageError: the disk cannot be written.
+    """
     if not path.exists():
         return
     with storage(path), open(path, "rb+") as file:
@@ -195,11 +276,21 @@ def _dump(value: Any, path: Path, indent: int | None = None) -> bytes:
 
 
 def fsync_file(path: Path) -> None:
+    """Flush a file to the disk.
+
+    Raises:
+        OSError: the disk fails.
+    """
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 
 
 def fsync_folder(folder: Path) -> None:
+    """Flush the entries of a folder to the disk, so that a rename in it survives a power cut.
+
+    Raises:
+        OSError: the disk fails.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

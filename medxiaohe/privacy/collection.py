@@ -1,9 +1,9 @@
-"""A folder without its patients: DICOM, pictures, texts, tables and JSON, each cleaned or put on the
+"""De-identify a folder of DICOM, images, texts, tables and JSON: each file is cleaned or put on the
 quarantine list.
 
 The new folder has files.jsonl (one row for each file of the old one) and manifest.json. Neither has a name, a
 path or a value of the old folder: a file is its number in the sorted listing, and a keyed hash of its path. A
-second call goes on where a killed one stopped.
+second call resumes where a killed one stopped.
 """
 
 from __future__ import annotations
@@ -47,10 +47,26 @@ MAX_TEXT = 256 * 2**20
 def clean(
     source: Path, out: Path, *, key: Key, policy: Policy, keep: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    """De-identify a file or folder into the folder `out`; returns what manifest.json says.
+    """De-identify a file or a folder of DICOM, images, texts, tables and JSON.
 
-    `keep` names JSON fields and table columns whose values are copied as they are, such as "license".
-    ConfigError when `out` holds other work, or was begun with another key.
+    A second call resumes where a killed one stopped: files whose content, key and policy are the same are not
+    cleaned again.
+
+    Args:
+        source: a file, or a folder with all files below it.
+        out: folder for the cleaned files, files.jsonl and manifest.json; new, empty, or begun by a former
+            call.
+        key: of the pseudonyms and date shifts.
+        policy: how text in pixels is handled.
+        keep: JSON fields and table columns whose values are copied unchanged, such as "license".
+
+    Returns:
+        The content of manifest.json (see `summarise`).
+
+    Raises:
+        ConfigError: `source` has no files, or `out` is within it or has other files.
+        MissingExtra: a package that a format needs is not installed.
+        StorageError: `out` cannot be written.
     """
     files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
     if not source.exists() or not files:
@@ -70,7 +86,7 @@ def clean(
     }
     rows = []
     # whose every file under `out` is, so that two with one SOPInstanceUID do not overwrite each other
-    owners = {made: row["file"] for row in done.values() for made in row["made"]}
+    owners = {output: row["file"] for row in done.values() for output in row["made"]}
     for number, path in enumerate(track(files, "de-identified"), start=1):
         name = path.relative_to(source).as_posix() if source.is_dir() else path.name
         try:
@@ -81,7 +97,7 @@ def clean(
         if (
             row is None
             or row["made_with"] != made_with
-            or not all((out / made).is_file() for made in row["made"])
+            or not all((out / output).is_file() for output in row["made"])
         ):
             row = {"number": number, "file": key.name("file", name), "content": content,
             "made_with": made_with,
@@ -96,8 +112,15 @@ def clean(
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts of files by kind and status, of what was done, and the quarantine list: [{number, file, kind,
-    reason}]."""
+    """Count the files of a collection by kind and status.
+
+    Args:
+        rows: of files.jsonl.
+
+    Returns:
+        `files`, `written`, `quarantined` (numbers), `kinds` (kind -> status -> files), `counts` (what was
+        done) and `quarantine` ([{number, file, kind, reason}]).
+    """
     kinds: dict[str, Counter[str]] = {}
     counts: Counter[str] = Counter()
     for row in rows:
@@ -122,12 +145,12 @@ def _one(
     keep: frozenset[str],
     owners: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What became of one file: status, kind, reason, made (paths under `out`), counts."""
+    """De-identify one file and return its row: status, kind, reason, made (paths under `out`), counts."""
     kind = "other"
     try:
         kind = _kind(path)
-        made, counts = _cleaned(kind, path, out, name, key, policy, keep, owners)
-        return {"status": "written", "kind": kind, "reason": "", "made": made, "counts": dict(counts)}
+        outputs, counts = _cleaned(kind, path, out, name, key, policy, keep, owners)
+        return {"status": "written", "kind": kind, "reason": "", "made": outputs, "counts": dict(counts)}
     except Quarantined as reason:
         why = str(reason)
     except UnicodeDecodeError:
@@ -172,43 +195,44 @@ def _cleaned(
         raise Quarantined(f"larger than {MAX_TEXT >> 20} MiB")
     if kind == "dicom":
         cleaned = dicom.clean(path.read_bytes(), key=key, policy=policy)
-        place = f"dicom/{cleaned.patient}/{cleaned.study}/{cleaned.uid}.dcm"
+        location = f"dicom/{cleaned.patient}/{cleaned.study}/{cleaned.uid}.dcm"
         counts = Counter(cleaned.counts)
-        if owners.get(place, name) != name:
-            place = f"dicom/{cleaned.patient}/{cleaned.study}/{cleaned.uid}-{name}.dcm"
+        if owners.get(location, name) != name:
+            location = f"dicom/{cleaned.patient}/{cleaned.study}/{cleaned.uid}-{name}.dcm"
             counts["same_sop_instance_uid"] += 1
-        io.write(out / place, lambda file: file.write(cleaned.data))
-        return [place], counts
+        io.write(out / location, lambda file: file.write(cleaned.data))
+        return [location], counts
     if kind == "picture":
         return [str(picture) for picture in _pictures(path, out, name, policy)], {}
     if kind == "text":
-        found = Redactor()(path.read_bytes().decode("utf-8-sig"))
-        io.write_text(out / f"text/{name}.txt", found.text)
-        return [f"text/{name}.txt"], Counter(f"text_{span.kind.lower()}" for span in found.spans)
+        redacted = Redactor()(path.read_bytes().decode("utf-8-sig"))
+        io.write_text(out / f"text/{name}.txt", redacted.text)
+        return [f"text/{name}.txt"], Counter(f"text_{span.kind.lower()}" for span in redacted.spans)
     if kind == "table":
         return _table(path, out, name, key, keep)
     work = _Rows(path.parent, out, key, policy, keep)
-    place = f"rows/{name}{path.suffix.lower()}"
+    location = f"rows/{name}{path.suffix.lower()}"
     if path.suffix.lower() == ".json":
-        io.write_json(out / place, work.row(io.read_json(path)))
+        io.write_json(out / location, work.row(io.read_json(path)))
     else:
-        io.write_jsonl(out / place, (work.row(row) for row in io.read_jsonl(path)))
-    return [place, *sorted(work.made)], work.counts
+        io.write_jsonl(out / location, (work.row(row) for row in io.read_jsonl(path)))
+    return [location, *sorted(work.made)], work.counts
 
 
 def _pictures(path: Path, out: Path, name: str, policy: Policy) -> Iterator[str]:
-    made = pictures.clean(path, policy)
-    for number, (suffix, data) in enumerate(made):
-        place = f"pictures/{name}{f'-{number:03}' if len(made) > 1 else ''}{suffix}"
-        io.write(out / place, lambda file, data=data: file.write(data))  # type: ignore[misc]
-        yield place
+    cleaned = pictures.clean(path, policy)
+    for number, (suffix, data) in enumerate(cleaned):
+        location = f"pictures/{name}{f'-{number:03}' if len(cleaned) > 1 else ''}{suffix}"
+        io.write(out / location, lambda file, data=data: file.write(data))  # type: ignore[misc]
+        yield location
 
 
 def _table(
     path: Path, out: Path, name: str, key: Key, keep: frozenset[str]
 ) -> tuple[list[str], Mapping[str, int]]:
-    """A table: the names of the columns stay when they are words, ids become pseudonyms, every other cell is
-    redacted."""
+    """De-identify a table: names of columns stay when they are words, ids become pseudonyms, other cells
+    are redacted.
+    """
     mark, counts = TABLES[path.suffix.lower()], Counter[str]()
     written = memory.StringIO()
     with open(path, newline="", encoding="utf-8-sig") as file:
@@ -227,13 +251,15 @@ def _table(
                 ]
             )
             counts["rows"] += 1
-    place = f"tables/{name}{path.suffix.lower()}"
-    io.write_text(out / place, written.getvalue())
-    return [place], counts
+    location = f"tables/{name}{path.suffix.lower()}"
+    io.write_text(out / location, written.getvalue())
+    return [location], counts
 
 
 class _Rows:
-    """JSON rows: texts redacted, ids replaced, pictures cleaned and pointed to anew."""
+    """De-identifier of JSON rows: texts redacted, ids replaced, pictures cleaned and referred to by their
+    new paths.
+    """
 
     def __init__(self, folder: Path, out: Path, key: Key, policy: Policy, keep: frozenset[str]):
         self.folder, self.out, self.key, self.policy, self.keep = folder, out, key, policy, keep
@@ -241,10 +267,29 @@ class _Rows:
         self.counts: Counter[str] = Counter()
 
     def row(self, row: Any) -> Any:
+        """De-identify one JSON row; a name has one number within the row.
+
+        Returns:
+            The cleaned row.
+
+        Raises:
+            Quarantined: a picture of the row cannot be published.
+        """
         self.counts["rows"] += 1
         return self.value("", row, Redactor())
 
     def value(self, name: str, value: Any, redact: Redactor) -> Any:
+        """De-identify a JSON value by the name of its field.
+
+        Args:
+            name: of the field; "" for the row itself. The items of a list have the name of the list.
+            value: any JSON value.
+            redact: redactor of the row.
+
+        Returns:
+            The value, cleaned at any depth: fields to keep are copied, ids become pseudonyms, texts are
+            redacted.
+        """
         if name in self.keep or (isinstance(value, str) and value in STRUCTURE.get(name, ())):
             return value
         if isinstance(value, dict):
@@ -261,8 +306,15 @@ class _Rows:
         return redact.value(value)
 
     def picture(self, ref: dict[str, Any]) -> dict[str, Any]:
-        """An ImageRef of the cleaned picture; Quarantined (with the whole file of rows) when the picture
-        is."""
+        """Clean the picture that an ImageRef names.
+
+        Returns:
+            An ImageRef of the cleaned picture, with its hash and box.
+
+        Raises:
+            Quarantined: there is no such picture, it has several frames, or it cannot be published; then the
+                whole file of rows is not.
+        """
         path = self.folder / str(ref.get("uri", ""))
         if not path.is_file():
             raise Quarantined("a row points to a picture that is not there")

@@ -1,11 +1,11 @@
-"""DICOM files without the patient: a new file of what the keep-list names, then a search of its bytes for the
+"""De-identify DICOM files: write a new file of the attributes on a keep-list, then search its bytes for the
 old values.
 
 After PS3.15 Annex E, Basic Profile with Clean Pixel Data, Retain Longitudinal Temporal Information with
 Modified Dates and (sex, and age up to 90) part of Retain Patient Characteristics. What differs: it is a
-keep-list (`dicom_keep`), so private attributes, overlays, curves, graphics, codes, comments and what future
-editions add are dropped because nobody named them. Anything that is not a plain picture (reports, documents,
-waveforms, plans) is refused.
+keep-list (`dicom_keep`), so private attributes, overlays, curves, graphics, codes, comments and attributes of
+future editions are dropped because they are not on it. Anything that is not a plain image (reports,
+documents, waveforms, plans) is refused.
 """
 
 from __future__ import annotations
@@ -47,8 +47,16 @@ OLDEST = "090Y"
 
 @dataclass(frozen=True)
 class Cleaned:
-    """A de-identified file. `counts`: kept, dropped, remapped UIDs, shifted times, values searched for in the
-    output."""
+    """A de-identified file.
+
+    Attributes:
+        data: bytes of the new file.
+        patient: pseudonym of the patient.
+        study: new StudyInstanceUID.
+        uid: new SOPInstanceUID.
+        counts: attributes kept and dropped, remapped UIDs, shifted times, values searched for in the output
+            (`searched`), and whether pixels were blanked.
+    """
 
     data: bytes = field(repr=False)
     patient: str
@@ -58,11 +66,22 @@ class Cleaned:
 
 
 def deidentify(path: Path, out: Path, *, key: Key, policy: Policy | None = None) -> Cleaned:
-    """Write the DICOM file `path` to `out` without its patient.
+    """De-identify a DICOM file.
 
-    Quarantined (a DataError) when it is no picture, its pixels may hold text that `policy` does not clear, or
-    a value of the original is found in the new bytes; nothing is written then. `policy` defaults to Policy():
-    OCR must find no text.
+    Args:
+        path: the original, at most MAX_BYTES.
+        out: the new file; nothing is written where the original is refused.
+        key: of the pseudonyms and date shifts.
+        policy: how text in pixels is handled; None: Policy(), OCR must find no text.
+
+    Returns:
+        The new file.
+
+    Raises:
+        Quarantined: it cannot be read, is no picture, its pixels may have text that the policy does not
+            clear, or a value of the original was found in the new bytes.
+        MissingExtra: pydicom is not installed.
+        StorageError: `out` cannot be written.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -76,7 +95,20 @@ def deidentify(path: Path, out: Path, *, key: Key, policy: Policy | None = None)
 
 
 def clean(data: bytes, *, key: Key, policy: Policy) -> Cleaned:
-    """The bytes of a DICOM file made new; see `deidentify`."""
+    """De-identify the bytes of a DICOM file (see `deidentify`).
+
+    Args:
+        data: of the original.
+        key: of the pseudonyms and date shifts.
+        policy: how text in pixels is handled.
+
+    Returns:
+        The new file.
+
+    Raises:
+        Quarantined: as `deidentify`.
+        MissingExtra: pydicom is not installed.
+    """
     try:
         import pydicom
     except ImportError as error:
@@ -97,12 +129,15 @@ def _clean(old: FileDataset, key: Key, policy: Policy) -> Cleaned:
 
     dicom_pixels.require_picture(old)
     work = _Work(key, _patient(old))
+    # copy what the keep-list allows, with new UIDs and moved dates
     new = FileDataset("", {}, preamble=b"\0" * 128)
     work.copy(old, new, depth=0)
     syntax = old.file_meta.TransferSyntaxUID
+    # blank and check the pixels
     pixels, syntax, cleaned = dicom_pixels.cleaned(old, syntax, policy)
     if syntax == DeflatedExplicitVRLittleEndian:
         syntax = ExplicitVRLittleEndian  # compressed bytes could not be searched
+    # required attributes of the patient and the study, empty or a pseudonym
     pseudonym = work.make(key.name("patient", work.patient))
     new.PatientID = new.PatientName = pseudonym
     for name in dicom_keep.EMPTY:
@@ -110,6 +145,7 @@ def _clean(old: FileDataset, key: Key, policy: Policy) -> Cleaned:
     _say_so(new, cleaned)
     new.add_new(0x7FE00010, "OB" if syntax.is_encapsulated or int(old.BitsAllocated) <= 8 else "OW", pixels)
     new["PixelData"].is_undefined_length = syntax.is_encapsulated
+    # file meta information (PS3.10, 7.1), of this program
     meta = new.file_meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = new.SOPClassUID, new.SOPInstanceUID
     meta.TransferSyntaxUID = syntax
@@ -118,19 +154,20 @@ def _clean(old: FileDataset, key: Key, policy: Policy) -> Cleaned:
     buffer = io.BytesIO()
     new.save_as(buffer, enforce_file_format=True)
     output = buffer.getvalue()
+    # re-scan: no text of the original may be in the new bytes, except terms anybody may write
     texts = dicom_scan.values(old, old.preamble or b"")
-    said = [*work.written, METHOD, medxiaohe.__version__, "MODIFIED", "DCM", "YES",
+    written = [*work.written, METHOD, medxiaohe.__version__, "MODIFIED", "DCM", "YES",
     *(word for pair in (*CODES, CLEANED) for word in pair),
             str(syntax)]  # fmt: skip
-    if found := dicom_scan.hits(texts, output, pixels, said, work.made):
-        raise Quarantined(f"the re-scan found {found} of {len(texts)} original values in the new bytes")
+    if count := dicom_scan.hits(texts, output, pixels, written, work.made):
+        raise Quarantined(f"the re-scan found {count} of {len(texts)} original values in the new bytes")
     counts = {**work.counts, "searched": len(texts), "pixels_blanked": int(cleaned)}
     study = str(new.get("StudyInstanceUID", "")) or work.key.uid("study")
     return Cleaned(output, pseudonym, study, str(new.SOPInstanceUID), counts)
 
 
 class _Work:
-    """One file: what was kept, dropped and made."""
+    """State of one file: which values were kept, dropped and made."""
 
     def __init__(self, key: Key, patient: str):
         self.key, self.patient = key, patient
@@ -140,15 +177,34 @@ class _Work:
         self.made: set[str] = set()  # computed with the key
 
     def said(self, text: str) -> str:
+        """Record a term that anybody may write, so that the re-scan allows it.
+
+        Returns:
+            The same text.
+        """
         self.written.add(text)
         return text
 
     def make(self, text: str) -> str:
+        """Record a value computed with the key, so that the re-scan does not search within it.
+
+        Returns:
+            The same text.
+        """
         self.made.add(text)
         return text
 
     def copy(self, old: Dataset, new: Dataset, depth: int) -> None:
-        """Add to `new` what the keep-list allows of `old`, sequences to any depth up to MAX_DEPTH."""
+        """Add to `new` what the keep-list allows of `old`, sequences included.
+
+        Args:
+            old: the original dataset, or an item of one of its sequences.
+            new: is changed.
+            depth: of nesting, 0 for the file.
+
+        Raises:
+            Quarantined: sequences are nested deeper than MAX_DEPTH.
+        """
         from pydicom.datadict import keyword_for_tag
         from pydicom.dataset import Dataset as PlainDataset
 
@@ -172,14 +228,26 @@ class _Work:
         self.dates(old, new)
 
     def value(self, name: str, old: Dataset, tag: Any) -> Any:
-        """What stays of an attribute; None drops it."""
-        known = (
+        """Return what may stay of an attribute.
+
+        Args:
+            name: its keyword; "" for a private one.
+            old: the original dataset.
+            tag: of the attribute.
+
+        Returns:
+            The value to write; None drops the attribute.
+
+        Raises:
+            Quarantined: a UID of the standard is not one.
+        """
+        is_listed = (
             name in dicom_keep.NUMBERS
             or name in dicom_keep.TERMS
             or name in dicom_keep.UIDS
             or name in dicom_keep.DATETIMES
         )
-        if not (known or name in dicom_keep.TABLES or name in ("PatientAge", "Manufacturer")):
+        if not (is_listed or name in dicom_keep.TABLES or name in ("PatientAge", "Manufacturer")):
             return None
         try:
             value = old[tag].value
@@ -207,6 +275,12 @@ class _Work:
         return None if moved is None else moved[0] + moved[1]
 
     def terms(self, name: str, values: list[str]) -> list[str] | str | None:
+        """Filter the values of an attribute by its list of allowed terms.
+
+        Returns:
+            The values, a single one not as a list; None where one is not allowed. In ImageType and FrameType,
+            whose positions have meanings, such a value becomes OTHER.
+        """
         allowed = dicom_keep.TERMS[name]
         fine = [all(word in allowed for word in value.split()) for value in values]
         if name in ("ImageType", "FrameType"):  # the position in the list has a meaning
@@ -217,6 +291,14 @@ class _Work:
         return selected if len(selected) > 1 else selected[0]
 
     def uid(self, value: str) -> str:
+        """Replace a UID by a keyed one; a UID of the standard stays.
+
+        Returns:
+            The UID to write.
+
+        Raises:
+            Quarantined: it is under the root of the standard, which does not have it.
+        """
         from pydicom.uid import UID_dictionary
 
         if STANDARD_UID.fullmatch(value):
@@ -227,7 +309,13 @@ class _Work:
         return self.make(self.key.uid(value))
 
     def dates(self, old: Dataset, new: Dataset) -> None:
-        """Dates and their times, moved together; a time without its date is dropped."""
+        """Move dates together with their times by the shift of the patient; a time without its date is
+        dropped.
+
+        Args:
+            old: the original dataset.
+            new: is changed.
+        """
         for day, time in dicom_keep.DATES.items():
             has = [name for name in (day, time) if name in old]
             moved = _shifted(_text(old, day), _text(old, time), self.shift) if day in old else None
@@ -239,7 +327,7 @@ class _Work:
 
 
 def _patient(old: Dataset) -> str:
-    """What tells one patient from another: the id, or else name and birth date, or else the study."""
+    """Return the key of a patient: the id, else name and birth date, else the study."""
     for names in (
         ("IssuerOfPatientID", "PatientID"),
         ("PatientName", "PatientBirthDate"),
@@ -261,7 +349,9 @@ def _plain(value: Any) -> str:
 
 
 def _age(value: str) -> str | None:
-    """An age, at most 90 years (45 CFR 164.514(b)(2)(i)(C)); None when it is not written as DICOM does."""
+    """Return an age of at most 90 years (45 CFR 164.514(b)(2)(i)(C)); None when it is not a DICOM age
+    string.
+    """
     if not (match := re.fullmatch(r"(\d{3})([DWMY])", value.strip())):
         return None
     years = int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[match[2]]
@@ -269,8 +359,9 @@ def _age(value: str) -> str | None:
 
 
 def _shifted(day: str, time: str, back: datetime.timedelta) -> tuple[str, str] | None:
-    """A DICOM date and time moved back; None when it is not one. The precision of the time stays; offsets are
-    dropped."""
+    """Move a DICOM date and time back; None when it is not one. The precision of the time stays; offsets
+    are dropped.
+    """
     date = re.fullmatch(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)", day.strip())
     clock = re.fullmatch(r"((\d\d):?(\d\d)?:?(\d\d)?(\.\d{1,6})?)?([+-]\d{4})?", time.strip())
     if not date or not clock:
@@ -301,7 +392,7 @@ def _say_so(new: Dataset, cleaned: bool) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """pydicom's warnings and log lines quote values."""
+    """Silence pydicom, whose warnings and log lines quote values."""
     logger = logging.getLogger("pydicom")
     before, logger.disabled = logger.disabled, True
     try:

@@ -1,7 +1,8 @@
-"""What a de-identified DICOM file may keep: a list of attributes, each with the values that may stand in it.
+"""The keep-list of de-identified DICOM files: the attributes that may stay, each with the values that it may
+have.
 
-PS3.15 Annex E (Basic Application Level Confidentiality Profile) lists what to remove; a list of what to
-remove lets through what it forgot. Here every attribute that is not named is dropped, and one that is named
+PS3.15 Annex E (Basic Application Level Confidentiality Profile) lists what to remove; such a list lets
+through whatever it does not name. Here every attribute that is not named is dropped, and one that is named
 keeps its value only when that is a number, a term of the standard, or a UID of the standard. No free text is
 kept.
 """

@@ -1,5 +1,6 @@
-"""The pixels of a DICOM file: which classes are risky, what is blanked, and bytes around the pixels that
-could hold text."""
+"""De-identify the pixels of a DICOM file: risky classes, boxes to blank, and bytes around the pixels that
+could hold text.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,11 @@ WHOLE = ("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated"
 
 
 def require_picture(old: Dataset) -> None:
-    """Quarantined unless the file is one of an image storage class, with pixels."""
+    """Check that a file is an instance of an image storage class, with pixels and a SOPInstanceUID.
+
+    Raises:
+        Quarantined: it is not.
+    """
     from pydicom.uid import UID_dictionary
 
     name = UID_dictionary.get(str(old.get("SOPClassUID", "")), ("",))[0]
@@ -34,11 +39,15 @@ def require_picture(old: Dataset) -> None:
 
 
 def risk(old: Dataset) -> str:
-    """Why the pixels of a file may show who the patient is, or "" for a class where that is rare."""
+    """Return why the pixels of a file may show who the patient is.
+
+    Returns:
+        The reason, by storage class, modality, ImageType or BurnedInAnnotation; "" where it is rare.
+    """
     from pydicom.uid import UID_dictionary
 
     name = UID_dictionary.get(str(old.get("SOPClassUID", "")), ("",))[0]
-    said = str(old.get("BurnedInAnnotation", "")).strip().upper()
+    burned_in = str(old.get("BurnedInAnnotation", "")).strip().upper()
     words = set(
         str(old.get("ImageType", ""))
         .upper()
@@ -49,19 +58,30 @@ def risk(old: Dataset) -> str:
         .split()
     )
     if str(old.get("Modality", "")).strip().upper() in RISKY_MODALITIES or any(
-        part in name for part in RISKY_CLASSES
+        fragment in name for fragment in RISKY_CLASSES
     ):
         return "its class often has text in the pixels"
     if words & RISKY_TYPES:
         return "ImageType says it is a capture"
-    if said not in ("", "NO"):
+    if burned_in not in ("", "NO"):
         return "BurnedInAnnotation is not NO"
     return ""
 
 
 def cleaned(old: Dataset, syntax: UID, policy: Policy) -> tuple[bytes, Any, bool]:
-    """Pixel bytes to publish, their transfer syntax, and whether some were blanked; Quarantined when they may
-    hold text."""
+    """Return the pixels to publish, blanked where they may hold text.
+
+    Args:
+        old: the original dataset; its PhotometricInterpretation is changed where pixels are blanked.
+        syntax: its transfer syntax.
+        policy: boxes to blank, and whether OCR must find no text.
+
+    Returns:
+        (bytes of even length, transfer syntax, whether pixels were blanked). Blanked pixels are uncompressed.
+
+    Raises:
+        Quarantined: the pixels may hold text, or cannot be decoded.
+    """
     from pydicom.uid import ExplicitVRLittleEndian
 
     why = risk(old)
@@ -98,8 +118,9 @@ def cleaned(old: Dataset, syntax: UID, policy: Policy) -> tuple[bytes, Any, bool
 
 
 def _outside(old: Dataset) -> tuple[Box, ...]:
-    """Boxes around the regions a scanner declares (Sequence of Ultrasound Regions): everything but the
-    picture."""
+    """List boxes around the regions that a scanner declares (Sequence of Ultrasound Regions): all pixels
+    outside of them.
+    """
     rows, columns = int(old.get("Rows", 0)), int(old.get("Columns", 0))
     regions = [
         [
@@ -115,16 +136,18 @@ def _outside(old: Dataset) -> tuple[Box, ...]:
     ]
     if not regions:
         return ()
+    # bounding box of all regions; the maximum is inclusive in DICOM, hence + 1
     left, top = min(r[0] for r in regions), min(r[1] for r in regions)
     right, bottom = max(r[2] for r in regions) + 1, max(r[3] for r in regions) + 1
     if not (0 <= left < right <= columns and 0 <= top < bottom <= rows):
         return ()
+    # four bands outside of it: above, below, left and right
     around = [(0, 0, columns, top), (0, bottom, columns, rows), (0, 0, left, rows), (right, 0, columns, rows)]
     return tuple((a, b, c, d) for a, b, c, d in around if a < c and b < d)
 
 
 def _frames(old: Dataset) -> np.ndarray:
-    """Stored values as (frames, rows, columns[, samples]); Quarantined when they cannot be decoded."""
+    """Decode stored values to (frames, rows, columns[, samples]); Quarantined when they cannot be decoded."""
     import numpy as np
 
     try:
@@ -159,12 +182,14 @@ def _even(data: bytes) -> bytes:
 
 
 def _plain(old: Dataset, syntax: UID) -> bytes:
-    """Uncompressed pixels without what may stand behind them, or in bits that are not theirs (old
-    overlays)."""
+    """Return uncompressed pixels without bytes behind them and with bits above BitsStored cleared (retired
+    overlays).
+    """
     import numpy as np
 
     frames, rows, columns, samples, bits = (int(old.get(name, 1) or 1) for name in WHOLE)
     samples = 2 if str(old.get("PhotometricInterpretation", "")) == "YBR_FULL_422" else samples
+    # bytes that the pixels take; what stands behind them is dropped
     length = (frames * rows * columns * samples * bits + 7) // 8
     data = bytes(old.PixelData)
     if len(data) < length:
@@ -176,7 +201,9 @@ def _plain(old: Dataset, syntax: UID) -> bytes:
             raise Quarantined("its pixels do not start at bit 0, where an old overlay may be")
         order = "<" if syntax.is_little_endian else ">"
         values = np.frombuffer(data, dtype=f"{order}u{bits // 8}")
+        # mask the bits above BitsStored, where retired overlays lie ...
         low = values & ((1 << stored) - 1)
+        # ... and repeat the sign bit in them for signed values (two's complement)
         if old.PixelRepresentation:
             low = low | np.where(low >> (stored - 1) & 1, ((1 << bits) - 1) ^ ((1 << stored) - 1), 0).astype(
                 low.dtype
@@ -186,7 +213,7 @@ def _plain(old: Dataset, syntax: UID) -> bytes:
 
 
 def _encapsulated(old: Dataset) -> bytes:
-    """Compressed frames without comments and application segments."""
+    """Return compressed frames without comments and application segments."""
     from pydicom.encaps import encapsulate, generate_frames
 
     count = int(old.get("NumberOfFrames", 1) or 1)

@@ -1,8 +1,8 @@
-"""The re-scan: what the original file said must not stand anywhere in the bytes of the new one.
+"""Search the bytes of a de-identified file for every text of the original (re-scan).
 
 Every text of the original (each attribute of every sequence, private ones, the preamble, the file meta
-information, texts inside binary values) is looked for as UTF-8, Latin-1, UTF-16 and GB18030, whatever its
-case, names also by their parts.
+information, texts inside binary values) is searched for as UTF-8, Latin-1, UTF-16 and GB18030, in any case,
+names also by their parts.
 """
 
 from __future__ import annotations
@@ -27,12 +27,19 @@ DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?|[+-]?\d+\.?")
 
 
 def values(dataset: Dataset, preamble: bytes = b"") -> set[str]:
-    """The texts of a dataset, its file meta information included, that could tell who the patient is; lower
-    case."""
+    """List the texts of a dataset that could tell who the patient is.
+
+    Args:
+        dataset: the original, its file meta information included; pixels are not searched.
+        preamble: the 128 bytes before it.
+
+    Returns:
+        Whole values and their words, in lower case; numbers and very short texts are left out.
+    """
     results = set(_blob(preamble))
-    for part in (getattr(dataset, "file_meta", None), dataset):
-        if part is not None:
-            results.update(_dataset(part))
+    for dataset_part in (getattr(dataset, "file_meta", None), dataset):
+        if dataset_part is not None:
+            results.update(_dataset(dataset_part))
     return {value for text in results for value in _parts(text)}
 
 
@@ -66,21 +73,21 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _blob(data: bytes) -> Iterator[str]:
-    """Texts inside binary data that have a run of letters or digits."""
+    """Extract texts from binary data that have a run of letters or digits."""
     head = data[:MAX_BLOB]
-    for found in PRINTABLE.findall(head):
-        if re.search(rb"[A-Za-z]{4}|\d{6}", found):
-            yield found.decode("latin-1")
-    for found in WIDE.findall(head):
-        yield found.replace(b"\0", b"").decode("latin-1")
+    for run in PRINTABLE.findall(head):
+        if re.search(rb"[A-Za-z]{4}|\d{6}", run):
+            yield run.decode("latin-1")
+    for run in WIDE.findall(head):
+        yield run.replace(b"\0", b"").decode("latin-1")
 
 
 def _parts(text: str) -> Iterator[str]:
-    """A text, and the words of it that could identify: names, ids, codes."""
-    whole = " ".join(text.strip("\0 \t\r\n").lower().split())
-    if LEAST_TEXT <= len(whole) <= 1024 and _telling(whole):
-        yield whole
-    for word in re.split(r"[\s^=\\,;:/|\"'()\[\]{}<>_@+]+", whole):
+    """Normalise a text, and list its words that could identify: names, ids, codes."""
+    normalised = " ".join(text.strip("\0 \t\r\n").lower().split())
+    if LEAST_TEXT <= len(normalised) <= 1024 and _telling(normalised):
+        yield normalised
+    for word in re.split(r"[\s^=\\,;:/|\"'()\[\]{}<>_@+]+", normalised):
         bare = word.strip(".-*#!?&")
         if _telling(bare) and LEAST_NAME <= len(bare) <= 128:
             yield bare
@@ -98,20 +105,27 @@ def _telling(text: str) -> bool:
 def hits(
     texts: Iterable[str], output: bytes, pixels: bytes, written: Collection[str], made: Collection[str]
 ) -> int:
-    """How many of `texts` stand in `output`.
+    """Count the original texts that the new file has.
 
-    `written`: terms that the new file may say because anybody may (of the keep-list). `made`: values computed
-    with the key, in which a short number may occur by chance. `pixels` is searched only for texts of
-    LEAST_IN_PIXELS characters or more: in half a million random bytes a shorter one occurs by chance.
+    Args:
+        texts: of the original (`values`).
+        output: bytes of the new file.
+        pixels: bytes of its pixels; they are searched only for texts of LEAST_IN_PIXELS characters or more,
+            because shorter ones occur in half a million random bytes by chance.
+        written: terms that the new file may have because anybody may write them (of the keep-list).
+        made: values computed with the key, in which a short number may occur by chance.
+
+    Returns:
+        How many of `texts` occur in `output`.
     """
-    said = " \0 ".join(written).lower()
+    written_text = " \0 ".join(written).lower()
     header = output.replace(pixels, b"\0", 1) if pixels else output
     for item in sorted(made, key=len, reverse=True):
         header = header.replace(item.encode(), b"\0")
     lower, pixel_lower = header.lower(), pixels.lower()
     count = 0
     for text in texts:
-        if _stands(text, said.encode(), "utf-8"):
+        if _stands(text, written_text.encode(), "utf-8"):
             continue
         count += any(_stands(text, lower, encoding) for encoding in ENCODINGS) or (
             len(text) >= LEAST_IN_PIXELS and any(form in pixel_lower for form in _forms(text))

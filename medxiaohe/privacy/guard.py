@@ -1,23 +1,22 @@
-"""The guard in front of every remote call: what is asked of a model stays on this machine unless the user
-says otherwise.
+"""Guard every remote call: what is asked of a model stays on this machine unless the user allows otherwise.
 
     local_only   the default: only servers on this machine (127.0.0.0/8, ::1, or localhost when it resolves to
-                 those), and those the user has let in
+                 those), and those the user has allowed
     deid         other machines too, but only content that has passed de-identification (`outgoing`)
     off          any server; in YAML write "off" in quotes, because a bare off means false
 
-A recipe cannot open the guard by itself. The command line lets in the hosts of --allow-host NAME and no
-others, whatever the mode says; it hands them to its processes in MEDXIAOHE_HOSTS:
+A recipe cannot open the guard by itself. The command line allows the hosts of --allow-host NAME and no
+others, whatever the mode; it passes them to its processes in MEDXIAOHE_HOSTS:
 
     MEDXIAOHE_HOSTS not set      a Python program runs, and the mode alone decides
-    MEDXIAOHE_HOSTS=a.b,c:8000   only these hosts, of a mode `deid` only with de-identified content
+    MEDXIAOHE_HOSTS=a.b,c:8000   only these hosts, in mode `deid` only with de-identified content
 
-An address is parsed here, once, and the caller connects to the Destination that comes back, never to the text
-it came from: two parsers that disagree about a host are how such guards are passed. Anything odd is refused
-in every mode.
+An address is parsed here, once, and the caller connects to the Destination that is returned, never to the
+original text: such guards are bypassed where two parsers disagree about a host. An odd address is refused in
+every mode.
 
-A download (a hub id, a package file) is not a remote call in this sense: only a public name goes out.
-`egress` stands in front of those.
+A download (a hub id, a package file) is not a remote call in this sense: only a public name is sent. `egress`
+checks those.
 """
 
 from __future__ import annotations
@@ -59,8 +58,15 @@ class Privacy:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a request goes. `addresses` are the IPs to connect to, in order; empty when the host name
-    decides."""
+    """Where a request goes.
+
+    Attributes:
+        scheme: http or https.
+        host: host name or IP address, without brackets.
+        port: TCP port.
+        path: without a slash at its end.
+        addresses: IP addresses to connect to, in order; () where the host name decides.
+    """
 
     scheme: str
     host: str
@@ -70,17 +76,30 @@ class Destination:
 
     @property
     def local(self) -> bool:
+        """Whether all addresses are this machine.
+
+        Returns:
+            False without addresses.
+        """
         return bool(self.addresses) and all(map(is_loopback, self.addresses))
 
     @property
     def authority(self) -> str:
-        """host:port, with brackets around an IPv6 address."""
+        """Host and port as a URL writes them.
+
+        Returns:
+            The host, with brackets around an IPv6 address, and the port unless it is that of the scheme.
+        """
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def system_resolver(host: str) -> list[str]:
-    """The addresses this machine has for a name."""
+    """Resolve a host name by the system.
+
+    Returns:
+        Its IP addresses, each once; [] where it has none.
+    """
     try:
         return list(
             dict.fromkeys(str(row[4][0]) for row in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
@@ -90,65 +109,97 @@ def system_resolver(host: str) -> list[str]:
 
 
 def check(
-    url: str, mode: str | bool, deidentified: bool, what: str, resolve: Resolver = system_resolver
+    url: str, mode: str | bool, deidentified: bool, subject: str, resolve: Resolver = system_resolver
 ) -> Destination:
-    """Where `what` may be sent; PrivacyError when `mode` keeps it here or the address is odd.
+    """Check whether data may be sent to a server.
 
-    Names other than localhost are never looked up: they are other machines whatever they resolve to,
-    private networks and /etc/hosts included.
+    Names other than localhost are never resolved: they are other machines whatever they resolve to, private
+    networks and /etc/hosts included.
+
+    Args:
+        url: address of the server.
+        mode: `local_only`, `deid` or `off`.
+        deidentified: whether the data have passed de-identification.
+        subject: name of the data, for the message.
+        resolve: resolver of localhost.
+
+    Returns:
+        The destination to connect to.
+
+    Raises:
+        ConfigError: there is no such mode.
+        PrivacyError: the mode or the list of allowed hosts forbids it, or the address is odd.
     """
     if mode not in MODES:
         hint = ': in YAML write "off" in quotes' if mode is False else ""
         raise ConfigError(f"privacy.mode must be one of {', '.join(MODES)}, not {mode!r}{hint}")
-    there = destination(url, resolve)
+    server = destination(url, resolve)
     named = os.environ.get(HOSTS)
-    let_in = let_in_by_user(there)
-    if there.local:
-        return there
+    let_in = let_in_by_user(server)
+    if server.local:
+        return server
     if named is not None and not let_in:
         raise PrivacyError(
-            f"{what} would leave this machine for {there.authority}: use a server on this machine"
-            f" (http://127.0.0.1:PORT/v1), or add --allow-host {there.authority} if it may be seen there"
+            f"{subject} would leave this machine for {server.authority}: use a server on this machine"
+            f" (http://127.0.0.1:PORT/v1), or add --allow-host {server.authority} if it may be seen there"
         )
     if mode == "deid" and not deidentified:
         raise PrivacyError(
-            f"{what} would go to {there.authority} without having passed de-identification, and privacy.mode"
-            " is deid:"
-            f' use a server on this machine, or set privacy.mode to "off" if {there.authority} may see it'
+            f"{subject} would go to {server.authority} without having passed de-identification, and"
+            " privacy.mode is deid:"
+            f' use a server on this machine, or set privacy.mode to "off" if {server.authority} may see it'
         )
     if mode != "local_only" or let_in:
-        return there
+        return server
     raise PrivacyError(
-        f"{what} would leave this machine for {there.authority}, and privacy.mode is local_only:"
+        f"{subject} would leave this machine for {server.authority}, and privacy.mode is local_only:"
         " use a server on this machine (http://127.0.0.1:PORT/v1), or, if"
-        f' {there.authority} may see it, add --allow-host {there.authority} or set privacy.mode to "off"'
+        f' {server.authority} may see it, add --allow-host {server.authority} or set privacy.mode to "off"'
     )
 
 
 def restrict(hosts: Iterable[str]) -> None:
-    """Let in these hosts and those of MEDXIAOHE_HOSTS, and no others, in this process and those it starts.
+    """Allow these hosts and those of MEDXIAOHE_HOSTS, and no others, in this process and those it starts.
+
+    Args:
+        hosts: names or addresses, each maybe with a port, such as 10.0.0.7:8000.
 
     Raises:
-        PrivacyError: a name is no host, such as 10.0.0.7 or models.example:8000.
+        PrivacyError: a name is not a host.
     """
     names = [name for name in os.environ.get(HOSTS, "").split(",") if name]
     for host in hosts:
-        there = destination(f"http://{host}")
-        if there.path or "/" in host:
+        server = destination(f"http://{host}")
+        if server.path or "/" in host:
             raise _refused(host, "--allow-host takes a host and maybe a port, such as 10.0.0.7:8000")
-        names.append(there.authority)
+        names.append(server.authority)
     os.environ[HOSTS] = ",".join(dict.fromkeys(names))
 
 
-def let_in_by_user(there: Destination) -> bool:
-    """Whether the user has named the host, with any port or with this one."""
-    host = f"[{there.host}]" if ":" in there.host else there.host
+def let_in_by_user(server: Destination) -> bool:
+    """Check whether the user has allowed a host.
+
+    Returns:
+        True if MEDXIAOHE_HOSTS names it, without a port or with this one.
+    """
+    host = f"[{server.host}]" if ":" in server.host else server.host
     names = os.environ.get(HOSTS, "").lower().split(",")
-    return bool({host, f"{host}:{there.port}"} & set(names))
+    return bool({host, f"{host}:{server.port}"} & set(names))
 
 
 def destination(url: str, resolve: Resolver = system_resolver) -> Destination:
-    """The parts of an http(s) address; PrivacyError when two programs could read it differently."""
+    """Parse an http(s) address strictly.
+
+    Args:
+        url: such as http://127.0.0.1:8000/v1.
+        resolve: resolver of localhost; no other name is resolved.
+
+    Returns:
+        Its parts.
+
+    Raises:
+        PrivacyError: two programs could read the address differently, or localhost is not this machine.
+    """
     if odd := next((c for c in url if not "!" <= c <= "~" or c == "\\"), None):
         raise _refused(url, f"{odd!a} has no place in it")
     try:
@@ -178,12 +229,14 @@ def destination(url: str, resolve: Resolver = system_resolver) -> Destination:
 
 
 def egress(name: str) -> None:
-    """Call before public files are fetched: a hub id such as ORG/NAME, or PACKAGE==VERSION of a package
-    index.
+    """Check the name of public files before they are fetched: a hub id such as ORG/NAME, or PACKAGE==VERSION
+    of a package index.
 
-    Downloads are allowed in every mode, because the name is all that goes out. PrivacyError when the name is
-    no such name (a path, a sentence, a URL). Hugging Face libraries are told not to report on their use
-    (medxiaohe/__init__.py).
+    Downloads are allowed in every mode, because the name is all that is sent. The telemetry of Hugging Face
+    libraries is off (medxiaohe/__init__.py).
+
+    Raises:
+        PrivacyError: the name is something else: a path, a sentence, a URL.
     """
     if not PUBLIC_NAME.fullmatch(name) or ".." in name:
         raise PrivacyError(
@@ -192,7 +245,11 @@ def egress(name: str) -> None:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an IP literal is this machine. An IPv4 address inside an IPv6 one is not accepted as such."""
+    """Check whether an IP address is this machine: 127.0.0.0/8 or ::1.
+
+    Returns:
+        False for any other text, and for an IPv4 address inside an IPv6 one.
+    """
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -212,5 +269,5 @@ def _refused(url: str, why: str) -> PrivacyError:
 
 
 def _shown(text: str) -> str:
-    """Text for a message: ASCII, short, and not at all when it may hold a password."""
+    """Shorten a text for a message: ASCII, and not shown when it may hold a password."""
     return "(not shown: it may hold a password)" if "@" in text else ascii(text[:100])

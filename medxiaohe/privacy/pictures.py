@@ -1,9 +1,8 @@
-"""PNG, JPEG and other pictures without what stands beside the pixels: EXIF, XMP, IPTC, comments, thumbnails,
-profiles.
+"""Remove metadata from PNG, JPEG and other pictures: EXIF, XMP, IPTC, comments, thumbnails, profiles.
 
-Keep-lists again: of a PNG the chunks, of a JPEG the segments that a decoder needs; pixels are not encoded
-anew, so they are the same to the bit. Other formats are decoded and written as PNG. The orientation of an
-EXIF block stays, because without it the picture would be shown turned.
+By keep-lists: of a PNG the chunks, of a JPEG the segments that a decoder needs; pixels are not encoded anew,
+so they are identical. Other formats are decoded and written as PNG. The orientation of an EXIF block stays,
+because the picture would be shown rotated without it.
 """
 
 from __future__ import annotations
@@ -27,16 +26,28 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_CHUNKS = frozenset(
     (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD")
 )
+# TEM, RST0 to RST7 and a second SOI
 JPEG_PLAIN = (0xD8, 0x01, *range(0xD0, 0xD8))  # markers without a length
+# markers of ISO/IEC 15444-1: SOC, SOT, EOC, COM
 J2K_START, J2K_TILE, J2K_END, J2K_COMMENT = b"\xff\x4f", 0xFF90, b"\xff\xd9", 0xFF64
+# CAP, SIZ, COD, COC, TLM, PLM, QCD, QCC, RGN, POC, PPM
 J2K_KEPT = frozenset((0xFF50, 0xFF51, 0xFF52, 0xFF53, 0xFF55, 0xFF57, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF60))
 
 
 def clean(path: Path, policy: Policy) -> list[tuple[str, bytes]]:
-    """The picture or pictures of a file, as (".png" or ".jpg", bytes): more than one when it has several
-    pages or frames.
+    """Remove everything but the pixels from a picture file.
 
-    Quarantined when it cannot be read, or its pixels have text or nobody can tell.
+    Args:
+        path: of the file, at most MAX_BYTES.
+        policy: boxes to blank, and whether OCR must find no text.
+
+    Returns:
+        (".png" or ".jpg", bytes) for each page or frame. A PNG or JPEG of one frame without boxes is not
+        encoded anew.
+
+    Raises:
+        Quarantined: it cannot be read or is too large, or its pixels have text or nothing says that they have
+            none.
     """
     import numpy as np
     from PIL import Image as pil
@@ -92,11 +103,19 @@ def _as_png(image: Image, mode: str) -> bytes:
 
 
 def png(data: bytes) -> bytes:
-    """A PNG with the chunks of PNG_CHUNKS only; Quarantined when it is not well formed."""
+    """Remove all chunks of a PNG except PNG_CHUNKS.
+
+    Returns:
+        The new file.
+
+    Raises:
+        Quarantined: it is not well formed.
+    """
     if not data.startswith(PNG_START):
         raise Quarantined("not a PNG")
     out, at = [PNG_START], len(PNG_START)
     while at + 12 <= len(data):
+        # a chunk: length (4 bytes), type (4), data, CRC of type and data (4)
         (length,) = struct.unpack(">I", data[at : at + 4])
         kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
         if len(body) != length:
@@ -110,8 +129,15 @@ def png(data: bytes) -> bytes:
 
 
 def jpeg(data: bytes) -> bytes:
-    """A JPEG with what a decoder needs: tables, frames, scans, and a bare JFIF, Adobe or orientation
-    segment."""
+    """Remove all segments of a JPEG that a decoder does not need; a bare JFIF, Adobe or orientation segment
+    stays.
+
+    Returns:
+        The new file.
+
+    Raises:
+        Quarantined: it is not well formed.
+    """
     if not data.startswith(b"\xff\xd8"):
         raise Quarantined("not a JPEG")
     out, at = [b"\xff\xd8"], 2
@@ -127,13 +153,15 @@ def jpeg(data: bytes) -> bytes:
         if marker in JPEG_PLAIN:
             at += 2
             continue
+        # a segment: marker (2 bytes), length (2, its own bytes included), data
         (length,) = struct.unpack(">H", data[at + 2 : at + 4].ljust(2, b"\0"))
         body = data[at + 4 : at + 2 + length]
         if length < 2 or len(body) != length - 2:
             break
-        if (kept := _segment(marker, body)) is not None:
-            out.append(bytes((0xFF, marker)) + struct.pack(">H", len(kept) + 2) + kept)
+        if (segment := _segment(marker, body)) is not None:
+            out.append(bytes((0xFF, marker)) + struct.pack(">H", len(segment) + 2) + segment)
         at += 2 + length
+        # SOS: entropy-coded bytes follow the segment, up to the next marker
         if marker == 0xDA:
             end = _scan_end(data, at)
             out.append(data[at:end])
@@ -142,19 +170,23 @@ def jpeg(data: bytes) -> bytes:
 
 
 def _segment(marker: int, body: bytes) -> bytes | None:
-    """What stays of a segment; None drops it."""
+    """Return the part of a segment that stays; None drops it."""
+    # APP0: a JFIF header without its thumbnail (width and height 0)
     if marker == 0xE0:
         return body[:12] + b"\0\0" if body[:5] == b"JFIF\0" and len(body) >= 14 else None
+    # APP1: of EXIF only the orientation, where it is not 1
     if marker == 0xE1:
         turned = _orientation(body)
         return None if turned in (0, 1) else _exif(turned)
+    # APP14: Adobe, which tells the colour transform
     if marker == 0xEE:
         return body[:12] if body[:5] == b"Adobe" and len(body) >= 12 else None
+    # comments (FE) and all other application segments are dropped
     return None if marker == 0xFE or 0xE0 <= marker <= 0xEF else body
 
 
 def _scan_end(data: bytes, at: int) -> int:
-    """Where the entropy-coded bytes of a scan end: at a marker that is no stuffed zero and no restart.
+    """Find the end of the entropy-coded bytes of a scan: a marker other than a stuffed zero or a restart.
 
     JPEG-LS stuffs a zero bit, so that the byte after 0xFF is below 0x80 there; no marker is.
     """
@@ -168,13 +200,14 @@ def _scan_end(data: bytes, at: int) -> int:
 
 
 def _orientation(body: bytes) -> int:
-    """The orientation, 1 to 8, of an EXIF segment; 0 when there is none."""
+    """Return the orientation, 1 to 8, of an EXIF segment; 0 when there is none."""
     if body[:6] != b"Exif\0\0" or len(body) < 16:
         return 0
     tiff, order = body[6:], "<" if body[6:8] == b"II" else ">"
     try:
         (start,) = struct.unpack(order + "I", tiff[4:8])
         (entries,) = struct.unpack(order + "H", tiff[start : start + 2])
+        # IFD0: 12 bytes an entry; 0x0112 is Orientation, type 3 is SHORT
         for i in range(min(entries, 200)):
             tag, kind, _, value = struct.unpack(
                 order + "HHIH", tiff[start + 2 + 12 * i : start + 12 + 12 * i]
@@ -191,13 +224,20 @@ def _exif(orientation: int) -> bytes:
 
 
 def codestream(data: bytes) -> bytes:
-    """A JPEG 2000 codestream without comments; Quarantined when it is wrapped in a file format or not well
-    formed."""
+    """Remove the comments of the main header of a JPEG 2000 codestream.
+
+    Returns:
+        The codestream, padded with zeros to its former length modulo 2.
+
+    Raises:
+        Quarantined: it is wrapped in a file format, has an unknown segment or is not well formed.
+    """
     if not data.startswith(J2K_START):
         raise Quarantined("not a bare JPEG 2000 codestream")
     out, at = [J2K_START], 2
     while at + 4 <= len(data):
         marker, length = struct.unpack(">HH", data[at : at + 4])
+        # SOT: the tile-parts are copied unchanged up to the last EOC, comments in their headers included
         if marker == J2K_TILE:
             end = data.rfind(J2K_END)
             if end < 0:

@@ -1,8 +1,8 @@
-"""One HTTP request to where the guard allows: no proxy of the environment, no redirect, no second look-up of
-the address, and one deadline for all of it.
+"""Send one HTTP request to an allowed destination: no proxy of the environment, no redirect, no second
+resolution of the address, and one deadline for all of it.
 
-A socket timeout alone starts anew at each byte, so a server that sends one byte at a time is never given up.
-Here each read and each write gets what is left of the whole time: connecting, TLS, headers and body together.
+A socket timeout alone restarts at each byte, so a server that sends one byte at a time never times out. Here
+each read and each write gets the remainder of the whole time: connecting, TLS, headers and body together.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class TooLarge(Exception):
 
 
 class NotReached(OSError):
-    """No connection could be opened: nobody listens there, or nothing gets through."""
+    """No connection could be opened: no server listens, or the network drops it."""
 
 
 def post(
-    there: Destination, path: str, body: bytes, headers: dict[str, str], timeout: float
+    server: Destination, path: str, body: bytes, headers: dict[str, str], timeout: float
 ) -> tuple[int, bytes, float]:
     """Send one POST request and read the whole answer.
 
     Args:
-        there: The destination that the guard returned.
+        server: The destination that the guard returned.
         path: Appended to the path of the destination.
         body: Sent as it is.
         headers: Sent besides Host and Connection.
@@ -55,14 +55,14 @@ def post(
         OSError, http.client.HTTPException: The connection broke off, or the answer is not HTTP.
     """
     end = time.monotonic() + timeout
-    connection = http.client.HTTPConnection(there.host, there.port, timeout=timeout)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=timeout)
     with closing(connection):
-        connection.sock = _DeadlineSocket(_connected(there, end), end)
+        connection.sock = _DeadlineSocket(_connected(server, end), end)
         connection.request(
             "POST",
-            f"{there.path}{path}" or "/",
+            f"{server.path}{path}" or "/",
             body,
-            {**headers, "Host": there.authority, "Connection": "close"},
+            {**headers, "Host": server.authority, "Connection": "close"},
         )
         with connection.getresponse() as response:
             answer = bytearray()
@@ -76,7 +76,11 @@ def post(
 
 
 def retry_after(value: str) -> float:
-    """Seconds that a Retry-After header asks for: a number, or an HTTP date (RFC 9110, section 10.2.3)."""
+    """Parse a Retry-After header: a number of seconds, or an HTTP date (RFC 9110, section 10.2.3).
+
+    Returns:
+        Seconds from now, at least 0; 0 where the header is neither.
+    """
     if re.fullmatch(r"\d{1,6}", value):
         return float(value)
     try:
@@ -92,18 +96,18 @@ def _left(end: float) -> float:
     return remaining
 
 
-def _connected(there: Destination, end: float) -> socket.socket:
+def _connected(server: Destination, end: float) -> socket.socket:
     failure: OSError = OSError("no address")
-    for address in there.addresses or (there.host,):
+    for address in server.addresses or (server.host,):
         try:
-            plain = socket.create_connection((address, there.port), _left(end))
+            plain = socket.create_connection((address, server.port), _left(end))
         except OSError as error:
             failure = error
             continue
-        if there.scheme == "http":
+        if server.scheme == "http":
             return plain
         plain.settimeout(_left(end))
-        return ssl.create_default_context().wrap_socket(plain, server_hostname=there.host)
+        return ssl.create_default_context().wrap_socket(plain, server_hostname=server.host)
     raise NotReached(str(failure)) from failure
 
 
@@ -114,13 +118,25 @@ class _DeadlineSocket:
         self._sock, self._end = sock, end
 
     def sendall(self, data: Any) -> None:
+        """Send all of `data` before the deadline.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+            OSError: the connection broke off.
+        """
         self._sock.settimeout(_left(self._end))  # Python's sendall takes it for all of the data
         self._sock.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
+        """Open a reader with the same deadline.
+
+        Returns:
+            A buffered reader of bytes, whatever the mode.
+        """
         return io.BufferedReader(_DeadlineReader(self._sock, self._end))
 
     def close(self) -> None:
+        """Close the socket; readers keep the connection open until they are closed."""
         self._sock.close()
 
 
@@ -131,12 +147,26 @@ class _DeadlineReader(io.RawIOBase):
         self._raw = sock.makefile("rb", buffering=0)  # keeps the connection open until it is closed
 
     def readable(self) -> bool:
+        """Whether the stream can be read.
+
+        Returns:
+            True.
+        """
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        """Read into `buffer` before the deadline.
+
+        Returns:
+            The number of bytes, 0 at the end.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+        """
         self._sock.settimeout(_left(self._end))
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
+        """Close the reader and, with it, the connection."""
         self._raw.close()
         super().close()

@@ -1,4 +1,4 @@
-"""Places in a text."""
+"""Spans of identifiers in a text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """text[start:end] is of a kind: NAME, DATE, AGE, PHONE, EMAIL, URL, ADDRESS, PLACE, ID."""
+    """A span text[start:end] of a kind: NAME, DATE, AGE, PHONE, EMAIL, URL, ADDRESS, PLACE, ID."""
 
     start: int
     end: int
@@ -16,8 +16,16 @@ class Span:
 
 
 def merged(spans: Iterable[Span], text: str) -> list[Span]:
-    """Spans in order; those that overlap, or are of one kind with only a space, a dot or a comma between,
-    become one."""
+    """Merge spans that overlap, or that are of one kind with at most two separators between (space, dot,
+    comma, hyphen, apostrophe).
+
+    Args:
+        spans: in any order.
+        text: that they are in.
+
+    Returns:
+        Spans in order, without overlaps; of overlapping ones the kind of the first stays.
+    """
     out: list[Span] = []
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):
         last = out[-1] if out else None

@@ -1,13 +1,13 @@
-"""Free text without the people in it: offline, by a list of words that may stay.
+"""De-identify free text offline, by patterns and a list of words that may stay.
 
     from medxiaohe.privacy import text
     text.redact("Mr. Quxley (MRN 4711223) was seen on 3/4/2021").text      -> "Mr. [NAME-1] (MRN [ID-1]) was
     seen on [DATE-1]"
 
 Patterns find dates, ages over 89, telephone numbers, addresses and ids (`text_patterns`, `text_chinese`);
-every other word must be one that texts write small, a term of medicine or an abbreviation, else it is taken
-for a name (`text_names`). A new name is found because nobody knows it, not because somebody listed it.
-docs/privacy.md has what this finds and what it misses.
+every other word must be a word of general text in lower case, a term of medicine or an abbreviation, else it
+is taken for a name (`text_names`). So a name is found because it is in no list of words; no list of names is
+needed. docs/privacy.md has recall and precision.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ Finder = Callable[[str], Iterable[Span]]
 
 @dataclass(frozen=True)
 class Redacted:
+    """A redacted text, and the spans of the original that were replaced."""
+
     text: str
     spans: tuple[Span, ...]  # where the original had them
 
@@ -35,7 +37,8 @@ class Redacted:
 class Redactor:
     """Redacts the texts of one document or conversation: the same name gets the same number in all of them.
 
-    `more`: other finders, such as `text_adapters.presidio()`; what they find is redacted as well.
+    Attributes:
+        more: other finders, such as `text_adapters.presidio()`; what they find is redacted as well.
     """
 
     more: tuple[Finder, ...] = ()
@@ -50,13 +53,17 @@ class Redactor:
             at = span.end
         return Redacted("".join([*out, text[at:]]), tuple(spans))
 
-    def _tag(self, kind: str, said: str) -> str:
-        known = self._numbers.setdefault(kind, {})
-        number = known.setdefault(" ".join(said.casefold().split()).strip(".,"), len(known) + 1)
+    def _tag(self, kind: str, surface: str) -> str:
+        numbers = self._numbers.setdefault(kind, {})
+        number = numbers.setdefault(" ".join(surface.casefold().split()).strip(".,"), len(numbers) + 1)
         return f"[{kind}-{number}]"
 
     def value(self, value: Any) -> Any:
-        """Strings of JSON redacted, at any depth; keys too, where they are not names of fields."""
+        """Redact the strings of a JSON value at any depth, keys included where they are not names of fields.
+
+        Returns:
+            The value; integers of six digits or more are redacted as text.
+        """
         if isinstance(value, str):
             return self(value).text
         if isinstance(value, Mapping):
@@ -68,18 +75,38 @@ class Redactor:
         return value if abs(int(value)) < 10**5 else self(str(value)).text
 
     def key(self, key: str) -> str:
-        """The name of a field: stays when its words are words."""
+        """Redact the name of a field.
+
+        Returns:
+            The key unchanged if its words are words.
+        """
         spaced = key.replace("_", " ").replace("-", " ")
         return key if not find(spaced, self.more) else self(key).text
 
 
 def redact(text: str, more: tuple[Finder, ...] = ()) -> Redacted:
-    """One text by itself."""
+    """Redact one text by itself.
+
+    Args:
+        text: to redact.
+        more: other finders, such as `text_adapters.presidio()`.
+
+    Returns:
+        The text with tags such as [NAME-1], and the spans that they replace.
+    """
     return Redactor(more)(text)
 
 
 def find(text: str, more: Iterable[Finder] = ()) -> list[Span]:
-    """What should not be seen, in the order of the text, without overlaps."""
+    """Detect identifiers in a text.
+
+    Args:
+        text: in English, Spanish, German or Chinese.
+        more: other finders.
+
+    Returns:
+        Spans in the order of the text, without overlaps.
+    """
     long = [Span(*match.span(), "ID") for match in ENDLESS.finditer(text)]
     # patterns take quadratic time in a word without an end
     bounded = ENDLESS.sub(lambda match: " " * len(match[0]), text)

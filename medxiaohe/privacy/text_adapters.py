@@ -1,4 +1,4 @@
-"""Other people's finders beside ours: `text.Redactor(more=(text_adapters.presidio(),))` redacts what either
+"""Adapters of other de-identifiers: `text.Redactor(more=(text_adapters.presidio(),))` redacts what either
 finds.
 
 Neither package comes with medxiaohe, and both need models that are downloaded once: they add recall, they
@@ -32,8 +32,18 @@ WINDOW, OVERLAP = 1200, 200  # characters
 
 
 def presidio(language: str = "en", least: float = 0.35) -> Finder:
-    """Microsoft Presidio with the recognisers and the NLP model it is set up with; `least` is the score that
-    counts."""
+    """Make a finder from Microsoft Presidio with its default recognisers and NLP model.
+
+    Args:
+        language: code of the language of the texts.
+        least: least score of a result, in [0, 1].
+
+    Returns:
+        The finder.
+
+    Raises:
+        MissingExtra: Presidio is not installed.
+    """
     try:
         from presidio_analyzer import AnalyzerEngine
     except ImportError as error:
@@ -44,18 +54,43 @@ def presidio(language: str = "en", least: float = 0.35) -> Finder:
 
 
 def analyzer(engine: object, language: str = "en", least: float = 0.35) -> Finder:
-    """An AnalyzerEngine of Presidio that is set up already."""
+    """Make a finder from an AnalyzerEngine of Presidio that is set up.
+
+    Args:
+        engine: the AnalyzerEngine.
+        language: code of the language of the texts.
+        least: least score of a result, in [0, 1].
+
+    Returns:
+        The finder.
+    """
 
     def find(text: str) -> list[Span]:
-        found = engine.analyze(text=text, language=language)  # type: ignore[attr-defined]
-        return [Span(r.start, r.end, PRESIDIO.get(r.entity_type, "ID")) for r in found if r.score >= least]
+        """Detect identifiers by Presidio.
+
+        Returns:
+            Spans; an entity type that is not in PRESIDIO is an ID.
+        """
+        results = engine.analyze(text=text, language=language)  # type: ignore[attr-defined]
+        return [Span(r.start, r.end, PRESIDIO.get(r.entity_type, "ID")) for r in results if r.score >= least]
 
     return find
 
 
 def transformers_ner(model: str, least: float = 0.5) -> Finder:
-    """A token classifier in hub layout (a folder, or the name of a public one), such as one trained on i2b2
-    2014. Of safetensors alone: ModelError for a folder with pickles or code."""
+    """Make a finder from a token classifier, such as one trained on i2b2 2014.
+
+    Args:
+        model: a folder in hub layout, or the name of a public model; safetensors only.
+        least: least score of a result, in [0, 1].
+
+    Returns:
+        The finder.
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+        ModelError: the folder has pickles or code.
+    """
     plugins.need("torch", "transformers", why="this finder")
     from transformers import pipeline
 
@@ -67,6 +102,11 @@ def transformers_ner(model: str, least: float = 0.5) -> Finder:
     )  # fmt: skip
 
     def find(text: str) -> list[Span]:
+        """Detect identifiers in windows of WINDOW characters that overlap by OVERLAP.
+
+        Returns:
+            Spans, those of an overlap twice; a label that is not in NER is an ID.
+        """
         spans = []
         for start in range(0, max(len(text), 1), WINDOW - OVERLAP):  # a model reads so many words at a time
             for row in tagger(text[start : start + WINDOW]):

@@ -1,5 +1,6 @@
-"""Identifiers in Chinese text: names after labels, beside titles and by what they are made of
-(`text_chinese_names`), the rest by shape."""
+"""Detect identifiers in Chinese text: names after labels, beside titles and by their characters
+(`text_chinese_names`), the rest by patterns.
+"""
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
 
@@ -85,6 +86,11 @@ GENERIC_PLACE = re.compile(
 
 
 def find(text: str) -> Iterator[Span]:
+    """Detect identifiers in Chinese text; a text without Chinese characters has none here.
+
+    Yields:
+        Spans in no order; they may overlap.
+    """
     if not re.search(HAN, text):
         return
     names: list[tuple[int, int]] = []
@@ -104,16 +110,17 @@ def find(text: str) -> Iterator[Span]:
             for a, b in text_chinese_names.find(run[0])
         ]
         names += [(at + a, at + b) for a, b in results]
-    said = sorted({text[a:b] for a, b in names if b - a >= 2}, key=lambda name: (-len(name), name))
-    if said:  # a name that is known by what stands around it is one wherever it stands
-        names += [match.span() for match in re.finditer("|".join(map(re.escape, said)), text)]
+    names_found = sorted({text[a:b] for a, b in names if b - a >= 2}, key=lambda name: (-len(name), name))
+    if names_found:  # a name that is known by what stands around it is one wherever it stands
+        names += [match.span() for match in re.finditer("|".join(map(re.escape, names_found)), text)]
     for start, end in names:
         yield Span(start, end, "NAME")
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Sentences, and parts of those that have no end, with where they start: patterns take quadratic time in
-    long ones."""
+    """Split into sentences, and long sentences into overlapping pieces, with their offsets: patterns take
+    quadratic time in long texts.
+    """
     for match in re.finditer(r"[^。！？!?；;]+[。！？!?；;]?", text):
         for at in range(match.start(), match.end(), PIECE - OVERLAP):
             yield at, text[at : min(at + PIECE, match.end())]

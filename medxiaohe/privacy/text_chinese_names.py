@@ -1,10 +1,10 @@
-"""Chinese names by what they are made of: a run of characters is read as words and names, whichever is
-likelier.
+"""Detect Chinese names by segmentation: a run of characters is read as words and names, whichever is more
+probable.
 
-A word list says how often each word is said, and how often a character is a surname, or the first, second or
-only character of a given name; a name is a surname and one or two more. The likeliest way to read a run
-(Viterbi) is found with names made `NAMES_COUNT` more likely than the counts say: taking a word for a person
-costs a word, the other way round a person. `benchmarks/deid_words_chinese.py` makes the list.
+A list has the frequency of each word, and of each character as a surname, or as the first, second or only
+character of a given name; a name is a surname and one or two characters. The most probable segmentation
+(Viterbi) is found with ln P(name) raised by `NAMES_COUNT`: taking a word for a person costs a word, the
+reverse leaves a person in the text. `benchmarks/deid_words_chinese.py` makes the list.
 """
 
 from __future__ import annotations
@@ -46,34 +46,68 @@ ONE, TWO = math.log(0.12), math.log(0.88)  # how often given names have so many 
 
 @dataclass
 class Counts:
+    """Log probabilities of words and of the parts of names.
+
+    Attributes:
+        words: word -> ln of its share.
+        parts: position in a name (surname, first, second, only) -> characters -> ln of their share.
+        unknown: ln of the share of a character that is not a word of the list.
+    """
+
     words: dict[str, float] = field(default_factory=dict)  # -> ln of the share
     parts: dict[str, dict[str, float]] = field(default_factory=dict)
     unknown: float = 0.0
 
-    def name(self, surname: str, given: str) -> float:
+    def name(self, surname: str, given_name: str) -> float:
+        """Compute the log probability of a name, raised by NAMES_COUNT.
+
+        Args:
+            surname: one or two characters.
+            given_name: one or two characters.
+
+        Returns:
+            Natural logarithm; only differences to words have a meaning.
+        """
+        # ln P(given name): length, then its characters by position
         long = (
-            TWO + self.part("first", given[0]) + self.part("second", given[1])
-            if len(given) == 2
-            else ONE + self.part("only", given)
+            TWO + self.part("first", given_name[0]) + self.part("second", given_name[1])
+            if len(given_name) == 2
+            else ONE + self.part("only", given_name)
         )
         return NAMES_COUNT + self.part("surname", surname) + long
 
-    def part(self, place: str, said: str) -> float:
-        return self.parts[place].get(said, math.log(RARE_SHARE[place]))
+    def part(self, position: str, characters: str) -> float:
+        """Look up the log probability of a part of a name.
+
+        Args:
+            position: surname, first, second or only.
+            characters: of the part.
+
+        Returns:
+            Natural logarithm; that of RARE_SHARE where no name of the list has them.
+        """
+        return self.parts[position].get(characters, math.log(RARE_SHARE[position]))
 
 
 @cache
 def model() -> Counts:
+    """Load the counts of words and names, once.
+
+    Returns:
+        The log probabilities, smoothed by RARE_SHARE; the file has counts as steps of half a natural
+        logarithm.
+    """
     tables: dict[str, dict[str, float]] = {}
     with gzip.open(FILE, "rt", encoding="utf-8") as file:
         for line in file:
-            table, step, *said = line.split()
-            tables.setdefault(table, {}).update(dict.fromkeys(said, math.exp(int(step) / 2)))
+            table, step, *entries = line.split()
+            tables.setdefault(table, {}).update(dict.fromkeys(entries, math.exp(int(step) / 2)))
     result = Counts()
     for table, counts in tables.items():
+        # ln(count / total + r): r = RARE_SHARE is the share of a part that no name of the list has
         total = sum(counts.values())
         rare = RARE_SHARE.get(table, 0.0)
-        shares = {said: math.log(count / total + rare) for said, count in counts.items()}
+        shares = {entry: math.log(count / total + rare) for entry, count in counts.items()}
         if table == "word":
             result.words, result.unknown = shares, math.log(1 / total) - 1
         else:
@@ -82,24 +116,40 @@ def model() -> Counts:
 
 
 def surname(text: str, at: int = 0) -> int:
-    """How many characters at a place may be a surname: 2, 1 or 0."""
+    """Return how many characters from `at` may be a surname.
+
+    Returns:
+        2, 1 or 0.
+    """
     return 2 if text[at : at + 2] in DOUBLE else int(text[at : at + 1] in SURNAMES)
 
 
 def find(run: str) -> Iterator[tuple[int, int]]:
-    """Where names are in a run of Chinese characters."""
+    """Find names in a run of Chinese characters by its most probable reading (Viterbi).
+
+    Args:
+        run: Chinese characters only.
+
+    Yields:
+        (start, end) of each name, from the last to the first.
+    """
+    # Viterbi over end positions: best[i] is the largest log probability of a reading of run[:i],
+    # back[i] where its last piece begins and whether that piece is a name
     counts, end = model(), len(run)
     best, back = [0.0] + [-math.inf] * end, [(0, False)] * (end + 1)
     for at in range(end):
+        # a word of up to LONGEST characters, or one unknown character
         for stop in range(at + 1, min(end, at + LONGEST) + 1):
             share = counts.words.get(run[at:stop], counts.unknown if stop == at + 1 else None)
             if share is not None and best[at] + share > best[stop]:
                 best[stop], back[stop] = best[at] + share, (at, False)
+        # a name: a surname of one or two characters, then a given name of one or two
         for long in {surname(run, at), int(run[at] in SURNAMES)} - {0}:
             for stop in range(at + long + 1, min(end, at + long + 2) + 1):
                 share = counts.name(run[at : at + long], run[at + long : stop])
                 if best[at] + share > best[stop]:
                     best[stop], back[stop] = best[at] + share, (at, True)
+    # follow the back pointers from the end of the run
     while end:
         start, named = back[end]
         if named:

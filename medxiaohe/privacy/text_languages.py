@@ -1,9 +1,9 @@
-"""Words of Spanish and German notes, which are no names although no English text has them.
+"""Recognise words of Spanish and German notes, which English lists do not have and which are no names.
 
-A text in one of these languages is told by its small words. In it a word written small is a word: both write
-names with a capital. A German noun has a capital too: it is told by its ending, by an article before it, or
-by what it is made of; a Spanish word at the beginning of a sentence by its ending. What stands behind a title
-or a label is left to `text_names`.
+The language of a text is detected by its small words. In both languages a word in lower case is no name.
+German nouns have a capital too: they are recognised by their endings, by an article before them, or by their
+parts; a Spanish word at the beginning of a sentence by its ending. A word after a title or a label is left to
+`text_names`.
 """
 
 # ruff: noqa: E501 - tables of words
@@ -70,19 +70,32 @@ DOSE = re.compile(r"\s+\d+(?:[.,]\d+)?\s*(?:mg|mcg|µg|μg|g|ml|mL|UI|IU|IE|U|un
 
 
 def language(tokens: Sequence[Token]) -> str:
-    """es, de, or "" for any other."""
+    """Detect Spanish or German by the share of small words.
+
+    Args:
+        tokens: of a text.
+
+    Returns:
+        es, de, or "" for any other.
+    """
     counts = {
         name: sum(token.low in small or token.text.lower() in small for token in tokens)
         + 2 * any(token.text.lower() in ADDRESSED[name] for token in tokens)
         for name, small in SMALL.items()
     }
-    name = max(counts, key=lambda one: counts[one])
+    name = max(counts, key=lambda code: counts[code])
     return name if counts[name] >= LEAST and counts[name] >= SHARE * len(tokens) else ""
 
 
 def keep_words(tokens: list[Token], text: str) -> None:
-    """Unknown words that the language of the text makes words, and drugs before their dose, are no names. In
-    German a word with a capital beside a name is no part of it for that."""
+    """Unmark unknown words that the language of the text makes words, and drugs before their dose.
+
+    In German a noun beside a name is not a part of it.
+
+    Args:
+        tokens: of the text; their `kind` and `name` are changed.
+        text: the text.
+    """
     spoken = language(tokens)
     if spoken == "de":
         _german(tokens, text)
@@ -104,7 +117,7 @@ def keep_words(tokens: list[Token], text: str) -> None:
 
 
 def _german(tokens: list[Token], text: str) -> None:
-    """Nouns, and articles, which are particles of names in English texts."""
+    """Mark nouns, and articles, which are particles of names in English texts."""
     for i, token in enumerate(tokens):
         before = tokens[i - 1] if i else None
         if before is not None and (before.low in TITLES or before.text in ADDRESSES):

@@ -1,9 +1,9 @@
-"""Names of people, hospitals and places: words that are no words.
+"""Detect names of people, hospitals and places: words that are in no list of words.
 
 unknown      in no list: taken for a name, whatever its case and language
 ambiguous    a word and a name (Brown, Grace): a name beside another name, after a title, or with a capital
-             among small words
-eponym       a name that a disease or sign has (Crohn, Babinski): stays beside the word that makes it one
+             among words in lower case
+eponym       the name of a disease or sign (Crohn, Babinski): stays beside the word that makes it one
 word         stays, except inside the name of a hospital or a place
 """
 
@@ -118,7 +118,15 @@ FUNCTION = frozenset("in on at he to an as by if it is of or so no my we mr dr t
 
 
 def find(text: str, fixed: Sequence[Span] = ()) -> Iterator[Span]:
-    """Names in a text; words inside `fixed` spans are left to those."""
+    """Detect names of people, organisations and places: words that no list has.
+
+    Args:
+        text: to search in.
+        fixed: spans of other identifiers, in order; words inside them are not looked at.
+
+    Yields:
+        Spans of the kinds NAME and PLACE, in no order; they may overlap.
+    """
     tokens = list(tokens_of(text, fixed))
     for i, token in enumerate(tokens):
         token.kind = kind_of(token, tokens, i, text)
@@ -141,7 +149,7 @@ def find(text: str, fixed: Sequence[Span] = ()) -> Iterator[Span]:
 
 
 def _titles(tokens: list[Token], text: str) -> None:
-    """Mr., Dr., "doctor": what follows is a name unless it is a word written small."""
+    """Mark what follows Mr., Dr. or "doctor" as a name, unless it is a word in lower case."""
     for i, title in enumerate(tokens):
         if title.low not in TITLES:
             continue
@@ -200,7 +208,7 @@ def _titles(tokens: list[Token], text: str) -> None:
 
 
 def _labels(tokens: list[Token], text: str) -> None:
-    """ "Name: ...", "Attending: ...": the words with a capital that follow."""
+    """Mark the capitalised words after labels such as "Name:" and "Attending:" as names."""
     for match in PERSON.finditer(text):
         inside = [t for t in tokens if match.start("rest") <= t.start < match.end("rest")]
         weak = (
@@ -246,7 +254,7 @@ def _labels(tokens: list[Token], text: str) -> None:
 
 
 def _told(tokens: list[Token], text: str) -> None:
-    """A name behind the word for a member of staff and a colon, behind "tell", and initials behind a name."""
+    """Mark a name after a staff role and a colon or after "tell", and initials after a name."""
     spans = [match.span(1) for match in STAFF.finditer(text)]
     for start, end in spans:
         for token in tokens:
@@ -268,7 +276,9 @@ def _told(tokens: list[Token], text: str) -> None:
 
 
 def _alone(tokens: list[Token], text: str) -> None:
-    """A word that is a name too: with a capital among small words, or in a run of nothing but such words."""
+    """Mark an ambiguous word as a name: capitalised among words in lower case, or in a run of such words
+    only.
+    """
     for i, token in enumerate(tokens):
         if (
             token.name
@@ -287,8 +297,8 @@ def _alone(tokens: list[Token], text: str) -> None:
         inside = before is not None and not run[0].starts and small_after
         if len(run) == 1 and token.starts:
             after = tokens[i + 1] if i + 1 < len(tokens) else None
-            said = token.low in STRONG_GIVEN and after is not None and after.text.islower()
-            token.name = said and not gap(token, tokens[i + 1], text).strip("'’s ")
+            is_name = token.low in STRONG_GIVEN and after is not None and after.text.islower()
+            token.name = is_name and not gap(token, tokens[i + 1], text).strip("'’s ")
         elif len(run) == 1:
             token.name = (
                 inside
@@ -313,7 +323,9 @@ def _alone(tokens: list[Token], text: str) -> None:
 
 
 def _placed(token: Token, tokens: list[Token], i: int, text: str) -> bool:
-    """A word with a capital where names of people and places stand: after "from", "in", "with", "call"."""
+    """Whether a capitalised word is where names of people and places are: after "from", "in", "with",
+    "call".
+    """
     if (
         token.kind not in ("word", "eponym")
         or not token.text.istitle()
@@ -331,7 +343,7 @@ def _placed(token: Token, tokens: list[Token], i: int, text: str) -> bool:
 
 
 def _short(token: Token, text: str) -> bool:
-    """Short words that are names in other languages: Do, Om, Ma, Sen."""
+    """Whether a short word may be a name of another language: Do, Om, Ma, Sen."""
     if NUMBER_BEHIND.match(text, token.end):
         return False  # Cr 0.96, Na 140
     return (
@@ -344,7 +356,7 @@ def _short(token: Token, text: str) -> bool:
 
 
 def _run(tokens: list[Token], i: int, text: str) -> tuple[int, int]:
-    """The first and last of the words with capitals that stand together around one of them."""
+    """Return the first and last index of the capitalised words around one of them."""
     first = last = i
     while (
         first
@@ -367,7 +379,7 @@ def _run(tokens: list[Token], i: int, text: str) -> tuple[int, int]:
 
 
 def _spread(tokens: list[Token], text: str) -> None:
-    """What stands beside a name and may be part of it is part of it."""
+    """Extend names to neighbouring words that may be part of them, until nothing changes."""
     changed = True
     while changed:
         changed = False
@@ -378,7 +390,7 @@ def _spread(tokens: list[Token], text: str) -> None:
             after = i + 1 < len(tokens) and tokens[i + 1].name and near(token, tokens[i + 1], text)
             capital = token.text[0].isupper()
             beside = before or after
-            found = (
+            is_name = (
                 capital
                 and token.kind == "eponym"
                 and beside
@@ -386,33 +398,33 @@ def _spread(tokens: list[Token], text: str) -> None:
                 and token.text.istitle()
                 and not _medical(tokens, i)
             )
-            found |= capital and token.kind == "ambiguous" and beside and not (token.starts and not after)
-            found |= (
+            is_name |= capital and token.kind == "ambiguous" and beside and not (token.starts and not after)
+            is_name |= (
                 capital
                 and token.kind == "word"
                 and not token.starts
                 and beside
                 and _of_a_name(token, tokens, i, text)
             )
-            found |= (
+            is_name |= (
                 capital
                 and before
                 and after
                 and not _credential(token, tokens, i, text)
                 and token.kind != "eponym"
             )
-            found |= bool(
+            is_name |= bool(
                 token.starts
                 and after
                 and 2 <= len(token.low) <= 3
                 and token.low not in FUNCTION | TITLES
                 and _pair(tokens, i, text)
             )
-            found |= bool(
+            is_name |= bool(
                 capital and len(token.low) == 1 and (before or after) and not (token.low == "i" and not after)
             )
             joined = i + 1 < len(tokens) and gap(token, tokens[i + 1], text) in ("-", "'", "’")
-            found |= bool(
+            is_name |= bool(
                 token.low in SURE_PARTICLES
                 and not (i + 1 < len(tokens) and tokens[i + 1].kind == "eponym")
                 and (
@@ -424,16 +436,16 @@ def _spread(tokens: list[Token], text: str) -> None:
                     )
                 )
             )
-            found |= bool(token.low in PARTICLES and after and (before or capital or joined))
-            found |= bool(capital and token.low in PLACES_BEFORE and after) or bool(
+            is_name |= bool(token.low in PARTICLES and after and (before or capital or joined))
+            is_name |= bool(capital and token.low in PLACES_BEFORE and after) or bool(
                 capital and token.low in PLACES_AFTER and before
             )
-            if found:
+            if is_name:
                 token.name = token.sure = changed = True
 
 
 def _pair(tokens: list[Token], i: int, text: str) -> bool:
-    """Whether a short first word is written like the name after it: Om Bui, JUN DENG."""
+    """Whether a short first word has the same capitalisation as the name after it: Om Bui, JUN DENG."""
     first, last = _run(tokens, i, text)
     return tokens[i].text.istitle() or (
         tokens[i].text.isupper() and last - first == 1 and tokens[last].text.isupper()
@@ -441,14 +453,15 @@ def _pair(tokens: list[Token], i: int, text: str) -> bool:
 
 
 def _medical(tokens: list[Token], i: int) -> bool:
-    """Whether a small word that is no function word follows an eponym: Glasgow coma scale, Foley catheter."""
+    """Whether a word that eponyms precede follows: Glasgow coma scale, Foley catheter."""
     after = tokens[i + 1] if i + 1 < len(tokens) else None
     return after is not None and after.low in EPONYM_HEADS
 
 
 def _of_a_name(token: Token, tokens: list[Token], i: int, text: str) -> bool:
-    """Whether a word with a capital beside a name reads like its other half: nothing else with a capital
-    stands there."""
+    """Whether a capitalised word beside a name reads like its other half: no other capitalised word is
+    there.
+    """
     if (
         token.low in GENERIC | TITLES
         or _credential(token, tokens, i, text)
@@ -472,7 +485,7 @@ def _credential(token: Token, tokens: list[Token], i: int, text: str) -> bool:
 
 
 def _again(tokens: list[Token]) -> None:
-    """A word that is a name once, for sure, is one wherever it is written like one."""
+    """Mark a word that is certainly a name once wherever it is capitalised like one."""
     sure = {t.low for t in tokens if t.sure and t.kind in ("ambiguous", "eponym") and len(t.low) > 2}
     for token in tokens:
         if token.low in sure and token.text[0].isupper() and not token.text.isupper():
@@ -491,9 +504,9 @@ def _organisations(tokens: list[Token], text: str) -> Iterator[Span]:
         ):
             inside = inside[1:]
         if any(t.low in TITLES for t in inside) and (
-            of := [k for k, t in enumerate(inside) if t.text in ("of", "at", "and")]
+            prepositions := [k for k, t in enumerate(inside) if t.text in ("of", "at", "and")]
         ):
-            inside = inside[of[-1] + 1 :]
+            inside = inside[prepositions[-1] + 1 :]
         telling = [
             t for t in inside if t.name or t.kind in ("ambiguous", "unknown", "eponym") or t.low in NAMED
         ]

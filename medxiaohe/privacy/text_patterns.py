@@ -1,5 +1,6 @@
-"""Identifiers that have a shape: dates, ages over 89, telephone numbers, addresses on the web and on a
-street, numbers of files."""
+"""Detect identifiers by patterns: dates, ages over 89, telephone numbers, web and street addresses, record
+numbers.
+"""
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
 
@@ -254,6 +255,11 @@ COUNTED = re.compile(
 
 
 def find(text: str) -> Iterator[Span]:
+    """Detect identifiers by their shape: dates, ages over 89, telephone numbers, addresses, ids.
+
+    Yields:
+        Spans in the order of the patterns; they may overlap.
+    """
     for kind, pattern in COMPILED:
         for match in pattern.finditer(text):
             group = 1 if pattern.groups and match[1] else 0

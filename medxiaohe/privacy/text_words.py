@@ -1,5 +1,4 @@
-"""Words of a text and what they are: known words, words that are names too, abbreviations, eponyms, and all
-others."""
+"""Classify the words of a text: words, words that are names too, abbreviations, eponyms, and unknown ones."""
 
 # ruff: noqa: E501 - tables of patterns and words, one a line
 
@@ -82,6 +81,8 @@ CONTRACTED = frozenset(
 
 @dataclass(frozen=True)
 class Lists:
+    """The lists of known words; all but abbreviations and mixed forms are in lower case."""
+
     words: frozenset[str]
     names: frozenset[str]  # words that are names too
     capitals: frozenset[str]  # abbreviations
@@ -93,22 +94,27 @@ class Lists:
 
 @functools.cache
 def lists() -> Lists:
+    """Load the word lists, once.
+
+    Returns:
+        The lists.
+    """
     rows = gzip.decompress((HERE / "words.txt.gz").read_bytes()).decode().split()
-    more = [
+    clinical = [
         w
         for row in (HERE / "clinical_words.txt").read_text().splitlines()
         if not row.startswith("#")
         for w in row.split()
     ]
     eponyms = [row for row in (HERE / "eponyms.txt").read_text().splitlines() if row]
-    words = {row.rstrip("*") for row in rows if not row.isupper()} | {w for w in more if w.islower()}
+    words = {row.rstrip("*") for row in rows if not row.isupper()} | {w for w in clinical if w.islower()}
     return Lists(
         frozenset(words),
         frozenset(row[:-1] for row in rows if row.endswith("*")),
-        frozenset(row for row in rows if row.isupper()) | {w for w in more if w.isupper()},
+        frozenset(row for row in rows if row.isupper()) | {w for w in clinical if w.isupper()},
         frozenset(eponyms),
-        frozenset(w.lower() for w in more if w.istitle()),
-        frozenset(w for w in more if not (w.islower() or w.isupper() or w.istitle()) or MICRO.match(w)),
+        frozenset(w.lower() for w in clinical if w.istitle()),
+        frozenset(w for w in clinical if not (w.islower() or w.isupper() or w.istitle()) or MICRO.match(w)),
         frozenset(
             plain(word)
             for row in (HERE / "eponym_names.txt").read_text(encoding="utf-8").splitlines()
@@ -120,6 +126,19 @@ def lists() -> Lists:
 
 @dataclass
 class Token:
+    """A word of a text.
+
+    Attributes:
+        start: index of its first character.
+        end: index after its last one.
+        text: as written.
+        low: lower case, without accents and possessive endings.
+        kind: word, ambiguous, eponym, unknown, or small and noun of German texts.
+        starts: whether it begins a sentence or line.
+        name: whether it is taken for a name.
+        sure: whether its neighbours make it a name.
+    """
+
     start: int
     end: int
     text: str
@@ -131,7 +150,11 @@ class Token:
 
 
 def plain(word: str) -> str:
-    """Small letters without accents."""
+    """Convert to lower case without accents.
+
+    Returns:
+        The text; ß, æ and ø become ss, ae and o.
+    """
     return "".join(
         c
         for c in unicodedata.normalize("NFKD", word.replace("ß", "ss").replace("æ", "ae").replace("ø", "o"))
@@ -140,6 +163,15 @@ def plain(word: str) -> str:
 
 
 def tokens_of(text: str, fixed: Sequence[Span]) -> Iterator[Token]:
+    """Split a text into words, without Chinese characters.
+
+    Args:
+        text: to split.
+        fixed: spans in order, without overlaps; words that overlap them are left out.
+
+    Yields:
+        Words in the order of the text, without a kind.
+    """
     taken = iter(fixed)
     span = next(taken, None)
     for match in TOKEN.finditer(text):
@@ -153,7 +185,18 @@ def tokens_of(text: str, fixed: Sequence[Span]) -> Iterator[Token]:
 
 
 def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
-    known, word = lists(), token.low
+    """Classify a word by the lists and its neighbours.
+
+    Args:
+        token: the word.
+        tokens: all words of the text.
+        i: index of the word.
+        text: the text.
+
+    Returns:
+        `word`, `ambiguous` (a word and a name), `eponym` or `unknown`.
+    """
+    vocabulary, word = lists(), token.low
     bare = token.text.rstrip("s") if token.text[:-1].isupper() else token.text
     if (
         len(word) <= 1
@@ -171,39 +214,48 @@ def kind_of(token: Token, tokens: list[Token], i: int, text: str) -> str:
     # Malá is no word, although "mala" is
     foreign = token.text.istitle() and word != POSSESSIVE.sub("", token.text).lower()
     if foreign:
-        return "eponym" if is_eponym(tokens, i) or word in known.alone else "unknown"
-    if (word in known.words and word in known.names) or word in STRONG_GIVEN:
+        return "eponym" if is_eponym(tokens, i) or word in vocabulary.alone else "unknown"
+    if (word in vocabulary.words and word in vocabulary.names) or word in STRONG_GIVEN:
         return "ambiguous"
     if (
-        word in known.words
+        word in vocabulary.words
         or (word in CONTRACTED and token.text != plain(token.text).title())
-        or word.replace("'", "").replace("’", "") in known.words
+        or word.replace("'", "").replace("’", "") in vocabulary.words
     ):
         return "word"
-    if token.text in known.mixed or (bare.isupper() and bare in known.capitals):
+    if token.text in vocabulary.mixed or (bare.isupper() and bare in vocabulary.capitals):
         return "word"
-    if is_eponym(tokens, i) or (word in known.alone and not (i and tokens[i - 1].low in TITLES)):
+    if is_eponym(tokens, i) or (word in vocabulary.alone and not (i and tokens[i - 1].low in TITLES)):
         return "eponym"
     if token.text.islower() or token.text.isupper() or token.starts:
         if len(word) >= (7 if token.text.islower() else 10) and MORPHEMES.fullmatch(word):
             return "word"
         stem = PREFIXES.sub("", word)
-        if stem != word and stem in known.words:
+        if stem != word and stem in vocabulary.words:
             return "word"
         for ending in ("s", "es", "ed", "d", "ing", "ly", "er", "al", "y"):
             if (
                 token.text.islower()
                 and len(word) >= 6
                 and word.endswith(ending)
-                and word[: -len(ending)] in known.words
+                and word[: -len(ending)] in vocabulary.words
             ):
                 return "word"
     return "unknown"
 
 
 def is_marked(tokens: list[Token], i: int, text: str) -> bool:
-    """Whether a name that people have too is that of a sign, a stage or a part of the body here:
-    Salter-Harris II, Bell's palsy, foramen of Monro."""
+    """Check whether a name that people have too is that of a sign, a stage or a part of the body here:
+    Salter-Harris II, Bell's palsy, foramen of Monro.
+
+    Args:
+        tokens: all words of the text.
+        i: index of the word.
+        text: the text.
+
+    Returns:
+        True if a grade or a word such as "palsy" follows, or a part of the body and "of" precede.
+    """
     token, shared = tokens[i], lists().shared
     if token.low not in shared or not token.text[0].isupper():
         return False
@@ -228,12 +280,12 @@ def is_marked(tokens: list[Token], i: int, text: str) -> bool:
     if GRADE.match(text, tokens[last].end):
         return True
     after = tokens[last + 1 : last + 4]
-    for reach, one in enumerate(after, start=1):
+    for reach, word in enumerate(after, start=1):
         before = tokens[last + reach - 1]
-        if gap(before, one, text).strip(" -'’") or (one.low not in HEADS and not one.text.islower()):
+        if gap(before, word, text).strip(" -'’") or (word.low not in HEADS and not word.text.islower()):
             break
-        if one.low in HEADS:
-            return reach == 1 or all(other.low in BETWEEN for other in after[: reach - 1])
+        if word.low in HEADS:
+            return reach == 1 or all(between.low in BETWEEN for between in after[: reach - 1])
     return (
         first >= 2
         and tokens[first - 1].low in ("of", "de")
@@ -243,8 +295,17 @@ def is_marked(tokens: list[Token], i: int, text: str) -> bool:
 
 
 def is_named_sign(tokens: list[Token], i: int, text: str) -> bool:
-    """Whether words with capitals stand right before a word that only eponyms have before it: Nikolsky sign,
-    Diamond-Blackfan anemia, von Willebrand disease. Nothing else of the kind is a person."""
+    """Check whether capitalised words stand right before a word that only eponyms precede: Nikolsky sign,
+    Diamond-Blackfan anemia, von Willebrand disease. Nothing else of the kind is a person.
+
+    Args:
+        tokens: all words of the text.
+        i: index of the word.
+        text: the text.
+
+    Returns:
+        True if they do.
+    """
     first = last = i
     while first and i - first < 3 and _of_chain(tokens[first - 1], tokens[first], text):
         first -= 1
@@ -264,31 +325,33 @@ def is_named_sign(tokens: list[Token], i: int, text: str) -> bool:
     return not (first and ":" in gap(tokens[first - 1], tokens[first], text))
 
 
-def _of_chain(other: Token, token: Token, text: str, *, after: bool = False) -> bool:
-    """Whether a word beside another belongs to one eponym: a capital, or a particle of names."""
-    between = gap(token, other, text) if after else gap(other, token, text)
-    if between not in ("-", "–", " ") or other.low in TITLES or other.low in CREDENTIALS:
+def _of_chain(neighbour: Token, token: Token, text: str, *, after: bool = False) -> bool:
+    """Whether a word beside another is a part of the same eponym: a capitalised word, or a particle of
+    names.
+    """
+    between = gap(token, neighbour, text) if after else gap(neighbour, token, text)
+    if between not in ("-", "–", " ") or neighbour.low in TITLES or neighbour.low in CREDENTIALS:
         return False
     return (
-        (other.text.istitle() and not other.starts)
-        or other.low in ("von", "van", "de", "della", "du")
-        or (other.text.istitle() and between != " ")
+        (neighbour.text.istitle() and not neighbour.starts)
+        or neighbour.low in ("von", "van", "de", "della", "du")
+        or (neighbour.text.istitle() and between != " ")
         or (
-            other.starts
-            and other.text.istitle()
-            and other.kind in ("", "unknown", "ambiguous", "eponym")
-            and len(other.low) > 3
+            neighbour.starts
+            and neighbour.text.istitle()
+            and neighbour.kind in ("", "unknown", "ambiguous", "eponym")
+            and len(neighbour.low) > 3
         )
     )
 
 
 def _joined(a: Token, b: Token, text: str) -> bool:
-    """Whether two eponyms are one: Child-Pugh, Rinne and Weber, Bence Jones."""
+    """Whether two eponyms form one: Child-Pugh, Rinne and Weber, Bence Jones."""
     return text[a.end : b.start].replace("'s", "").replace("’s", "") in ("-", "–", "‐", " ", "/", " - ")
 
 
 def _given(tokens: list[Token], i: int, text: str) -> bool:
-    """Whether a name of people stands right before: Mary Jones."""
+    """Whether a given name precedes: Mary Jones."""
     before = tokens[i - 1]
     return gap(before, tokens[i], text) == " " and (
         before.low in lists().names and before.text.istitle() and before.low not in HEADS
@@ -300,15 +363,23 @@ def _beside_digits(token: Token, text: str) -> bool:
 
 
 def is_eponym(tokens: list[Token], i: int) -> bool:
-    """Whether the next word, or the one after another eponym, makes it the name of a disease or a sign."""
-    known = lists()
+    """Check whether the next word, or the one after another eponym, makes it the name of a disease or a sign.
+
+    Args:
+        tokens: all words of the text.
+        i: index of the word.
+
+    Returns:
+        True if the list of eponyms has the combination, and no title precedes it.
+    """
+    vocabulary = lists()
     if i and tokens[i - 1].low in TITLES:
         return False
     after = [t.low for t in tokens[i + 1 : i + 4]]
     forms = (tokens[i].low, tokens[i].low.rstrip("s"))
-    return any(f"{form} {next_}" in known.eponyms for form in forms for next_ in after[:1]) or (
+    return any(f"{form} {next_}" in vocabulary.eponyms for form in forms for next_ in after[:1]) or (
         len(after) > 1
-        and any(f"{after[0]} {after[1]}" in known.eponyms for _ in (0,))
+        and any(f"{after[0]} {after[1]}" in vocabulary.eponyms for _ in (0,))
         and any(e.startswith(tokens[i].low + " ") for e in _firsts().get(tokens[i].low, ()))
     )
 
@@ -323,10 +394,29 @@ def _firsts() -> dict[str, tuple[str, ...]]:
 
 
 def gap(a: Token, b: Token, text: str) -> str:
+    """Return the text between two words.
+
+    Args:
+        a: the first word.
+        b: a later word.
+        text: the text.
+
+    Returns:
+        The characters between them.
+    """
     return text[a.end : b.start]
 
 
 def near(a: Token, b: Token, text: str) -> bool:
-    """Whether two words stand side by side: a space, a dot after an initial, a comma between."""
+    """Check whether two words stand side by side: a space, a dot after an initial, or a comma between.
+
+    Args:
+        a: the first word.
+        b: a later word.
+        text: the text.
+
+    Returns:
+        True if at most two such characters separate them.
+    """
     space = gap(a, b, text)
     return len(space) <= 2 and not space.strip(" .,-'’/") and (not space.startswith(".") or len(a.low) <= 2)

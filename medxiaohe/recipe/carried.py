@@ -1,10 +1,10 @@
-"""Records about rows that hold for every subset of the rows, handed from stage to stage.
+"""Carry records about rows from stage to stage: those that hold for every subset of the rows.
 
 contamination.json (data.curate) says with which test items rows were compared, mixture.json (data.mixture)
 repeats it for training, coverage.json counts the rows that mention each entity. A stage that writes rows and
-none of these records gets them here, once it has returned: training would otherwise refuse the rows. Rows are
-known by their ids, so a stage that adds rows of its own gets no record of contamination: new rows must be
-compared anew.
+no such records gets them here, once it has returned: training would otherwise refuse the rows. Rows are
+identified by their ids, so a stage that adds rows of its own gets no record of contamination: new rows must
+be compared anew.
 """
 
 from __future__ import annotations
@@ -47,7 +47,14 @@ def carry(inputs: Mapping[str, Path], out: Path) -> None:
 
 
 def coverage(folder: Path) -> dict[str, int]:
-    """How many rows of samples.jsonl mention each entity, by entity id."""
+    """Count the rows of samples.jsonl that mention each entity.
+
+    Args:
+        folder: of a stage.
+
+    Returns:
+        Entity id -> number of rows, by id.
+    """
     counts = Counter[str]()
     for row in io.read_jsonl(folder / ROWS):
         counts.update(row.get("entities", ()))
@@ -55,7 +62,15 @@ def coverage(folder: Path) -> dict[str, int]:
 
 
 def both(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What holds for rows of several folders: the tasks that all of them were compared with, all matches."""
+    """Combine contamination records so that the result holds for the rows of all of them.
+
+    Args:
+        records: contents of contamination.json, at least one.
+
+    Returns:
+        `checked`: task -> number of items, of the tasks that every record has; `matches`: those of all
+        records.
+    """
     results = list(records)
     checked = {
         task: number
@@ -65,27 +80,27 @@ def both(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"checked": checked, "matches": [match for record in results for match in record["matches"]]}
 
 
-def _summed(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """The same of what mixture.json says."""
-    if len(found) == 1:
-        return found[0]
-    checked = both([{"checked": item["checked"], "matches": []} for item in found])["checked"]
-    return {"checked": checked, "removed": sum(item["removed"] for item in found)}
+def _summed(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Combine the contamination records of mixture.json."""
+    if len(records) == 1:
+        return records[0]
+    checked = both([{"checked": item["checked"], "matches": []} for item in records])["checked"]
+    return {"checked": checked, "removed": sum(item["removed"] for item in records)}
 
 
 def _only_rows_of(out: Path, folders: Iterable[Path], names: Iterable[str]) -> bool:
-    """Whether every row of `out` has the id of a row of one of the folders."""
-    known = array("Q", sorted(mark for folder in folders for mark in _marks(folder, names)))
+    """Check whether every row of `out` has the id of a row of one of the folders."""
+    marks = array("Q", sorted(mark for folder in folders for mark in _marks(folder, names)))
 
     def is_known(mark: int) -> bool:
-        at = bisect_left(known, mark)
-        return at < len(known) and known[at] == mark
+        at = bisect_left(marks, mark)
+        return at < len(marks) and marks[at] == mark
 
     return all(map(is_known, _marks(out, names)))
 
 
 def _marks(folder: Path, names: Iterable[str]) -> Iterator[int]:
-    """Eight bytes of the hash of each row's id, as a number: ids may be long, and there may be millions."""
+    """Hash the id of each row to 8 bytes, as a number: ids may be long, and there may be millions."""
     for name in names:
         for row in io.read_jsonl(folder / name) if (folder / name).is_file() else ():
             id = str(row.get("id", "")).encode("utf-8", "replace")

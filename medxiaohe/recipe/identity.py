@@ -1,4 +1,4 @@
-"""What the result of a stage depends on, and how two such records differ.
+"""Identify what the result of a stage depends on, and compare two such records.
 
 A finished stage is refused when its settings, the bytes of its inputs or its code have changed. Its code is
 the module of the stage, every module of medxiaohe it imports (`io.code`), the plug-ins its settings name
@@ -53,31 +53,39 @@ def identity(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, Any]:
         {"stage", "uses", "settings", "needs": {role: digest}, "files": {path: digest}, "code": {name:
         digest}}, and "data": {name: digest} where the settings say that the stage reads any.
     """
-    more = stage.settings.reads(inputs) if hasattr(stage.settings, "reads") else Reads()
+    reads = stage.settings.reads(inputs) if hasattr(stage.settings, "reads") else Reads()
     return {
         "stage": stage.name,
         "uses": stage.uses,
         "settings": decisive(stage.settings),
         "needs": {role: io.digest(folder) for role, folder in inputs.items()},
         "files": {path: content_hash(path) for path in sorted(set(input_paths(stage.settings)))},
-        "code": {**code(stage), **more.code},
-        **({"data": dict(sorted(more.data.items()))} if more.data else {}),
+        "code": {**code(stage), **reads.code},
+        **({"data": dict(sorted(reads.data.items()))} if reads.data else {}),
     }
 
 
 def code(stage: Stage) -> dict[str, str]:
-    """Version of the package and the digests of every source file that a stage runs."""
+    """Hash every source file that a stage runs: its module, what it imports, and the plug-ins that its
+    settings name.
+
+    Args:
+        stage: with its checked settings.
+
+    Returns:
+        `medxiaohe` -> version of the package, and module or file -> 16 hexadecimal digits of its SHA-256.
+    """
     file = Path(inspect.getsourcefile(stage.run) or "")
     settings = io.to_json(stage.settings)
-    found = io.code.dependencies_of_file(file) if file.is_file() else {}
+    digests = io.code.dependencies_of_file(file) if file.is_file() else {}
     for name in sorted(set(_own_files(settings))):
-        found |= plugin_files("", name)
+        digests |= plugin_files("", name)
     for kind in sorted(_plugin_kinds(file)):
         names = set(plugins.available(kind))
         for text in sorted(set(_strings(settings))):
             if text.partition(".")[0] in names:
-                found |= plugin_files(kind, text)
-    return {"medxiaohe": medxiaohe.__version__, **dict(sorted(found.items()))}
+                digests |= plugin_files(kind, text)
+    return {"medxiaohe": medxiaohe.__version__, **dict(sorted(digests.items()))}
 
 
 def plugin_files(kind: str, name: str) -> dict[str, str]:
@@ -94,12 +102,12 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
     if name.endswith((".yaml", ".yml")):
         return _yaml_files(Path(name).expanduser(), name)
     name = plugins.installed(kind, name).get(name, name) if kind else name
-    where = name.rpartition(":")[0]
-    if where.endswith(".py"):
-        path = Path(where).expanduser()
+    module = name.rpartition(":")[0]
+    if module.endswith(".py"):
+        path = Path(module).expanduser()
         return io.code.dependencies_of_file(path, name) if path.is_file() else {}
-    if where:
-        return _installed_files(where)
+    if module:
+        return _installed_files(module)
     folder, file = plugins.folder_of(kind), name.partition(".")[0]
     yaml = PACKAGE.joinpath(*folder.split("."), f"{file}.yaml")
     if kind in plugins.BY_YAML and yaml.is_file():
@@ -108,7 +116,7 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
 
 
 def _installed_files(module: str) -> dict[str, str]:
-    """Of a module outside the package that a name such as "my_pkg.eye:eye" gives."""
+    """Hash a module outside the package that a name such as "my_pkg.eye:eye" refers to."""
     if module.partition(".")[0] == "medxiaohe":
         return io.code.dependencies(module)
     try:
@@ -120,7 +128,7 @@ def _installed_files(module: str) -> dict[str, str]:
 
 
 def _yaml_files(path: Path, shown: str) -> dict[str, str]:
-    """A YAML plug-in, what reads it, and the plug-ins that strings inside it name."""
+    """Hash a YAML plug-in, its reader, and the plug-ins that its strings name."""
     if not path.is_file():
         return {}
     result = {shown: io.sha256(path)[:16]}
@@ -133,19 +141,26 @@ def _yaml_files(path: Path, shown: str) -> dict[str, str]:
 
 
 def plugin_code(kind: str, name: str) -> str:
-    """16 hex digits of the source of a plug-in and of what it imports; for the keys of unfinished work."""
+    """Hash the source of a plug-in and of what it imports, for the keys of unfinished work.
+
+    Args:
+        kind: as in `plugin_files`, and so is `name`.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     return io.fingerprint(plugin_files(kind, name))
 
 
 def _plugin_kinds(file: Path) -> set[str]:
-    """Kinds of plug-ins that the code of a stage loads by name."""
+    """List the kinds of plug-ins that the code of a stage loads by name."""
     if not file.resolve().is_relative_to(PACKAGE):
         return set()
     return io.code.plugin_kinds(io.code.module_name(file)) & set(plugins.KINDS)
 
 
 def _strings(settings: Any) -> Iterator[str]:
-    """Every string inside settings, keys of mappings included."""
+    """List every string in settings, keys of mappings included."""
     if isinstance(settings, dict):
         for key, value in settings.items():
             yield key
@@ -158,8 +173,9 @@ def _strings(settings: Any) -> Iterator[str]:
 
 
 def _own_files(settings: Any) -> Iterator[str]:
-    """Every "mine/eye.py:eye" and "mine/eye.yaml" inside settings: a reader, filter, task or scorer of the
-    user's."""
+    """List every "mine/eye.py:eye" and "mine/eye.yaml" in settings: readers, filters, tasks or scorers of
+    the user.
+    """
     for text in _strings(settings):
         location = text if text.endswith((".yaml", ".yml")) else text.rpartition(":")[0]
         if location.endswith((".py", ".yaml", ".yml")) and Path(location).expanduser().is_file():
@@ -186,19 +202,28 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [*others, *code[:NAMED], f"and {len(code) - NAMED} more source files"]
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
-    """Readable lines like `settings.learning_rate: 0.001 -> 0.002`; the summary is a result, not compared."""
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Compare two records key by key.
+
+    Args:
+        before: the record of a finished stage, or a part of it.
+        now: its identity today.
+        prefix: of the keys; "" for whole records, whose summary and seal are not compared.
+
+    Yields:
+        Lines such as `settings.learning_rate: 0.001 -> 0.002`, by key.
+    """
     now = json.loads(json.dumps(now))
     for key in sorted(set(before) | set(now)):
         old, new = before.get(key), now.get(key)
-        if old == new or (not where and key in ("summary", "seal")):
+        if old == new or (not prefix and key in ("summary", "seal")):
             continue
         if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
             old, new = ({str(i): item for i, item in enumerate(items)} for items in (old, new))
         if isinstance(old, dict) and isinstance(new, dict):
-            yield from differences(old, new, f"{where}{key}.")
+            yield from differences(old, new, f"{prefix}{key}.")
         else:
-            yield f"{where}{key}: {_short(old)} -> {_short(new)}"
+            yield f"{prefix}{key}: {_short(old)} -> {_short(new)}"
 
 
 def _short(value: Any) -> str:

@@ -46,11 +46,21 @@ class Stage:
     version: str = "1"
 
     def folder(self, root: Path) -> Path:
+        """Return the folder of the stage in a run folder.
+
+        Args:
+            root: the run folder.
+
+        Returns:
+            root/NAME/VERSION.
+        """
         return root / self.name / self.version
 
 
 @dataclass(frozen=True)
 class Recipe:
+    """A checked recipe."""
+
     name: str
     out: Path
     stages: tuple[Stage, ...]
@@ -60,7 +70,11 @@ class Recipe:
     minutes: Mapping[str, float] = field(default_factory=dict)
 
     def resolved(self) -> dict[str, Any]:
-        """The recipe with every default filled in, as `--dry-run` prints it."""
+        """Fill in every default, as `--dry-run` prints it.
+
+        Returns:
+            `name`, `out`, `params` and `stages` as plain JSON.
+        """
         stages = {
             s.name: {
                 "uses": s.uses,
@@ -76,7 +90,16 @@ class Recipe:
 def load(
     path: Path, overrides: Sequence[str] = (), out: Path | None = None, *, allow_code: bool = False
 ) -> Recipe:
-    """The checked recipe of a YAML file; writes nothing.
+    """Read and check a recipe; writes nothing.
+
+    Args:
+        path: of the YAML file.
+        overrides: `name=value` or `stage.setting=value`, as --set takes them.
+        out: the run folder; None: that of the recipe.
+        allow_code: whether the recipe may name Python code.
+
+    Returns:
+        The recipe.
 
     Raises:
         ConfigError: something in it is wrong.
@@ -87,12 +110,12 @@ def load(
     if not isinstance(raw, dict) or not isinstance(raw.get("stages"), dict) or not raw["stages"]:
         raise ConfigError(f"{path}: a recipe needs `stages:`, a mapping of at least one stage")
     _known(raw, TOP_KEYS, str(path))
-    given, changes = _mapping(raw, "params", str(path)), dict[str, dict[str, Any]]()
+    raw_params, changes = _mapping(raw, "params", str(path)), dict[str, dict[str, Any]]()
     for text in overrides:
-        _override(text, given, changes, raw["stages"])
+        _override(text, raw_params, changes, raw["stages"])
     params = dict[str, Any]()
     filler = Filler(params)
-    for name, value in given.items():
+    for name, value in raw_params.items():
         params[str(name)] = filler.fill(value, f"params.{name}")
     root = out or Path(filler.fill(str(raw.get("out", f"out/{path.stem}")), "out"))
     stages: list[Stage] = []
@@ -103,19 +126,19 @@ def load(
     return Recipe(str(raw.get("name", path.stem)), root, tuple(stages), params, about, minutes)
 
 
-def _minutes(given: Mapping[str, Any], stages: Sequence[str], path: Path) -> dict[str, float]:
-    """How long stages take; ConfigError for a stage that is not there, or no number."""
-    for name, value in given.items():
+def _minutes(minutes: Mapping[str, Any], stages: Sequence[str], path: Path) -> dict[str, float]:
+    """Check the minutes of stages; ConfigError for an unknown stage or a value that is no number."""
+    for name, value in minutes.items():
         if name not in stages:
             raise ConfigError(f"{path}: minutes.{name}: no such stage{plugins.nearest(name, stages)}")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
             raise ConfigError(f"{path}: minutes.{name} must be a number of minutes, not {value!r}")
-    return {name: float(value) for name, value in given.items()}
+    return {name: float(value) for name, value in minutes.items()}
 
 
 def _extended(path: Path, below: tuple[Path, ...] = ()) -> Any:
-    """The YAML of a recipe, laid over the recipe it extends."""
-    if path.resolve() in [other.resolve() for other in below]:
+    """Read a recipe and merge it over the recipe it extends."""
+    if path.resolve() in [extending.resolve() for extending in below]:
         raise ConfigError(
             f"{path}: extends itself by way of {', '.join(map(str, below[1:])) or 'nothing'}: leave one"
             " `extends:` out"
@@ -145,7 +168,21 @@ def stage(
     needs: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
 ) -> Stage:
-    """A stage built in Python, checked like one from a file. An override is `setting=value`."""
+    """Build a stage in Python, checked like one of a file.
+
+    Args:
+        name: of the stage.
+        uses: name of the stage function, such as "data.read".
+        values: the settings.
+        needs: role -> name of an earlier stage.
+        overrides: `setting=value` each.
+
+    Returns:
+        The stage, of version 1.
+
+    Raises:
+        ConfigError: a setting or a role is wrong.
+    """
     needs = dict(needs or {})
     changes = dict(map(option, overrides))
     return _stage(
@@ -154,7 +191,11 @@ def stage(
 
 
 def settings_type(run: Callable[..., Any]) -> type:
-    """The dataclass a stage function takes as its `settings`."""
+    """Return the dataclass that a stage function takes as its `settings`.
+
+    Raises:
+        ConfigError: its first argument is not `settings: SomeDataclass`.
+    """
     name = f"{getattr(run, '__module__', '')}.{getattr(run, '__name__', run)}"
     try:
         first = next(iter(inspect.signature(run).parameters), "")
@@ -167,7 +208,11 @@ def settings_type(run: Callable[..., Any]) -> type:
 
 
 def roles(run: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
-    """The inputs a stage function names: all of them, the required ones, and whether it takes any other."""
+    """List the inputs of a stage function.
+
+    Returns:
+        (names of all inputs, names of the required ones, whether it takes any other).
+    """
     parameters = list(inspect.signature(run).parameters.values())[2:]
     named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
     required = [p.name for p in named if p.default is p.empty]
@@ -201,18 +246,20 @@ def _stage(name: Any, body: Any, filler: Filler, changes: Mapping[str, Any], ear
     )
 
 
-def _check_needs(run: Callable[..., Any], needs: Mapping[str, str], earlier: list[str], where: str) -> None:
-    known, required, any_role = roles(run)
+def _check_needs(
+    run: Callable[..., Any], needs: Mapping[str, str], earlier: list[str], location: str
+) -> None:
+    named, required, any_role = roles(run)
     for role, source in needs.items():
-        if role not in known and not any_role:
-            raise ConfigError(f"{where}.needs.{role}: unknown input{plugins.nearest(role, known)}")
+        if role not in named and not any_role:
+            raise ConfigError(f"{location}.needs.{role}: unknown input{plugins.nearest(role, named)}")
         if source not in earlier:
             raise ConfigError(
-                f"{where}.needs.{role}: no earlier stage {source!r}{plugins.nearest(source, earlier)}"
+                f"{location}.needs.{role}: no earlier stage {source!r}{plugins.nearest(source, earlier)}"
             )
     if missing := set(required) - set(needs):
         raise ConfigError(
-            f"{where}.needs: missing {', '.join(sorted(missing))}: name the earlier stage that makes it"
+            f"{location}.needs: missing {', '.join(sorted(missing))}: name the earlier stage that makes it"
         )
 
 
@@ -232,7 +279,14 @@ def _override(
 
 
 def option(text: str) -> tuple[str, Any]:
-    """The name and the YAML value of `name=value`."""
+    """Parse `name=value` with a YAML value, as --set takes it.
+
+    Returns:
+        (name, value); 1e-4 is a number, which YAML 1.1 reads as text.
+
+    Raises:
+        ConfigError: there is no = or name, or the value is not YAML.
+    """
     import yaml
 
     key, equals, value = text.partition("=")
@@ -246,46 +300,67 @@ def option(text: str) -> tuple[str, Any]:
         ) from error
 
 
-def changed(values: Any, path: Sequence[str], new: Any, where: str) -> Any:
-    """A copy of nested settings with one of them replaced; a number is a place in a list."""
+def changed(values: Any, path: Sequence[str], new: Any, location: str) -> Any:
+    """Copy nested settings with one of them replaced.
+
+    Args:
+        values: mappings and lists; None counts as an empty mapping.
+        path: keys, and indices of lists, from the outside.
+        new: the value; [] as `path` returns it.
+        location: name of the setting, for messages.
+
+    Returns:
+        The copy; mappings that the path needs are added.
+
+    Raises:
+        ConfigError: an index is out of range, or the path leads into a scalar.
+    """
     if not path:
         return new
     key, rest = path[0], path[1:]
     if isinstance(values, list):
         if not key.isdecimal() or int(key) >= len(values):
             raise ConfigError(
-                f"{where}: {key!r} is not a place in a list of {len(values)}: use 0 to {len(values) - 1}"
+                f"{location}: {key!r} is not a place in a list of {len(values)}: use 0 to {len(values) - 1}"
             )
-        return [changed(item, rest, new, where) if i == int(key) else item for i, item in enumerate(values)]
+        return [
+            changed(item, rest, new, location) if i == int(key) else item for i, item in enumerate(values)
+        ]
     if values is not None and not isinstance(values, dict):
-        raise ConfigError(f"{where}: there is nothing inside {values!r} to set")
+        raise ConfigError(f"{location}: there is nothing inside {values!r} to set")
     before = values or {}
-    return {**before, key: changed(before.get(key), rest, new, where)}
+    return {**before, key: changed(before.get(key), rest, new, location)}
 
 
-def _mapping(body: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+def _mapping(body: Mapping[str, Any], key: str, location: str) -> dict[str, Any]:
     value = body.get(key)
     if value is not None and not isinstance(value, dict):
-        raise ConfigError(f"{where}.{key}: must be a mapping, not {value!r}")
+        raise ConfigError(f"{location}.{key}: must be a mapping, not {value!r}")
     return dict(value or {})
 
 
-def _known(raw: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
+def _known(raw: Mapping[str, Any], keys: tuple[str, ...], location: str) -> None:
     for key in raw:
         if key not in keys:
-            raise ConfigError(f"{where}: unknown key {key!r}{plugins.nearest(str(key), keys)}")
+            raise ConfigError(f"{location}: unknown key {key!r}{plugins.nearest(str(key), keys)}")
 
 
 def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-4 as text; everybody who types it means the number."""
+    """Convert 1e-4, which YAML 1.1 reads as text, to a number."""
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
         return float(value)
     return value
 
 
 def read_yaml(path: Path) -> Any:
-    """The value of a YAML file; a key that is there twice is an error, because one of the two would be
-    lost."""
+    """Parse a YAML file; a key that appears twice is an error, because one of the two would be lost.
+
+    Returns:
+        The value; texts such as 1e-4, which YAML 1.1 does not read as numbers, are numbers.
+
+    Raises:
+        ConfigError: the file cannot be read or is not YAML.
+    """
     import yaml
 
     try:

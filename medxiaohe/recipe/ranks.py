@@ -1,7 +1,7 @@
-"""One recipe run by several processes (torchrun, accelerate launch): what each of them does.
+"""Run one recipe by several processes (torchrun, accelerate launch).
 
-The process of rank 0 does everything; the others join it in stages whose function says `together = True`,
-which are the training stages, and wait through the rest.
+The process of rank 0 does everything; the others join it in stages whose function has `together = True`,
+which are the training stages, and wait during all others.
 """
 
 from __future__ import annotations
@@ -15,29 +15,50 @@ PATIENCE = timedelta(days=7)  # how long the others wait for a stage that only r
 
 
 def world() -> int:
+    """Number of processes that run the recipe.
+
+    Returns:
+        WORLD_SIZE of the launcher; 1 without one.
+    """
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
+    """Number of this process.
+
+    Returns:
+        RANK of the launcher, from 0; 0 without one.
+    """
     return int(os.environ.get("RANK", "0"))
 
 
 def is_first() -> bool:
+    """Check whether this process is that of rank 0.
+
+    Returns:
+        True without a launcher.
+    """
     return rank() == 0
 
 
 def agree(value: Any = None) -> Any:
-    """What rank 0 says, on every rank; all of them must call it."""
+    """Broadcast a value from rank 0; all ranks must call it, and wait for each other.
+
+    Args:
+        value: of rank 0, any that can be pickled; those of other ranks are ignored.
+
+    Returns:
+        The value of rank 0.
+    """
     if world() == 1:
         return value
-    said = [value]
-    _group().broadcast_object_list(said, src=0)
-    return said[0]
+    values = [value]
+    _group().broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def leave() -> None:
-    """Ends what `agree` began, at the end of a process: threads of a group still running at the exit can
-    abort it.
+    """Destroy the process group at the end of a process: its threads can abort the exit.
 
     Ranks but the first have nothing left to write then, and end here.
     """

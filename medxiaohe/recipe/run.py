@@ -1,10 +1,11 @@
-"""Run a recipe: skip what is done, refuse what has drifted, publish each stage whole.
+"""Run a recipe: skip finished stages, refuse those whose settings, inputs or code have changed, publish each
+stage atomically.
 
     out/<stage>/<version>/            what the stage wrote, with MANIFEST.json (sha256 of every file)
     out/<stage>/<version>/stage.json  settings, inputs, code, summary: written last, so it means done
     out/log.jsonl                     when each stage ran and how long it took
 
-Nothing but log.jsonl holds times, so two runs of a deterministic recipe leave identical bytes.
+Only log.jsonl has times, so two runs of a deterministic recipe leave identical bytes.
 """
 
 from __future__ import annotations
@@ -50,12 +51,25 @@ def run(
     given: Mapping[str, Path] | None = None,
     changed: Callable[[], None] = lambda: None,
 ) -> list[Done]:
-    """Run every stage that is not done yet, in order.
+    """Run every stage that is not finished, in order.
 
-    Raises ConfigError with a readable diff when a finished stage was made from other settings,
-    inputs or code; with `accept_change` such a stage is run again. `until` names the last stage.
-    `given` are published folders that stand for stages the recipe does not have. `changed` is called when
-    a stage begins, advances or ends, for a page about the run.
+    Args:
+        recipe: the checked recipe.
+        say: receives lines about the progress.
+        accept_change: run a finished stage again if its settings, inputs or code have changed.
+        until: name of the last stage; "": all.
+        given: stage name -> published folder that stands for a stage the recipe does not have.
+        changed: is called when a stage begins, advances or ends, for a page about the run.
+
+    Returns:
+        One entry a stage, in order.
+
+    Raises:
+        ConfigError: a finished stage has other settings, inputs or code (the message lists the differences),
+            or there is no stage `until`.
+        RunLocked: another process runs in the folder.
+        DataError: a published folder is damaged.
+        MedError: any error of a stage; the finished ones are kept.
     """
     check_until(recipe, until)
     threads.fit()
@@ -84,13 +98,30 @@ def run(
 
 
 def check_until(recipe: Recipe, until: str) -> None:
+    """Check the name of the last stage.
+
+    Raises:
+        ConfigError: the recipe has no such stage.
+    """
     names = [stage.name for stage in recipe.stages]
     if until and until not in names:
         raise ConfigError(f"--until {until}: no such stage{nearest(until, names)}")
 
 
 def plan(recipe: Recipe, until: str = "") -> dict[str, str]:
-    """What `run` would do with each stage: "done", "run", or how a finished one differs. Writes nothing."""
+    """Predict what `run` would do with each stage; writes nothing.
+
+    Args:
+        recipe: the checked recipe.
+        until: name of the last stage; "": all.
+
+    Returns:
+        Stage -> "done", "run", or "changed: " and the differences.
+
+    Raises:
+        ConfigError: there is no stage `until`.
+        DataError: the record of a finished stage is damaged.
+    """
     check_until(recipe, until)
     plans: dict[str, str] = {}
     for stage in recipe.stages:
@@ -151,7 +182,7 @@ def _run_stage(
 
 
 def _join(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe) -> Done:
-    """What the processes of other ranks do: take part in training, wait for the rest."""
+    """Take part in a training stage, or wait for another one: what processes of other ranks do."""
     if draft := ranks.agree():
         if getattr(stage.run, "together", False):
             stage.run(stage.settings, Path(draft), **inputs)
@@ -160,14 +191,22 @@ def _join(stage: Stage, inputs: Mapping[str, Path], recipe: Recipe) -> Done:
     return Done(stage.name, folder, io.read_record(folder)["summary"], bool(draft), 0.0)
 
 
-def _inputs(stage: Stage, recipe: Recipe, given: Mapping[str, Path]) -> dict[str, Path]:
-    folders = {**{s.name: s.folder(recipe.out) for s in recipe.stages}, **given}
+def _inputs(stage: Stage, recipe: Recipe, published: Mapping[str, Path]) -> dict[str, Path]:
+    folders = {**{s.name: s.folder(recipe.out) for s in recipe.stages}, **published}
     return {role: folders[name] for role, name in stage.needs.items()}
 
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; RunLocked names the process that already does."""
+    """Hold an exclusive lock on a run folder for this process.
+
+    Args:
+        folder: the run folder; it is made.
+
+    Raises:
+        RunLocked: another process holds it; the message has its number.
+        StorageError: the disk cannot be written.
+    """
     with io.storage(folder):
         io.make_folder(folder)
         handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -193,7 +232,14 @@ def _log(out: Path, row: Mapping[str, Any]) -> None:
 
 
 def seconds(out: Path) -> dict[tuple[str, str], float]:
-    """How long each (stage, version) took when it last ran; a line a kill cut short is passed over."""
+    """Read how long stages took when they last ran, from log.jsonl; lines that a kill cut short are skipped.
+
+    Args:
+        out: the run folder.
+
+    Returns:
+        (stage, version) -> seconds.
+    """
     result = {}
     path = out / "log.jsonl"
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
@@ -206,7 +252,17 @@ def seconds(out: Path) -> dict[tuple[str, str], float]:
 
 
 def finished(out: Path) -> dict[str, Path]:
-    """Folders of the finished stages of a run folder, by stage name; the newest version wins."""
+    """List the finished stages of a run folder.
+
+    Args:
+        out: the run folder.
+
+    Returns:
+        Stage -> its folder; of several versions the one finished last.
+
+    Raises:
+        DataError: there is no such folder.
+    """
     if not out.is_dir():
         raise DataError(f"no run folder {out}")
     result = {}

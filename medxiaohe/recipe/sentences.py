@@ -1,6 +1,6 @@
-"""One sentence for each setting, read from the code that defines it: for `medxiaohe show` and docs/reference.
+"""Read one sentence for each setting from the code that defines it, for `medxiaohe show` and docs/reference.
 
-A sentence stands where the setting is defined, as a comment behind it or above it:
+The sentence is where the setting is defined, as a comment behind it or above it:
 
     near_text: float = 0.8  # Jaccard index of word 5-grams from which two texts are one; 0: exact copies only
 
@@ -66,17 +66,17 @@ def sentences(kind: type) -> dict[str, str]:
     Returns:
         Field -> sentence, without the fields that have none.
     """
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for item in reversed(kind.__mro__):  # base classes first, so that subclasses may say otherwise
         if "__dataclass_fields__" in vars(item):
-            found |= _own(item)
-    found = COMMON | found
-    return {field.name: found[field.name] for field in fields(kind) if found.get(field.name)}
+            result |= _own(item)
+    result = COMMON | result
+    return {field.name: result[field.name] for field in fields(kind) if result.get(field.name)}
 
 
 @functools.lru_cache(maxsize=256)
 def _own(kind: type) -> dict[str, str]:
-    """The sentences that a class itself has."""
+    """Read the sentences of a class itself, without its bases."""
     try:
         source = textwrap.dedent(inspect.getsource(kind))
     except (OSError, TypeError):  # made at run time, or the source is not there
@@ -97,13 +97,13 @@ def _own(kind: type) -> dict[str, str]:
         while at in comments and comments[at][1]:
             above.insert(0, comments[at][0])
             at -= 1
-        if said := " ".join([*above, *words]).strip():
-            result[node.target.id] = said
+        if sentence := " ".join([*above, *words]).strip():
+            result[node.target.id] = sentence
     return result
 
 
 def _comments(source: str) -> dict[int, tuple[str, bool]]:
-    """Line -> (words of its comment, whether the line has nothing else)."""
+    """Map lines to (words of the comment, whether the line has nothing else)."""
     result = {}
     for token in tokenize.generate_tokens(text_io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
@@ -114,7 +114,7 @@ def _comments(source: str) -> dict[int, tuple[str, bool]]:
 
 
 def _attributes(docstring: str) -> dict[str, str]:
-    """Name -> sentence of the section "Attributes:" of a docstring."""
+    """Map names to sentences of the section "Attributes:" of a docstring."""
     section = re.search(r"^Attributes:\n((?:[ \t]+.*\n?|\n)+)", inspect.cleandoc(docstring), re.MULTILINE)
     if not section:
         return {}

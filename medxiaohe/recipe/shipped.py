@@ -1,4 +1,4 @@
-"""Recipes and examples that come with the package: in the repository, and inside an installed wheel."""
+"""Find recipes and examples that come with the package: in the repository, or inside an installed wheel."""
 
 from __future__ import annotations
 
@@ -12,30 +12,45 @@ INSIDE = PACKAGE / "shipped"  # where a wheel has them (pyproject.toml, force-in
 
 
 def folder(kind: str) -> Path:
-    """The folder of "recipes" or "examples"."""
+    """Return the folder of shipped files, in a wheel or in the repository.
+
+    Args:
+        kind: "recipes" or "examples".
+
+    Returns:
+        The folder.
+    """
     return INSIDE / kind if (INSIDE / kind).is_dir() else PACKAGE.parent / kind
 
 
 def recipes() -> dict[str, Path]:
-    """Name -> file of every recipe, those of recipes/gpu with their folder: gpu/NAME."""
+    """List the shipped recipes.
+
+    Returns:
+        Name -> file, by file; the names of those in a folder have it: gpu/NAME.
+    """
     root = folder("recipes")
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
 
 
 def recipe(name: Path) -> Path:
-    """A recipe by its path, or by its name: `quickstart`, `recipes/quickstart.yaml`.
+    """Resolve a recipe by its path, or by its name: `quickstart`, `recipes/quickstart.yaml`.
+
+    Returns:
+        The file.
 
     Raises:
         ConfigError: there is neither such a file nor such a recipe.
     """
     if name.is_file():
         return name
-    known = recipes()
-    if name.suffix and name.with_suffix("").name not in {Path(item).name for item in known}:
+    shipped = recipes()
+    if name.suffix and name.with_suffix("").name not in {Path(item).name for item in shipped}:
         raise ConfigError(f"no such file: {name}")
     short = name.as_posix().removeprefix("recipes/").removesuffix(".yaml")
-    if short not in known:
+    if short not in shipped:
         raise ConfigError(
-            f"no file {name}, and no recipe of that name{nearest(short, known)}; there are {', '.join(known)}"
+            f"no file {name}, and no recipe of that name{nearest(short, shipped)}; there are"
+            f" {', '.join(shipped)}"
         )
-    return known[short]
+    return shipped[short]

@@ -1,4 +1,4 @@
-"""Read from a run folder what is finished, and what runs now."""
+"""Read the state of a run folder: which stages are finished, and which runs now."""
 
 from __future__ import annotations
 
@@ -35,7 +35,13 @@ class State:
 
 
 def state(out: Path) -> State:
-    """What a run folder says of itself.
+    """Read the state of a run folder: what is finished, and what runs now.
+
+    Args:
+        out: the run folder.
+
+    Returns:
+        The state.
 
     Raises:
         DataError: there is no such folder.
@@ -58,7 +64,11 @@ def state(out: Path) -> State:
 
 
 def holder(folder: Path) -> int:
-    """The number of the process that runs in the folder; 0 where none does."""
+    """Return the process that runs in a folder.
+
+    Returns:
+        Its number; 0 where none does, -1 where the number is not known yet.
+    """
     try:
         handle = os.open(folder / ".lock", os.O_RDONLY)
     except OSError:

@@ -11,7 +11,17 @@ PLAIN = True  # the pickle holds texts, lists and mappings alone
 
 
 def cmekg(graph: Any) -> dict[str, Iterator[dict[str, Any]]]:
-    """The rows of relations.jsonl: {"subject", "relations": {predicate: [object]}}, by subject."""
+    """Convert the graph of PyCMeKG to rows.
+
+    Args:
+        graph: subject -> predicate -> object, or list of objects.
+
+    Returns:
+        `relations.jsonl` -> rows {"subject", "relations": {predicate: [object]}}, by subject.
+
+    Raises:
+        AssetError: it is no mapping of texts; raised while the rows are read, except for the graph itself.
+    """
     if not isinstance(graph, Mapping):
         raise AssetError(f"the graph is a {type(graph).__name__} and no mapping of subjects")
     return {"relations.jsonl": _rows(graph)}

@@ -37,6 +37,17 @@ HEAD_SIZE = 64
 
 
 def dinov2_with_registers(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Rename the tensors of DINOv2 with registers to those of `Dinov2WithRegistersModel`.
+
+    Args:
+        state: name -> tensor, of the authors' checkpoint.
+
+    Returns:
+        (name -> tensor, name of a JSON file -> its content).
+
+    Raises:
+        AssetError: a tensor has an unknown name.
+    """
     tensors = dict(pair for key, value in state.items() for pair in _renamed(key, value))
     return tensors, {"config.json": _config(state), "preprocessor_config.json": PREPROCESSOR}
 
@@ -48,15 +59,16 @@ def _renamed(key: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
     match = BLOCK.fullmatch(key)
     if match is None:
         raise AssetError(f"{key} is no tensor of DINOv2 with registers")
-    layer, part, end = match[1], match[2], match[3] or ""
-    if part == "attn.qkv":
+    layer, module, end = match[1], match[2], match[3] or ""
+    if module == "attn.qkv":
         for name, third in zip(("query", "key", "value"), value.chunk(3), strict=True):
             yield f"encoder.layer.{layer}.attention.attention.{name}{end}", third
     else:
-        yield f"encoder.layer.{layer}.{INSIDE.get(part, part)}{end}", value
+        yield f"encoder.layer.{layer}.{INSIDE.get(module, module)}{end}", value
 
 
 def _config(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    # patch projection: (hidden, channels, patch, patch); positions: (1, 1 + side ** 2, hidden)
     width, channels, patch, _ = state["patch_embed.proj.weight"].shape
     side = round((state["pos_embed"].shape[1] - 1) ** 0.5)
     return {

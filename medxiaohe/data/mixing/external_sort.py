@@ -1,5 +1,6 @@
-"""Rows in the order of their first values, from more of them than memory holds: sorted parts on disk, merged
-as they are read."""
+"""External merge sort: sort more rows than memory holds, by sorted runs on disk that are merged as they
+are read.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +20,40 @@ Row = list[Any]  # plain JSON; rows are compared as lists, so their first values
 
 
 def in_order(rows: Iterable[Row], work: Path) -> Iterator[Row]:
-    """The rows sorted; what does not fit one part goes through files below `work`."""
-    left, parts = iter(rows), list[Path]()
-    while part := list(islice(left, PART)):
-        part.sort()
-        if not parts and len(part) < PART:
-            return iter(part)
+    """Sort rows in bounded memory (external merge sort): runs of PART rows on disk, then merged.
+
+    Args:
+        rows: in any order.
+        work: folder for the sorted runs; nothing is written where all rows fit one run.
+
+    Returns:
+        An iterator over the rows in ascending order.
+    """
+    remaining, parts = iter(rows), list[Path]()
+    while run := list(islice(remaining, PART)):
+        run.sort()
+        # a single short run is all there is: no file is needed
+        if not parts and len(run) < PART:
+            return iter(run)
         parts.append(work / f"{len(parts):06d}.jsonl")
-        write(parts[-1], part)
+        write(parts[-1], run)
     return merged(parts, work)
 
 
 def merged(parts: Sequence[Path], work: Path) -> Iterator[Row]:
-    """The rows of sorted files, sorted."""
+    """Merge sorted files, at most OPEN of them at once.
+
+    Args:
+        parts: paths of sorted JSON lines files.
+        work: folder for intermediate files, needed for more than OPEN parts.
+
+    Returns:
+        An iterator over the rows of all files in ascending order.
+    """
     level = 0
     while len(parts) > OPEN:
         level += 1
+        # one pass merges groups of OPEN files, so the number of files falls by that factor
         groups = [parts[at : at + OPEN] for at in range(0, len(parts), OPEN)]
         parts = [work / f"merged-{level}-{number:06d}.jsonl" for number in range(len(groups))]
         for group, path in zip(groups, parts, strict=True):
@@ -43,10 +62,20 @@ def merged(parts: Sequence[Path], work: Path) -> Iterator[Row]:
 
 
 def write(path: Path, rows: Iterable[Row]) -> int:
+    """Write rows as JSON lines.
+
+    Returns:
+        The number of rows.
+    """
     return io.write_jsonl(path, rows)
 
 
 def read(path: Path) -> Iterator[Row]:
+    """Read the rows of a file that `write` wrote.
+
+    Yields:
+        The rows, in the order of the file.
+    """
     with open(path, "rb") as file:
         for line in file:
             yield json.loads(line)

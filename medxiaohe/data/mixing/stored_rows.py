@@ -1,5 +1,4 @@
-"""The samples of a stage's folder, streamed with the place of each, so that a chosen few can be read
-again."""
+"""Stream the samples of a stage's folder with their byte offsets, so that selected ones can be read again."""
 
 from __future__ import annotations
 
@@ -13,7 +12,11 @@ from medxiaohe.types import Sample
 
 
 class Rows:
-    """samples.jsonl of a folder; a place is the byte at which a row starts."""
+    """Random access to the samples.jsonl of a folder by byte offset.
+
+    Raises:
+        DataError: the folder has no samples.jsonl.
+    """
 
     def __init__(self, folder: Path):
         self.path = folder / "samples.jsonl"
@@ -30,18 +33,23 @@ class Rows:
         self._file.close()
 
     def __iter__(self) -> Iterator[tuple[int, Sample]]:
-        place = 0
+        offset = 0
         with open(self.path, "rb") as file:
             for line in file:
-                yield place, self._sample(line, place)
-                place += len(line)
+                yield offset, self._sample(line, offset)
+                offset += len(line)
 
-    def at(self, place: int) -> Sample:
-        self._file.seek(place)
-        return self._sample(self._file.readline(), place)
+    def at(self, offset: int) -> Sample:
+        """Return the sample that starts at byte `offset`.
 
-    def _sample(self, line: bytes, place: int) -> Sample:
+        Raises:
+            DataError: the line at this offset is not a sample.
+        """
+        self._file.seek(offset)
+        return self._sample(self._file.readline(), offset)
+
+    def _sample(self, line: bytes, offset: int) -> Sample:
         try:
             return io.sample_from_json(json.loads(line))
         except ValueError as error:
-            raise DataError(f"{self.path}, byte {place}: not a sample: {error}") from error
+            raise DataError(f"{self.path}, byte {offset}: not a sample: {error}") from error

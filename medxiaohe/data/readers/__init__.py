@@ -21,6 +21,8 @@ __all__ = ["CODES", "DeadLetter", "Rejected", "split_named"]
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
+    """A row or file that a reader rejects: listed in dead.jsonl and counted by `code`."""
+
     where: str  # file and row, or the id of the record
     reason: str
     code: str = "row"  # a key of CODES
@@ -29,6 +31,13 @@ class DeadLetter:
 
 
 def split_named(name: str) -> Split:
-    """The split that the name of an official file tells: train, devel or dev, test."""
+    """Read the split from the name of an official file.
+
+    Args:
+        name: of a file, such as `train.tsv` or `devel.tsv`, in any case.
+
+    Returns:
+        `train`, `validation` (for dev and devel), `test`, or "" where the name has none of them.
+    """
     name = name.lower()
     return "train" if "train" in name else "validation" if "dev" in name else "test" if "test" in name else ""

@@ -61,7 +61,7 @@ def archive(
             continue
         yield from (DeadLetter(**row) for row in io.read_jsonl(folder / "refused.jsonl"))
         content = (folder / "content").resolve()
-        if not any(one.is_file() for one in content.rglob("*")):
+        if not any(member.is_file() for member in content.rglob("*")):
             continue
         for row in inner(content, **(options or {})):
             outside = (
@@ -75,7 +75,9 @@ def archive(
 
 
 def _unpacked(file: Path) -> Path:
-    """`content/` with the members, and refused.jsonl; made once for the bytes of an archive."""
+    """Extract an archive into the cache, once for its bytes: `content/` with the members, and
+    refused.jsonl.
+    """
     folder = assets.cache_root() / "archives" / io.sha256(file)
     if not (folder / io.MANIFEST).is_file():
         with io.publish(folder) as draft:

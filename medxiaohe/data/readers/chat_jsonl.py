@@ -78,10 +78,24 @@ def chat_jsonl(
 def rows_of(
     path: Path, options: RowOptions, bad_rows: BadRows, encoding: str = "utf-8"
 ) -> Iterator[Sample | DeadLetter]:
-    """Samples of every row of a .jsonl or .json file, or of the files of a folder."""
+    """Read every row of a .jsonl or .json file, or of the files of a folder.
+
+    Args:
+        path: a file or folder; of a folder, .json files are read only if `options.layout` is set.
+        options: how rows become samples.
+        bad_rows: `stop`: raise at the first bad row; `skip`: list it. Rows whose code is in ALWAYS_LISTED are
+            listed in both cases.
+        encoding: of the text, such as utf-8 or gb18030.
+
+    Yields:
+        One Sample a row; a DeadLetter for each row or file that cannot be used.
+
+    Raises:
+        DataError: there is no such file, or a row or file is bad and `bad_rows` is `stop`.
+    """
     within = options.confined(path)
-    found = files.files(path, *APART) if not options.layout else files.files(path, ".jsonl", ".json")
-    for file in found:
+    paths = files.files(path, *APART) if not options.layout else files.files(path, ".jsonl", ".json")
+    for file in paths:
         try:
             yield from _file(file, options, bad_rows, encoding, within)
         except Rejected as error:  # the file as a whole

@@ -62,38 +62,47 @@ def coco(
     within = options.confined(path)
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
+        """Read the annotations of one file.
+
+        Yields:
+            A Sample for each caption, or why there is none.
+        """
         value = parsed(files.words(file, MAX_JSON))
         pictures, licenses = _by_id(value, "images", file), _by_id(value, "licenses", file)
-        for number, one in enumerate(_list(value, "annotations", file), start=1):
-            where = f"{file.stem}:{number}"
+        for number, annotation in enumerate(_list(value, "annotations", file), start=1):
+            location = f"{file.stem}:{number}"
             try:
-                row = _row(one, pictures, licenses)
+                row = _row(annotation, pictures, licenses)
             except Rejected as error:
-                yield files.rejected(where, error)
+                yield files.rejected(location, error)
                 continue
-            yield sample_of(Record(where, row), file.parent, options, within)
+            yield sample_of(Record(location, row), file.parent, options, within)
 
     yield from files.each(files.files(path, ".json"), read, path)
 
 
-def _row(one: Any, pictures: dict[str, Any], licenses: dict[str, Any]) -> dict[str, Any]:
-    """One annotation with what its image states."""
-    if not isinstance(one, dict) or not one.get("caption"):
+def _row(annotation: Any, pictures: dict[str, Any], licenses: dict[str, Any]) -> dict[str, Any]:
+    """Join an annotation with the file name and licence of its image."""
+    if not isinstance(annotation, dict) or not annotation.get("caption"):
         raise Rejected("empty", "the annotation has no caption")
-    picture = pictures.get(str(one.get("image_id")))
+    picture = pictures.get(str(annotation.get("image_id")))
     if picture is None:
-        raise Rejected("missing", f"no image with the id {str(one.get('image_id'))[:40]!r}")
+        raise Rejected("missing", f"no image with the id {str(annotation.get('image_id'))[:40]!r}")
     terms = licenses.get(str(picture.get("license")), {}).get("name", "")
-    return {**one, "file_name": picture.get("file_name"), "license": terms or ""} | {"id": one.get("id")}
+    return {**annotation, "file_name": picture.get("file_name"), "license": terms or ""} | {
+        "id": annotation.get("id")
+    }
 
 
 def _by_id(value: Any, key: str, file: Path) -> dict[str, Any]:
-    found = _list(value, key, file) if key == "images" or (isinstance(value, dict) and value.get(key)) else []
-    return {str(one.get("id")): one for one in found if isinstance(one, dict)}
+    entries = (
+        _list(value, key, file) if key == "images" or (isinstance(value, dict) and value.get(key)) else []
+    )
+    return {str(entry.get("id")): entry for entry in entries if isinstance(entry, dict)}
 
 
 def _list(value: Any, key: str, file: Path) -> list[Any]:
-    found = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(found, list):
+    entries = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(entries, list):
         raise Rejected("row", f"{file.name}: not COCO: no list `{key}`")
-    return found
+    return entries

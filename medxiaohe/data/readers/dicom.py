@@ -32,7 +32,16 @@ WORDS = {"CT": "CT image", "MR": "MR image", "CR": "Radiograph", "DX": "Radiogra
 
 
 def tiny(modality: str = "CT", frames: int = 1, **fields: Any) -> bytes:
-    """A valid file of 6 x 8 pixels; `fields` are set by their keyword."""
+    """Make a valid DICOM file of 6 x 8 pixels (16-bit, explicit VR little endian), for tests and EXAMPLE.
+
+    Args:
+        modality: value of Modality (0008,0060).
+        frames: number of frames.
+        **fields: DICOM keyword -> value, set last.
+
+    Returns:
+        The bytes of the file.
+    """
     import numpy as np
     import pydicom
     from pydicom.dataset import FileMetaDataset
@@ -99,8 +108,8 @@ def dicom(
         raise ConfigError(f"max_frames must be at least 1, not {max_frames}")
     folder = path if path.is_dir() else path.parent
     every = _files(path)
-    places = [one.relative_to(folder).as_posix() for one in every]
-    known = read_captions(folder / captions if captions else None, file, caption, places)
+    places = [dicom_path.relative_to(folder).as_posix() for dicom_path in every]
+    caption_of = read_captions(folder / captions if captions else None, file, caption, places)
     options: dict[str, Any] = {
         "folder": str(embedded_images.folder()),
         "preset": preset,
@@ -108,31 +117,43 @@ def dicom(
         "allow_burned_in": allow_burned_in,
     }
 
-    def read(one: Path) -> Iterator[Sample | DeadLetter]:
-        rows = list(decode("medxiaohe.data.formats.decode_dicom:frames", one, **options))
-        name = one.relative_to(folder).as_posix()
+    def read(dicom_path: Path) -> Iterator[Sample | DeadLetter]:
+        """Decode one file in the sandbox.
+
+        Yields:
+            One Sample of all frames, or one for each.
+        """
+        rows = list(decode("medxiaohe.data.formats.decode_dicom:frames", dicom_path, **options))
+        name = dicom_path.relative_to(folder).as_posix()
         for id, group in grouped(name, rows, "frame", together or len(rows) == 1):
-            yield _sample(id, group, known.get(name), license)
+            yield _sample(id, group, caption_of.get(name), license)
 
     yield from files.each(every, read, path)
 
 
 def _files(path: Path) -> list[Path]:
-    """Files with an ending of DICOM, or with none but its mark. A DICOMDIR is not followed."""
+    """List files with an ending of DICOM, or with no ending and its mark. A DICOMDIR is not followed."""
     if not path.is_dir():
         return files.files(path)
-    found = [
+    paths = [
         p
         for p in sorted(path.rglob("*"))
         if p.is_file() and not p.is_symlink() and p.name != "DICOMDIR" and is_dicom(p)
     ]
-    if not found:
+    if not paths:
         raise DataError(f"no DICOM file in {path}")
-    return found
+    return paths
 
 
 def is_dicom(file: Path) -> bool:
-    """Whether a file has an ending of DICOM, or no ending and its mark."""
+    """Check whether a file is DICOM by its ending, or without one by the mark DICM at byte 128 (PS3.10, 7.1).
+
+    Args:
+        file: a file that exists; endings that are only digits, as those of UIDs, count as none.
+
+    Returns:
+        True for .dcm, .dicom and .ima, and for files without an ending that have the mark.
+    """
     if file.suffix.lower() in (".dcm", ".dicom", ".ima"):
         return True
     if file.suffix and not file.suffix[1:].isdigit():
@@ -142,19 +163,19 @@ def is_dicom(file: Path) -> bool:
 
 
 def _sample(id: str, rows: Sequence[Row], caption: str, license: str) -> Sample:
-    told = rows[0]["told"]
-    words = [WORDS.get(told.get("Modality", ""), "Medical image")]
+    attributes = rows[0]["told"]
+    words = [WORDS.get(attributes.get("Modality", ""), "Medical image")]
     words += [
-        said.replace("_", " ").lower()
+        value.replace("_", " ").lower()
         for k in ("BodyPartExamined", "Laterality", "ImageLaterality")
-        if (said := told.get(k))
+        if (value := attributes.get(k))
     ]
-    words += [f"{told['ViewPosition']} view"] if told.get("ViewPosition") else []
+    words += [f"{attributes['ViewPosition']} view"] if attributes.get("ViewPosition") else []
     parts = shown(
         rows, lambda row: f"Frame {row['frame'] + 1} of {row['frames']}." if row["frames"] > 1 else ""
     )
     parts.append(caption or ", ".join(words) + ".")
-    ids = {name: told[name] for name in ("patient", "study", "series") if name in told}
+    ids = {name: attributes[name] for name in ("patient", "study", "series") if name in attributes}
     return Sample(
         id=id,
         messages=(Message("document", tuple(parts)),),
@@ -164,7 +185,7 @@ def _sample(id: str, rows: Sequence[Row], caption: str, license: str) -> Sample:
         study_id=ids.get("study", ""),
         meta={
             "preprocessing": [row["preprocessing"] for row in rows],
-            "modality": told.get("Modality", ""),
+            "modality": attributes.get("Modality", ""),
             "series": ids.get("series", ""),
         },
     )

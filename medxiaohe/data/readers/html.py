@@ -73,7 +73,7 @@ def _page(file: Path, base: Path, license: str) -> Iterator[Sample | DeadLetter]
 
 
 def _check(words: str, name: str) -> None:
-    """Refuse what the parser, written in Python, would take many seconds or hundreds of MiB for."""
+    """Reject pages for which the parser, written in Python, would need many seconds or hundreds of MiB."""
     if (tags := words.count("<")) > MAX_TAGS:
         raise Rejected("bomb", f"{name}: {tags:,} tags, at most {MAX_TAGS:,} are read")
     for tag in TAG.finditer(words):
@@ -84,7 +84,9 @@ def _check(words: str, name: str) -> None:
 
 
 class _Page(HTMLParser):
-    """Pieces in order: text, "\\n" at the edge of a block, or ("image", path)."""
+    """Parser that collects pieces in order: text, a line break at the edge of a block, or the path of an
+    image.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -93,6 +95,12 @@ class _Page(HTMLParser):
         self._skip, self._main, self._in_title = 0, 0, False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Record an image or the edge of a block; enter elements that are skipped or that are the main text.
+
+        Args:
+            tag: name of the element, in lower case.
+            attrs: its attributes, name and value.
+        """
         if tag == "title":
             self._in_title = True
         if tag == "body":
@@ -101,12 +109,17 @@ class _Page(HTMLParser):
             self._skip += 1
         elif tag in ("main", "article"):
             self._main += 1
-        elif tag == "img" and not self._skip and (where := dict(attrs).get("src")):
-            self.pieces.append(("image", where, bool(self._main)))
+        elif tag == "img" and not self._skip and (source := dict(attrs).get("src")):
+            self.pieces.append(("image", source, bool(self._main)))
         if tag in BLOCKS:
             self.pieces.append(("text", "\n", bool(self._main)))
 
     def handle_endtag(self, tag: str) -> None:
+        """Record the edge of a block; leave elements that are skipped or that are the main text.
+
+        Args:
+            tag: name of the element, in lower case.
+        """
         if tag == "title":
             self._in_title = False
         if tag in LEFT_OUT:
@@ -117,20 +130,33 @@ class _Page(HTMLParser):
             self.pieces.append(("text", "\n", bool(self._main)))
 
     def handle_data(self, data: str) -> None:
+        """Add text to the title or to the pieces, unless it is within a skipped element.
+
+        Args:
+            data: text with its character references resolved.
+        """
         if self._in_title:
             self.title += data
         elif not self._skip:
             self.pieces.append(("text", data, bool(self._main)))
 
     def parts(self, folder: Path, base: Path) -> list[Part]:
-        """The pieces of main or article, where the page has one, as texts and images."""
+        """Return the content of <main> or <article>, or of the whole page if it has neither.
+
+        Args:
+            folder: that of the page; relative image paths start here.
+            base: folder of the corpus; images outside it are left out.
+
+        Returns:
+            Texts and images in reading order, without empty texts.
+        """
         chosen = [p for p in self.pieces if p[2]] if any(p[2] for p in self.pieces) else self.pieces
         parts: list[Part] = []
         words: list[str] = []
-        for kind, said, _ in chosen:
+        for kind, value, _ in chosen:
             if kind == "text":
-                words.append(said if said == "\n" else said.replace("\n", " "))
-            elif picture := _local(said, folder, base):
+                words.append(value if value == "\n" else value.replace("\n", " "))
+            elif picture := _local(value, folder, base):
                 parts += [_lines(words), ImageRef(str(picture))]
                 words = []
         return [part for part in (*parts, _lines(words)) if part]
@@ -140,9 +166,9 @@ def _lines(words: list[str]) -> str:
     return "\n".join(filter(None, (" ".join(line.split()) for line in "".join(words).split("\n"))))
 
 
-def _local(where: str, folder: Path, base: Path) -> Path | None:
-    """The file of the corpus that `src` names; None for addresses, missing files and paths that lead out."""
-    address = urllib.parse.urlsplit(where) if "[" not in where else None
+def _local(source: str, folder: Path, base: Path) -> Path | None:
+    """Resolve `src` to a file of the corpus; None for addresses, missing files and paths outside of it."""
+    address = urllib.parse.urlsplit(source) if "[" not in source else None
     if (
         address is None
         or address.scheme

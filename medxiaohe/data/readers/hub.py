@@ -83,25 +83,25 @@ def hub(
             if not named.get("split") and "split" not in (columns or {}):
                 named["split"] = str(split)
             record = Record(f"{split}:{number}", {"source": Path(name).name, **named})
-            made = sample_of(record, path if local else Path(), options, within)
-            if isinstance(made, DeadLetter) and bad_rows == "stop":
-                raise DataError(f"{name} {made.where}: {made.reason}")
-            yield made
+            sample = sample_of(record, path if local else Path(), options, within)
+            if isinstance(sample, DeadLetter) and bad_rows == "stop":
+                raise DataError(f"{name} {sample.where}: {sample.reason}")
+            yield sample
 
 
 def _undecoded(rows: Any) -> Any:
-    """Images stay the bytes they are stored as."""
+    """Keep images as the bytes they are stored as."""
     return rows.decode(False) if rows.features else rows
 
 
 def _class_labels(rows: Any) -> dict[str, list[str]]:
     """Column -> names of its classes."""
     features = rows.features or {}
-    return {key: list(one.names) for key, one in features.items() if hasattr(one, "int2str")}
+    return {key: list(feature.names) for key, feature in features.items() if hasattr(feature, "int2str")}
 
 
 def _name(value: Any, names: list[str] | None) -> Any:
-    """The name of a class label; the value itself where it is none."""
+    """Return the name of a class label; any other value unchanged."""
     return names[value] if names and isinstance(value, int) and 0 <= value < len(names) else value
 
 
@@ -110,8 +110,8 @@ def _card_license(folder: Path) -> str:
     head = (
         card.read_text(encoding="utf-8").partition("---\n")[2].partition("\n---")[0] if card.is_file() else ""
     )
-    found = re.search(r"^license:\s*(\S.*)$", head, re.MULTILINE)
-    return found[1].strip() if found else ""
+    match = re.search(r"^license:\s*(\S.*)$", head, re.MULTILINE)
+    return match[1].strip() if match else ""
 
 
 def _hub_license(name: str, revision: str | None) -> str:
@@ -121,8 +121,8 @@ def _hub_license(name: str, revision: str | None) -> str:
         card = huggingface_hub.HfApi().dataset_info(name, revision=revision, timeout=30).card_data
     except unreachable() as error:
         raise _not_loaded(name, error) from error
-    said = card.get("license", "") if card else ""
-    return ", ".join(said) if isinstance(said, list) else str(said or "")
+    stated = card.get("license", "") if card else ""
+    return ", ".join(stated) if isinstance(stated, list) else str(stated or "")
 
 
 def _not_loaded(name: str, error: Exception) -> DataError:

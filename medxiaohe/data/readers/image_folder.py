@@ -70,13 +70,13 @@ def image_folder(
         DataError: the path does not exist, or is a single file that cannot be read.
     """
     within = io.confined(path, allow_outside)
-    found = files.files(path, *PICTURES)
+    pictures = files.files(path, *PICTURES)
     folder = path if path.is_dir() else path.parent
     extra = {key: value for key, value in (("split", split), ("license", license)) if value}
     table, columns = _table(folder, captions), dict(columns or {})
     seen = set[Path]()
     if table:
-        places = _places(found, folder)
+        places = _places(pictures, folder)
         for record in records(table):
             if isinstance(record, DeadLetter):
                 yield record
@@ -85,15 +85,15 @@ def image_folder(
                 picture = _picture(record.row, file, places, folder)
                 seen.add(picture)
                 named = normalised(columns) or usual(record.row)
-                made = chat_row(record.row, {k: v for k, v in named.items() if k != "image"})
-                id = made.get("id") or picture.relative_to(folder).as_posix()
-                sample = chat.sample({**extra, **made, "id": id}, folder, record.where, within)
+                chat_values = chat_row(record.row, {k: v for k, v in named.items() if k != "image"})
+                id = chat_values.get("id") or picture.relative_to(folder).as_posix()
+                sample = chat.sample({**extra, **chat_values, "id": id}, folder, record.where, within)
                 image = ImageRef(str(picture), sha256=as_text(record.row.get("sha256")))
                 beside = {key: at(record.row, key) for key in meta}
                 yield io.lifted(replace(_with(sample, image), source="image_folder", meta=beside))
             except DataError as error:
                 yield files.rejected(record.where, error, record.raw, record.offset)
-    for picture in found:
+    for picture in pictures:
         if picture not in seen:
             yield _beside(picture, folder, text, extra, within)
 
@@ -112,16 +112,17 @@ def _table(folder: Path, captions: str) -> Path | None:
     return tables[0] if tables else None
 
 
-def _places(found: list[Path], folder: Path) -> dict[str, list[Path]]:
-    """Every name under which a table may know an image, with all images of that name. The place in the folder
-    goes before a name alone."""
+def _places(pictures: list[Path], folder: Path) -> dict[str, list[Path]]:
+    """Map every name under which a table may refer to an image to the images of that name. A path in the
+    folder takes precedence over a bare name.
+    """
     places: dict[str, list[Path]] = {}
     for names in (_full, _short):
-        more: dict[str, list[Path]] = {}
-        for picture in found:
+        named: dict[str, list[Path]] = {}
+        for picture in pictures:
             for name in names(picture, folder):
-                more.setdefault(name, []).append(picture)
-        places = more | places
+                named.setdefault(name, []).append(picture)
+        places = named | places
     return places
 
 
@@ -140,21 +141,21 @@ def _picture(row: Mapping[str, Any], column: str, places: Mapping[str, list[Path
             "row",
             f"no column with the name of the image: say which in `file`; there are {', '.join(row)[:200]}",
         )
-    said = as_text(at(row, name)).strip()
-    if said not in places:
-        raise Rejected("missing", f"no such image: {said[:120]!r}")
-    if len(same := places[said]) > 1:
-        names = ", ".join(one.relative_to(folder).as_posix() for one in same[:3])
+    stated = as_text(at(row, name)).strip()
+    if stated not in places:
+        raise Rejected("missing", f"no such image: {stated[:120]!r}")
+    if len(same := places[stated]) > 1:
+        names = ", ".join(path.relative_to(folder).as_posix() for path in same[:3])
         raise Rejected(
             "row",
-            f"{len(same)} images are called {said[:120]!r} ({names}): write the folder and the ending in the"
-            " table",
+            f"{len(same)} images are called {stated[:120]!r} ({names}): write the folder and the ending in"
+            " the table",
         )
-    return places[said][0]
+    return places[stated][0]
 
 
 def _with(sample: Sample, image: ImageRef) -> Sample:
-    """The image before the first words of the document or the question."""
+    """Insert the image before the first words of the document or the question."""
     first = next(n for n, message in enumerate(sample.messages) if message.role != "system")
     messages = list(sample.messages)
     messages[first] = replace(messages[first], parts=(image, *messages[first].parts))
@@ -167,12 +168,12 @@ def _beside(
     name = picture.relative_to(folder).as_posix()
     try:
         note = within.path(picture.with_suffix(".txt").name, picture.parent)
-        said = files.words(note, MAX_CAPTION).strip() if note.is_file() else text
+        caption = files.words(note, MAX_CAPTION).strip() if note.is_file() else text
     except ValueError as error:  # Rejected is one
         return files.rejected(name, error)
-    if not said:
+    if not caption:
         return DeadLetter(
             name, "no caption in a table or a .txt file beside it", "empty", files.digest_of(picture)
         )
-    message = Message("document", (ImageRef(str(picture)), said))
+    message = Message("document", (ImageRef(str(picture)), caption))
     return Sample(id=name, messages=(message,), source="image_folder", study_id=name, **extra)

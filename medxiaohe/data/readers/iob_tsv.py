@@ -60,7 +60,7 @@ def _groups(file: Path, sentences: int, license: str) -> Iterator[Sample | DeadL
 
 
 def _sentences(file: Path) -> Iterator[tuple[int, Sentence | str]]:
-    """Sentences with the number of the line that ends them, or what is wrong with one."""
+    """Read sentences with the number of their last line; a malformed one is a message."""
     words, tags, wrong, number = list[str](), list[str](), "", 0
     for number, line in io.lines(file):
         if not line.strip():
@@ -90,7 +90,7 @@ def _sample(group: list[Sentence], file: Path, first: int, license: str) -> Samp
                 mentions.append((start, start + len(word), tag[2:]))
             open_kind = tag[2:]
         text = text[:-1] + "\n"
-    found = tuple(Mention(start, end, text[start:end], kind) for start, end, kind in mentions)
+    annotated = tuple(Mention(start, end, text[start:end], kind) for start, end, kind in mentions)
     return Sample(
         id=f"{file.parent.name}/{file.stem}:{first}",
         messages=(Message("document", (text.removesuffix("\n"),)),),
@@ -98,5 +98,5 @@ def _sample(group: list[Sentence], file: Path, first: int, license: str) -> Samp
         license=license,
         study_id=f"{file.parent.name}/{file.stem}:{first}",
         split=split_named(file.stem),
-        annotations=Annotations(mentions=found),
+        annotations=Annotations(mentions=annotated),
     )

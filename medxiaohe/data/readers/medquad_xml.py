@@ -77,5 +77,9 @@ def _asked(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Runs of blanks become one, runs of blank lines one line break."""
+    """Collapse runs of blanks to one blank and runs of line breaks to one line break.
+
+    Returns:
+        The text without blanks at either end.
+    """
     return re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()

@@ -59,7 +59,7 @@ def mimic_cxr(
     """
     if not path.is_dir():
         raise DataError(f"{path} is not a folder: give the one that holds files/p10/...")
-    if unknown := [one for one in sections if not re.fullmatch(r"[A-Za-z /()]+", one)]:
+    if unknown := [section for section in sections if not re.fullmatch(r"[A-Za-z /()]+", section)]:
         raise ConfigError(f"sections: {unknown[0]!r} is not the name of a section")
     root = path / reports if reports else path
     splits, studies = _splits(path), _studies(root)
@@ -74,7 +74,11 @@ def mimic_cxr(
 
 
 def is_mimic(path: Path) -> bool:
-    """Whether a folder is laid out as MIMIC-CXR is."""
+    """Check whether a folder has the layout of MIMIC-CXR.
+
+    Returns:
+        True if it has files/p1?/p1* or p1?/p1*/s*.txt.
+    """
     return path.is_dir() and (any(path.glob("files/p1?/p1*")) or any(path.glob("p1?/p1*/s*.txt")))
 
 
@@ -97,20 +101,20 @@ def _study(
     question: str,
     license: str,
 ) -> Sample:
-    """The sample of one study; Rejected where it has no image or no text."""
+    """Make the sample of one study; Rejected if it has no image or no text."""
     relative = report.relative_to(root).with_suffix("")
     candidates = [path / relative, report.with_suffix("")]
     if relative.parts[:1] != ("files",):
         candidates.append(path / "files" / relative)
-    folder = next((one for one in candidates if one.is_dir()), None)
-    found = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in PICTURES] if folder else []
-    if not found:
+    folder = next((item for item in candidates if item.is_dir()), None)
+    pictures = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in PICTURES] if folder else []
+    if not pictures:
         raise Rejected("missing", f"no image of the study {report.stem}")
     text = _sections(files.content(report, MAX_REPORT).decode("utf-8-sig", "replace"), sections)
     if not text:
-        wanted = f" of {', '.join(sections)}" if sections else ""
-        raise Rejected("empty", f"the report has no text{wanted}")
-    images: tuple[ImageRef, ...] = tuple(volumes.picture(one) for one in found)
+        requested = f" of {', '.join(sections)}" if sections else ""
+        raise Rejected("empty", f"the report has no text{requested}")
+    images: tuple[ImageRef, ...] = tuple(volumes.picture(item) for item in pictures)
     study = report.stem.removeprefix("s")
     messages: tuple[Message, ...]
     if question:
@@ -128,26 +132,28 @@ def _study(
     )
 
 
-def _sections(report: str, wanted: tuple[str, ...]) -> str:
-    """The sections of a report by their headings (FINDINGS: ...); all of it where none are named."""
-    if not wanted:
+def _sections(report: str, requested: tuple[str, ...]) -> str:
+    """Extract sections of a report by their headings (FINDINGS: ...); all of it if none are requested."""
+    if not requested:
         return report.strip()
     heads = list(SECTION.finditer(report))
-    names = {one.upper() for one in wanted}
-    found: list[str] = []
+    names = {name.upper() for name in requested}
+    texts: list[str] = []
     for head, after in zip(heads, [*heads[1:], None], strict=True):
         if head[1].strip() in names:
-            found.append(report[head.start() : after.start() if after else None].strip())
-    return "\n\n".join(found)
+            texts.append(report[head.start() : after.start() if after else None].strip())
+    return "\n\n".join(texts)
 
 
 def _splits(path: Path) -> dict[str, Split]:
-    """Study -> split, of the official table; {} where it is not there."""
+    """Read the official table, study -> split; {} if there is none."""
     tables = sorted(path.glob("*split.csv*"))
-    found: dict[str, Split] = {}
+    split_by_study: dict[str, Split] = {}
     for record in records(tables[0]) if tables else ():
         if isinstance(record, DeadLetter):
             raise DataError(f"{tables[0]}: {record.where}: {record.reason}")
         name = str(record.row.get("split", ""))
-        found[str(record.row.get("study_id", ""))] = split_of("validation" if name == "validate" else name)
-    return found
+        split_by_study[str(record.row.get("study_id", ""))] = split_of(
+            "validation" if name == "validate" else name
+        )
+    return split_by_study

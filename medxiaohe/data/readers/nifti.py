@@ -32,8 +32,17 @@ def tiny(
     voxels: bytes | None = None,
     kind: int = 4,
 ) -> bytes:
-    """A valid file, axes to the right, the front and the head; int16 unless `kind` says another datatype
-    code."""
+    """Make a valid single-file NIfTI-1 volume, axes to the right, front and head (RAS+), for tests.
+
+    Args:
+        shape: number of voxels along each axis, up to 7 axes.
+        zooms: size of a voxel along each axis, in the file's unit (mm).
+        voxels: raw data in Fortran order, little endian; None: int16 numbers that count up, modulo 500.
+        kind: datatype code of NIfTI: 4 int16, 16 float32.
+
+    Returns:
+        The bytes of the file.
+    """
     size = {4: 16, 16: 32}[kind]
     head = bytearray(352)
     struct.pack_into("<i", head, 0, 348)
@@ -97,8 +106,8 @@ def nifti(
         raise ConfigError(f"slices must be at least 1 and volume at least 0, not {slices} and {volume}")
     folder = path if path.is_dir() else path.parent
     every = files.files(path, *APART)
-    places = [one.relative_to(folder).as_posix() for one in every]
-    known = read_captions(folder / captions if captions else None, file, caption, places)
+    places = [volume_path.relative_to(folder).as_posix() for volume_path in every]
+    caption_of = read_captions(folder / captions if captions else None, file, caption, places)
     options: dict[str, Any] = {
         "folder": str(embedded_images.folder()),
         "plane": plane,
@@ -106,15 +115,24 @@ def nifti(
         "modality": modality,
     }
 
-    def read(one: Path) -> Iterator[Sample | DeadLetter]:
+    def read(volume_path: Path) -> Iterator[Sample | DeadLetter]:
+        """Decode one volume in the sandbox.
+
+        Yields:
+            One Sample of all slices, or one for each.
+        """
         rows = list(
             decode(
-                "medxiaohe.data.formats.decode_nifti:slices", one, max_slices=slices, volume=volume, **options
+                "medxiaohe.data.formats.decode_nifti:slices",
+                volume_path,
+                max_slices=slices,
+                volume=volume,
+                **options,
             )
         )
-        name = one.relative_to(folder).as_posix()
+        name = volume_path.relative_to(folder).as_posix()
         for id, group in grouped(name, rows, "index", together):
-            yield _sample(id, name, group, plane, known.get(name), license)
+            yield _sample(id, name, group, plane, caption_of.get(name), license)
 
     yield from files.each(every, read, path)
 

@@ -57,27 +57,32 @@ def npz(
     Raises:
         DataError: the path does not exist, or is a single file that cannot be read.
     """
-    known = {str(key): name for key, name in (names or {}).items()}
+    name_of = {str(key): name for key, name in (names or {}).items()}
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
+        """Decode one archive in the sandbox.
+
+        Yields:
+            A Sample for each image, or why there is none: a label without a name.
+        """
         for row in decode("medxiaohe.data.formats.decode_npz:rows", file, images=images, labels=labels):
-            where = f"{row['split'] or file.stem}/{row['index']}"
-            said = [known.get(str(label), "" if known else str(label)) for label in row["label"]]
-            if "" in said:
+            location = f"{row['split'] or file.stem}/{row['index']}"
+            answers = [name_of.get(str(label), "" if name_of else str(label)) for label in row["label"]]
+            if "" in answers:
                 yield files.rejected(
-                    where,
-                    Rejected("row", f"the label {row['label']} has no name; there are {', '.join(known)}"),
+                    location,
+                    Rejected("row", f"the label {row['label']} has no name; there are {', '.join(name_of)}"),
                 )
                 continue
-            answer = ", ".join(said)
+            answer = ", ".join(answers)
             yield Sample(
-                id=where,
+                id=location,
                 messages=(Message("user", (ImageRef(row["image"]), ask)), Message("assistant", (answer,))),
                 target=answer,
-                choices=tuple(known.values()),
+                choices=tuple(name_of.values()),
                 source="npz",
                 license=license,
-                study_id=where,
+                study_id=location,
                 split=chat.SPLIT_NAMES.get(row["split"], ""),
             )
 

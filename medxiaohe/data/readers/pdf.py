@@ -22,7 +22,17 @@ OCR_MIB, OCR_SECONDS = 2048, 120.0
 def tiny(
     text: str = "Scurvy follows a lack of vitamin C.", image: bytes = b"", side: int = 0, extra: bytes = b""
 ) -> bytes:
-    """A PDF of one page; `image` is the packed grey pixels (zlib) of a picture of `side` x `side`."""
+    """Make a valid PDF of one page (Letter, 612 x 792 points), for tests and EXAMPLE.
+
+    Args:
+        text: lines of the page, Latin-1; none of ( ) or the backslash, which would need escapes.
+        image: grey pixels of a square picture, 8 bits each, compressed by zlib; b"": no picture.
+        side: width and height of the picture in pixels.
+        extra: operators that are added to the content stream.
+
+    Returns:
+        The bytes of the file.
+    """
     lines = b"".join(b"(%s) Tj 0 -14 Td " % line.encode("latin-1") for line in text.split("\n"))
     content = (
         b"BT /F1 12 Tf 72 720 Td "
@@ -51,7 +61,7 @@ def tiny(
     for number, body in enumerate(objects, start=1):
         places.append(len(out))
         out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in places)
     end = b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(out))
     return out + b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(objects) + 1, table) + end
 
@@ -81,6 +91,17 @@ def pdf(path: Path, *, ocr: bool = False, license: str = "not stated") -> Iterat
     )
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
+        """Read one file as a document of the text of its pages, each followed by its figures.
+
+        Args:
+            file: the .pdf file.
+
+        Yields:
+            One Sample.
+
+        Raises:
+            Rejected: the file has no text, or cannot be decoded.
+        """
         parts: list[Part] = []
         figures: list[dict[str, Any]] = []
         scanned: list[int] = []
@@ -98,7 +119,9 @@ def pdf(path: Path, *, ocr: bool = False, license: str = "not stated") -> Iterat
             if text := page["text"].strip():
                 parts.append(text)
             for figure in page["figures"]:
-                parts += [ImageRef(one["path"], sha256=one["sha256"]) for one in figure["pictures"]]
+                parts += [
+                    ImageRef(picture["path"], sha256=picture["sha256"]) for picture in figure["pictures"]
+                ]
                 parts.append(figure["caption"])
                 figures.append(
                     {"page": page["page"], "caption": figure["caption"], "pictures": len(figure["pictures"])}

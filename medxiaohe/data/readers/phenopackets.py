@@ -115,8 +115,8 @@ def _patient(subject: Mapping[str, Any]) -> str:
 
 def _onset(feature: Mapping[str, Any]) -> str:
     onset = feature.get("onset", {})
-    said = _age(onset) or onset.get("ontologyClass", {}).get("label", "")
-    return f" (onset {said})" if said else ""
+    label = _age(onset) or onset.get("ontologyClass", {}).get("label", "")
+    return f" (onset {label})" if label else ""
 
 
 def _age(time: Mapping[str, Any]) -> str:

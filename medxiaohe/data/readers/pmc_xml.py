@@ -79,15 +79,15 @@ def _sample(article: xml.Element, file: Path, number: int, license: str) -> Samp
     meta = article.find("front/article-meta")
     if meta is None:
         raise Rejected("row", "no article-meta")
-    ids = {one.get("pub-id-type", ""): text(one) for one in meta.findall("article-id")}
+    ids = {article_id.get("pub-id-type", ""): text(article_id) for article_id in meta.findall("article-id")}
     id = next((ids[kind] for kind in ("pmc", "pmcid", "pmc-aiid", "pmid", "doi") if ids.get(kind)), "")
     id = f"PMC{id}" if id.isdigit() and ("pmc" in ids or "pmcid" in ids) else id or f"{file.stem}:{number}"
     parts: list[Part] = [_plain(meta.find("title-group/article-title"))]
     figures: list[dict[str, Any]] = []
     for abstract in meta.findall("abstract"):
         _walk(abstract, parts, figures, file)
-    for place in ("body", "floats-group"):
-        if (element := article.find(place)) is not None:
+    for section in ("body", "floats-group"):
+        if (element := article.find(section)) is not None:
             _walk(element, parts, figures, file)
     parts = _joined(parts)
     if not any(isinstance(part, str) and part.strip() for part in parts):
@@ -121,7 +121,7 @@ def _walk(element: xml.Element, parts: list[Part], figures: list[dict[str, Any]]
 def _flow(
     element: xml.Element, words: list[str], parts: list[Part], figures: list[dict[str, Any]], file: Path
 ) -> None:
-    """The words of a paragraph in their order, with the figures in it where they stand."""
+    """Collect the words of a paragraph in order, with its figures at their positions."""
     words.append(element.text or "")
     for child in element:
         name = local(child)
@@ -143,15 +143,15 @@ def _flush(words: list[str], parts: list[Part]) -> None:
 
 
 def _formula(tex: xml.Element, parent: xml.Element) -> str:
-    """A formula in LaTeX without the document around it; "" beside the same one in MathML."""
-    if any(local(one) == "math" for one in parent):
+    """Return a formula in LaTeX without the document around it; "" if the same formula is there in MathML."""
+    if any(local(child) == "math" for child in parent):
         return ""
     body = DOCUMENT.search(text(tex))
     return (body[1] if body else text(tex)).strip(" $")
 
 
 def _plain(element: xml.Element | None) -> str:
-    """The words of a title or caption; of a formula only one of its forms."""
+    """Return the words of a title or caption; of a formula only one of its forms."""
     if element is None:
         return ""
     words: list[str] = []
@@ -161,20 +161,20 @@ def _plain(element: xml.Element | None) -> str:
 
 def _figure(fig: xml.Element, parts: list[Part], figures: list[dict[str, Any]], file: Path) -> None:
     caption = " ".join(filter(None, (_plain(fig.find("label")), _plain(fig.find("caption")))))
-    found = ""
-    again = {id(one) for box in fig.iter() if local(box) == "alternatives" for one in list(box)[1:]}
+    file_name = ""
+    again = {id(element) for box in fig.iter() if local(box) == "alternatives" for element in list(box)[1:]}
     for graphic in fig.iter():
-        if local(graphic) == "graphic" and not (id(graphic) in again and found):
+        if local(graphic) == "graphic" and not (id(graphic) in again and file_name):
             name = next((value for key, value in graphic.attrib.items() if key.endswith("href")), "")
             if picture := _beside(name, file):
                 parts.append(ImageRef(str(picture)))
-                found = picture.name
+                file_name = picture.name
     parts.append(caption)
-    figures.append({"id": fig.get("id", ""), "caption": caption, "file": found})
+    figures.append({"id": fig.get("id", ""), "caption": caption, "file": file_name})
 
 
 def _beside(name: str, file: Path) -> Path | None:
-    """The picture of that name in the folder of the article; a name that leads elsewhere is no picture."""
+    """Find the picture of that name in the folder of the article; a name that leads elsewhere is ignored."""
     for ending in PICTURES if name else ():
         try:
             if (picture := files.inside(name + ending, file.parent)).is_file():
@@ -185,7 +185,7 @@ def _beside(name: str, file: Path) -> Path | None:
 
 
 def _joined(parts: list[Part]) -> list[Part]:
-    """Texts that stand together are one part."""
+    """Join neighbouring texts to one part."""
     joined: list[Part] = []
     for part in parts:
         if isinstance(part, str) and joined and isinstance(joined[-1], str):
@@ -196,8 +196,8 @@ def _joined(parts: list[Part]) -> list[Part]:
 
 
 def _license(meta: xml.Element) -> str:
-    found = meta.find("permissions/license")
-    if found is None:
+    license = meta.find("permissions/license")
+    if license is None:
         return ""
-    address = next((value for key, value in found.attrib.items() if key.endswith("href")), "")
-    return address or found.get("license-type", "") or text(found)[:120]
+    address = next((value for key, value in license.attrib.items() if key.endswith("href")), "")
+    return address or license.get("license-type", "") or text(license)[:120]

@@ -47,13 +47,13 @@ def pubmed_xml(path: Path, *, copyrighted: bool = False) -> Iterator[Sample | De
 
 
 def _file(file: Path, copyrighted: bool) -> Iterator[Sample | DeadLetter]:
-    """The articles of a file; a record that cannot be used is a rejected row."""
+    """Read the articles of a file; a record that cannot be used is a rejected row."""
     letters: list[DeadLetter] = []
-    found = pubmed.articles(
+    articles = pubmed.articles(
         file, refused=lambda error: letters.append(files.rejected(file.name, error, str(error)))
     )
     try:
-        for article in found:
+        for article in articles:
             yield from letters
             letters.clear()
             if article.abstract and (copyrighted or not article.copyright):

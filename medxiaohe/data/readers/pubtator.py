@@ -55,8 +55,8 @@ def _sample(block: list[str], file: Path, license: str) -> Sample:
         if len(head) == 3 and head[1] in ("t", "a"):
             texts[head[1]] = (head[0], head[2])
         elif len(columns := line.split("\t")) >= 5 and columns[1].isdigit():
-            said = (column.strip() for column in columns[3:6])
-            mentions.append(Mention(int(columns[1]), int(columns[2]), *said))
+            values = (column.strip() for column in columns[3:6])
+            mentions.append(Mention(int(columns[1]), int(columns[2]), *values))
         elif len(columns) != 4:  # four columns are a relation
             raise ValueError(f"neither PMID|t|, PMID|a|, a mention nor a relation: {line[:80]!r}")
     if "t" not in texts or not texts.get("a", ("", ""))[1].strip():

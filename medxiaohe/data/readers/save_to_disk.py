@@ -25,7 +25,14 @@ MAX_STATE = 2**22  # bytes of dataset_dict.json, state.json and dataset_info.jso
 
 
 def arrow(*rows: Mapping[str, Any]) -> Callable[[], bytes]:
-    """What writes an Arrow stream of rows, as save_to_disk does."""
+    """Return a function that writes rows as an Arrow IPC stream, as save_to_disk does, for tests and EXAMPLE.
+
+    Args:
+        *rows: column -> value.
+
+    Returns:
+        A function that returns the bytes of the file; it imports pyarrow when it is called.
+    """
 
     def written() -> bytes:
         import pyarrow
@@ -88,45 +95,56 @@ def save_to_disk(
         def read(
             file: Path, options: RowOptions = options, within: Any = within, name: str = name
         ) -> Iterator[Sample | DeadLetter]:
+            """Decode one .arrow file in the sandbox.
+
+            Yields:
+                A Sample for each row, or why there is none.
+            """
             rows = decode(
                 "medxiaohe.data.formats.decode_parquet:arrow_rows", file, memory_mib=ARROW_MIB, seconds=30.0
             )
             for number, row in enumerate(rows, start=1):
-                where = f"{name or path.name}/{file.stem}:{number}"
-                yield sample_of(Record(where, row), path, options, within)
+                location = f"{name or path.name}/{file.stem}:{number}"
+                yield sample_of(Record(location, row), path, options, within)
 
         yield from files.each(_data_files(folder), read, path)
 
 
 def is_saved(path: Path) -> bool:
-    """Whether a folder was written by save_to_disk."""
+    """Check whether a folder was written by save_to_disk.
+
+    Returns:
+        True if it has dataset_dict.json, or both state.json and dataset_info.json.
+    """
     return (path / "dataset_dict.json").is_file() or (
         (path / "state.json").is_file() and (path / "dataset_info.json").is_file()
     )
 
 
 def _splits(path: Path) -> dict[str, Path]:
-    """Split of the data set -> its folder; "" for a Dataset, which has none."""
+    """Map the splits of the data set to their folders; the key is "" for a Dataset, which has none."""
     if not is_saved(path):
         raise DataError(f"{path} has no dataset_dict.json or state.json: it was not written by save_to_disk")
     if not (path / "dataset_dict.json").is_file():
         return {"": path}
     names = _json(path / "dataset_dict.json").get("splits", [])
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for name in names if isinstance(names, list) else []:
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
             raise DataError(f"{path / 'dataset_dict.json'}: {str(name)[:60]!r} is not the name of a folder")
-        found[name if name.lower() in chat.SPLIT_NAMES else ""] = path / name
-    if not found:
+        folders[name if name.lower() in chat.SPLIT_NAMES else ""] = path / name
+    if not folders:
         raise DataError(f"{path / 'dataset_dict.json'}: no splits")
-    return found
+    return folders
 
 
 def _data_files(folder: Path) -> list[Path]:
-    """The .arrow files in the order of state.json."""
+    """List the .arrow files in the order of state.json."""
     state = _json(folder / "state.json").get("_data_files", [])
     names = (
-        [one.get("filename") for one in state if isinstance(one, Mapping)] if isinstance(state, list) else []
+        [entry.get("filename") for entry in state if isinstance(entry, Mapping)]
+        if isinstance(state, list)
+        else []
     )
     return [files.inside(str(name), folder) for name in names] or files.files(folder, ".arrow")
 
@@ -137,7 +155,7 @@ def _license(folder: Path) -> str:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    """A small JSON object; {} where the file is not there."""
+    """Read a small JSON object; {} if the file does not exist."""
     if not file.is_file():
         return {}
     try:

@@ -68,20 +68,25 @@ def table(
         DataError: the path does not exist, or is a single file that cannot be read.
     """
     options = RowOptions(columns, images, "table", first_index, split, license, meta, allow_outside)
-    found = [file for file in files.files(path, *ENDINGS) if file.match(files_named) or not path.is_dir()]
-    if not found:
+    paths = [file for file in files.files(path, *ENDINGS) if file.match(files_named) or not path.is_dir()]
+    if not paths:
         raise DataError(f"no file {files_named} in {path}")
     within = options.confined(path)
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
+        """Read the rows of one file.
+
+        Yields:
+            A Sample for each row or entry of `explode`, or why there is none.
+        """
         for record in records(file, rows, delimiter=delimiter, encoding=encoding):
             if isinstance(record, DeadLetter):
                 yield record
                 continue
-            for one in _exploded(record, explode):
-                yield sample_of(one, file.parent, options, within)
+            for exploded in _exploded(record, explode):
+                yield sample_of(exploded, file.parent, options, within)
 
-    yield from files.each(found, read, path)
+    yield from files.each(paths, read, path)
 
 
 def _exploded(record: Record, explode: str) -> Iterator[Record]:

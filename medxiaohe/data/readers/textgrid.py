@@ -58,8 +58,8 @@ def textgrid(
     Raises:
         DataError: the path does not exist, or is a single file that cannot be read.
     """
-    found = files.files(path, ".textgrid")
-    for name, group in groupby(found, key=_consultation):
+    paths = files.files(path, ".textgrid")
+    for name, group in groupby(paths, key=_consultation):
         together = list(group)
         try:
             turns = sorted(
@@ -78,19 +78,20 @@ def _consultation(file: Path) -> str:
 
 
 def _turns(file: Path, by_file: bool) -> list[tuple[float, str, str]]:
-    """(begin in seconds, who, text) of every interval with a text; who is the end of the file's name, else
-    the tier."""
+    """List (begin in seconds, speaker, text) of every interval with a text; the speaker is the end of the
+    file's name, else the tier.
+    """
     data = files.content(file, MAX_TEXTGRID)
     try:
-        said = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        grid = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise Rejected("encoding", f"{file.name}: not UTF-8: {error.reason}", error.start) from error
-    if "TextGrid" not in said[:200]:
+    if "TextGrid" not in grid[:200]:
         raise Rejected("format", f"{file.name}: not a TextGrid", 0)
     # Without brackets and keys the long form is the short one: a flat list of numbers and quoted texts.
     flat = [
         m[0]
-        for m in re.finditer(r'"(?:[^"]|"")*"|\[\d*\]|(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?', said)
+        for m in re.finditer(r'"(?:[^"]|"")*"|\[\d*\]|(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?', grid)
         if m[0][0] != "["
     ]
     queue = iter(flat[5:])  # "ooTextFile", "TextGrid", xmin, xmax, number of tiers

@@ -51,6 +51,14 @@ def voc_xml(
     base = path if path.is_dir() else path.parent
 
     def read(file: Path) -> Iterator[Sample | DeadLetter]:
+        """Read the boxes of one image.
+
+        Yields:
+            One Sample.
+
+        Raises:
+            Rejected: the file has another format, no objects, or a box outside of the image.
+        """
         root = parsed(file)
         if local(root) != "annotation":
             raise Rejected("format", f"{file.name}: the root must be annotation, not {local(root)[:40]}", 0)
@@ -58,11 +66,11 @@ def voc_xml(
         name = (root.findtext("filename") or "").strip() or f"{file.stem}.jpg"
         width, height = (_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
         boxes = []
-        for one in root.iter("object"):
-            box = [_number(one.findtext(f"bndbox/{edge}")) for edge in ("xmin", "ymin", "xmax", "ymax")]
+        for element in root.iter("object"):
+            box = [_number(element.findtext(f"bndbox/{edge}")) for edge in ("xmin", "ymin", "xmax", "ymax")]
             if not (0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height):
                 raise Rejected("lie", f"{file.name}: the box {box} is not inside {width} x {height} pixels")
-            boxes.append({"label": (one.findtext("name") or "").strip(), "box": box})
+            boxes.append({"label": (element.findtext("name") or "").strip(), "box": box})
         if not boxes:
             raise Rejected("empty", f"{file.name}: no objects")
         answer = json.dumps(boxes)
@@ -85,8 +93,8 @@ def voc_xml(
     yield from files.each(files.files(path, *APART), read, path)
 
 
-def _number(said: str | None) -> int:
+def _number(value: str | None) -> int:
     try:
-        return round(float(said or ""))
+        return round(float(value or ""))
     except (ValueError, OverflowError) as error:
-        raise Rejected("row", f"{said!r} is not a number of pixels") from error
+        raise Rejected("row", f"{value!r} is not a number of pixels") from error

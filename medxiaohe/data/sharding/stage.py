@@ -1,4 +1,4 @@
-"""The frame of a stage over shards: what its unfinished work depends on, its jobs, and what it hands on.
+"""Run a stage over shards: the identity of its unfinished work, its jobs, and the records it hands on.
 
     stage = begin(__name__, settings, out, inputs=[corpus / "samples.jsonl", tree])
     pieces = stage.split([corpus / "samples.jsonl"])
@@ -7,7 +7,7 @@
     stage.carry(corpus)                                   contamination.json and coverage.json
     return {..., "account": stage.settle(read=n, written=n, dropped={})}
 
-A run that was killed goes on after its last finished shard while settings, inputs and code are the same.
+A run that was killed resumes after its last finished shard while settings, inputs and code are the same.
 """
 
 from __future__ import annotations
@@ -31,20 +31,42 @@ class Sharded(Protocol):
     """Settings of a stage over shards."""
 
     @property
-    def workers(self) -> int: ...
+    def workers(self) -> int:
+        """Number of worker processes, at least 1.
+
+        Returns:
+            1: the jobs run in this process.
+        """
 
     @property
-    def engine(self) -> shards.Engine: ...
+    def engine(self) -> shards.Engine:
+        """Where the jobs run.
+
+        Returns:
+            `local` (this machine) or `ray`.
+        """
 
 
 def check(settings: Sharded, size: str = "shard_mb") -> None:
-    """Raise ConfigError unless the size of shards and the number of workers make sense."""
+    """Check the size of shards and the number of workers.
+
+    Args:
+        settings: of the stage.
+        size: name of the setting with the size of a shard in MiB.
+
+    Raises:
+        ConfigError: the size is not above 0, or there is no worker.
+    """
     if getattr(settings, size) <= 0 or settings.workers < 1:
         raise ConfigError(f"{size} must be more than 0 and workers at least 1")
 
 
 def rows_of(folder: Path) -> Path:
-    """The samples.jsonl of a stage; DataError where it has none."""
+    """Return the path of the samples.jsonl of a stage.
+
+    Raises:
+        DataError: the folder has none.
+    """
     if not (folder / carried.ROWS).is_file():
         raise DataError(f"{folder} has no samples.jsonl: it must be the folder of data.read or data.curate")
     return folder / carried.ROWS
@@ -60,7 +82,16 @@ class Stage:
     work: Path  # unfinished work, beside the draft
 
     def split(self, paths: Sequence[Path], *, bytes_each: int | None = None) -> list[shards.Shard]:
-        """The files as shards of `shard_mb`, or of so many bytes."""
+        """Divide files into shards, ranges of whole lines.
+
+        Args:
+            paths: JSON lines files, in the order of their rows.
+            bytes_each: approximate size of a shard in bytes; None: the setting `shard_mb` (MiB; 8 where a
+                stage has none).
+
+        Returns:
+            The shards, numbered from 0 in the order of the files; an empty file has none.
+        """
         size = int(getattr(self.settings, "shard_mb", 8.0) * MIB) if bytes_each is None else bytes_each
         return shards.split(paths, max(1, size))
 
@@ -81,13 +112,27 @@ class Stage:
             options: of the function, the same for each shard.
             label: of the progress bar.
             below: folder of these jobs in the unfinished work, for a stage of several passes.
+
+        Returns:
+            Folder and summary of each shard, in order.
+
+        Raises:
+            StorageError: worker processes died repeatedly.
+            MedError: any error of a job; the finished jobs are kept, and the next run resumes after them.
         """
         return list(self.iterate(job, pieces, options=options, label=label, below=below))
 
     def iterate(
         self, job: str, pieces: Sequence[shards.Shard], *, options: Mapping[str, Any], label: str, below: str
     ) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """The same, one shard after the other."""
+        """Do the jobs as `run` does, without collecting their summaries.
+
+        Args:
+            job: as in `run`, and so are `pieces`, `options`, `label` and `below`.
+
+        Yields:
+            Folder and summary of each shard, in order, once all jobs are done.
+        """
         return shards.run(
             job,
             pieces,
@@ -99,10 +144,15 @@ class Stage:
         )
 
     def join(self, folders: Iterable[Path], *names: str) -> None:
-        """Write files of the same name in several folders, one after the other, as one file of the stage."""
+        """Concatenate files of the same name in several folders into one file of the stage.
+
+        Args:
+            folders: of the shards, in order.
+            names: of the files; each must be in every folder.
+        """
         places = list(folders)
         for name in names:
-            shards.join([place / name for place in places], self.out / name)
+            shards.join([folder / name for folder in places], self.out / name)
 
     def carry(self, source: Path | None, *, coverage: Mapping[str, int] | None = None) -> None:
         """Hand on the records of the rows that this stage was given.
@@ -120,7 +170,20 @@ class Stage:
     def settle(
         self, *, read: int, written: int, dropped: Mapping[str, int], dead: Mapping[str, int] | None = None
     ) -> dict[str, Any]:
-        """The account of the rows, printed and checked (data/coverage/row_accounts.py)."""
+        """Check that every row is accounted for and print the account (data/coverage/row_accounts.py).
+
+        Args:
+            read: rows read.
+            written: rows written.
+            dropped: reason -> rows dropped.
+            dead: reason -> rejected rows; None: none.
+
+        Returns:
+            The account, for the summary of the stage: `read`, `written`, `dropped`, `dead`.
+
+        Raises:
+            AssertionError: read is not written + dropped + dead.
+        """
         return settle(self.name, read=read, written=written, dropped=dropped, dead=dead)
 
 
@@ -131,10 +194,14 @@ def begin(
 
     Args:
         module: `__name__` of the stage, whose imports are its code.
-        settings: those marked HOW do not count, but for the size of shards, by which work is divided.
+        settings: those marked HOW do not count, except the size of shards, by which work is divided.
         out: the draft.
         inputs: a Path counts by its content, anything else by its JSON, None not at all.
         code: digests of plug-ins that settings name.
+
+    Returns:
+        The stage; its `work` folder is that of a former run if settings, inputs and code are the same, else
+        empty.
     """
     sizes = [getattr(settings, size, None) for size in ("shard_mb", "part_mb")]
     results = [_content(item) if isinstance(item, Path) else item for item in inputs]

@@ -1,12 +1,12 @@
-"""Filling the long tail (MedXIAOHE; arXiv 2604.25296): what the stages data.gather, data.align and
-data.synthesise are made of.
+"""Synthesise data for the long tail (MedXIAOHE; arXiv 2604.25296): the parts of the stages data.gather,
+data.align and data.synthesise.
 
-thin, search            which entities a corpus hardly shows, and raw items about each
-anchors, mismatch       what an item says twice, and whether both times it says the same; pictures, judged
-                        beyond the rules
-graph, walk             the tree's facts as edges; a path of them walked again, step by step
+thin, search            entities with few samples, and retrieval of raw items about each
+anchors, mismatch       check the text of an item against the other text of its row, by rules
+similarity              and by similarity, of texts and of images
+graph, walk             the tree's facts as a graph; verified multi-hop paths in it
 cards, choices, paths   texts and questions written from the tree alone
-chains, checks, gates   thoughts in four segments, what is wrong with one, and which of many drafts are kept
-teacher                 any Model that is asked to write, with a cache, a budget and a price
-planted                 mismatches and broken thoughts made on purpose, to measure all that
+chains, checks, gates   chains of thought of four segments, their faults, and which drafts pass the checks
+teacher                 any Model that writes or judges rows, with a cache, a budget and a price
+planted                 mismatches and broken chains made on purpose, to measure the checks
 """

@@ -1,11 +1,11 @@
-"""What an item says twice: the text that is to be checked, and what else in the row says what it is about.
+"""Divide a row into the text to check and its anchors: other text of the row that says what it is about.
 
-    an instruction   its answer is checked, against the question
-    a document       its body is checked, against its title
-    both             against what the reader put beside it: tags, labels, keywords, modality, view, side
+    an instruction   its answer is checked against the question
+    a document       its body is checked against its title
+    both             against what the reader added: tags, labels, keywords, modality, view, side
 
-A picture is a third witness (similarity.py). What is said once cannot be checked by rules, and is not guessed
-at.
+An image is a further anchor (similarity.py). A row without an anchor cannot be checked by rules: it is
+unchecked, and not guessed at.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ TITLE, BODY = 300, 8  # letters of a title at most, words of a body at least
 
 @dataclass(frozen=True, slots=True)
 class Item:
+    """A text to check, what it is checked against, and its images."""
+
     id: str
     text: str
     anchors: tuple[str, ...]
@@ -33,13 +35,27 @@ class Item:
 
     @property
     def anchor(self) -> str:
-        """The anchors as one text, each a sentence of its own."""
-        return "\n".join(f"{one.rstrip('.?!:')}." for one in self.anchors)
+        """The anchors as one text.
+
+        Returns:
+            One anchor a line, each ending in a full stop.
+        """
+        return "\n".join(f"{text.rstrip('.?!:')}." for text in self.anchors)
 
 
 def item(sample: Sample, tags: tuple[str, ...] = TAGS) -> Item:
+    """Divide a row into the text to check and its anchors.
+
+    Args:
+        sample: the row.
+        tags: keys of its notes that are anchors.
+
+    Returns:
+        Of an instruction the last answer with its question; of a document the body with its title, where the
+        first line is one (at most TITLE characters, at least BODY words below it); tags are added to both.
+    """
     noted = io.noted(sample)
-    said = [
+    tag_texts = [
         " ".join(text.replace("/", " ").split())
         for key in tags
         if key in noted
@@ -47,9 +63,11 @@ def item(sample: Sample, tags: tuple[str, ...] = TAGS) -> Item:
     ]
     messages = [message for message in sample.messages if message.role != "system"]
     if messages and messages[-1].role == "assistant":
-        asked = [message.text for message in messages[:-1] if message.role == "user"]
-        return Item(sample.id, messages[-1].text, tuple(filter(None, [*asked[-1:], *said])), sample.images)
+        questions = [message.text for message in messages[:-1] if message.role == "user"]
+        return Item(
+            sample.id, messages[-1].text, tuple(filter(None, [*questions[-1:], *tag_texts])), sample.images
+        )
     title, _, body = sample.text.partition("\n")
     if len(title) <= TITLE and len(body.split(None, BODY)) >= BODY:
-        return Item(sample.id, body, tuple(filter(None, [title, *said])), sample.images)
-    return Item(sample.id, sample.text, tuple(filter(None, said)), sample.images)
+        return Item(sample.id, body, tuple(filter(None, [title, *tag_texts])), sample.images)
+    return Item(sample.id, sample.text, tuple(filter(None, tag_texts)), sample.images)

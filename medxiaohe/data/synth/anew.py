@@ -1,5 +1,6 @@
-"""New rows held against the test splits that the old ones were held against: a report that is handed on must
-be true of both."""
+"""Decontaminate new rows against the test splits that the old rows were compared with: a contamination record
+that is handed on must be true of both.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +17,41 @@ from medxiaohe.tasks import make, named
 
 
 def test_items(against: Sequence[Against], tree: Path | None, corpus: Path | None) -> TestItems | None:
-    """The items of the tasks' test splits; None when no task is named."""
+    """Load the items of the test splits of tasks.
+
+    Args:
+        against: the tasks with their options.
+        tree: folder of the entity tree, for tasks that need one.
+        corpus: folder of a corpus, for tasks that need one.
+
+    Returns:
+        The items, indexed for comparison; None when no task is named.
+
+    Raises:
+        ConfigError: there is no such task, or its options are wrong.
+    """
     if not against:
         return None
-    tasks = [(one, make(one.task, tree, one.options, corpus)) for one in against]
-    found = [named(sample, task) for _, task in tasks for sample in task.samples("test")]
-    return TestItems(found, Lens(), {task.name for one, task in tasks if not one.words})
+    tasks = [(entry, make(entry.task, tree, entry.options, corpus)) for entry in against]
+    items = [named(sample, task) for _, task in tasks for sample in task.samples("test")]
+    return TestItems(items, Lens(), {task.name for entry, task in tasks if not entry.words})
 
 
 def report(
     out: Path, corpus: Path | None, items: TestItems | None, matches: Sequence[Match]
 ) -> dict[str, int]:
-    """contamination.json of old and new rows: the tasks both were compared with; none where `corpus` has
-    none."""
+    """Write contamination.json of old and new rows together.
+
+    Args:
+        out: folder for the record.
+        corpus: folder of the old rows; None: they come from no stage.
+        items: the test items that the new rows were compared with; None: with none.
+        matches: of the new rows.
+
+    Returns:
+        Task -> number of items, of the tasks that both old and new rows were compared with; {} where the old
+        rows have no record, and then none is written.
+    """
     if corpus is None or not (corpus / contamination_record.FILE).is_file():
         return {}
     old, checked = io.read_json(corpus / contamination_record.FILE), items.checked if items else {}

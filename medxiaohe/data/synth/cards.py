@@ -1,9 +1,8 @@
-"""Texts of the tree's facts: a card of an entity, and a caption or passage enriched by facts about what it
-names (arXiv 2604.25296).
+"""Write texts from the tree's facts: a card of an entity, and a caption or passage enriched by facts about
+the entities that it names (arXiv 2604.25296).
 
-Every sentence that is added is one fact with who says it, so that it can be looked up. Facts speak of the
-entity in general: none says that a picture shows more than its caption does. A name with several meanings
-gets no facts.
+Every added sentence is one fact with its source, so that it can be looked up. Facts are about the entity in
+general: none says that an image shows more than its caption does. An ambiguous name gets no facts.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ MAX_DEFINITION = 600
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A sentence about an entity, and where it stands: `object` is "" for a definition or its names."""
+    """A sentence about an entity with its source: `object` is "" for a definition or for names."""
 
     entity: str
     text: str
@@ -41,55 +40,80 @@ class Card:
 
 
 def facts(id: str, graph: Graph, most: int = NUM_FACTS, seed: int = 0) -> list[Fact]:
-    """The definition, the groups it belongs to, then other facts by lot; names that abbreviate nothing
-    first."""
+    """List facts about an entity as sentences: its definition, its groups, then others by lot.
+
+    Args:
+        id: of the entity.
+        graph: facts of the tree.
+        most: facts at most.
+        seed: seed of the draw.
+
+    Returns:
+        The facts; a definition longer than MAX_DEFINITION characters is left out.
+    """
     tree, entity = graph.tree, graph.tree.entities[id]
-    found = list[Fact]()
+    result = list[Fact]()
     if entity.definition and len(entity.definition) <= MAX_DEFINITION:
-        said = entity.definition.strip().rstrip(".")
-        found.append(Fact(id, f"{entity.name}: {said}.", "definition", "", entity.source, entity.license))
+        definition = entity.definition.strip().rstrip(".")
+        result.append(
+            Fact(id, f"{entity.name}: {definition}.", "definition", "", entity.source, entity.license)
+        )
     edges = graph.out.get(id, ())
     rest = sorted(
         (e for e in edges if e.predicate != IS_A),
         key=lambda e: io.unit_interval(str(seed), "card", id, e.predicate, e.object),
     )
-    for edge in [*(e for e in edges if e.predicate == IS_A), *rest][: most - len(found)]:
-        found.append(
+    for edge in [*(e for e in edges if e.predicate == IS_A), *rest][: most - len(result)]:
+        result.append(
             Fact(id, words.sentence(edge, tree), edge.predicate, edge.object, edge.source, edge.license)
         )
-    return found
+    return result
 
 
 def card(id: str, graph: Graph, seed: int = 0) -> Card | Refused:
-    """A page about an entity from what the tree says alone."""
+    """Write a page about an entity from the tree alone: its name, definition, other names and facts.
+
+    Returns:
+        The card, or why there is none: fewer than two facts.
+    """
     entity = graph.tree.entities[id]
-    found = facts(id, graph, seed=seed)
-    if len(found) < 2:
+    about = facts(id, graph, seed=seed)
+    if len(about) < 2:
         return Refused("fewer than two facts")
     spelt = {canon(name): name for name in reversed(entity.synonyms) if name not in entity.abbreviations}
-    other = [
+    synonyms = [
         name
         for name in entity.synonyms
         if spelt.get(canon(name)) == name and canon(name) != canon(entity.name)
     ][:NUM_NAMES]
-    if other:
+    if synonyms:
         called = Fact(
             id,
-            f"{entity.name} is also called {', '.join(other)}.",
+            f"{entity.name} is also called {', '.join(synonyms)}.",
             "names",
             "",
             entity.source,
             entity.license,
         )
-        found = [found[0], called, *found[1:]]
-    return Card("\n".join([entity.name, *(fact.text for fact in found)]), tuple(found))
+        about = [about[0], called, *about[1:]]
+    return Card("\n".join([entity.name, *(fact.text for fact in about)]), tuple(about))
 
 
 def enriched(
     text: str, mentions: Sequence[Mention], graph: Graph, first: Sequence[str] = (), seed: int = 0
 ) -> Card | Refused:
-    """What is added to a text: facts about up to MAX_ENTITIES of what it names, those of `first` before
-    others."""
+    """Write what is added to a text: facts about up to MAX_ENTITIES of the entities that it names.
+
+    Args:
+        text: a caption or passage; facts that it states word for word are left out.
+        mentions: of entities in it; ambiguous ones are not used.
+        graph: facts of the tree.
+        first: ids that are taken before the others.
+        seed: seed of the draw of facts.
+
+    Returns:
+        The added sentences with their facts, at most two for an entity; or why there are none.
+    """
     named = dict.fromkeys(m.entity for m in mentions if not m.ambiguous and m.entity in graph.tree)
     if not named:
         return Refused("nothing of the tree is named")

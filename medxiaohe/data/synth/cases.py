@@ -1,5 +1,4 @@
-"""A row as the checks of a thought see it: question, names of the answer, and the evidence that statements
-may rest on."""
+"""Make a case of a row for the checks of its chain of thought: question, names of the answer, evidence."""
 
 from __future__ import annotations
 
@@ -18,15 +17,26 @@ MAX_FACTS = 12  # of an option
 
 
 def case(sample: Sample, graph: Graph | None = None) -> Case:
-    """Of a row made from the tree the facts are the evidence; of any other row, its answer in words and
-    `provenance.evidence`."""
+    """Make what the checks of a thought need to know about a row.
+
+    Args:
+        sample: the row.
+        graph: facts of the tree, for rows made from it; None: those are treated as any other row.
+
+    Returns:
+        Question, names of the answer and evidence: of a row made from the tree its facts, of any other row
+        its `provenance.evidence` and, without options, its answer.
+
+    Raises:
+        DataError: the stored path cannot be read.
+    """
     question = "\n".join(message.text for message in sample.prompt.messages if message.role == "user")
-    made = sample.provenance
-    if made.path is not None and graph is not None:
-        return _of_walk(question, walk_from_json(made.path), graph)
-    if made.made == "choice" and graph is not None:
+    provenance = sample.provenance
+    if provenance.path is not None and graph is not None:
+        return _of_walk(question, walk_from_json(provenance.path), graph)
+    if provenance.made == "choice" and graph is not None:
         return _of_choice(question, sample, graph)
-    evidence = made.evidence
+    evidence = provenance.evidence
     if sample.choices:
         return Case(question, (sample.choices[_place(sample)],), sample.target, sample.choices, evidence)
     return Case(
@@ -39,7 +49,7 @@ def case(sample: Sample, graph: Graph | None = None) -> Case:
 def _of_walk(question: str, walk: Walk, graph: Graph) -> Case:
     name = {id: graph.tree.entities[id].name for id in (*walk.nodes, *(clue.named for clue in walk.clues))}
     edges: tuple[Any, ...] = (*walk.steps, *walk.clues)
-    facts = [f"{words.fact(one.predicate, name[one.subject], name[one.object])}." for one in edges]
+    facts = [f"{words.fact(edge.predicate, name[edge.subject], name[edge.object])}." for edge in edges]
     clues = tuple((name[walk.nodes[clue.at]], name[clue.named]) for clue in walk.clues)
     nodes = tuple(name[id] for id in walk.nodes)
     answer = graph.tree.entities[walk.answer]
@@ -49,17 +59,21 @@ def _of_walk(question: str, walk: Walk, graph: Graph) -> Case:
 
 
 def _of_choice(question: str, sample: Sample, graph: Graph) -> Case:
-    made = sample.provenance
-    facts = [fact.text for id in made.options for fact in cards.facts(id, graph, most=MAX_FACTS)]
-    name = {f[end]: graph.tree.entities[f[end]].name for f in made.facts for end in ("subject", "object")}
-    asked = [f"{words.fact(f['predicate'], name[f['subject']], name[f['object']])}." for f in made.facts]
-    names = tuple(names_of(graph.tree.entities[made.answer]))
+    provenance = sample.provenance
+    facts = [fact.text for id in provenance.options for fact in cards.facts(id, graph, most=MAX_FACTS)]
+    name = {
+        f[end]: graph.tree.entities[f[end]].name for f in provenance.facts for end in ("subject", "object")
+    }
+    question_facts = [
+        f"{words.fact(f['predicate'], name[f['subject']], name[f['object']])}." for f in provenance.facts
+    ]
+    names = tuple(names_of(graph.tree.entities[provenance.answer]))
     return Case(
         question,
         names,
         sample.target,
         sample.choices,
-        "\n".join([*facts, *asked, made.evidence]),
+        "\n".join([*facts, *question_facts, provenance.evidence]),
     )
 
 

@@ -1,9 +1,9 @@
-"""Thoughts in four segments: Understanding, Visual observation or Knowledge recall, Reasoning, Conclusion
-(MedXIAOHE).
+"""Chains of thought of four segments: Understanding, Visual observation or Knowledge recall, Reasoning,
+Conclusion (MedXIAOHE).
 
-Of a question made from the tree the chain is written from the facts that decide it, without a model; of any
-other question a teacher writes it, backwards, from question and answer. `parse` is strict: four segments in
-this order, none empty, nothing around them.
+For a question made from the tree the chain is written without a model, from the facts that decide it; for any
+other question a teacher writes it. `parse` is strict: four segments in this order, none empty, nothing around
+them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ MAX_TOLD = 160  # characters of a definition that an option is told apart by
 
 @dataclass(frozen=True, slots=True)
 class Chain:
+    """A chain of thought of four segments."""
+
     understanding: str
     recall: str  # what is seen in the picture, or known
     reasoning: str
@@ -36,39 +38,69 @@ class Chain:
 
     @property
     def text(self) -> str:
+        """The chain as text, as `parse` reads it.
+
+        Returns:
+            Four lines or more, each segment after its heading.
+        """
         second = OBSERVATION if self.seen else RECALL
-        said = zip(("Understanding", second, "Reasoning", "Conclusion"), self.segments, strict=True)
-        return "\n".join(f"{heading}: {text}" for heading, text in said)
+        pairs = zip(("Understanding", second, "Reasoning", "Conclusion"), self.segments, strict=True)
+        return "\n".join(f"{heading}: {text}" for heading, text in pairs)
 
     @property
     def segments(self) -> tuple[str, str, str, str]:
+        """The four segments without their headings.
+
+        Returns:
+            Understanding, observation or recall, reasoning, conclusion.
+        """
         return self.understanding, self.recall, self.reasoning, self.conclusion
 
 
 def parse(text: str) -> Chain | None:
-    """The chain that a text is, or None."""
-    if len(HEADING.findall(text)) != len(HEADINGS) or not (found := FORM.fullmatch(text)):
+    """Parse a chain strictly: four headings in order, none empty, nothing around them.
+
+    Returns:
+        The chain; None where the text has another form.
+    """
+    if len(HEADING.findall(text)) != len(HEADINGS) or not (match := FORM.fullmatch(text)):
         return None
     _, understanding, second, recall, _, reasoning, _, conclusion = (
-        group.strip() for group in found.groups()
+        group.strip() for group in match.groups()
     )
     return Chain(understanding, recall, reasoning, conclusion, second == OBSERVATION)
 
 
 def split(reply: str) -> tuple[Chain | None, str]:
-    """The chain inside of <think> and what follows it; without a readable chain, None and the whole reply."""
-    found = THOUGHT.fullmatch(reply)
-    chain = parse(found[1]) if found else None
-    return (chain, found[2]) if found and chain else (None, reply)
+    """Separate the chain of a reply from its answer.
+
+    Returns:
+        (chain inside <think>, text after it); (None, reply) without a readable chain.
+    """
+    match = THOUGHT.fullmatch(reply)
+    chain = parse(match[1]) if match else None
+    return (chain, match[2]) if match and chain else (None, reply)
 
 
 def answered(chain: Chain | None, answer: str) -> str:
-    """What the assistant says: the thought, then the answer."""
+    """Write the message of the assistant.
+
+    Args:
+        chain: the thought; None: the answer alone.
+        answer: the answer.
+
+    Returns:
+        The chain between <think> and </think>, then the answer on the next line.
+    """
     return f"<think>\n{chain.text}\n</think>\n{answer}" if chain else answer
 
 
 def of_walk(walk: Walk, graph: Graph) -> Chain:
-    """Every step of the path: all facts but the last are recalled, then each masked entity gets its name."""
+    """Write the chain of a multi-hop question from the facts of its path.
+
+    Returns:
+        The chain: all facts but the last are recalled, then each step names its masked entity.
+    """
     name = {id: graph.tree.entities[id].name for id in walk.nodes}
     last = len(walk.steps)
     facts = [words.fact(step.predicate, name[step.subject], name[step.object]) for step in walk.steps]
@@ -93,34 +125,49 @@ def of_walk(walk: Walk, graph: Graph) -> Chain:
     )
 
 
-def of_choice(made: Choice, options: Sequence[str], graph: Graph) -> Chain:
-    """One fact about every option, then why each of the others is not meant. `options` are ids in the order
-    they are asked in."""
+def of_choice(question: Choice, options: Sequence[str], graph: Graph) -> Chain:
+    """Write the chain of a multiple-choice question from the tree.
+
+    Args:
+        question: the question with its options.
+        options: ids in the order they are asked in.
+        graph: facts of the tree.
+
+    Returns:
+        The chain: one fact about each option is recalled, then each wrong one is ruled out.
+    """
     tree = graph.tree
-    name = {id: tree.entities[id].name for id in (*options, made.about)}
-    letter = LETTERS[options.index(made.answer)]
-    told = {id: _told(id, graph) for id in options}
-    recalled = " ".join(f"{LETTERS[i]}. {told[id] or name[id] + '.'}" for i, id in enumerate(options))
-    others = [id for id in options if id != made.answer]
-    if made.kind == "meaning":
-        asked = "A meaning is given, and the one of four options that it describes is asked for."
+    name = {id: tree.entities[id].name for id in (*options, question.about)}
+    letter = LETTERS[options.index(question.answer)]
+    descriptions = {id: _told(id, graph) for id in options}
+    recalled = " ".join(f"{LETTERS[i]}. {descriptions[id] or name[id] + '.'}" for i, id in enumerate(options))
+    others = [id for id in options if id != question.answer]
+    if question.kind == "meaning":
+        understanding = "A meaning is given, and the one of four options that it describes is asked for."
         reasons = [
-            f"{name[id]} is something else: {told[id]}" if told[id] else f"Nothing ties {name[id]} to it."
+            f"{name[id]} is something else: {descriptions[id]}"
+            if descriptions[id]
+            else f"Nothing ties {name[id]} to it."
             for id in others
         ]
-        reasons.append(f"The description fits {name[made.answer]}.")
-    elif made.kind == "facts":
-        asked = "Several facts are given, and the one of four options of which all are known is asked for."
-        reasons = [_lacks(id, made, graph) for id in others]
-        known = " and ".join(
-            words.fact(e.predicate, name[made.answer], tree.entities[e.object].name) for e in made.facts
+        reasons.append(f"The description fits {name[question.answer]}.")
+    elif question.kind == "facts":
+        understanding = (
+            "Several facts are given, and the one of four options of which all are known is asked for."
         )
-        reasons.append(f"All of them are known of {name[made.answer]}: {known}.")
+        reasons = [_lacks(id, question, graph) for id in others]
+        stated = " and ".join(
+            words.fact(e.predicate, name[question.answer], tree.entities[e.object].name)
+            for e in question.facts
+        )
+        reasons.append(f"All of them are known of {name[question.answer]}: {stated}.")
     else:
-        asked = f"The group that {name[made.about]} belongs to is asked for."
-        reasons = [f"Nothing says that {name[made.about]} is a kind of {name[id]}." for id in others]
-        reasons.append(f"{words.fact('is a', name[made.about], name[made.answer])}.")
-    return Chain(asked, recalled, " ".join(reasons), f"The answer is {letter}, {name[made.answer]}.")
+        understanding = f"The group that {name[question.about]} belongs to is asked for."
+        reasons = [f"Nothing says that {name[question.about]} is a kind of {name[id]}." for id in others]
+        reasons.append(f"{words.fact('is a', name[question.about], name[question.answer])}.")
+    return Chain(
+        understanding, recalled, " ".join(reasons), f"The answer is {letter}, {name[question.answer]}."
+    )
 
 
 def _pair(forward: bool, masked: str, named: str) -> tuple[str, str]:
@@ -128,15 +175,15 @@ def _pair(forward: bool, masked: str, named: str) -> tuple[str, str]:
 
 
 def _told(id: str, graph: Graph) -> str:
-    """The first thing that the tree says about an option, cut to a sentence."""
-    found = cards.facts(id, graph, most=1)
-    text = found[0].text if found else ""
+    """Describe an option by its first fact, cut to a sentence."""
+    about = cards.facts(id, graph, most=1)
+    text = about[0].text if about else ""
     return text if len(text) <= MAX_TOLD else text[:MAX_TOLD].rsplit(" ", 1)[0].rstrip(",;:.") + " ..."
 
 
-def _lacks(id: str, made: Choice, graph: Graph) -> str:
-    """The first of the asked facts that nobody says of this option."""
-    missing = next(e for e in made.facts if graph.edge(id, e.predicate, e.object) is None)
+def _lacks(id: str, question: Choice, graph: Graph) -> str:
+    """Say the first of the question's facts that the option does not have."""
+    missing = next(e for e in question.facts if graph.edge(id, e.predicate, e.object) is None)
     return (
         "Nothing says that"
         f" {words.fact(missing.predicate, graph.tree.entities[id].name, graph.tree.entities[missing.object].name)}."  # noqa: E501

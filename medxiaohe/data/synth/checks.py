@@ -1,14 +1,14 @@
-"""What is wrong with a chain of thought: peeking at the answer, broken logic, unfaithfulness (the gate
-of MedXIAOHE).
+"""Check a chain of thought for peeking at the answer, broken logic and unfaithfulness (the reasoning check of
+MedXIAOHE).
 
-    peeks        the answer is there before it is reasoned for, or is argued from
-    illogical    segments that do not belong together, a contradiction, a conclusion that is not where the
-                 reasoning ends
-    unfaithful   a statement that the evidence denies or does not have: the question, the facts, the text that
-                 the row was made of
+    peeks        the answer appears, or is argued from, before it is derived
+    illogical    segments that do not belong together, a contradiction, a conclusion other than that of the
+                 reasoning
+    unfaithful   a statement that the evidence denies or does not have: the question, the facts, the source
+                 text of the row
 
-Each returns what is wrong, or "". The checks read words, the names of a tree, and steps where a path is
-stored; a judge of claims may be asked beside them. They see the gold, as no prompt does.
+Each returns what is wrong, or "". The checks use words, the names of a tree, and the steps of a stored path;
+a judge of claims may be asked as well. They see the gold, which no prompt has.
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ MAX_UNSUPPORTED = 0.34  # share of the statements of a chain that the evidence n
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a chain is checked against. `names` are all names of the answer; `options` the texts of a choice,
-    in order."""
+    """What a chain is checked against: `names` are all names of the answer, `options` the texts of a
+    choice, in order.
+    """
 
     question: str
     names: tuple[str, ...]
@@ -78,6 +79,11 @@ class Case:
 
     @property
     def all_names(self) -> tuple[str, ...]:
+        """Names of the entities of the path and its clues.
+
+        Returns:
+            Each once, those of the path first.
+        """
         return tuple(dict.fromkeys((*self.node_names, *(name for pair in self.clue_names for name in pair))))
 
 
@@ -85,19 +91,24 @@ class Case:
 
 
 def peeks(chain: Chain, case: Case) -> str:
-    """The answer where it is not reasoned for yet. Options may be recalled, when all are: then none is
-    singled out."""
-    for where, text in zip(("understanding", "recall", "reasoning"), chain.segments[:3], strict=True):
-        if (found := GIVEN.search(text)) or (found := CIRCULAR.search(text)):
-            return f"the {where} argues from the answer: {found.group()!r}"
-    for where, text in (("understanding", chain.understanding), ("recall", chain.recall)):
+    """Check whether a segment before the conclusion uses the answer instead of deriving it.
+
+    A multiple choice may recall the answer where it recalls all options: then none is singled out.
+
+    Returns:
+        "" if not; else the segment and what gives it away.
+    """
+    for segment, text in zip(("understanding", "recall", "reasoning"), chain.segments[:3], strict=True):
+        if (match := GIVEN.search(text)) or (match := CIRCULAR.search(text)):
+            return f"the {segment} argues from the answer: {match.group()!r}"
+    for segment, text in (("understanding", chain.understanding), ("recall", chain.recall)):
         if (label := LABEL.search(text)) and (not case.letter or label[1].upper() == case.letter):
-            return f"the {where} has the answer's letter"
+            return f"the {segment} has the answer's letter"
         named = visible([n for n in case.names if not visible([n], case.question) or case.options], text)
         if named and not (
-            case.options and where == "recall" and all(visible((option,), text) for option in case.options)
+            case.options and segment == "recall" and all(visible((option,), text) for option in case.options)
         ):
-            return f"the {where} names the answer: {named!r}"
+            return f"the {segment} names the answer: {named!r}"
     return ""
 
 
@@ -105,7 +116,12 @@ def peeks(chain: Chain, case: Case) -> str:
 
 
 def illogical(chain: Chain, case: Case) -> str:
-    """Where the thought does not hold together."""
+    """Check that a chain holds together: conclusion, contradictions, steps of a path, shared words of
+    neighbouring segments, repetitions.
+
+    Returns:
+        "" if it does; else the first fault.
+    """
     if wrong := _concludes_elsewhere(chain, case):
         return wrong
     if wrong := _denies_itself(chain, case):
@@ -122,10 +138,10 @@ def illogical(chain: Chain, case: Case) -> str:
 
 def _concludes_elsewhere(chain: Chain, case: Case) -> str:
     if case.options:
-        said = parse_choice(chain.conclusion, case.options)
-        if said and said != case.letter:
-            return f"the conclusion is {said}, the answer {case.letter}"
-        if not said and not visible(case.names, chain.conclusion):
+        concluded = parse_choice(chain.conclusion, case.options)
+        if concluded and concluded != case.letter:
+            return f"the conclusion is {concluded}, the answer {case.letter}"
+        if not concluded and not visible(case.names, chain.conclusion):
             return "the conclusion does not name the answer"
         last = _last_option(chain.reasoning, case.options)
         return f"the reasoning ends at {last}, not at {case.letter}" if last and last != case.letter else ""
@@ -135,7 +151,9 @@ def _concludes_elsewhere(chain: Chain, case: Case) -> str:
 
 
 def _last_option(text: str, options: Sequence[str]) -> str:
-    """The letter of the option that is named last; of two that end alike the longer one."""
+    """Return the letter of the option that is named last; of two that end at the same place the longer
+    one.
+    """
     padded = evened(text)
     places = []
     for letter, option in zip(LETTERS, options, strict=False):
@@ -146,54 +164,82 @@ def _last_option(text: str, options: Sequence[str]) -> str:
 
 
 def _broken_steps(chain: Chain, case: Case) -> str:
-    """Every masked entity must get its own name, in order, each from a fact with the entity before it."""
+    """Check that every masked entity gets its own name, in order, each in a sentence with the entity
+    before it.
+    """
     assert case.walk is not None
-    padded, place = evened(chain.reasoning), 0
+    # names must appear in the order of the path: each is searched from the one before it
+    padded, position = evened(chain.reasoning), 0
     numbered = [int(number) for number in STEP.findall(chain.reasoning)]
     if numbered and numbered != list(range(1, len(case.walk.steps) + 1)):
         return f"the steps are {numbered}"
     for number, name in enumerate(case.node_names):
-        at = padded.find(f" {evened(name).strip()} ", place)
+        at = padded.find(f" {evened(name).strip()} ", position)
         if at < 0:
             return f"step {number} leaves out {name}"
-        place = at
+        position = at
     for number, (before, after) in enumerate(zip(case.node_names, case.node_names[1:], strict=False), 1):
-        if not any(visible((before,), one) and visible((after,), one) for one in _steps(chain.reasoning)):
+        if not any(
+            visible((before,), sentence) and visible((after,), sentence)
+            for sentence in _steps(chain.reasoning)
+        ):
             return f"no sentence leads from {before} to {after} (step {number})"
     return ""
 
 
 def _steps(text: str) -> list[str]:
-    return [part for part in re.split(r"(?<=[.;!?])\s+|\n", text) if part.strip()]
+    return [sentence for sentence in re.split(r"(?<=[.;!?])\s+|\n", text) if sentence.strip()]
 
 
 def _denies_itself(chain: Chain, case: Case) -> str:
-    """A statement and its denial, in recall or reasoning; or, of no path, a word that the reasoning affirms
-    and denies."""
-    said = [one for one in (*_steps(chain.recall), *_steps(chain.reasoning)) if not NOTHING.match(one)]
-    for number, one in enumerate(said):
-        for other in said[:number]:
-            if turned(one, other, case.all_names):
-                return f"affirmed and denied: {other[:60]!r}, {one[:60]!r}"
+    """Search recall and reasoning for a statement and its denial; without a path also for a word that the
+    reasoning both affirms and denies.
+    """
+    statements = [
+        statement
+        for statement in (*_steps(chain.recall), *_steps(chain.reasoning))
+        if not NOTHING.match(statement)
+    ]
+    for number, statement in enumerate(statements):
+        for earlier in statements[:number]:
+            if turned(statement, earlier, case.all_names):
+                return f"affirmed and denied: {earlier[:60]!r}, {statement[:60]!r}"
     if case.walk is not None:
         return ""  # names of its entities deny by themselves: "sparse or absent eyelashes"
-    found = contradictions("\n".join(one for one in _steps(chain.reasoning) if not NOTHING.match(one)))
-    return f"affirmed and denied: {', '.join(found[:3])}" if found else ""
+    words = contradictions(
+        "\n".join(statement for statement in _steps(chain.reasoning) if not NOTHING.match(statement))
+    )
+    return f"affirmed and denied: {', '.join(words[:3])}" if words else ""
 
 
-def turned(one: str, other: str, names: Sequence[str] = ()) -> bool:
-    """Whether two statements are about the same things, and one denies; what a name denies does not count."""
-    first, second = telling(CLUTTER.sub("", one)), telling(CLUTTER.sub("", other))
+def turned(a: str, b: str, names: Sequence[str] = ()) -> bool:
+    """Check whether two statements are about the same things and exactly one of them is negated.
+
+    Args:
+        a: a statement.
+        b: another.
+        names: entity names, whose own negations ("absent eyelashes") do not count.
+
+    Returns:
+        True if one denies the other.
+    """
+    # about the same things: two telling stems in common, and a Jaccard index of NEARLY_ALL
+    first, second = telling(CLUTTER.sub("", a)), telling(CLUTTER.sub("", b))
     if len(first & second) < 2 or len(first & second) < NEARLY_ALL * len(first | second):
         return False
-    one, other = without(names, CLUTTER.sub("", one), "it"), without(names, CLUTTER.sub("", other), "it")
-    return bool(DENIES.search(one)) != bool(DENIES.search(other))
+    # exactly one of them has a word that denies
+    a, b = without(names, CLUTTER.sub("", a), "it"), without(names, CLUTTER.sub("", b), "it")
+    return bool(DENIES.search(a)) != bool(DENIES.search(b))
 
 
 def _repeated(chain: Chain) -> str:
-    said = [canon(one) for one in sentences(f"{chain.recall}\n{chain.reasoning}") if len(one.split()) > 5]
-    twice = next((one for one in said if said.count(one) > 2), "")
-    return f"one sentence {said.count(twice)} times" if twice else ""
+    statements = [
+        canon(statement)
+        for statement in sentences(f"{chain.recall}\n{chain.reasoning}")
+        if len(statement.split()) > 5
+    ]
+    twice = next((statement for statement in statements if statements.count(statement) > 2), "")
+    return f"one sentence {statements.count(twice)} times" if twice else ""
 
 
 # ---- (c) faithfulness ----------------------------------------------------------------------------
@@ -202,25 +248,39 @@ def _repeated(chain: Chain) -> str:
 def unfaithful(
     chain: Chain, case: Case, words: Lexicon, names: Finder | None = None, judge: Judge | None = None
 ) -> str:
-    """The first statement that the evidence denies, or that brings in what it does not have; else too many
-    without support.
+    """Check that the statements of recall and reasoning are supported by the evidence.
 
     What a picture shows must be in the evidence, all of it; of what is recalled and reasoned MAX_UNSUPPORTED
-    may be common knowledge, but no entity of the tree may be named (by `names`) that question, options and
-    evidence do not name. On a path, a sentence about two entities must be about two that a fact joins. A
-    judge of claims is asked about what the rules do not find; where it abstains the rules stand.
+    may be common knowledge, but no entity of the tree may be named that question, options and evidence do not
+    name. On a path, a sentence about two entities must be about two that a fact joins.
+
+    Args:
+        chain: to check.
+        case: its question, options and evidence.
+        words: lexicon of findings.
+        names: finder of entities of the tree; None: new entities are not checked.
+        judge: is asked about the claims that the rules leave open; where it abstains, or None: the rules
+            stand.
+
+    Returns:
+        "" if it is faithful; else the first statement that the evidence denies or does not have, or how many
+        lack support.
     """
     evidence = "\n".join([case.question, case.evidence, *case.options])
     claims = [
-        one for text in (chain.recall, chain.reasoning) for one in _steps(text) if len(telling(one)) > 1
+        statement
+        for text in (chain.recall, chain.reasoning)
+        for statement in _steps(text)
+        if len(telling(statement)) > 1
     ]
     if strange := _strange(chain, evidence, names):
         return f"it brings in {strange!r}, which neither question nor evidence has"
     if case.walk is not None and (joined := _unjoined(claims, case)):
         return joined
     seen = set(_steps(chain.recall)) if chain.seen else set[str]()
-    known, lines = "| " + " | ".join(map(_bare, _steps(evidence))) + " |", _steps(evidence)
-    labels = [_label(claim, known, lines, words, case.all_names) for claim in claims]
+    known_text, lines = "| " + " | ".join(map(_bare, _steps(evidence))) + " |", _steps(evidence)
+    # label every claim by the rules; the judge decides those that are neither
+    labels = [_label(claim, known_text, lines, words, case.all_names) for claim in claims]
     if judge is not None:
         labels = _asked(claims, labels, evidence, judge)
     for claim, (label, why) in zip(claims, labels, strict=True):
@@ -228,6 +288,7 @@ def unfaithful(
             return f"denied by the evidence ({why}): {claim[:120]!r}"
         if label != "supported" and claim in seen:
             return f"not in the evidence of the picture: {claim[:120]!r}"
+    # common knowledge may have no support: a share of MAX_UNSUPPORTED of the claims
     unknown = [claim for claim, (label, _) in zip(claims, labels, strict=True) if label != "supported"]
     if claims and len(unknown) > MAX_UNSUPPORTED * len(claims):
         return (
@@ -238,13 +299,13 @@ def unfaithful(
 
 
 def _strange(chain: Chain, evidence: str, names: Finder | None) -> str:
-    """An entity that the chain names and the evidence does not, by no name of it."""
+    """Search for an entity that the chain names and the evidence does not, by any name."""
     if names is None:
         return ""
-    known = {mention.entity for mention in names.find(evidence)}
+    evidence_entities = {mention.entity for mention in names.find(evidence)}
     for mention in names.find("\n".join(chain.segments)):
         if (
-            mention.entity not in known
+            mention.entity not in evidence_entities
             and not mention.ambiguous
             and not visible((mention.surface,), evidence)
         ):
@@ -253,41 +314,46 @@ def _strange(chain: Chain, evidence: str, names: Finder | None) -> str:
 
 
 def _unjoined(claims: Sequence[str], case: Case) -> str:
-    """A sentence about several entities of the path, one of which no fact of the path joins to another."""
+    """Search for a sentence about several entities of the path, one of which no fact of the path joins to
+    another.
+    """
     assert case.walk is not None
     pairs = {frozenset(pair) for pair in pairwise(case.node_names)} | {
         frozenset(pair) for pair in case.clue_names
     }
     every = sorted({name for pair in pairs for name in pair}, key=len, reverse=True)
     for claim in claims:
-        there, left = list[str](), claim
+        named, remaining = list[str](), claim
         for name in every:  # longer names first: one inside of another is not named by it
-            if visible((name,), left):
-                there.append(name)
-                left = without((name,), left, " ")
-        for one in there if len(there) > 1 else ():
-            if not any(frozenset((one, other)) in pairs for other in there if other != one):
-                return f"no fact joins {one} and {', '.join(other for other in there if other != one)}"
+            if visible((name,), remaining):
+                named.append(name)
+                remaining = without((name,), remaining, " ")
+        for name_a in named if len(named) > 1 else ():
+            if not any(frozenset((name_a, name_b)) in pairs for name_b in named if name_b != name_a):
+                return (
+                    f"no fact joins {name_a} and {', '.join(name_b for name_b in named if name_b != name_a)}"
+                )
     return ""
 
 
 def _label(
-    claim: str, known: str, lines: Sequence[str], words: Lexicon, names: Sequence[str]
+    claim: str, known_text: str, lines: Sequence[str], words: Lexicon, names: Sequence[str]
 ) -> tuple[str, str]:
-    """supported, contradicted or neither, by the lines of the evidence that are nearest."""
-    said = _bare(claim)
+    """Label a claim supported, contradicted or neither by the lines of the evidence that are nearest."""
+    statement = _bare(claim)
     if nothing := NOTHING.match(claim.strip()):
         inner = _bare(claim.strip()[nothing.end() :])
         return (
             ("contradicted", "it is said")
-            if inner and f"| {inner} |" in known
+            if inner and f"| {inner} |" in known_text
             else ("supported", "nobody says it")
         )
-    if said and said in known:
+    if statement and statement in known_text:
         return "supported", "word for word"
-    wanted = telling(claim) - SAYING
-    near = sorted(lines, key=lambda line: -len(wanted & telling(line)))[:3]
-    if not near or not wanted & telling(near[0]):
+    needed = telling(claim) - SAYING
+    # the three lines of the evidence with most telling stems in common
+    near = sorted(lines, key=lambda line: -len(needed & telling(line)))[:3]
+    if not near or not needed & telling(near[0]):
         return "neither", ""
     if line := next((line for line in near if turned(claim, line, names)), ""):
         return "contradicted", f"it says {line[:80]!r}"
@@ -298,31 +364,34 @@ def _label(
         and mine != theirs
     ):
         return "contradicted", "the other side"
-    own, other = (
+    claim_numbers, evidence_numbers = (
         {m.group(1) for m in NUMBER.finditer(text)} for text in (CLUTTER.sub("", claim), " ".join(near))
     )
     label, why = entails("\n".join(near), claim, words)
     if label == "contradicted":
         return label, why
-    share = len(wanted & frozenset().union(*map(telling, near))) / len(wanted)
-    if own - other and share >= 0.5:
-        return "contradicted", f"no {min(own - other)} there"
-    return ("supported", "") if share >= SUPPORTS and not own - other else ("neither", "")
+    # recall of the claim's telling stems in these lines
+    share = len(needed & frozenset().union(*map(telling, near))) / len(needed)
+    if claim_numbers - evidence_numbers and share >= 0.5:
+        return "contradicted", f"no {min(claim_numbers - evidence_numbers)} there"
+    return (
+        ("supported", "") if share >= SUPPORTS and not claim_numbers - evidence_numbers else ("neither", "")
+    )
 
 
 def _asked(
     claims: Sequence[str], labels: Sequence[tuple[str, str]], evidence: str, judge: Judge
 ) -> list[tuple[str, str]]:
-    """What the rules leave open is asked about; a verdict that was not given changes nothing."""
+    """Ask the judge about the claims that the rules leave open; where it abstains, the label stays."""
     open_ = [i for i, (label, _) in enumerate(labels) if label == "neither"]
     if not open_:
         return list(labels)
-    said = judge.ask([Question("claim", evidence, tuple(claims[i] for i in open_))])[0]
-    found = list(labels)
-    for i, verdict in zip(open_, said, strict=True):
+    verdicts = judge.ask([Question("claim", evidence, tuple(claims[i] for i in open_))])[0]
+    result = list(labels)
+    for i, verdict in zip(open_, verdicts, strict=True):
         if verdict.decided:
-            found[i] = (verdict.label, verdict.why or verdict.judge)
-    return found
+            result[i] = (verdict.label, verdict.why or verdict.judge)
+    return result
 
 
 def _bare(line: str) -> str:

@@ -1,12 +1,12 @@
-"""Multiple choice from the tree: the wrong options are siblings of the right one (arXiv 2604.25296).
+"""Make multiple-choice questions from the tree, with siblings of the answer as distractors (arXiv
+2604.25296).
 
-    meaning   which of these is meant by a definition, in which no name of the answer is left
-    facts     which of these has some facts that no sibling has all of
-    group     to which of these broader groups does something belong
+    meaning   which option does a definition describe, in which the answer's names are masked
+    facts     which option has all of some facts that no distractor has all of
+    group     to which of these broader groups does an entity belong
 
-A wrong option is never a synonym, an ancestor or a descendant of the answer, and no option that the question
-would be true of. The question never shows the answer: not a name of it, and no word of it that the other
-options have not.
+A distractor is never a synonym, an ancestor or a descendant of the answer, and the question is not true of
+it. The question never contains a name of the answer, nor a word of it that the other options lack.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_SIBLINGS = 200  # looked at, by lot
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A question with its answer and three siblings of it, as ids; `facts` are what decides it."""
+    """A question with its answer and three distractors, as ids; `facts` are the facts that decide it."""
 
     kind: str
     about: str
@@ -42,31 +42,46 @@ class Choice:
 
 
 def choices(id: str, graph: Graph, kinds: Sequence[str] = KINDS, seed: int = 0) -> Iterator[Choice | Refused]:
-    """One of each kind that can be made for the entity; what cannot be made says why."""
+    """Make multiple-choice questions about an entity.
+
+    Args:
+        id: of the entity.
+        graph: facts of the tree.
+        kinds: of questions, from KINDS.
+        seed: seed of the choice of facts and siblings.
+
+    Yields:
+        For each kind, in order, a question, or why it cannot be made.
+    """
     makers = {"meaning": _meaning, "facts": _facts, "group": _group}
     for kind in kinds:
-        made = makers[kind](id, graph, seed)
-        if isinstance(made, Choice) and (why := wrong(made, graph))[0]:
-            made = Refused(*why)
-        yield made if isinstance(made, Choice) else Refused(f"{kind}: {made.reason}", made.detail)
+        result = makers[kind](id, graph, seed)
+        if isinstance(result, Choice) and (why := wrong(result, graph))[0]:
+            result = Refused(*why)
+        yield result if isinstance(result, Choice) else Refused(f"{kind}: {result.reason}", result.detail)
 
 
-def wrong(made: Choice, graph: Graph) -> tuple[str, str]:
-    """(reason, detail) why the question cannot be used, or ("", "")."""
-    tree, answer = graph.tree, graph.tree.entities[made.answer]
+def wrong(question: Choice, graph: Graph) -> tuple[str, str]:
+    """Check a multiple-choice question: options that differ, none a synonym, ancestor or descendant of the
+    answer, and no name or telling word of the answer in the question.
+
+    Returns:
+        ("", "") if it can be used; else (reason, detail).
+    """
+    tree, answer = graph.tree, graph.tree.entities[question.answer]
     names = {canon(name) for name in (answer.name, *answer.synonyms)}
-    above = set(tree.ancestors(made.answer))
-    if len({canon(tree.entities[id].name) for id in (made.answer, *made.others)}) < NUM_OPTIONS:
+    above = set(tree.ancestors(question.answer))
+    if len({canon(tree.entities[id].name) for id in (question.answer, *question.others)}) < NUM_OPTIONS:
         return "two options of one name", ""
-    for id in made.others:
-        other = tree.entities[id]
-        if names & {canon(name) for name in (other.name, *other.synonyms)}:
+    for id in question.others:
+        option = tree.entities[id]
+        if names & {canon(name) for name in (option.name, *option.synonyms)}:
             return "an option is a synonym of the answer", id
-        if id in above or made.answer in tree.ancestors(id):
+        if id in above or question.answer in tree.ancestors(id):
             return "an option is above or below the answer", id
-    if name := visible(names_of(answer), made.question):
+    if name := visible(names_of(answer), question.question):
         return "the question names the answer", name
-    if word := given_away(answer.name, [tree.entities[id].name for id in made.others], made.question):
+    if word := given_away(answer.name, [tree.entities[id].name for id in question.others], question.question):
         return "a word gives the answer away", word
     return "", ""
 
@@ -76,20 +91,22 @@ def _meaning(id: str, graph: Graph, seed: int) -> Choice | Refused:
     if not MIN_DEFINITION <= len(entity.definition) <= MAX_DEFINITION:
         return Refused("no definition of a fit length")
     others = _three(
-        id, graph, seed, lambda other: tree.entities[other].definition.strip() != entity.definition.strip()
+        id, graph, seed, lambda option: tree.entities[option].definition.strip() != entity.definition.strip()
     )
     if len(others) < NUM_OPTIONS - 1:
         return Refused("fewer than three siblings")
+    # mask the names of the answer in its definition
     text = without(names_of(entity), entity.definition, "[...]")
-    left = telling(entity.name) & telling(text) - frozenset().union(
-        *(telling(tree.entities[other].name) for other in others)
+    # and words that the answer shares with its definition and with no other option
+    revealing = telling(entity.name) & telling(text) - frozenset().union(
+        *(telling(tree.entities[option].name) for option in others)
     )
-    if left:
-        text = " ".join("[...]" if telling(word) & left else word for word in text.split())
+    if revealing:
+        text = " ".join("[...]" if telling(word) & revealing else word for word in text.split())
     if len(telling(text)) < 4:
         return Refused("nothing is left of the definition")
-    said = f"Which of these {_plural(words.kind(id, tree))} is meant?\n{text}"
-    return Choice("meaning", id, said, id, others, evidence=entity.definition)
+    question = f"Which of these {_plural(words.kind(id, tree))} is meant?\n{text}"
+    return Choice("meaning", id, question, id, others, evidence=entity.definition)
 
 
 def _facts(id: str, graph: Graph, seed: int) -> Choice | Refused:
@@ -98,6 +115,7 @@ def _facts(id: str, graph: Graph, seed: int) -> Choice | Refused:
         return Refused("fewer than two facts")
     names = names_of(graph.tree.entities[id])
     edges = [edge for edge in edges if not visible(names, graph.tree.entities[edge.object].name)]
+    # facts that fewest entities share come first, ties by hash
     order = sorted(
         edges,
         key=lambda e: (
@@ -105,25 +123,26 @@ def _facts(id: str, graph: Graph, seed: int) -> Choice | Refused:
             io.unit_interval(str(seed), id, e.object),
         ),
     )
+    # of the most telling ones NUM_FACTS by hash, so that questions differ by seed
     chosen = sorted(order[: 2 * NUM_FACTS], key=lambda e: io.unit_interval(str(seed), "fact", id, e.object))[
         :NUM_FACTS
     ]
     if len(chosen) < 2:
         return Refused("fewer than two facts")
 
-    def has_not_all(other: str) -> bool:
-        own = {other, *graph.tree.children(other)}
+    def has_not_all(option: str) -> bool:
+        own = {option, *graph.tree.children(option)}
         return not all(own & set(graph.reach(edge.object, edge.predicate, False)) for edge in chosen)
 
     others = _three(id, graph, seed, has_not_all)
     if len(others) < NUM_OPTIONS - 1:
         return Refused("fewer than three siblings")
     kind = words.kind(id, graph.tree)
-    said = "; ".join(
+    statements = "; ".join(
         words.fact(edge.predicate, "it", graph.tree.entities[edge.object].name) for edge in chosen
     )
     return Choice(
-        "facts", id, f"Of which {kind} are all of these facts known: {said}?", id, others, tuple(chosen)
+        "facts", id, f"Of which {kind} are all of these facts known: {statements}?", id, others, tuple(chosen)
     )
 
 
@@ -131,33 +150,37 @@ def _group(id: str, graph: Graph, seed: int) -> Choice | Refused:
     tree, roots = graph.tree, set(graph.tree.roots)
     above = set(tree.ancestors(id))
     for parent in sorted(
-        (one for one in tree.entities[id].parents if one not in roots),
+        (group for group in tree.entities[id].parents if group not in roots),
         key=lambda p: io.unit_interval(str(seed), id, p),
     ):
-        others = _three(parent, graph, seed, lambda other: other not in above and other != id)
+        others = _three(parent, graph, seed, lambda option: option not in above and option != id)
         edge = graph.edge(id, IS_A, parent)
         if len(others) == NUM_OPTIONS - 1 and edge is not None:
-            said = f"To which of these groups does {tree.entities[id].name} belong?"
-            return Choice("group", id, said, parent, others, (edge,))
+            question = f"To which of these groups does {tree.entities[id].name} belong?"
+            return Choice("group", id, question, parent, others, (edge,))
     return Refused("fewer than three siblings", "of its group")
 
 
 def _three(id: str, graph: Graph, seed: int, fits: Callable[[str], bool]) -> tuple[str, ...]:
-    """Three siblings that fit, by lot; each of another name."""
+    """Draw up to three suitable siblings at random, no two of the same name."""
     tree = graph.tree
-    found, names = list[str](), {canon(name) for name in names_of(tree.entities[id])}
-    order = sorted(siblings(tree, id), key=lambda other: io.unit_interval(str(seed), "sibling", id, other))
-    for other in order[:MAX_SIBLINGS]:
-        own = {canon(name) for name in (tree.entities[other].name, *tree.entities[other].synonyms)}
-        if names & own or tree.entities[other].kind != tree.entities[id].kind or not fits(other):
+    selected, names = list[str](), {canon(name) for name in names_of(tree.entities[id])}
+    order = sorted(
+        siblings(tree, id), key=lambda candidate: io.unit_interval(str(seed), "sibling", id, candidate)
+    )
+    for candidate in order[:MAX_SIBLINGS]:
+        own = {canon(name) for name in (tree.entities[candidate].name, *tree.entities[candidate].synonyms)}
+        if names & own or tree.entities[candidate].kind != tree.entities[id].kind or not fits(candidate):
             continue
-        if any(other in tree.ancestors(one) or one in tree.ancestors(other) for one in found):
+        if any(
+            candidate in tree.ancestors(chosen) or chosen in tree.ancestors(candidate) for chosen in selected
+        ):
             continue  # of two options one above the other, both or none would be right
-        found.append(other)
+        selected.append(candidate)
         names |= own
-        if len(found) == NUM_OPTIONS - 1:
+        if len(selected) == NUM_OPTIONS - 1:
             break
-    return tuple(found)
+    return tuple(selected)
 
 
 def _plural(kind: str) -> str:

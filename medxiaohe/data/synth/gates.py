@@ -1,13 +1,14 @@
-"""Chains of thought of teacher models, and the two checks they must pass (MedXIAOHE).
+"""Generate chains of thought with teacher models; keep those that pass the answer check and the reasoning
+check (MedXIAOHE).
 
-    backwards   the teacher is told question, answer and evidence, and writes the four segments that lead
-                there (reverse structured)
-    forwards    the teacher is told the prompt, which has no gold by type, and writes the segments and its
-                answer
+    backwards   the teacher gets question, answer and evidence, and writes the four segments that lead there
+                (reverse structured)
+    forwards    the teacher gets the prompt, whose type has no gold, and writes the segments and its answer
 
-Outcome gate: the answer, read by the strict parsers, is the gold. Thinking gate: no peeking, no broken logic,
-nothing unfaithful; a judge of claims beside the rules where there is one. Both must open; a reply that cannot
-be read passes neither. What is seen at a glance gets one short sentence instead of four segments.
+Answer check (outcome): the strict parsers read the answer as the gold. Reasoning check (thinking): no
+peeking, no broken logic, nothing unfaithful, by rules and by a judge of claims where there is one. A draft
+must pass both; a reply that cannot be parsed passes neither. Perception questions get one short sentence
+instead of four segments.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ Describe in one sentence of at most {words} words what in the picture shows this
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a teacher's reply was read as: a chain and the answer behind it, or a short thought."""
+    """A parsed reply of a teacher: a chain and the answer after it, or a short thought."""
 
     answer: str
     chain: Chain | None = None
@@ -71,6 +72,11 @@ class Draft:
 
     @property
     def text(self) -> str:
+        """The message of the assistant.
+
+        Returns:
+            The chain or short thought between <think> and </think>, then the answer.
+        """
         return (
             chains.answered(self.chain, self.answer)
             if self.chain
@@ -80,18 +86,36 @@ class Draft:
 
 @dataclass(frozen=True)
 class Gates:
+    """The two checks of a draft: answer (outcome) and reasoning (thinking).
+
+    Attributes:
+        words: lexicon of findings.
+        names: finder of entities of the tree; None: entities that the evidence does not have are not checked.
+        judge: judge of claims that the rules leave open; None: the rules alone.
+    """
+
     words: Lexicon
     names: Finder | None = None
     judge: Judge | None = None
 
     def __call__(self, draft: Draft, sample: Sample, case: Case) -> str:
-        """Why the draft is not kept, with the gate in front; "" when both gates open."""
+        """Run both checks; return which one failed and why, or "" if the draft passes."""
         if why := self.outcome(draft, sample, case):
             return f"outcome: {why}"
         return f"thinking: {why}" if (why := self.thinking(draft, case)) else ""
 
     def outcome(self, draft: Draft, sample: Sample, case: Case) -> str:
-        """The answer must be the gold by the strict parsers; what cannot be parsed is wrong."""
+        """Check the answer: the strict parsers must read it as the gold.
+
+        Args:
+            draft: of the teacher.
+            sample: the row with its gold.
+            case: unused; the signature is that of the check of the whole draft.
+
+        Returns:
+            "" if the answer is right; else `wrong answer`, or the status of the score where it could not be
+            judged.
+        """
         trace = Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (draft.answer,))))
         if sample.choices:
             score = choice(sample, trace)
@@ -100,6 +124,12 @@ class Gates:
         return "" if score.value == 1 else f"{score.status if score.status != 'judged' else 'wrong answer'}"
 
     def thinking(self, draft: Draft, case: Case) -> str:
+        """Check the reasoning: no peeking, no broken logic, nothing unfaithful; a short thought names no
+        answer and has at most MAX_SHORT words.
+
+        Returns:
+            "" if it passes; else `peeks`, `illogical`, `unfaithful`, or what is wrong with a short thought.
+        """
         if draft.chain is None:
             if case.names and visible(case.names, draft.short) and not visible(case.names, case.question):
                 return "peeks"
@@ -115,35 +145,64 @@ class Gates:
         return "unfaithful" if unfaithful(draft.chain, case, self.words, self.names, self.judge) else ""
 
 
-def question(sample: Sample, case: Case, how: How, length: Literal["short", "long"]) -> list[Message]:
-    """What a teacher is asked. Forwards it gets the prompt of the sample and the form, nothing that knows the
-    gold."""
-    second, what = (OBSERVATION, "what is seen") if sample.images else (RECALL, "the facts that are needed")
-    four = FOUR.format(second=second, what=what)
-    if how == "forwards":
+def question(sample: Sample, case: Case, direction: How, length: Literal["short", "long"]) -> list[Message]:
+    """Write the request to a teacher.
+
+    Args:
+        sample: the row.
+        case: its question and evidence.
+        direction: `forwards`: the prompt of the sample and the form of the reply, nothing that depends on
+            the gold; `backwards`: question, gold and evidence (at most MAX_EVIDENCE characters).
+        length: of a backwards thought: `short` is one sentence, `long` four segments.
+
+    Returns:
+        The messages of the conversation.
+    """
+    second, content = (
+        (OBSERVATION, "what is seen") if sample.images else (RECALL, "the facts that are needed")
+    )
+    four = FOUR.format(second=second, what=content)
+    if direction == "forwards":
         return [*sample.prompt.messages, Message("user", (FORWARDS.format(four=four),))]
     answer = _answer(sample)
     if length == "short":
-        said = SEEN.format(question=case.question, answer=answer, words=MAX_SHORT)
+        request = SEEN.format(question=case.question, answer=answer, words=MAX_SHORT)
     else:
         evidence = f"\nFacts:\n{case.evidence[:MAX_EVIDENCE]}\n" if case.evidence.strip() else ""
-        said = BACKWARDS.format(question=case.question, answer=answer, evidence=evidence, four=four)
-    return [Message("user", (*sample.images, said))]
+        request = BACKWARDS.format(question=case.question, answer=answer, evidence=evidence, four=four)
+    return [Message("user", (*sample.images, request))]
 
 
-def reader(sample: Sample, how: How, length: Literal["short", "long"]) -> Callable[[str], Draft]:
-    """Reads a reply strictly; Unreadable says what is wrong with it."""
+def reader(sample: Sample, direction: How, length: Literal["short", "long"]) -> Callable[[str], Draft]:
+    """Return the strict parser of the replies to `question`.
+
+    Args:
+        sample: the row; a backwards draft has its gold as the answer.
+        direction: as in `question`.
+        length: as in `question`.
+
+    Returns:
+        A function from reply to Draft, which raises Unreadable with what is wrong with the reply.
+    """
 
     def read(reply: str) -> Draft:
-        if how == "forwards":
+        """Parse one reply.
+
+        Returns:
+            The draft.
+
+        Raises:
+            Unreadable: the reply has another form.
+        """
+        if direction == "forwards":
             chain, answer = chains.split(reply)
             if chain is None or not answer.strip():
                 raise Unreadable("it must be the four parts between <think> and </think>, then the answer")
             return Draft(answer.strip(), chain)
         if length == "short":
-            if not (found := SHORT.fullmatch(reply)):
+            if not (match := SHORT.fullmatch(reply)):
                 raise Unreadable("it must be one sentence on one line")
-            return Draft(_answer(sample), short=found[1])
+            return Draft(_answer(sample), short=match[1])
         chain = chains.parse(reply)
         if chain is None:
             raise Unreadable(
@@ -156,5 +215,5 @@ def reader(sample: Sample, how: How, length: Literal["short", "long"]) -> Callab
 
 
 def _answer(sample: Sample) -> str:
-    """The gold in words, without a thought that the row may have had."""
+    """Return the gold answer of a row, without a chain of thought that it may have."""
     return chains.split(sample.messages[-1].text)[1].strip()

@@ -1,8 +1,7 @@
-"""The facts of a tree as edges between entities: what is a kind of what, and the relations of its
-vocabularies.
+"""A graph of the facts of a tree: `is a` edges and the relations of its vocabularies.
 
-Only what somebody says is an edge: nothing is inferred, nothing is inherited. A relation whose number is 0 (a
-sign that no patient had) is no fact. `is a` leads from an entity to its parents.
+Only stated facts are edges: nothing is inferred or inherited. A relation whose value is 0 (a sign that no
+patient had) is no fact. `is a` leads from an entity to its parents.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ TELLING = frozenset(name.strip() for name in _TELLING.replace("\n", "|").split("
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A fact as its vocabulary says it: subject - predicate - object."""
+    """A fact as its vocabulary states it: subject - predicate - object."""
 
     subject: str
     predicate: str
@@ -38,7 +37,15 @@ class Edge:
 
 
 class Graph:
-    """`out[id]` and `into[id]` are the edges that leave and reach an entity, in the order of the files."""
+    """The facts of a tree as a directed multigraph.
+
+    `out[id]` and `into[id]` are the edges that leave and reach an entity, in the order of the files.
+
+    Args:
+        tree: the entity tree; `is a` leads from an entity to its parents.
+        relations: other facts; those with a value of 0 or less are not used.
+        predicates: names of the relations to use.
+    """
 
     def __init__(self, tree: Tree, relations: Iterable[Relation], predicates: frozenset[str] = TELLING):
         self.tree = tree
@@ -56,18 +63,38 @@ class Graph:
 
     @classmethod
     def load(cls, folder: Path, tree: Tree | None = None) -> Graph:
-        """The facts that entity.build left in `folder`; a tree without relations.jsonl has only its
-        parents."""
+        """Load the facts that entity.build wrote.
+
+        Args:
+            folder: with relations.jsonl; without it the parents are the only facts.
+            tree: the entity tree; None: that of the folder.
+
+        Returns:
+            The graph.
+        """
         path = folder / "relations.jsonl"
         rows = (Relation(**row) for row in io.read_jsonl(path)) if path.is_file() else iter(())
         return cls(tree or Tree.load(folder), rows)
 
     def edge(self, subject: str, predicate: str, object: str) -> Edge | None:
-        """The fact, or None when nobody says it."""
+        """Look up a fact.
+
+        Returns:
+            The edge; None when no source states it.
+        """
         return self._known.get((subject, predicate, object))
 
     def reach(self, id: str, predicate: str, forward: bool) -> list[str]:
-        """Where one step leads: to the objects of `predicate`, or backwards to its subjects."""
+        """List the entities that one step leads to.
+
+        Args:
+            id: where the step starts.
+            predicate: of the fact.
+            forward: to the objects of `predicate`; False: back to its subjects.
+
+        Returns:
+            Ids in the order of the files; [] for an unknown entity.
+        """
         if forward:
             return [edge.object for edge in self.out.get(id, ()) if edge.predicate == predicate]
         return [edge.subject for edge in self.into.get(id, ()) if edge.predicate == predicate]
@@ -79,43 +106,70 @@ class Graph:
         for entity in self.tree.entities.values():
             for parent in entity.parents:
                 yield Edge(entity.id, IS_A, parent, entity.source, entity.license)
-        for one in relations:
-            known = one.subject in self.tree and one.object in self.tree
-            if known and one.predicate in predicates and (one.value is None or one.value > 0):
-                yield Edge(one.subject, one.predicate, one.object, one.source, one.license, one.value)
+        for relation in relations:
+            both_known = relation.subject in self.tree and relation.object in self.tree
+            if (
+                both_known
+                and relation.predicate in predicates
+                and (relation.value is None or relation.value > 0)
+            ):
+                yield Edge(
+                    relation.subject,
+                    relation.predicate,
+                    relation.object,
+                    relation.source,
+                    relation.license,
+                    relation.value,
+                )
 
 
 def _animals(tree: Tree) -> set[str]:
-    found = [id for id, entity in tree.entities.items() if entity.name.casefold() == ANIMALS]
-    seen = set(found)
-    for id in found:
+    queue = [id for id, entity in tree.entities.items() if entity.name.casefold() == ANIMALS]
+    seen = set(queue)
+    for id in queue:
         new = [child for child in tree.children(id) if child not in seen]
         seen.update(new)
-        found += new
+        queue += new
     return seen
 
 
-def related(tree: Tree, one: str, other: str) -> str:
-    """How two entities of a tree are kin: "same", "ancestor" (the other is above), "descendant", "sibling",
-    or ""."""
-    if one == other:
+def related(tree: Tree, a: str, b: str) -> str:
+    """Return the relation of two entities in the tree.
+
+    Args:
+        tree: the entity tree.
+        a: an id.
+        b: another id.
+
+    Returns:
+        "same", "ancestor" (`b` is above `a`), "descendant", "sibling", or "" for none of these.
+    """
+    if a == b:
         return "same"
-    if other in tree.ancestors(one):
+    if b in tree.ancestors(a):
         return "ancestor"
-    if one in tree.ancestors(other):
+    if a in tree.ancestors(b):
         return "descendant"
     roots = set(tree.roots)
-    shared = (set(tree.entities[one].parents) & set(tree.entities[other].parents)) - roots
+    shared = (set(tree.entities[a].parents) & set(tree.entities[b].parents)) - roots
     return "sibling" if shared else ""
 
 
 def siblings(tree: Tree, id: str) -> list[str]:
-    """Entities with a parent in common, none of which is above or below `id`; a domain makes no siblings."""
+    """List the entities with a parent in common, other than a domain, none of them above or below `id`.
+
+    Returns:
+        Their ids, in the order of the parents and their children.
+    """
     above, roots = set(tree.ancestors(id)), set(tree.roots)
-    found = dict.fromkeys(
+    children = dict.fromkeys(
         child
         for parent in tree.entities[id].parents
         if parent not in roots
         for child in tree.children(parent)
     )
-    return [one for one in found if one != id and one not in above and id not in tree.ancestors(one)]
+    return [
+        child_id
+        for child_id in children
+        if child_id != id and child_id not in above and id not in tree.ancestors(child_id)
+    ]

@@ -1,4 +1,4 @@
-"""Rows in groups of like content, and those that stand in the middle of each: k-means of faiss."""
+"""Cluster rows by content with k-means (faiss), and select the rows nearest to the centres."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from medxiaohe.errors import DataError
 if TYPE_CHECKING:
     import numpy as np
 
+# of k-means: the default of faiss
 ITERATIONS = 25
 
 
@@ -37,24 +38,35 @@ def kmeans(rows: np.ndarray, clusters: int, seed: int = 0) -> tuple[np.ndarray, 
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)  # sums in one order: the same bytes
     try:
-        made = faiss.Kmeans(
+        # spherical: centres are normalised, so the inner product of unit rows with them is the cosine;
+        # the limits of points for each centroid make faiss use every row and sample none
+        model = faiss.Kmeans(
             rows.shape[1], clusters, niter=ITERATIONS, seed=seed, spherical=True, min_points_per_centroid=1,
             max_points_per_centroid=len(rows),
         )  # fmt: skip
-        made.train(rows)
-        cosines, numbers = made.index.search(rows, 1)
+        model.train(rows)
+        cosines, numbers = model.index.search(rows, 1)
     finally:
         faiss.omp_set_num_threads(threads)
     return numbers[:, 0], cosines[:, 0]
 
 
 def middle(numbers: np.ndarray, cosines: np.ndarray, most: int) -> list[int]:
-    """Places of the rows nearest to the centre of each cluster, at most `most` of one, in the order of the
-    rows."""
+    """Select the rows nearest to the centre of each cluster.
+
+    Args:
+        numbers: cluster of each row, (n,).
+        cosines: cosine with its centre, (n,).
+        most: rows of one cluster at most.
+
+    Returns:
+        Indices of the rows, ascending; of equal cosines the earlier row is taken.
+    """
     import numpy as np
 
     taken: dict[int, int] = {}
     chosen = []
+    # by falling cosine, equal ones in the order of the rows (lexsort: the last key is the first)
     for row in np.lexsort((np.arange(len(numbers)), -cosines)).tolist():
         number = int(numbers[row])
         if taken.get(number, 0) < most:

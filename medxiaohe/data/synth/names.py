@@ -1,4 +1,6 @@
-"""Is a name to be seen in a text? What a question must not give away, and what a caption must name."""
+"""Search texts for names of entities: a question must not contain those of its answer, a caption must
+contain those of its finding.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,24 @@ VAGUE = frozenset(  # words that half of all names have: one of them in a text s
 
 
 def names_of(entity: Entity) -> tuple[str, ...]:
-    """All names of an entity, each once: the name first."""
+    """List all names of an entity, each once.
+
+    Returns:
+        Its name, synonyms and related names.
+    """
     return tuple(dict.fromkeys((entity.name, *entity.synonyms, *entity.related)))
 
 
 def visible(names: Iterable[str], text: str) -> str:
-    """The first of the names that the text has as whole words, whatever its case, plural or spelling; "" when
-    none is there."""
+    """Search a text for names as whole words, whatever their case, plural or spelling.
+
+    Args:
+        names: in the order of preference.
+        text: to search in.
+
+    Returns:
+        The first name that the text has; "" if it has none. Names of up to three letters must match exactly.
+    """
     padded = evened(text)
     for name in names:
         for key in _keys(name):
@@ -41,40 +54,73 @@ def visible(names: Iterable[str], text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def evened(text: str) -> str:
-    """The text in the spelling that names are compared in; a bar stands where a name cannot go on."""
-    return f" {' | '.join(canon(part.replace(',', ' ')) for part in CLAUSES.split(text))} "
+    """Normalise a text to the spelling that names are compared in.
+
+    Returns:
+        The canonical words between blanks; " | " stands at the end of a clause, which no name crosses.
+    """
+    return f" {' | '.join(canon(clause.replace(',', ' ')) for clause in CLAUSES.split(text))} "
 
 
 @lru_cache(maxsize=65536)
 def _keys(name: str) -> tuple[str, ...]:
-    """A name as it is written, and as it is said: "Refeeding syndrome" of "Syndrome, Refeeding"."""
+    """Return a name as it is written, and with its words reordered: "Refeeding syndrome" of "Syndrome,
+    Refeeding".
+    """
     return tuple(filter(None, dict.fromkeys((evened(name).strip(), canon(name)))))
 
 
-def share_a_name(one: Entity, other: Entity) -> bool:
-    return not {canon(name) for name in (one.name, *one.synonyms)}.isdisjoint(
-        canon(name) for name in (other.name, *other.synonyms)
+def share_a_name(a: Entity, b: Entity) -> bool:
+    """Check whether two entities share a name or synonym, after normalisation.
+
+    Returns:
+        True if they do.
+    """
+    return not {canon(name) for name in (a.name, *a.synonyms)}.isdisjoint(
+        canon(name) for name in (b.name, *b.synonyms)
     )
 
 
 @lru_cache(maxsize=4096)
 def telling(text: str) -> frozenset[str]:
-    """Stems of the words that tell one name from another."""
+    """Return the stems of the words that tell one name from another.
+
+    Returns:
+        Stems of content words of three letters or more, without those of VAGUE.
+    """
     return frozenset(
         word for mark in content(text) if len(mark.group()) > 2 and (word := stem(mark.group())) not in VAGUE
     )
 
 
 def given_away(answer: str, others: Sequence[str], stem_of_question: str) -> str:
-    """A word that the question shares with the answer and with none of the other options, or ""."""
+    """Search a question for a word that only the right option has.
+
+    Args:
+        answer: the right option.
+        others: the wrong options.
+        stem_of_question: the question without its options.
+
+    Returns:
+        The first such stem in alphabetical order; "" if there is none.
+    """
     shared = telling(answer) & telling(stem_of_question)
-    for other in others:
-        shared -= telling(other)
+    for option in others:
+        shared -= telling(option)
     return min(shared, default="")
 
 
 def without(names: Iterable[str], text: str, instead: str) -> str:
-    """The text with every one of the names replaced, the longest first."""
+    """Replace names in a text, the longest first, in any case and with plural or possessive endings.
+
+    Args:
+        names: to replace; those of up to two letters are left.
+        text: to change.
+        instead: the replacement.
+
+    Returns:
+        The changed text.
+    """
     for name in sorted(set(names), key=len, reverse=True):
         if len(name) > 2:
             pattern = r"[\s\-]+".join(map(re.escape, re.split(r"[\s\-]+", name.strip())))

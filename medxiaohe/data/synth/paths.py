@@ -1,10 +1,10 @@
-"""Questions over more than five facts of the tree with the entities in between masked (MedXIAOHE; arXiv
-2604.25296).
+"""Make multi-hop questions over more than five facts of the tree, with the entities in between masked
+(MedXIAOHE; arXiv 2604.25296).
 
-The way is drawn by lot from a thin entity, rather over facts that few others share; then clues are added,
-each the fact of a masked entity that leaves fewest others, until one answer is left. The paper says that
-intermediate attributes are masked; we mask every entity after the start and say of what kind each is, so that
-a question is answered only by going the whole way.
+The path is drawn at random from a thin entity, with a preference for facts that few others share. Then clues
+are added, each the fact of a masked entity that leaves fewest candidates, until one answer is left. The paper
+masks intermediate attributes; we mask every entity after the start and give its kind, so that a question can
+be answered only by following the whole path.
 """
 
 from __future__ import annotations
@@ -30,12 +30,27 @@ SKIPPED_KINDS = frozenset({"gene", "organism", "quality", "gene product", "other
 
 @dataclass(frozen=True, slots=True)
 class Refused:
+    """Why a path, question or card could not be made: `reason` is counted, `detail` is for people."""
+
     reason: str
     detail: str = ""
 
 
 def path(start: str, graph: Graph, hops: int = MORE_THAN + 1, seed: int = 0) -> Walk | Refused:
-    """A verified walk from `start`, or why there is none: the reason that most tries ended with."""
+    """Draw a multi-hop path from an entity, add clues until one answer is left, and verify it.
+
+    Args:
+        start: id of the entity that the question names.
+        graph: facts of the tree.
+        hops: number of facts of the path, more than MORE_THAN.
+        seed: seed of the draw; it depends on `start` too.
+
+    Returns:
+        The verified walk; or, after TRIES draws, the reason that most of them failed for.
+
+    Raises:
+        ConfigError: `hops` is not more than MORE_THAN.
+    """
     if hops <= MORE_THAN:
         raise ConfigError(f"a path must have more than {MORE_THAN} hops, not {hops}")
     dice = random.Random(f"{seed}/path/{start}")
@@ -45,27 +60,31 @@ def path(start: str, graph: Graph, hops: int = MORE_THAN + 1, seed: int = 0) -> 
         if len(steps) < hops:
             reasons.append(Refused("no way on", f"after {len(steps)} hops"))
             continue
-        found = _clued(Walk(tuple(steps)), graph)
-        if isinstance(found, Refused):
-            reasons.append(found)
+        walk = _clued(Walk(tuple(steps)), graph)
+        if isinstance(walk, Refused):
+            reasons.append(walk)
             continue
-        if why := verify(found, graph) or hidden(found, graph):
+        if why := verify(walk, graph) or hidden(walk, graph):
             reasons.append(Refused("not verified", why))
             continue
-        return found
-    return max(reasons, key=lambda one: sum(other.reason == one.reason for other in reasons))
+        return walk
+    return max(reasons, key=lambda refused: sum(another.reason == refused.reason for another in reasons))
 
 
 def question(walk: Walk, graph: Graph) -> str:
-    """The words of the question: the start and the clues are named, everything else is a letter with a
-    number."""
+    """Write the question of a walk: the start and the clues are named, every other entity is X1, X2 and so
+    on.
+
+    Returns:
+        One fact a line, then the question.
+    """
     tree = graph.tree
     say = {id: f"X{number}" for number, id in enumerate(walk.nodes) if number}
     say[walk.nodes[0]] = tree.entities[walk.nodes[0]].name
     lines = [f"X1 to X{len(walk.steps)} stand for entities that are not named. These are facts:"]
     for number, step in enumerate(walk.steps, 1):
-        said = words.fact(step.predicate, say[step.subject], say[step.object])
-        lines.append(f"{number}. {said}, and X{number} is a {words.kind(step.end, tree)}.")
+        statement = words.fact(step.predicate, say[step.subject], say[step.object])
+        lines.append(f"{number}. {statement}, and X{number} is a {words.kind(step.end, tree)}.")
     for clue in walk.clues:
         named = tree.entities[clue.named].name
         a, b = (f"X{clue.at}", named) if clue.forward else (named, f"X{clue.at}")
@@ -74,19 +93,22 @@ def question(walk: Walk, graph: Graph) -> str:
 
 
 def hidden(walk: Walk, graph: Graph) -> str:
-    """Why the question gives something away, or "": no masked entity is named in it, no fact leads straight
-    to the answer, and no name is that of two entities of the path.
+    """Check that the question does not give the answer away.
+
+    Returns:
+        "" if no masked entity is named in it, no single fact joins start and answer, and no two entities of
+        the path share a name; else what is wrong.
     """
-    said = question(walk, graph)
+    text = question(walk, graph)
     entities = [graph.tree.entities[id] for id in walk.nodes]
-    for number, one in enumerate(entities):
-        if twin := next((other for other in entities[:number] if share_a_name(one, other)), None):
-            return f"{twin.id} and {one.id} have a name in common"
+    for number, entity in enumerate(entities):
+        if twin := next((earlier for earlier in entities[:number] if share_a_name(entity, earlier)), None):
+            return f"{twin.id} and {entity.id} have a name in common"
     named = [graph.tree.entities[id].name for id in (*walk.nodes[:-1], *(clue.named for clue in walk.clues))]
     if inside := next((name for name in named if visible(names_of(entities[-1]), name)), ""):
         return f"the answer's name is part of {inside}"
     for id in walk.nodes[1:]:
-        if name := visible(names_of(graph.tree.entities[id]), said):
+        if name := visible(names_of(graph.tree.entities[id]), text):
             return f"the question names {name}, which is masked"
     start, answer = walk.nodes[0], walk.answer
     if any(answer in (edge.subject, edge.object) for edge in _around(start, graph)):
@@ -114,6 +136,7 @@ def _draw(start: str, graph: Graph, hops: int, dice: random.Random) -> list[Step
             ] or ways
         if not ways:
             break
+        # a step that few others share (small fan-in m) is likelier: weight 1 / sqrt(1 + m)
         weights = [1 / (1 + len(graph.reach(way.end, way.predicate, not way.forward))) ** 0.5 for way in ways]
         step = dice.choices(ways, weights)[0]
         steps.append(step)
@@ -132,9 +155,10 @@ def _step(edge: Edge, here: str) -> Step:
 
 
 def _clued(walk: Walk, graph: Graph) -> Walk | Refused:
-    """The walk with as few clues as leave one answer."""
+    """Add as few clues as leave one answer."""
     clues, possible = list[Clue](), frozenset({walk.nodes[0]})
     for number, step in enumerate(walk.steps, 1):
+        # entities that the masked one could be after this step, S(number)
         possible = spread(possible, step.predicate, step.forward, graph)
         if len(possible) > MAX_READINGS:
             return Refused("too many readings", f"{len(possible)} at step {number}")
@@ -142,6 +166,7 @@ def _clued(walk: Walk, graph: Graph) -> Walk | Refused:
         for _ in range(MAX_CLUES_OF_ONE):
             if len(possible) <= (1 if last else FEW) or len(clues) == MAX_CLUES:
                 break
+            # greedy: the clue that leaves fewest of them; the last entity must be the only one
             best = _best_clue(walk, number, possible, clues, graph)
             if best is None:
                 break
@@ -153,17 +178,20 @@ def _clued(walk: Walk, graph: Graph) -> Walk | Refused:
 
 
 def _best_clue(
-    walk: Walk, number: int, possible: frozenset[str], known: list[Clue], graph: Graph
+    walk: Walk, number: int, possible: frozenset[str], clues: list[Clue], graph: Graph
 ) -> Clue | None:
-    node, best, left = walk.nodes[number], None, len(possible)
+    node, best, fewest = walk.nodes[number], None, len(possible)
     masked = [names_of(graph.tree.entities[id]) for id in walk.nodes[1:]]
     for edge in list(_around(node, graph))[:MAX_FACTS]:
         clue = Clue(
             number, edge.subject, edge.predicate, edge.object, edge.subject == node, edge.source, edge.license
         )
-        if clue.named in walk.nodes or clue in known:
+        if clue.named in walk.nodes or clue in clues:
             continue
+        # entities of S(number) that meet the clue; a clue must exclude some and name no masked entity
         rest = len(possible & meets(clue, graph))
-        if rest < left and not any(visible(names, graph.tree.entities[clue.named].name) for names in masked):
-            best, left = clue, rest
+        if rest < fewest and not any(
+            visible(names, graph.tree.entities[clue.named].name) for names in masked
+        ):
+            best, fewest = clue, rest
     return best

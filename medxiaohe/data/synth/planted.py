@@ -1,11 +1,11 @@
-"""Mismatches made on purpose, to measure what alignment finds: the text is changed, the row's
-other witness is not.
+"""Plant mismatches to measure the recall of alignment: the text is changed, the anchors are not.
 
     sibling     every mention of one entity becomes a sibling of it in the tree
     side        left becomes right and right becomes left
     unrelated   the text is that of another study
 
-What cannot be planted in an item (no side in it, no entity with a sibling) is None, not a pass.
+Where a mismatch cannot be planted in an item (it names no side, or no entity with a sibling), the result is
+None and does not count as a pass.
 """
 
 from __future__ import annotations
@@ -29,26 +29,43 @@ TRIES = 8  # siblings by lot
 
 
 def sibling(item: Item, graph: Graph, names: Finder, dice: random.Random) -> Item | None:
-    """Another entity of the same parents in the place of one that the anchors speak of too; else of any that
-    is named."""
+    """Replace every mention of one entity by a sibling of it, preferably of an entity that the anchors name
+    too.
+
+    Args:
+        item: the row to change.
+        graph: facts of the tree.
+        names: finder of its entities.
+        dice: random generator.
+
+    Returns:
+        The changed item; None where no entity has a sibling that text and anchors do not name.
+    """
     tree = graph.tree
-    found = [m for m in names.find(item.text) if not m.ambiguous and tree.entities[m.entity].kind in ENTITIES]
-    asked = {m.entity for m in names.find(item.anchor)}
-    order = sorted(dict.fromkeys(m.entity for m in found), key=lambda id: (id not in asked, id))
+    mentions = [
+        m for m in names.find(item.text) if not m.ambiguous and tree.entities[m.entity].kind in ENTITIES
+    ]
+    anchor_ids = {m.entity for m in names.find(item.anchor)}
+    order = sorted(dict.fromkeys(m.entity for m in mentions), key=lambda id: (id not in anchor_ids, id))
     for id in order:
         kin = [
-            other
-            for other in siblings(tree, id)
-            if any(tree.layer(p) >= LOWEST for p in tree.entities[other].parents)
+            twin
+            for twin in siblings(tree, id)
+            if any(tree.layer(p) >= LOWEST for p in tree.entities[twin].parents)
         ]
-        for other in dice.sample(kin, min(TRIES, len(kin))):
-            name = tree.entities[other].name
+        for twin in dice.sample(kin, min(TRIES, len(kin))):
+            name = tree.entities[twin].name
             if not visible((name,), f"{item.text}\n{item.anchor}") and len(name) > 2:
-                return replace(item, text=_replaced(item.text, [m for m in found if m.entity == id], name))
+                return replace(item, text=_replaced(item.text, [m for m in mentions if m.entity == id], name))
     return None
 
 
 def side(item: Item) -> Item | None:
+    """Exchange left and right in the text of an item.
+
+    Returns:
+        The changed item; None where no side is named.
+    """
     if not SIDE.search(item.text):
         return None
     return replace(item, text=SIDE.sub(_other, item.text))
@@ -57,11 +74,21 @@ def side(item: Item) -> Item | None:
 def unrelated(
     item: Item, others: Sequence[Item], studies: dict[str, str], dice: random.Random
 ) -> Item | None:
-    """The text of a row of another study."""
+    """Replace the text of an item by that of a row of another study.
+
+    Args:
+        item: the row to change.
+        others: rows to take the text from.
+        studies: item id -> study.
+        dice: random generator.
+
+    Returns:
+        The changed item; None where TRIES draws gave no other text of another study.
+    """
     for _ in range(TRIES):
-        other = others[dice.randrange(len(others))]
-        if studies[other.id] != studies[item.id] and other.text != item.text:
-            return replace(item, text=other.text)
+        donor = others[dice.randrange(len(others))]
+        if studies[donor.id] != studies[item.id] and donor.text != item.text:
+            return replace(item, text=donor.text)
     return None
 
 

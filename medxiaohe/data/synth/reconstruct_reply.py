@@ -1,6 +1,7 @@
-"""What a teacher makes of a row for data.reconstruct: four parts of the case, then a question with options.
+"""Request and parse a teacher's reconstruction of a case for data.reconstruct: four parts of the case, then a
+question with options.
 
-The form is lines with headings, in this order, none empty, nothing around them:
+The reply must be lines with headings, in this order, none empty, nothing around them:
 
     Background: / Observation: / Analysis: / Conclusion: / Question: / A. / B. / (C. / D.) / Answer: B
 """
@@ -48,7 +49,7 @@ The case:
 
 @dataclass(frozen=True, slots=True)
 class Reconstructed:
-    """A case taken apart, and the question about it; `answer` is the place of the right option."""
+    """The parts of a case and a question about it; `answer` is the index of the right option, from 0."""
 
     background: str
     observation: str
@@ -60,24 +61,43 @@ class Reconstructed:
 
     @property
     def evidence(self) -> str:
-        """The parts that the question must not tell."""
+        """The parts that the question must not tell.
+
+        Returns:
+            Observation, analysis and conclusion, one a line.
+        """
         return "\n".join((self.observation, self.analysis, self.conclusion))
 
 
 def asked(case: str, pictures: Sequence[ImageRef]) -> tuple[Message, ...]:
-    """The conversation that asks a teacher about a row."""
+    """Write the request that has a teacher reconstruct a case.
+
+    Args:
+        case: text of the row; its first MOST_SHOWN characters are shown.
+        pictures: images of the row.
+
+    Returns:
+        A conversation of one message.
+    """
     beside = ", beside its image" if pictures else ""
     return (Message("user", (*pictures, ASKED.format(pictures=beside, case=case[:MOST_SHOWN]))),)
 
 
 def read(reply: str) -> Reconstructed:
-    """The parts and the question of a reply; Unreadable where it has another form or its options do not
-    differ."""
-    found = FORM.fullmatch(f"{reply.strip()}\n")
-    if not found:
+    """Parse the reply of a teacher strictly.
+
+    Returns:
+        The four parts of the case and the question.
+
+    Raises:
+        Unreadable: the reply has another form, options that are not A, B and so on, two equal options, or an
+            answer that is not one of them.
+    """
+    match = FORM.fullmatch(f"{reply.strip()}\n")
+    if not match:
         raise Unreadable(f"it must have the lines {', '.join(HEADINGS)}, options from A, and Answer")
     background, observation, analysis, conclusion, question, listed, letter = (
-        group.strip() for group in found.groups()
+        group.strip() for group in match.groups()
     )
     options = OPTION.findall(listed)
     if [mark for mark, _ in options] != list(LETTERS[: len(options)]) or not 2 <= len(
@@ -92,21 +112,26 @@ def read(reply: str) -> Reconstructed:
     return Reconstructed(background, observation, analysis, conclusion, question, texts, answer)
 
 
-def leak(made: Reconstructed) -> str:
-    """What of the answer or the findings the question tells, or ""."""
-    right = made.options[made.answer]
-    others = [text for place, text in enumerate(made.options) if place != made.answer]
-    if visible([right], made.question):
+def leak(case: Reconstructed) -> str:
+    """Check whether the question tells the answer or the findings.
+
+    Returns:
+        "" if it does not; else what it tells: a name of the answer, a word that the answer alone has, or RUN
+        words in a row of the findings.
+    """
+    right = case.options[case.answer]
+    others = [text for index, text in enumerate(case.options) if index != case.answer]
+    if visible([right], case.question):
         return f"the question names the answer {right!r}"
-    if word := given_away(right, others, made.question):
+    if word := given_away(right, others, case.question):
         return f"the word {word!r} of the answer alone is in the question"
-    told = _runs(made.question)
-    if shared := next((run for run in _runs(made.evidence) if run in told), None):
+    question_runs = _runs(case.question)
+    if shared := next((run for run in _runs(case.evidence) if run in question_runs), None):
         return f"the question repeats the findings: {' '.join(shared)!r}"
     return ""
 
 
 def _runs(text: str) -> dict[tuple[str, ...], None]:
-    """All runs of RUN words; a text of Chinese characters has one word for each."""
+    """List all n-grams of RUN words; each Chinese character is a word."""
     words = re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+", text.casefold())
     return dict.fromkeys(tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1))

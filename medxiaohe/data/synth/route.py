@@ -1,9 +1,9 @@
-"""How long a thought an item gets: none, short or long (S1 calls it personalised visual CoT).
+"""Choose the length of an item's chain of thought: none, short or long (S1 calls it personalised visual CoT).
 
-What is seen at a glance (is it there, which side, which organ, plane, modality, colour, how many) gets a
-short chain or none, because a wordy one draws attention off the picture; what takes several facts gets a long
-one. The paper states the routing and no rule. Ours reads the question alone: never the gold, so that training
-and use are routed alike.
+Perception questions (presence, side, organ, plane, modality, colour, count) get a short chain or none,
+because a long one draws attention away from the image; questions that take several facts get a long one. The
+paper states the routing and no rule. Ours reads the question alone, never the gold, so that training and
+inference are routed alike.
 """
 
 from __future__ import annotations
@@ -33,7 +33,14 @@ ONE_FACT = ("meaning", "group")  # questions of the tree that one fact decides
 
 
 def route(sample: Sample) -> Length:
-    """The length of the thought that goes with a sample's answer."""
+    """Choose the length of the thought that goes with a sample's answer.
+
+    Args:
+        sample: the row; of its own questions only the first line of the last one is read, never the gold.
+
+    Returns:
+        `none`, `short` (perception) or `long`.
+    """
     if sample.provenance.made in ("choice", "path"):
         return "none" if sample.provenance.asks in ONE_FACT else "long"
     question = next((m.text for m in reversed(sample.prompt.messages) if m.role == "user"), "")

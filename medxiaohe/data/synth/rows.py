@@ -1,5 +1,6 @@
-"""What was made as Samples: the gold is the last message and the target; the facts it was made of are in
-`provenance`, which no prompt has."""
+"""Make Samples of synthesised texts and questions: the gold is the last message and the target; the facts
+are in `provenance`, which no prompt has.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,16 @@ SOURCES = (CARD, CAPTION, CHOICE, PATH)
 
 
 def card_row(node: str, card: Card, graph: Graph) -> Sample:
-    """A page about an entity, to be read."""
+    """Make the row of a card, a document.
+
+    Args:
+        node: id of the entity that the card is about.
+        card: its text and facts.
+        graph: facts of the tree.
+
+    Returns:
+        A Sample of the source CARD.
+    """
     entities = _known(graph, [node, *(fact.object for fact in card.facts)])
     license = words.licenses(*(fact.license for fact in card.facts))
     return Sample(
@@ -37,10 +47,19 @@ def card_row(node: str, card: Card, graph: Graph) -> Sample:
 
 
 def caption_row(sample: Sample, card: Card, nodes: Sequence[str], graph: Graph) -> Sample:
-    """The sample with the facts behind its text: of a picture the caption goes on, of anything else a page is
-    made."""
+    """Make the row of a sample whose text is followed by facts.
+
+    Args:
+        sample: the row; a caption of an image keeps its messages, any other text becomes a document.
+        card: the added sentences with their facts.
+        nodes: ids of the thin nodes that the row is for.
+        graph: facts of the tree.
+
+    Returns:
+        A Sample of the source CAPTION, under the licences of the row and of the facts.
+    """
     about = [fact.entity for fact in card.facts]
-    made = _made("caption", map(asdict, card.facts), made_of=sample.id, made_of_source=sample.source)
+    provenance = _made("caption", map(asdict, card.facts), made_of=sample.id, made_of_source=sample.source)
     entities = tuple(dict.fromkeys((*sample.entities, *_known(graph, about))))
     license = words.licenses(sample.license, *(fact.license for fact in card.facts))
     if sample.images and sample.messages[-1].role in ("assistant", "document"):
@@ -51,39 +70,58 @@ def caption_row(sample: Sample, card: Card, nodes: Sequence[str], graph: Graph) 
     return replace(
         sample, id=f"{CAPTION}/{sample.id}", messages=messages, target="", choices=(), entities=entities,
         source=CAPTION, license=license,
-        meta={}, annotations=Annotations(nodes=tuple(nodes)), provenance=made,
+        meta={}, annotations=Annotations(nodes=tuple(nodes)), provenance=provenance,
     )  # fmt: skip
 
 
-def choice_row(made: Choice, position: int, graph: Graph, chain: bool = True) -> Sample:
-    """The right option stands at `position`; the others keep their order."""
+def choice_row(question: Choice, position: int, graph: Graph, chain: bool = True) -> Sample:
+    """Make the row of a multiple-choice question, with its chain of thought where `route` asks for one.
+
+    Args:
+        question: the question.
+        position: index of the right option, from 0; the others keep their order.
+        graph: facts of the tree.
+        chain: whether the answer may have a chain of thought.
+
+    Returns:
+        A Sample of the source CHOICE; the target is a letter.
+    """
     tree = graph.tree
-    ids = list(made.others)
-    ids.insert(position, made.answer)
+    ids = list(question.others)
+    ids.insert(position, question.answer)
     names = tuple(tree.entities[id].name for id in ids)
     lines = "\n".join(f"{letter}. {name}" for letter, name in zip(LETTERS, names, strict=False))
     row = Sample(
-        f"{CHOICE}/{made.kind}/{made.about}",
-        (Message("user", (f"{made.question}\n{lines}\nAnswer with the letter.",)),),
+        f"{CHOICE}/{question.kind}/{question.about}",
+        (Message("user", (f"{question.question}\n{lines}\nAnswer with the letter.",)),),
         target=LETTERS[position],
         choices=names,
-        entities=_known(graph, [made.about, *ids, *(edge.object for edge in made.facts)]),
+        entities=_known(graph, [question.about, *ids, *(edge.object for edge in question.facts)]),
         source=CHOICE,
-        license=words.licenses(*(tree.entities[id].license for id in (made.about, *ids)),
-        *(edge.license for edge in made.facts)),
-        annotations=Annotations(nodes=(made.about,)),
+        license=words.licenses(*(tree.entities[id].license for id in (question.about, *ids)),
+        *(edge.license for edge in question.facts)),
+        annotations=Annotations(nodes=(question.about,)),
         provenance=_made(
-            "choice", map(_edge, made.facts), asks=made.kind, options=tuple(ids), answer=made.answer,
-            evidence=made.evidence,
+            "choice", map(_edge, question.facts), asks=question.kind, options=tuple(ids),
+            answer=question.answer, evidence=question.evidence,
         ),
     )  # fmt: skip
-    how = route(row) if chain else "none"
-    thought = chains.of_choice(made, ids, graph) if how == "long" else None
-    return _answered(row, chains.answered(thought, f"{row.target}. {names[position]}"), how)
+    length = route(row) if chain else "none"
+    thought = chains.of_choice(question, ids, graph) if length == "long" else None
+    return _answered(row, chains.answered(thought, f"{row.target}. {names[position]}"), length)
 
 
 def path_row(walk: Walk, graph: Graph, chain: bool = True) -> Sample:
-    """An open question; every name of the answer is accepted, one a line of the target."""
+    """Make the row of a multi-hop question, with its chain of thought where `route` asks for one.
+
+    Args:
+        walk: the verified path.
+        graph: facts of the tree.
+        chain: whether the answer may have a chain of thought.
+
+    Returns:
+        A Sample of the source PATH; the target has every accepted name of the answer, one a line.
+    """
     answer = graph.tree.entities[walk.answer]
     edges: tuple[Any, ...] = (*walk.steps, *walk.clues)
     row = Sample(
@@ -96,21 +134,21 @@ def path_row(walk: Walk, graph: Graph, chain: bool = True) -> Sample:
         annotations=Annotations(nodes=(walk.nodes[0],)),
         provenance=_made("path", (), path=walk.to_json(), answer=walk.answer),
     )
-    how = route(row) if chain else "none"
-    thought = chains.of_walk(walk, graph) if how == "long" else None
-    return _answered(row, chains.answered(thought, answer.name), how)
+    length = route(row) if chain else "none"
+    thought = chains.of_walk(walk, graph) if length == "long" else None
+    return _answered(row, chains.answered(thought, answer.name), length)
 
 
-def _answered(row: Sample, text: str, how: str) -> Sample:
+def _answered(row: Sample, text: str, length: str) -> Sample:
     return replace(
         row,
         messages=(*row.messages, Message("assistant", (text,))),
-        provenance=replace(row.provenance, chain=how),
+        provenance=replace(row.provenance, chain=length),
     )
 
 
-def _made(made: str, facts: Iterable[Mapping[str, Any]], **more: Any) -> Provenance:
-    return Provenance(made=made, facts=tuple(facts), by=TEMPLATE, **more)
+def _made(kind: str, facts: Iterable[Mapping[str, Any]], **details: Any) -> Provenance:
+    return Provenance(made=kind, facts=tuple(facts), by=TEMPLATE, **details)
 
 
 def _edge(edge: Edge) -> dict[str, Any]:

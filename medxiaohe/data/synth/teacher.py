@@ -1,7 +1,7 @@
-"""A teacher: a model that writes or judges rows, from the settings of a recipe.
+"""Teacher models: clients of models that write or judge rows, from the settings of a recipe.
 
-It is a `models.asking.Client` whose journal lies in the stage's unfinished work: a run that was killed goes
-on to the same rows, and pays for no reply twice.
+A teacher is a `models.asking.Client` whose journal is in the stage's unfinished work: a run that was killed
+resumes to the same rows, and pays for no reply twice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,20 @@ MAX_NEW_TOKENS = 512  # where the options of the backend do not say
 
 @dataclass(frozen=True)
 class TeacherSettings:
-    """`model` is what `backend` takes. Prices are for a million tokens; None sets no limit."""
+    """Settings of a teacher model.
+
+    Attributes:
+        model: what `backend` takes, such as a name or a folder.
+        backend: name of a file of models/backends.
+        options: of the backend: url, api_key_env, privacy, temperature, ...
+        retries: requests that show the model what is wrong with its reply.
+        max_calls: requests at most; None: no limit, as of the next two.
+        max_tokens: tokens at most, of prompts and replies together.
+        max_cost: cost at most, in the currency of the prices.
+        price_in: for a million tokens of prompts.
+        price_out: for a million tokens of replies.
+        together: conversations handed to the model at once.
+    """
 
     model: str
     backend: str = "openai_compatible"
@@ -48,27 +61,59 @@ class TeacherSettings:
 
     @property
     def budget(self) -> CallBudget:
+        """Limits of calls, tokens and cost.
+
+        Returns:
+            The budget of the client.
+
+        Raises:
+            ConfigError: the limits contradict each other.
+        """
         return CallBudget(self.max_calls, self.max_tokens, self.max_cost, self.price_in, self.price_out)
 
 
 def teacher(settings: TeacherSettings, work: Path | None = None) -> Client:
-    """The client the settings name; its replies are kept in `work`."""
+    """Load the model that the settings name, and make its client.
+
+    Args:
+        settings: of the teacher.
+        work: folder for the journal of replies; None: replies are not stored.
+
+    Returns:
+        The client, named after backend, model and a digest of the options.
+
+    Raises:
+        ConfigError: there is no such backend, or it has no such option.
+    """
     backend = plugins.load("models", settings.backend)
-    known = inspect.signature(backend).parameters
-    if unknown := [key for key in settings.options if key not in known]:
+    parameters = inspect.signature(backend).parameters
+    if unknown := [key for key in settings.options if key not in parameters]:
         raise ConfigError(
-            f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
+            f"the backend {settings.backend} has no option {unknown[0]!r}"
+            f"{plugins.nearest(unknown[0], parameters)}"
         )
     common = {"max_new_tokens": MAX_NEW_TOKENS}
-    options = {key: value for key, value in common.items() if key in known} | settings.options
-    what = io.fingerprint([settings.backend, settings.model, options])[:8]
+    options = {key: value for key, value in common.items() if key in parameters} | settings.options
+    settings_digest = io.fingerprint([settings.backend, settings.model, options])[:8]
     model = backend(settings.model, **options)
-    name = f"{settings.backend}:{model.name}#{what}"
-    return client(model, settings, name=name, journal=work / f"replies-{what}.sqlite" if work else None)
+    name = f"{settings.backend}:{model.name}#{settings_digest}"
+    return client(
+        model, settings, name=name, journal=work / f"replies-{settings_digest}.sqlite" if work else None
+    )
 
 
 def client(model: Model, settings: TeacherSettings, *, name: str = "", journal: Path | None = None) -> Client:
-    """The client of a model that is there already."""
+    """Make the client of a model that is already loaded.
+
+    Args:
+        model: the model.
+        settings: limits, retries and batch size; its model and backend are not used.
+        name: under which replies are stored; "": that of the model.
+        journal: file of the replies; None: replies are not stored.
+
+    Returns:
+        The client.
+    """
     return Client(
         model,
         name=name,
@@ -80,5 +125,9 @@ def client(model: Model, settings: TeacherSettings, *, name: str = "", journal: 
 
 
 def spending(client: Client) -> dict[str, Any]:
-    """The record of a teacher in a stage's summary: its name, calls and cost."""
+    """Summarise a teacher for the summary of a stage.
+
+    Returns:
+        `teacher` (its name), `calls` and `cost` (in the currency of its prices).
+    """
     return {"teacher": client.name, "calls": client.spent.calls, "cost": round(client.spent.cost, 6)}

@@ -1,9 +1,8 @@
-"""Which entities a corpus hardly shows: the nodes that data is looked for and written for (MedXIAOHE).
+"""Select entities with few samples in a corpus: the nodes that data is retrieved and written for (MedXIAOHE).
 
-An entity is thin when at most `at_most` samples of the corpus mention it and the tree has something to say of
-it (two facts, or one and a definition). What is asked for first lies where the corpus already is: its parents
-or siblings are mentioned, it alone is not. Of one parent at most `per_parent` are taken, so that no big
-family takes all the room.
+An entity is thin when at most `at_most` samples of the corpus mention it and the tree has at least two facts
+about it, or one and a definition. First come entities whose parents or siblings the corpus mentions. At most
+`per_parent` children of one parent are taken, so that no large family crowds out the others.
 """
 
 from __future__ import annotations
@@ -22,6 +21,17 @@ MIN_FACTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Thin:
+    """An entity with few samples.
+
+    Attributes:
+        id: of the entity.
+        name: its name.
+        kind: its kind, such as disease.
+        samples: number of samples that mention it.
+        around: number of samples that mention a parent, or the most mentioned child of a parent.
+        why: the reason, for reports.
+    """
+
     id: str
     name: str
     kind: str
@@ -40,8 +50,21 @@ def thin(
     per_parent: int,
     seed: int = 0,
 ) -> list[Thin]:
-    """Up to `num` thin nodes, as many of each kind as there are; `coverage` is entity id -> samples that
-    mention it."""
+    """Select entities with few samples and at least some facts, in the order in which data is needed.
+
+    Args:
+        graph: facts of the tree.
+        coverage: entity id -> number of samples that mention it.
+        kinds: of entities.
+        at_most: samples that a thin entity may have.
+        num: entities at most.
+        per_parent: entities of one parent at most.
+        seed: seed of the order among equals.
+
+    Returns:
+        The entities, alternating between the kinds; within a kind first those whose parents or siblings are
+        mentioned, then those with fewest samples.
+    """
     near = _around(graph, coverage)
     by_kind: dict[str, list[Thin]] = {kind: [] for kind in kinds}
     roots = set(graph.tree.roots)
@@ -69,9 +92,18 @@ def thin(
 def failed(
     graph: Graph, coverage: Mapping[str, int], rows: Sequence[Mapping[str, Any]], kinds: tuple[str, ...]
 ) -> list[Thin]:
-    """Of the nodes an evaluation scored (`eval run --weak-nodes`, the lowest first), those of these kinds
-    that the tree can write about."""
-    near, roots, found = _around(graph, coverage), set(graph.tree.roots), []
+    """Select the nodes that an evaluation scored low and that the tree has facts about.
+
+    Args:
+        graph: facts of the tree.
+        coverage: entity id -> number of samples that mention it.
+        rows: of `eval run --weak-nodes`, the lowest first, with `node`, `mean` and `n`.
+        kinds: of entities.
+
+    Returns:
+        The entities in the order of `rows`.
+    """
+    near, roots, selected = _around(graph, coverage), set(graph.tree.roots), []
     for row in rows:
         entity = graph.tree.entities.get(row["node"])
         if (
@@ -81,10 +113,10 @@ def failed(
             and _has_facts(graph, entity)
         ):
             why = f"scored {row['mean']:.3f} on {row['n']} items of an evaluation"
-            found.append(
+            selected.append(
                 Thin(entity.id, entity.name, entity.kind, coverage.get(entity.id, 0), near[entity.id], why)
             )
-    return found
+    return selected
 
 
 def _has_facts(graph: Graph, entity: Entity) -> bool:
@@ -93,7 +125,16 @@ def _has_facts(graph: Graph, entity: Entity) -> bool:
 
 
 def count_thin(graph: Graph, coverage: Mapping[str, int], at_most: int) -> dict[str, int]:
-    """How many entities of each kind below the domains have at most so many samples."""
+    """Count the entities with few samples by kind, without the domains.
+
+    Args:
+        graph: facts of the tree.
+        coverage: entity id -> number of samples that mention it.
+        at_most: samples that such an entity may have.
+
+    Returns:
+        Kind -> number of entities, by name of the kind.
+    """
     roots = set(graph.tree.roots)
     entities = graph.tree.entities.values()
     return dict(
@@ -106,34 +147,36 @@ def count_thin(graph: Graph, coverage: Mapping[str, int], at_most: int) -> dict[
 
 
 def _around(graph: Graph, coverage: Mapping[str, int]) -> Counter[str]:
-    """For every entity: samples that mention a parent, or the most mentioned child of a parent."""
-    found, roots = Counter[str](), set(graph.tree.roots)
+    """Count for every entity the samples that mention a parent, or the most mentioned child of a parent."""
+    counts, roots = Counter[str](), set(graph.tree.roots)
     best: dict[str, int] = {}
+    # largest count of a parent or of any of its children
     for id in graph.tree.entities:
         for parent in graph.tree.entities[id].parents:
             best[parent] = max(best.get(parent, coverage.get(parent, 0)), coverage.get(id, 0))
+    # an entity's surroundings: the best of its parents, domains aside
     for id, entity in graph.tree.entities.items():
-        found[id] = max((best[parent] for parent in entity.parents if parent not in roots), default=0)
-    return found
+        counts[id] = max((best[parent] for parent in entity.parents if parent not in roots), default=0)
+    return counts
 
 
-def _order(one: Thin, seed: int) -> tuple[bool, int, float]:
-    """Where the corpus is first; then the thinnest; then by lot."""
-    return one.around == 0, one.samples, io.unit_interval(str(seed), "thin", one.id)
+def _order(entity: Thin, seed: int) -> tuple[bool, int, float]:
+    """Sort key: entities with mentioned relatives first, then those with fewest samples, then by hash."""
+    return entity.around == 0, entity.samples, io.unit_interval(str(seed), "thin", entity.id)
 
 
 def _spread(graph: Graph, rows: list[Thin], per_parent: int) -> Iterator[Thin]:
     taken = Counter[str]()
-    for one in rows:
-        parents = graph.tree.entities[one.id].parents
+    for entity in rows:
+        parents = graph.tree.entities[entity.id].parents
         if all(taken[parent] < per_parent for parent in parents):
             taken.update(parents)
-            yield one
+            yield entity
 
 
 def _in_turn(kinds: list[list[Thin]], num: int) -> list[Thin]:
-    found, place = list[Thin](), 0
-    while len(found) < num and any(place < len(rows) for rows in kinds):
-        found += [rows[place] for rows in kinds if place < len(rows)]
-        place += 1
-    return found[:num]
+    selected, position = list[Thin](), 0
+    while len(selected) < num and any(position < len(rows) for rows in kinds):
+        selected += [rows[position] for rows in kinds if position < len(rows)]
+        position += 1
+    return selected[:num]

@@ -1,5 +1,4 @@
-"""How the facts of a tree are said in English, for people and models: one sentence a fact, the same words
-every time."""
+"""Verbalise the facts of a tree in English: one sentence a fact, the same words every time."""
 
 from __future__ import annotations
 
@@ -32,19 +31,44 @@ KIND = {"phenotype": "sign", "anatomy": "structure", "chemical": "substance"}
 
 
 def fact(predicate: str, a: str, b: str) -> str:
-    """The fact without a full stop; a predicate without words of its own is said as it is."""
+    """Say a fact in English, without a full stop.
+
+    Args:
+        predicate: of the fact; one that is not in SAID is used as the verb.
+        a: name of the subject.
+        b: name of the object.
+
+    Returns:
+        A clause such as "asthma can show wheezing".
+    """
     return SAID.get(predicate, f"{{a}} {predicate} {{b}}").format(a=a, b=b)
 
 
 def sentence(edge: Edge, tree: Tree) -> str:
+    """Say a fact of the tree in English.
+
+    Returns:
+        A sentence with a full stop.
+    """
     return f"{fact(edge.predicate, tree.entities[edge.subject].name, tree.entities[edge.object].name)}."
 
 
 def kind(id: str, tree: Tree) -> str:
-    """What an entity is called where its name is not said: "disease", "sign"."""
+    """Return the noun for an entity whose name is not said.
+
+    Returns:
+        The kind of the entity, such as "disease"; "sign" for a phenotype.
+    """
     return KIND.get(tree.entities[id].kind, tree.entities[id].kind)
 
 
 def licenses(*several: str) -> str:
-    """The licences of what a row is made of, each once."""
-    return "; ".join(dict.fromkeys(part for one in several for part in one.split("; ") if part))
+    """Join the licences of the parts of a row, each once.
+
+    Args:
+        *several: licences, or lists of them joined by "; ".
+
+    Returns:
+        The licences in order, joined by "; ".
+    """
+    return "; ".join(dict.fromkeys(license for text in several for license in text.split("; ") if license))
