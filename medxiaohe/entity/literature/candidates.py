@@ -81,13 +81,24 @@ def extract(
     passages: Sequence[Passage], find: Find, kind_of: Callable[[str], str], kinds: Sequence[str],
     options: Options = Options(),
 ) -> Extraction:  # fmt: skip
-    """New terms of the passages, each where it stands, with the kind it looks like. `find` gives the mentions
-    of the tree."""
+    """Extract new terms from passages without a model.
+
+    Args:
+        passages: texts to search.
+        find: returns the mentions of the tree in a text.
+        kind_of: entity id -> kind.
+        kinds: that a new term may get, and whose mentions are learned from.
+        options: thresholds.
+
+    Returns:
+        every occurrence of an accepted phrase with the kind that its features fit best; where two overlap in
+        a passage the longer one; `counts` has the steps
+    """
     result = Extraction()
-    known, phrases = list[tuple[Phrase, str]](), list[Phrase]()
+    labelled, phrases = list[tuple[Phrase, str]](), list[Phrase]()
     for i, passage in enumerate(track(passages, "phrases")):
         mentions = [(m.start, m.end, kind_of(m.entity)) for m in find(passage.text)]
-        known += [
+        labelled += [
             (_phrase(i, passage.text, start, end), kind) for start, end, kind in mentions if kind in kinds
         ]
         phrases += (
@@ -96,13 +107,13 @@ def extract(
             if not any(start <= p.start and p.end <= end for start, end, _ in mentions)
         )
     result.counts.update(
-        {"passages": len(passages), "mentions of the tree": len(known), "phrases": len(phrases)}
+        {"passages": len(passages), "mentions of the tree": len(labelled), "phrases": len(phrases)}
     )
     # where the linker passed over a name, it had a reason
-    names = {phrase.surface.casefold() for phrase, _ in known} | GENERIC
+    names = {phrase.surface.casefold() for phrase, _ in labelled} | GENERIC
     phrases = [phrase for phrase in phrases if not _says_nothing(phrase.surface.casefold(), names)]
     values = c_values(phrases)
-    chance = _chances(known, phrases, values, kinds, options)
+    chance = _chances(labelled, phrases, values, kinds, options)
     accepted = {}
     for surface, of_kinds in chance.items():
         if 1 - of_kinds[NONE] >= options.least and values[surface] > options.min_c_value:
@@ -120,7 +131,18 @@ def extract(
 
 
 def phrases_of(passage: int, text: str) -> Iterator[Phrase]:
-    """Every run of up to MAX_WORDS words with nothing but spaces and no function word between them."""
+    """Generate candidate phrases of a text: runs of up to MAX_WORDS words.
+
+    Only white space stands between the words of a run, no word of it is a function word, and its first and
+    last words are not numbers.
+
+    Args:
+        passage: index of the passage, copied to each phrase.
+        text: of the passage.
+
+    Yields:
+        phrases in the order of their start, then of their length
+    """
     words = list(WORD.finditer(text))
     for i, first in enumerate(words):
         if not _may_stand(first.group()):
@@ -139,17 +161,27 @@ def phrases_of(passage: int, text: str) -> Iterator[Phrase]:
 
 
 def c_values(phrases: Iterable[Phrase]) -> dict[str, float]:
-    """Of each phrase in lower case: log2(words + 1) x (its count - the mean count of the different longer
-    ones it is part of)."""
+    """C-value of each phrase (Frantzi, Ananiadou and Mima 2000).
+
+        C-value(a) = log2(|a| + 1) x (f(a) - mean of f(b) over the different longer phrases b that contain a)
+
+    The 1 is added so that a phrase of one word does not get 0.
+
+    Args:
+        phrases: all occurrences in a corpus.
+
+    Returns:
+        phrase in lower case -> C-value; 0 or less where it occurs only inside longer phrases
+    """
     count = Counter(phrase.surface.casefold() for phrase in phrases)
     longer: dict[str, list[int]] = defaultdict(list)
     for surface, n in count.items():
         words = surface.split()
         for size in range(1, len(words)):
             for start in range(len(words) - size + 1):
-                part = " ".join(words[start : start + size])
-                if part in count:
-                    longer[part].append(n)
+                subphrase = " ".join(words[start : start + size])
+                if subphrase in count:
+                    longer[subphrase].append(n)
     return {
         surface: (
             math.log2(len(surface.split()) + 1)
@@ -160,7 +192,7 @@ def c_values(phrases: Iterable[Phrase]) -> dict[str, float]:
 
 
 def _chances(
-    known: Sequence[tuple[Phrase, str]],
+    labelled_phrases: Sequence[tuple[Phrase, str]],
     phrases: Sequence[Phrase],
     values: dict[str, float],
     kinds: Sequence[str],
@@ -173,20 +205,21 @@ def _chances(
     find.
     """
     names: dict[str, Counter[str]] = defaultdict(Counter)
-    for phrase, kind in known:
+    for phrase, kind in labelled_phrases:
         names[phrase.surface.casefold()][kind] += 1
-    neighbours = _neighbours([*(phrase for phrase, _ in known), *phrases])
+    neighbours = _neighbours([*(phrase for phrase, _ in labelled_phrases), *phrases])
     labelled = [
         (surface, max(counts, key=lambda k: (counts[k], k))) for surface, counts in sorted(names.items())
     ]
+    # two folds by the hash of the phrase: each is scored by a model that was trained on the other
     halves: tuple[list[str], list[str]] = ([], [])
     for surface in sorted(values, key=lambda s: (io.unit_interval("phrase", s), s)):
         halves[io.unit_interval("half", surface) < 0.5].append(surface)
     result: dict[str, Any] = {}
-    for own, other in (halves, halves[::-1]):
-        often = sorted(other, key=lambda s: (-values[s], s))[: options.max_phrases // 2]
+    for own, training in (halves, halves[::-1]):
+        often = sorted(training, key=lambda s: (-values[s], s))[: options.max_phrases // 2]
         # half of them by C-value, half by lot
-        others = dict.fromkeys([*often, *other[: options.max_phrases // 2]])
+        others = dict.fromkeys([*often, *training[: options.max_phrases // 2]])
         looks = learn([*labelled, *((surface, NONE) for surface in others)], neighbours, (NONE, *kinds))
         result |= looks.chances(own, neighbours)
     return result

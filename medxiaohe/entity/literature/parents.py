@@ -62,6 +62,7 @@ class Skeleton:
         self.ordered = [[tokens(name) for name in names] for names in self.names]
         self.heads = [head(e.name) for e in self.entities]
         count = Counter(word for sets in self.words for word in frozenset().union(*sets))
+        # idf(w) = ln((1 + N) / (1 + n_w)) + 1, smoothed
         self._idf = {word: math.log((1 + len(self.entities)) / (1 + n)) + 1 for word, n in count.items()}
         self._rare = math.log(1 + len(self.entities)) + 1
         self._by_words: dict[frozenset[str], list[int]] = defaultdict(list)
@@ -79,11 +80,23 @@ class Skeleton:
         self._child_heads: dict[int, Counter[str]] = {}
 
     def weight(self, words: Iterable[str]) -> float:
+        """Weight of a set of words by inverse document frequency over the nodes.
+
+        Returns:
+            sum of log((1 + N) / (1 + n)) + 1; a word that no node has counts as n = 0
+        """
         return sum(self._idf.get(word, self._rare) for word in words)
 
     def spaces(self, concepts: Sequence[Entity]) -> Iterator[list[np.ndarray]]:
-        """Of each concept, its similarity with every node in letters, words and (when there is an embedder)
-        vectors."""
+        """Similarity of each concept with every node, in each space.
+
+        Args:
+            concepts: entities to attach.
+
+        Yields:
+            for each concept a list of (nodes,) arrays: letters (the best pair of names; synonyms of the
+            concept count 0.95), words, and cosine of vectors where there is an embedder
+        """
         import numpy as np
 
         vectors = (
@@ -94,14 +107,27 @@ class Skeleton:
         for i, concept in enumerate(concepts):
             by_name = self._letters.similarities(concept.name)
             for name in concept.synonyms[: MAX_NAMES - 1]:
+                # a match by synonym counts a little less than one by name
                 by_name = np.maximum(by_name, 0.95 * self._letters.similarities(name))
+            # maximum over the names of each node
             results = [np.maximum.reduceat(by_name, self._owner), self._texts.similarities(text_of(concept))]
             if vectors is not None and self._vectors is not None:
                 results.append(self._vectors @ vectors[i])
             yield results
 
     def candidates(self, concept: Entity, spaces: Sequence[np.ndarray]) -> np.ndarray:
-        """Numbers of nodes that may be its parents, rising."""
+        """Candidate parents of a concept.
+
+        They are nodes with a name inside the concept's names or definition, and the nearest nodes of each
+        space with their parents and grandparents.
+
+        Args:
+            concept: the entity to attach.
+            spaces: its similarities from `spaces`.
+
+        Returns:
+            ascending numbers of nodes, int64
+        """
         results: set[int] = set()
         for name in (concept.name, *concept.synonyms[: MAX_NAMES - 1], genus(concept.definition)):
             results.update(self._inside(content(name)))
@@ -147,13 +173,22 @@ class Skeleton:
         return depth
 
     def child_heads(self, i: int) -> Counter[str]:
+        """Head words of the children of node `i`, cached.
+
+        Returns:
+            head word -> number of children
+        """
         if i not in self._child_heads:
             self._child_heads[i] = Counter(self.heads[child] for child in self.children[i])
         return self._child_heads[i]
 
     @cached_property
     def named_after(self) -> list[float]:
-        """Of each node, the share of its children whose name contains its own."""
+        """Share of each node's children whose name contains every content word of the node's own.
+
+        Returns:
+            a number in [0, 1] for each node; 0 for a leaf
+        """
         return [
             (
                 sum(self.words[i][0] <= self.words[child][0] for child in below) / len(below)
@@ -165,22 +200,39 @@ class Skeleton:
 
 
 def text_of(entity: Entity) -> str:
+    """Text of an entity for the space of words.
+
+    Returns:
+        name, up to MAX_NAMES - 1 synonyms and the first 400 characters of the definition
+    """
     return " . ".join((entity.name, *entity.synonyms[: MAX_NAMES - 1], entity.definition[:400]))
 
 
 def rows(
     skeleton: Skeleton, concept: Entity, candidates: np.ndarray, spaces: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """[candidates, features] in the order of NAMES; a space that is missing is all zero."""
+    """Feature table of the candidate parents of one concept.
+
+    Args:
+        skeleton: has the candidates.
+        concept: the entity to attach.
+        candidates: numbers of nodes.
+        spaces: similarities of the concept with all nodes, in the order of SPACES; columns of a missing space
+            are 0.
+
+    Returns:
+        (candidates, len(NAMES)) float32, columns in the order of NAMES
+    """
     import numpy as np
 
-    asked = _Asked(skeleton, concept)
+    words = _Asked(skeleton, concept)
     table = np.zeros((len(candidates), len(NAMES)), np.float32)
     votes_of_all = np.zeros(len(skeleton.entities))
     width = NUM_OVERLAPS
     for s, similarity in enumerate(spaces):
         votes, far_votes = _votes(skeleton, similarity)
         votes_of_all += votes
+        # rank of each candidate among the candidates, 0 for the most similar
         ranks = np.empty(len(candidates), np.int64)
         ranks[np.argsort(-similarity[candidates], kind="stable")] = np.arange(len(candidates))
         best_child = [float(similarity[skeleton.children[c]].max(initial=0)) for c in candidates]
@@ -190,16 +242,16 @@ def rows(
         )
     rest = width + 5 * len(SPACES)
     for i, c in enumerate(candidates.tolist()):
-        table[i, :width] = asked.overlaps(c)
+        table[i, :width] = words.overlaps(c)
         num_children = len(skeleton.children[c])
         table[i, rest:] = (
             votes_of_all[c],
             math.log1p(num_children),
             skeleton.depth[c],
             len(skeleton.words[c][0]),
-            skeleton.child_heads(c)[asked.head] / num_children if num_children else 0,
+            skeleton.child_heads(c)[words.head] / num_children if num_children else 0,
             skeleton.named_after[c],
-            asked.shared_with_children(c),
+            words.shared_with_children(c),
         )
     return table
 
@@ -209,6 +261,7 @@ def _votes(skeleton: Skeleton, similarity: np.ndarray) -> tuple[np.ndarray, np.n
     import numpy as np
 
     votes, far = np.zeros(len(similarity)), np.zeros(len(similarity))
+    # k nearest neighbours; weight of a vote: max(s, 0) ** POWER, normalised over the neighbours
     near = top(similarity, NUM_VOTING)
     weights = np.maximum(similarity[near], 0) ** POWER
     for i, weight in zip(near.tolist(), (weights / max(float(weights.sum()), 1e-9)).tolist(), strict=True):
@@ -230,19 +283,29 @@ class _Asked:
         self.weights = [max(skeleton.weight(item), 1e-9) for item in self.sets]
         self.head = head(concept.name)
         self.heads = {head(name) for name in names}
-        said = genus(concept.definition)
-        self.genus, self.genus_ordered, self.genus_head = frozenset(content(said)), tokens(said), head(said)
+        phrase = genus(concept.definition)
+        self.genus, self.genus_ordered, self.genus_head = (
+            frozenset(content(phrase)),
+            tokens(phrase),
+            head(phrase),
+        )
         self.genus_weight = max(skeleton.weight(self.genus), 1e-9)
         self.definition = tokens(concept.definition)
         self.in_definition = frozenset(self.definition)
 
     def overlaps(self, c: int) -> tuple[float, ...]:
+        """Word-overlap features of candidate `c`: the best values over all pairs of names.
+
+        Returns:
+            the first NUM_OVERLAPS features in the order of NAMES
+        """
         skeleton = self.skeleton
         covers = overlap = contained = ends = starts = contains = 0.0
         genus_equal = genus_ends = genus_overlap = defined = 0.0
         for theirs, order in zip(skeleton.words[c], skeleton.ordered[c], strict=True):
             weight = max(skeleton.weight(theirs), 1e-9)
             for ours, our_order, our_weight in zip(self.sets, self.ordered, self.weights, strict=True):
+                # coverage, Jaccard index and containment of two names, with words weighted by idf
                 if common := ours & theirs:
                     shared = skeleton.weight(common)
                     covers = max(covers, shared / weight)
@@ -255,12 +318,14 @@ class _Asked:
                             starts = max(starts, weight / our_weight)
                     elif common == ours:
                         contains = max(contains, our_weight / weight)
+            # the same for the genus phrase of the definition
             if common := self.genus & theirs:
                 shared = skeleton.weight(common)
                 genus_equal = max(genus_equal, float(theirs == self.genus))
                 genus_overlap = max(genus_overlap, shared / (weight + self.genus_weight - shared))
                 if order and self.genus_ordered[-len(order) :] == order:
                     genus_ends = max(genus_ends, weight / self.genus_weight)
+            # share of this name's words that occur anywhere in the definition
             if common := self.in_definition & theirs:
                 defined = max(defined, skeleton.weight(common) / weight)
         heads = skeleton.heads[c]
@@ -271,7 +336,11 @@ class _Asked:
         )  # fmt: skip
 
     def shared_with_children(self, c: int) -> float:
-        """The largest share of the concept's words, by weight, that one of the first children has."""
+        """Largest share of the concept's words, by weight, that one of the first 50 children of `c` has.
+
+        Returns:
+            a number in [0, 1]
+        """
         own, weight = self.sets[0], self.weights[0]
         best = 0.0
         for child in self.skeleton.children[c][:50].tolist():

@@ -37,8 +37,16 @@ class Extraction:
 
 
 def spans_of(surface: str, text: str) -> Iterator[tuple[int, int]]:
-    """Where a surface stands in a text as whole words: letter by letter but for case and how words are
-    spaced."""
+    """Find the occurrences of a surface in a text as whole words, ignoring case and differences in white
+    space.
+
+    Args:
+        surface: a term; blank text matches nothing.
+        text: to search.
+
+    Yields:
+        (start, end) in code points, in order, without overlap
+    """
     words = surface.split()
     if words:
         pattern = r"\s+".join(map(re.escape, words))
