@@ -38,14 +38,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def hpoa_diseases(path: Path | None = None) -> Terms:
-    """`path` is phenotype.hpoa, or a folder that holds it and maybe a file of MONDO; MONDO is the asset's
-    else.
+    """Match the OMIM diseases of the HPO annotations to MONDO by name.
 
     Args:
-        path: of the vocabulary; None: the package file.
+        path: phenotype.hpoa, or a folder that has it and possibly a file of MONDO; None: the package file.
+            MONDO is read from the asset where the folder has none.
 
     Yields:
-        entities, exact matches and relations, as the module says
+        exact matches (OMIM id, MONDO id)
+
+    Returns:
+        how many diseases were skipped, by reason
 
     Raises:
         DataError: the file is missing, truncated or of another format.
@@ -64,8 +67,8 @@ def hpoa_diseases(path: Path | None = None) -> Terms:
             continue
         seen.add(id)
         name = row["disease_name"].partition(";")[0]
-        if found := names.get(_plain(name)) or words.get(_words(name)):
-            yield Match(id, found, "exact", source, LICENSE)
+        if mondo_id := names.get(_plain(name)) or words.get(_words(name)):
+            yield Match(id, mondo_id, "exact", source, LICENSE)
         else:
             skipped["outside the domain"] += 1
     return skipped
@@ -76,21 +79,21 @@ def _by_name(path: Path | None) -> dict[str, str]:
     of its own goes before a synonym of another."""
     own: dict[str, str] = {}
     others: dict[str, str] = {}
-    for one in mondo.mondo(path):
-        if isinstance(one, Entity):
-            for name, names in ((one.name, own), *((synonym, others) for synonym in one.synonyms)):
+    for disease in mondo.mondo(path):
+        if isinstance(disease, Entity):
+            for name, names in ((disease.name, own), *((synonym, others) for synonym in disease.synonyms)):
                 plain = _plain(name)
-                names[plain] = one.id if names.get(plain, one.id) == one.id else ""
+                names[plain] = disease.id if names.get(plain, disease.id) == disease.id else ""
     return {**others, **own}
 
 
 def _by_words(names: dict[str, str]) -> dict[str, str]:
     """Words of a name -> id of the one disease that has a name of these words; "" where two have."""
-    found: dict[str, str] = {}
+    by_words: dict[str, str] = {}
     for name, id in names.items():
         words = _words(name)
-        found[words] = id if found.get(words, id) == id else ""
-    return found
+        by_words[words] = id if by_words.get(words, id) == id else ""
+    return by_words
 
 
 def _words(name: str) -> str:

@@ -65,6 +65,11 @@ class _Term:
     tags: dict[str, list[str]] = field(default_factory=dict)
 
     def first(self, tag: str) -> str:
+        """First value of a tag.
+
+        Returns:
+            "" where the stanza does not have the tag
+        """
         return self.tags.get(tag, [""])[0]
 
 
