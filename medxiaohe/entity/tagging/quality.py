@@ -140,9 +140,9 @@ def ratios(rows: Iterable[Counts]) -> tuple[float, float, float]:
             num_covered + row.covered,
             num_marked + row.marked,
         )
-    # F1 is the harmonic mean of precision and recall
     precision, recall = (
         num_right / num_found if num_found else 0.0,
         num_covered / num_marked if num_marked else 0.0,
     )
+    # F1 is the harmonic mean of precision and recall
     return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
