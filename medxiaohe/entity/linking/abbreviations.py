@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from medxiaohe.entity.linking.variants import GREEK_LETTERS, NUMBERED, ROMAN
 
-MAX_SHORT = 10  # letters
+MAX_SHORT = 10  # characters, as in Schwartz and Hearst
 MAX_SHORT_WORDS = 2
 BRACKET = re.compile(r"[(\[（［]([^()\[\]（）［］]{1,200})[)\]）］]")
 FIRST_PART = re.compile(r"\s*[;,；，]\s*|\s+(?:or|see|formerly)\s+")
@@ -46,8 +46,15 @@ class Definition:
 
 
 def definitions(text: str) -> list[Definition]:
-    """In the order of the text; a bracket gives one at most."""
-    found = []
+    """Find the abbreviations that a text defines.
+
+    Args:
+        text: of a document; offsets count code points.
+
+    Returns:
+        in the order of the text; a bracket gives one at most
+    """
+    result = []
     for bracket in BRACKET.finditer(text):
         start, end = bracket.span(1)
         inner = bracket.group(1)
@@ -57,20 +64,24 @@ def definitions(text: str) -> list[Definition]:
             text, bracket.start(), (start, end)
         )
         if definition:
-            found.append(definition)
+            result.append(definition)
     if "=" in text:
-        found += _with_equals(text)
-        found.sort(key=lambda definition: (definition.short_start, definition.long_start))
-    return found
+        result += _with_equals(text)
+        result.sort(key=lambda definition: (definition.short_start, definition.long_start))
+    return result
 
 
 def is_short(form: str) -> bool:
-    """Written like an abbreviation: two to ten letters in one or two words, not all small, and no reference
-    to a figure."""
+    """Whether a form is written like an abbreviation.
+
+    Returns:
+        True for 2 to MAX_SHORT characters in one or two words with a capital, which are no reference to a
+        figure, no unit and no number
+    """
     letters = sum(map(str.isalpha, form))
     if not (2 <= len(form) <= MAX_SHORT and letters and SHORT.fullmatch(form)) or NOT_SHORT.fullmatch(form):
         return False
-    if any(len(part) > 1 for part in form.split("/")[1:]) and "/" in form:
+    if any(len(segment) > 1 for segment in form.split("/")[1:]) and "/" in form:
         return False  # VCFS/DGS are two
     words = form.split()
     capitals = sum(c.isupper() for c in form)
@@ -91,6 +102,7 @@ def _long_before(text: str, short: tuple[int, int], at: int) -> Definition | Non
         begin = mark.end()
     words = [mark.span() for mark in WORD.finditer(text, begin, at)]
     letters = _letters(form)
+    # Schwartz and Hearst: a long form has at most min(|A| + 5, 2 |A|) words, |A| letters of the short form
     words = words[-min(len(letters) + 5, 2 * len(letters)) :]
     if not words or text[words[-1][1] : at].strip(" \t\n-,"):
         return None
@@ -113,15 +125,15 @@ def _short_before(text: str, at: int, inside: tuple[int, int]) -> Definition | N
 
 def _with_equals(text: str) -> list[Definition]:
     """SF = long form, as below figures: up to a comma, semicolon or full stop."""
-    found = []
+    result = []
     for mark in EQUALS.finditer(text):
         if is_short(mark[1]) and sum(map(str.isupper, mark[1])) >= 2:
             stop = re.compile(r"[,;.:()=]|\n").search(text, mark.end())
             if definition := _whole(
                 text, mark.span(1), _stripped(text, mark.end(), stop.start() if stop else len(text))
             ):
-                found.append(definition)
-    return found
+                result.append(definition)
+    return result
 
 
 def _whole(text: str, short: tuple[int, int], long: tuple[int, int]) -> Definition | None:
@@ -181,6 +193,7 @@ def _by_letters(text: str, words: list[tuple[int, int]], letters: str) -> int | 
     """Schwartz and Hearst: from right to left, the first letter at the beginning of a word."""
     low, p = text.lower(), words[-1][1] - 1
     beginnings = {start for start, _ in words}
+    # k runs over the letters, p over the text, both from the right; the first letter must begin a word
     for k in range(len(letters) - 1, -1, -1):
         while p >= words[0][0] and not (_same(low[p], letters[k]) and (k or p in beginnings)):
             p -= 1

@@ -125,7 +125,14 @@ class Linker:
         self._lengths = _lengths((*self.names, *map(str.lower, self.acronyms)))
 
     def find(self, text: str) -> list[Mention]:
-        """Mentions in order, none overlapping."""
+        """Find the names of the tree in a text: leftmost, then longest match.
+
+        Args:
+            text: to search.
+
+        Returns:
+            mentions in order, without overlap; offsets count code points
+        """
         marks = list(TOKEN.finditer(plain(text)))
         words = [mark.group() for mark in marks]
         lower = [word.lower() for word in words]
@@ -179,23 +186,34 @@ class Linker:
 
 
 def plain(text: str) -> str:
-    """The text with one way of writing an apostrophe, a sigma, an i and a dash in a word, and Latin letters
-    without their accents; as long as it was."""
+    """Normalise characters one to one: apostrophes, sigma, dotted I, dashes in a word, and Latin letters with
+    accents.
+
+    Returns:
+        text of the same length, so that offsets stay
+    """
     return text if text.isascii() else DASH_IN_WORD.sub("\u2010", text.translate(SAME_LETTERS))
 
 
 def composed(text: str) -> tuple[str, list[int]]:
-    """The text with accents in their letters, as PDF and macOS do not write them, and where each of its
-    characters was, one more for the end; no places where nothing changed."""
+    """Compose accents with their letters (NFC), as PDF and macOS do not.
+
+    Args:
+        text: in any normal form.
+
+    Returns:
+        (text, offsets): `offsets` has the offset in the input of each character, and of the end; [] where
+        nothing changed
+    """
     if text.isascii() or unicodedata.is_normalized("NFC", text):
         return text, []
     parts, places = list[str](), list[int]()
     for mark in _WITH_MARKS.finditer(text):
-        part = unicodedata.normalize("NFC", mark.group())
-        if len(part) > len(mark.group()):  # some characters of Asia come apart: they stay as they are
-            part = mark.group()
-        parts.append(part)
-        places += [mark.start() + min(i, len(mark.group()) - 1) for i in range(len(part))]
+        letter = unicodedata.normalize("NFC", mark.group())
+        if len(letter) > len(mark.group()):  # some characters of Asia come apart: they stay as they are
+            letter = mark.group()
+        parts.append(letter)
+        places += [mark.start() + min(i, len(mark.group()) - 1) for i in range(len(letter))]
     return "".join(parts), [*places, len(text)]
 
 
@@ -212,13 +230,25 @@ def _is_generic(key: str) -> bool:
 
 
 def is_grouping(name: str) -> bool:
-    """Whether a name in lower case is made of words for groups of things, and of nothing else."""
+    """Whether a name consists of words for groups of things (GROUPING) alone.
+
+    Args:
+        name: in lower case.
+
+    Returns:
+        False for a name without words
+    """
     words = [word for word in TOKEN.findall(name) if word[0].isalnum()]
     return bool(words) and all(word in GROUPING or word.removesuffix("s") in GROUPING for word in words)
 
 
 def is_acronym(name: str) -> bool:
-    """COPD, mRNA, T-ALL would be; an entity that is also called "copd" is still looked for as COPD only."""
+    """Whether a name must stand as written: up to MAX_ACRONYM capitals, or one word with a capital inside
+    (mRNA).
+
+    Returns:
+        True for COPD, ALL, mRNA; an entity that is also called "copd" is still looked for as COPD only
+    """
     inner_capital = name.isalnum() and name[1:] != name[1:].lower() and not name.isupper()
     return inner_capital or (name.isupper() and len(name) <= MAX_ACRONYM)
 
@@ -235,9 +265,9 @@ def _prefer(table: dict[str, _Meaning], key: str, new: _Meaning) -> None:
 def _lengths(keys: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """First two tokens -> the lengths of the names that start with them, longest first, then 1 for the first
     alone."""
-    found: dict[str, set[int]] = {}
+    sizes: dict[str, set[int]] = {}
     for key in keys:
         words = key.split(" ")
         if len(words) > 1:
-            found.setdefault(" ".join(words[:2]), {1}).add(len(words))
-    return {start: tuple(sorted(lengths, reverse=True)) for start, lengths in found.items()}
+            sizes.setdefault(" ".join(words[:2]), {1}).add(len(words))
+    return {start: tuple(sorted(lengths, reverse=True)) for start, lengths in sizes.items()}

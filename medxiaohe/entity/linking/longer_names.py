@@ -55,48 +55,60 @@ LETTERS_BEFORE = 24
 
 
 def asked(text: str, drafts: Sequence[Draft]) -> Iterator[str]:
-    """The names that the rules would like to be in the tree."""
+    """Names that the rules need looked up in the tree: both sides of a mention "A and B".
+
+    Args:
+        text: of the page.
+        drafts: mentions of names in it.
+
+    Yields:
+        names
+    """
     for draft in drafts:
         if both := BOTH.fullmatch(text, draft.start, draft.end):
             yield from both.groups()
 
 
 def whole(
-    text: str, drafts: Sequence[Draft], kind: Callable[[str], str], known: Mapping[str, str]
+    text: str, drafts: Sequence[Draft], kind: Callable[[str], str], looked_up: Mapping[str, str]
 ) -> list[Draft]:
-    """The mentions after the rules, in order.
+    """Extend, split and drop mentions by the rules of this module.
 
     Args:
         text: of the page.
         drafts: mentions that do not overlap, in order.
-        kind: of an entity.
-        known: entity of each name of `asked` that the tree has.
+        kind: entity -> kind.
+        looked_up: name -> entity, for the names of `asked` that the tree has.
+
+    Returns:
+        mentions in order
     """
-    kept: list[Draft] = []
+    result: list[Draft] = []
     for draft in drafts:
-        if kept and draft.end <= kept[-1].end:
+        if result and draft.end <= result[-1].end:
             continue  # the salt of the substance before
         if draft.how or not draft.entity:
-            kept.append(draft)
+            result.append(draft)
             continue
         before = text[max(0, draft.start - LETTERS_BEFORE) : draft.start]
         surface = text[draft.start : draft.end].lower()
         if kind(draft.entity) == "chemical":
             if not _is_piece(surface, before):
-                kept.append(draft._replace(end=_with_salt(text, draft)))
+                result.append(draft._replace(end=_with_salt(text, draft)))
         elif surface in OF_AN_ORGAN and (organ := ORGAN.search(before)):
             start = draft.start - len(organ[0])
-            kept = [other for other in kept if other.end <= start]  # the organ itself
-            kept.append(draft._replace(start=start))
-        elif (both := BOTH.fullmatch(text, draft.start, draft.end)) and all(
-            n in known for n in both.groups()
+            result = [earlier for earlier in result if earlier.end <= start]  # the organ itself
+            result.append(draft._replace(start=start))
+        elif (sides := BOTH.fullmatch(text, draft.start, draft.end)) and all(
+            n in looked_up for n in sides.groups()
         ):
-            kept += [
-                draft._replace(start=both.start(i), end=both.end(i), entity=known[both[i]]) for i in (1, 2)
+            result += [
+                draft._replace(start=sides.start(i), end=sides.end(i), entity=looked_up[sides[i]])
+                for i in (1, 2)
             ]
         else:
-            kept.append(draft)
-    return kept
+            result.append(draft)
+    return result
 
 
 def _with_salt(text: str, draft: Draft) -> int:

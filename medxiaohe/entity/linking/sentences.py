@@ -37,7 +37,14 @@ ABBREVIATED = re.compile(
 
 
 def sentence_ends(text: str) -> list[int]:
-    """Offsets right behind every sentence, in order; the last is len(text)."""
+    """Split a text into sentences.
+
+    Args:
+        text: of a document.
+
+    Returns:
+        offsets right behind every sentence, ascending; the last is len(text)
+    """
     ends, width = [], _width(text)
     for mark in END.finditer(text):
         end = mark.end()
@@ -91,6 +98,14 @@ def _is_wrapped(text: str, at: int, width: int) -> bool:
 
 
 def sentence_of(ends: list[int], offset: int) -> tuple[int, int]:
-    """Start and end of the sentence in which a character is; a sentence has the space in front of it."""
+    """Find the sentence that a character is in.
+
+    Args:
+        ends: from `sentence_ends`.
+        offset: of the character, in code points.
+
+    Returns:
+        (start, end); the white space before a sentence belongs to it
+    """
     at = bisect_right(ends, offset)
     return (ends[at - 1] if at else 0), (ends[at] if at < len(ends) else ends[-1])

@@ -101,8 +101,16 @@ _ADJECTIVES = (("tension", "tensive"), ("toxicity", "toxic"), ("sclerosis", "scl
 
 
 def variants(words: list[str], kind: str = "") -> Iterator[str]:
-    """Names in other spellings, in the case of the name or in lower case, each once and none the name
-    itself."""
+    """Other spellings of a name.
+
+    Args:
+        words: tokens of the name.
+        kind: of the entity; some rules are for one kind.
+
+    Yields:
+        up to MAX_VARIANTS forms, tokens joined by blanks, in the case of the name or in lower case; none is
+        the name itself, and a name of more than MAX_WORDS words has none
+    """
     if len(words) > MAX_WORDS:
         return
     name = " ".join(words)
@@ -144,8 +152,14 @@ def _rules_for(name: str, words: list[str]) -> Iterator[Callable[[str], Iterator
 
 
 def acronym_variants(words: list[str]) -> Iterator[str]:
-    """Those of a short name that must stand as written: IL-6 = IL6, TNFα = TNF-alpha, and the plural
-    NSAIDs."""
+    """Other spellings of an acronym: IL-6 = IL6, TNFα = TNF-alpha, and the plural NSAIDs.
+
+    Args:
+        words: tokens of the acronym.
+
+    Yields:
+        forms as they must stand, tokens joined by blanks
+    """
     name = " ".join(words)
     forms = dict.fromkeys((*_greek(name), *_joined(name)))
     if len(words) == 1 and len(name) >= MIN_LETTERS and name.isalpha() and name.isupper():
@@ -246,9 +260,9 @@ def _in_american_and_british(word: str) -> tuple[str, str] | None:
 
 def _numbers(name: str) -> Iterator[str]:
     """The plural of the last word, or of the word before "of"; the singular of a last word among several."""
-    head, of, rest = name.partition(" of ")
-    if of and rest:
-        yield from (f"{plural}{of}{rest}" for plural in _plurals(head))
+    head, link, rest = name.partition(" of ")
+    if link and rest:
+        yield from (f"{plural}{link}{rest}" for plural in _plurals(head))
     yield from _plurals(name)
     last = name.rsplit(" ", 1)[-1]
     if (
