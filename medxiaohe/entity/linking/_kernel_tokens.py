@@ -363,7 +363,7 @@ def scan(text, p, end, narrow, pages, letters, multiplier, hashes, starts, ends,
                 if stop:
                     words &= (ONE << uint64(stop)) - ONE
             if stop:
-                # tokens begin at a word byte behind none, and at every point; they end at the next 0 of `words`
+                # tokens begin at a word byte behind none and at every point, and end at the next 0 of `words`
                 bits = (words & ~(words << ONE)) | points
                 while bits:
                     at = zeros(bits)
