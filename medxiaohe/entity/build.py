@@ -42,7 +42,7 @@ EXTRA = ("lay", "abbreviations", "related", "sources")  # left out of a row when
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What to read. The order of vocabularies decides whose term stays when two are merged."""
+    """One vocabulary to read. The order of vocabularies decides whose term stays when two are merged."""
 
     reader: str  # mondo, uberon, hpo, chebi, obo, tsv, or a file of yours: "mine/radlex.py:radlex"
     path: InputPath | None = None  # null is the reader's own package file
@@ -70,7 +70,7 @@ class BuildSettings:
 
 @dataclass(frozen=True)
 class Said:
-    """What one vocabulary says."""
+    """Contents of one vocabulary: terms, mappings and relations."""
 
     vocabulary: Vocabulary
     terms: list[Entity]
@@ -138,7 +138,7 @@ def row(entity: Entity) -> dict[str, Any]:
 
 
 def _read(vocabulary: Vocabulary, kinds: Sequence[str], problems: Counter[str]) -> Said:
-    """What the settings want of a vocabulary, names tidied and ids in one spelling."""
+    """Read a vocabulary, filter it by kind and limit, and normalise names and ids."""
     reader = plugins.load("vocabularies", vocabulary.reader)
     assertions, skipped = read_all(reader(_path(vocabulary)))
     problems.update(skipped)
@@ -175,7 +175,9 @@ def _read(vocabulary: Vocabulary, kinds: Sequence[str], problems: Counter[str]) 
 
 
 def _tidy(term: Entity) -> Entity:
-    """Names in one line and once, ids in one spelling; what looks like an abbreviation is one."""
+    """Normalise the white space of names and the spelling of ids, and list the names that look like
+    abbreviations.
+    """
     name = " ".join(term.name.split())
     synonyms = tuple(
         synonym for synonym in _lines((*term.synonyms, *term.lay, *term.abbreviations)) if synonym != name
@@ -234,7 +236,7 @@ def _root(kind: str) -> Entity:
 def _relations(
     contents: Iterable[Said], union: Union, problems: Problems, counts: Counter[str]
 ) -> Iterator[Relation]:
-    """Facts whose ids lead to entities, each once; matches that are not exact are facts too."""
+    """Relations whose ids lead to entities, each once; mappings that are not exact count as relations."""
     seen = set[tuple[str, str, str, str]]()
     for item in contents:
         matches = (

@@ -76,6 +76,10 @@ class Options:
 
 
 class Tagger:
+    """Mention tagger: a linear-chain CRF, optionally with an encoder. `lean` is added to the scores of each
+    kind.
+    """
+
     def __init__(
         self,
         kinds: Sequence[str],
@@ -337,7 +341,7 @@ def begin(
 
 
 def _remembered(annotate: Annotate | None, texts: Sequence[str]) -> Annotate | None:
-    """The same annotations, made once for all folds."""
+    """Cache of the annotations of the training texts, computed once for all folds."""
     if annotate is None:
         return None
     result = dict(zip(texts, annotate(texts), strict=True))
@@ -345,8 +349,7 @@ def _remembered(annotate: Annotate | None, texts: Sequence[str]) -> Annotate | N
 
 
 def _best_lean(documents: Sequence[Document], knows: tuple[Any, ...], options: Options) -> dict[str, float]:
-    """For each kind what is added to its tags so that strict F1 is best on parts of the training texts that
-    were left out."""
+    """Choose for each kind the offset of its tag scores with the best strict F1, by cross-validation."""
     order = sorted(documents, key=lambda document: io.unit_interval("fold", document.id))
     counts: dict[tuple[str, float], list[int]] = {}
     for fold in range(options.folds):

@@ -93,7 +93,9 @@ def is_short(form: str) -> bool:
 
 
 def _long_before(text: str, short: tuple[int, int], at: int) -> Definition | None:
-    """long form (SF): the fewest words right before the bracket that have the letters of the short form."""
+    """Pattern "long form (SF)": the fewest words right before the bracket that have the letters of the short
+    form.
+    """
     form = text[slice(*short)]
     if not is_short(form):
         return None
@@ -113,7 +115,7 @@ def _long_before(text: str, short: tuple[int, int], at: int) -> Definition | Non
 
 
 def _short_before(text: str, at: int, inside: tuple[int, int]) -> Definition | None:
-    """SF (long form): what is in the bracket has to begin with the long form's first letter."""
+    """Pattern "SF (long form)": the bracket must begin with the first letter of the long form."""
     mark = BEFORE.search(text, max(0, at - 12), at)
     if not mark or not is_short(mark[1]) or sum(map(str.isupper, mark[1])) < 2:
         return None
@@ -124,7 +126,7 @@ def _short_before(text: str, at: int, inside: tuple[int, int]) -> Definition | N
 
 
 def _with_equals(text: str) -> list[Definition]:
-    """SF = long form, as below figures: up to a comma, semicolon or full stop."""
+    """Pattern "SF = long form", as below figures: up to a comma, semicolon or full stop."""
     result = []
     for mark in EQUALS.finditer(text):
         if is_short(mark[1]) and sum(map(str.isupper, mark[1])) >= 2:
@@ -150,8 +152,9 @@ def _whole(text: str, short: tuple[int, int], long: tuple[int, int]) -> Definiti
 
 
 def _aligned(text: str, words: list[tuple[int, int]], letters: str) -> int | None:
-    """Where the shortest long form begins that ends with the last of the words; None when the letters are not
-    in them."""
+    """Start of the shortest long form that ends with the last of the words; None when they do not have the
+    letters.
+    """
     letters, words = _without_number(text, words, letters)
     for rule in (_by_first_letters, _by_letters, _in_another_order):
         if (start := rule(text, words, letters)) is not None:
@@ -162,7 +165,9 @@ def _aligned(text: str, words: list[tuple[int, int]], letters: str) -> int | Non
 def _without_number(
     text: str, words: list[tuple[int, int]], letters: str
 ) -> tuple[str, list[tuple[int, int]]]:
-    """SCA3 of "spinocerebellar ataxia type III" without the 3 of both: what is left has to be aligned."""
+    """Drop an equal number at the end of both forms: SCA3, "spinocerebellar ataxia type III". The rest is
+    aligned.
+    """
     stem = letters.rstrip("0123456789")
     last = text[slice(*words[-1])].lower()
     if (
@@ -176,7 +181,9 @@ def _without_number(
 
 
 def _by_first_letters(text: str, words: list[tuple[int, int]], letters: str) -> int | None:
-    """Every letter begins a word, no word but small ones is passed over, and the last word is not either."""
+    """Align each letter with the beginning of a word; only function words may be skipped, and not the last
+    word.
+    """
     k = len(letters) - 1
     for start, end in reversed(words):
         word = text[start:end].lower()
@@ -190,7 +197,7 @@ def _by_first_letters(text: str, words: list[tuple[int, int]], letters: str) -> 
 
 
 def _by_letters(text: str, words: list[tuple[int, int]], letters: str) -> int | None:
-    """Schwartz and Hearst: from right to left, the first letter at the beginning of a word."""
+    """Align as Schwartz and Hearst: from right to left, the first letter at the beginning of a word."""
     low, p = text.lower(), words[-1][1] - 1
     beginnings = {start for start, _ in words}
     # k runs over the letters, p over the text, both from the right; the first letter must begin a word
@@ -204,7 +211,7 @@ def _by_letters(text: str, words: list[tuple[int, int]], letters: str) -> int | 
 
 
 def _in_another_order(text: str, words: list[tuple[int, int]], letters: str) -> int | None:
-    """myotonic dystrophy (DM): as many words as letters, and the letters are their first ones."""
+    """Align in any order, for as many words as letters: myotonic dystrophy (DM)."""
     last = words[-len(letters) :]
     initials = sorted(text[start].lower() for start, _ in last)
     long_enough = all(end - start > 3 for start, end in last)
@@ -226,12 +233,12 @@ def _letters(form: str) -> str:
 
 
 def _singular(form: str) -> list[str]:
-    """A small s at the end of capitals is that of the plural first, then a letter."""
+    """Forms to align: without a plural s behind capitals first, then with it as a letter."""
     return [form[:-1], form] if len(form) > 2 and form[-1] == "s" and form[-2].isupper() else [form]
 
 
 def _checked(text: str, short: tuple[int, int], long: tuple[int, int]) -> Definition | None:
-    """Not shorter than what it explains, not with it inside, and not one word that only begins the same."""
+    """Reject a long form that is too short, contains the short form, or is one word with a like beginning."""
     form, meaning = text[slice(*short)], text[slice(*long)]
     words = WORD.findall(meaning)
     if len(meaning) < len(form) + 2 or form in meaning.split():

@@ -50,7 +50,7 @@ MAX_KEPT = 200_000  # surfaces whose reason is remembered
 
 
 class Tagger(Protocol):
-    """entity/tagger.py: finds spans, names nothing."""
+    """Protocol of a mention tagger (entity/tagger.py): finds spans, links nothing."""
 
     @property
     def kinds(self) -> Sequence[str]:
@@ -71,7 +71,7 @@ class Tagger(Protocol):
 
 
 class Normaliser(Protocol):
-    """entity/linking/normalise.py: names a span, finds nothing."""
+    """Protocol of a normaliser (entity/linking/normalise.py): links a span, finds nothing."""
 
     def candidates(self, surface: str, kind: str) -> list[tuple[str, float]]:
         """Entities that a mention may name.
@@ -119,8 +119,10 @@ class Annotation:
 
 
 class Annotator:
-    """Built once per process. `annotate` and `annotate_batch` give the same for the same text, in any
-    company."""
+    """Entity annotator, built once for each process.
+
+    `annotate` and `annotate_batch` give the same for one text, whatever other texts are in the batch.
+    """
 
     def __init__(
         self,
@@ -231,8 +233,9 @@ class Annotator:
     def _with_tagged(
         self, page: Page, drafts: list[Draft], spans: Sequence[tuple[int, int, str, float]]
     ) -> list[Draft]:
-        """The tagger decides what is a mention of the kinds it knows: what it passed over is none, whatever
-        the dictionary has."""
+        """Replace mentions of the tagger's kinds by its spans: it alone decides what is a mention of these
+        kinds.
+        """
         long = page.long_forms() if self._normaliser else {}
         tagged = list[Draft]()
         for start, end, kind, score in spans:
@@ -256,8 +259,9 @@ class Annotator:
     def _by_normaliser(
         self, text: str, start: int, end: int, kind: str, score: float, long: Mapping[str, str]
     ) -> list[Draft]:
-        """A tagger's span with what the normaliser calls it, or its long form; several drafts where it names
-        several."""
+        """Link a tagger's span, or its long form, with the normaliser; several drafts where it returns
+        several ids.
+        """
         assert self._normaliser
         surface = text[start:end]
         meant = long.get(surface, surface)
@@ -298,8 +302,7 @@ class Annotator:
         return result or [nothing]
 
     def _entity_of(self, id: str) -> str:
-        """The entity with this id or, failing that, the first with this code; "" where the tree has
-        neither."""
+        """Entity with this id, otherwise the first with this code; "" where the tree has neither."""
         if id in self.tree:
             return id
         if self._of_code is None:
@@ -312,7 +315,7 @@ class Annotator:
     def _named(
         self, text: str, start: int, end: int, kind: str, score: float, drafts: Sequence[Draft]
     ) -> Draft:
-        """A tagger's span with the best name that dictionary and rules have for it."""
+        """Link a tagger's span with the best name that dictionary and rules have for it."""
         surface, kinds = text[start:end], self._names.kind
         inside = [
             d
@@ -359,7 +362,7 @@ class Annotator:
         )  # fmt: skip
 
     def _plain(self, surface: str, entity: str) -> tuple[str, tuple[str, ...]]:
-        """What a surface is to an entity (name, synonym, variant), and all entities that it names."""
+        """Whether a surface is the name, a synonym or a variant of an entity, and all entities it names."""
         key = (surface, entity)
         if key not in self._described:
             if len(self._described) >= MAX_KEPT:
@@ -376,7 +379,7 @@ class Annotator:
         return self._described[key]
 
     def _chooser(self, text: str, drafts: Sequence[Draft]) -> Callable[[str, tuple[str, ...]], Choice]:
-        """What a name of several entities means here: one answer in a text."""
+        """Function that disambiguates a shared name, with one answer for the text."""
         around: list[Around] = []
         chosen: dict[tuple[str, tuple[str, ...]], Choice] = {}
 

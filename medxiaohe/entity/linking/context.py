@@ -190,7 +190,7 @@ def in_sentence(
 
 
 def _with_sign(text: str, span: tuple[int, int], ctx: Context) -> Context:
-    """What a sign beside the finding says goes before what a trigger somewhere in the sentence says."""
+    """Apply a sign beside the finding (+, -, ?), which overrides triggers elsewhere in the sentence."""
     if not (mark := sign(text, *span)):
         return ctx
     why = text[mark.start : mark.end]
@@ -200,8 +200,7 @@ def _with_sign(text: str, span: tuple[int, int], ctx: Context) -> Context:
 
 
 def _answers(text: str, words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
-    """What stands right behind a finding and speaks of it, or of the list it ends: no, yes, (-), (mother),
-    (?)."""
+    """Answers right behind a finding, about it or the list that it ends: no, yes, (-), (mother), (?)."""
     result = list[Hit]()
     for start, end in spans:
         here = [i for i, word in enumerate(words) if word[1] >= end]
@@ -234,7 +233,7 @@ def _answers(text: str, words: Words, spans: Sequence[tuple[int, int]]) -> list[
 
 
 def _is_letter_alone(mark: re.Match[str]) -> bool:
-    """Whether an answer is a letter that may be one of a name: hepatitis, influenza N."""
+    """Whether an answer is a single letter that may belong to the name: hepatitis, influenza N."""
     answer = (mark["no"] or mark["yes"]).lower()
     return answer in PLAIN_ANSWERS and not mark["colon"] and mark.group()[-1:] not in ")）]"
 
@@ -246,8 +245,11 @@ def _axes(hit: Hit) -> list[str]:
 def _without_tests(
     text: str, words: Words, hits: Sequence[Hit], spans: Sequence[tuple[int, int]]
 ) -> list[Hit]:
-    """The triggers without "negative" of a test that names no finding: HER2-negative, negative margins.
-    Behind its own name it denies the finding: influenza test negative."""
+    """Drop the trigger "negative" where it describes a test that names no finding: HER2-negative, negative
+    margins.
+
+    Behind the name of the test's own finding it stays: influenza test negative.
+    """
     selected = list[Hit]()
     by_first, by_last = {hit.first: hit for hit in hits}, {hit.last: hit for hit in hits}
     for hit in hits:
@@ -354,7 +356,7 @@ def _next_colon(text: str, at: int) -> int:
 
 
 def _hits(words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
-    """The triggers of a sentence, from left to right, the longest of each start, none in a span."""
+    """Match the triggers of a sentence from left to right, the longest at each token, outside the spans."""
     table = triggers()
     starting, effects_of = table.starting, table.effects
     low = [word for word, _, _ in words]
@@ -380,7 +382,7 @@ def _hits(words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
 
 
 def _reaches(words: Words, hits: Sequence[Hit], hit: Hit) -> list[tuple[int, int, str, tuple[int, int]]]:
-    """(from, to, axis, letters of the trigger): which words a trigger speaks of."""
+    """Scopes of a trigger: (first word, last word + 1, axis, offsets of the trigger)."""
     result = []
     letters = hit.letters if hit.letters[0] >= 0 else (words[hit.first][1], words[hit.last - 1][2])
     for effect in hit.effects:
@@ -409,7 +411,7 @@ def _reaches(words: Words, hits: Sequence[Hit], hit: Hit) -> list[tuple[int, int
 
 
 def _tells_nothing(hits: Sequence[Hit], hit: Hit) -> bool:
-    """mother reports, lives with her mother."""
+    """Whether a family member only speaks or is only present: mother reports, lives with her mother."""
     by_first = {neighbour.first: neighbour for neighbour in hits}
     after = by_first.get(hit.last)
     before = [neighbour for neighbour in hits if neighbour.last <= hit.first <= neighbour.last + 1]
@@ -423,14 +425,15 @@ def _is(hit: Hit, meaning: str) -> bool:
 
 
 def _stops(hits: Sequence[Hit], *, of_a_person: bool) -> list[tuple[int, int]]:
-    """Where scopes end: that of a person goes on behind "has" and "but", and ends at another person."""
+    """Triggers that end scopes: the scope of a person continues behind "has" and "but", and ends at another
+    person.
+    """
     ends = ("stop", "person") if of_a_person else ("stop", "has")
     return [(hit.first, hit.last) for hit in hits if any(_is(hit, end) for end in ends)]
 
 
 def _is_part_of_more(low: Sequence[str], first: int, length: int, table: Triggers) -> bool:
-    """Whether the last word of a trigger begins a longer one that only looks like it: is [not clear
-    whether]."""
+    """Whether the last word of a trigger begins a longer pseudo-trigger: is [not clear whether]."""
     last = first + length - 1
     return 1 < length <= len(low) - first and any(
         size > 1
@@ -444,7 +447,7 @@ def _is_number(behind: Sequence[str]) -> bool:
 
 
 def _purpose(words: Words, first: int, end: int) -> int:
-    """Where a denial ends before what the thing that is missing would be for: no follow-up for her anemia."""
+    """End of a negation before the purpose of the thing that is missing: no follow-up for her anemia."""
     for i in range(first + 1, end):
         if words[i][0] == PURPOSE and i + 1 < end:
             after = words[i + 1][0]
@@ -496,7 +499,7 @@ def _part_end(words: Words, first: int) -> int:
 
 
 def _is_statement(words: Words, first: int, last: int | None = None) -> bool:
-    """Whether the part of a list that begins here has a verb that says something new."""
+    """Whether the list item that begins here has a verb that makes it a new statement."""
     i, stop = first, len(words) if last is None else last
     if last is None and ENDS_STATEMENT & {word for word, _, _ in words[first : _part_end(words, first)][-1:]}:
         return True
@@ -508,7 +511,7 @@ def _is_statement(words: Words, first: int, last: int | None = None) -> bool:
 
 
 def _is_measured(words: Words, first: int) -> bool:
-    """Whether the part of a list that begins here is a number of something: 20 packs a year of tobacco."""
+    """Whether the list item that begins here is a quantity: 20 packs a year of tobacco."""
     return (
         first + 2 < len(words)
         and words[first][0].isdigit()

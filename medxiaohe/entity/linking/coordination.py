@@ -164,7 +164,7 @@ def accepted(
 
 
 def _left(words: Words, number: int, first: int, last: int) -> list[Proposal]:
-    """X, X and Y head: the mention is Y head."""
+    """Propose names for "X, X and Y head", where the mention is "Y head"."""
     at = first
     while at and words[at - 1][0] in CONJUNCTIONS:
         at -= 1
@@ -199,7 +199,7 @@ def _left(words: Words, number: int, first: int, last: int) -> list[Proposal]:
 
 
 def _right(words: Words, number: int, first: int, last: int) -> list[Proposal]:
-    """Modifier X, X and X: the mention is the modifier and the first X."""
+    """Propose names for "modifier X, X and X", where the mention is the modifier with the first X."""
     result: list[Proposal] = []
     at = last
     for _ in range(MAX_ITEMS):
@@ -228,7 +228,7 @@ def _right(words: Words, number: int, first: int, last: int) -> list[Proposal]:
 
 
 def _numbered(words: Words, number: int, first: int, last: int) -> list[Proposal]:
-    """type 1 and 2 diabetes; mucopolysaccharidosis types I and II."""
+    """Propose names for "type 1 and 2 diabetes" and "mucopolysaccharidosis types I and II"."""
     mention = (words[first][1], words[last - 1][2])
     name = " ".join(word for word, _, _ in words[first:last])
     begin = first
@@ -265,7 +265,7 @@ def _is_of_list(word: str) -> bool:
 
 
 def _before_bracket(words: Words, at: int) -> int:
-    """ventricular septal (VSD) and midline defects: what is in the bracket is no part of the name."""
+    """Skip a bracket to the left: ventricular septal (VSD) and midline defects."""
     if at > 2 and words[at - 1][0] == ")":
         for i in range(at - 2, max(-1, at - 6), -1):
             if words[i][0] == "(":
@@ -274,7 +274,7 @@ def _before_bracket(words: Words, at: int) -> int:
 
 
 def _prefixed(words: Words, item: int, first: int) -> tuple[str, int] | None:
-    """hypo- and hyperthyroidism: the word it would be, and where the shared part of the other begins."""
+    """Complete a prefix, "hypo- and hyperthyroidism": the word it means, and the start of the shared part."""
     prefix, word = words[item][0], words[first][0]
     if prefix not in PREFIXES:
         return None

@@ -33,7 +33,7 @@ GRANDPARENTS = 2  # steps up
 
 
 class Embedder(Protocol):
-    """models/embed.py has one."""
+    """Protocol of a text encoder (models/embed.py)."""
 
     def encode(self, texts: Sequence[str]) -> Any:
         """Embed texts.
@@ -45,13 +45,15 @@ class Embedder(Protocol):
 
 
 class Choice(NamedTuple):
+    """Result of disambiguation."""
+
     entity: str
     sure: bool  # the others have no claim, or a weaker one
     why: str  # in words; "" when there was nothing to choose
 
 
 class Meanings:
-    """The entities of every name that several have, and what is above an entity."""
+    """Entities that share a name, with the ancestors and relations that disambiguate them."""
 
     def __init__(self, tree: Tree, related: Mapping[str, frozenset[str]] | None = None):
         self.tree = tree
@@ -154,7 +156,7 @@ class Meanings:
 
 
 class Around:
-    """The entities of a text, as those that speak for their relatives."""
+    """Entities of one text, indexed by their ancestors, as evidence for related candidates."""
 
     def __init__(self, meanings: Meanings, entities: Iterable[str]):
         self._meanings = meanings
@@ -226,7 +228,7 @@ def related_entities(folder: Path, ids: Collection[str]) -> dict[str, frozenset[
 
 
 def _similar(embedder: Embedder, text: str, entities: Sequence[Entity]) -> list[float]:
-    """The cosine of the text with each entity's name and definition."""
+    """Cosine similarity of the text with the name and definition of each entity."""
     described = [
         f"{entity.name}: {entity.definition[:200]}" if entity.definition else entity.name
         for entity in entities

@@ -53,8 +53,9 @@ OF_A_GENE = re.compile(
 
 
 class Use(NamedTuple):
-    """One occurrence of an abbreviation and the names it may be a part of: (name, start, end), the first
-    known one counts."""
+    """One occurrence of an abbreviation, with the names (name, start, end) it may be a part of, the preferred
+    first.
+    """
 
     start: int
     end: int
@@ -62,7 +63,7 @@ class Use(NamedTuple):
 
 
 class Page:
-    """One text on its way: its mentions, its sentences and words, each made once."""
+    """One text while the rules work on it: its mentions, and its sentences and words, each parsed once."""
 
     def __init__(self, text: str, drafts: list[Draft]):
         self.text, self.drafts = text, drafts
@@ -151,15 +152,16 @@ class Page:
         }
 
     def _definitions(self) -> list[Definition]:
-        """A short form means what the text first says it means."""
+        """Abbreviations that the text defines, each by its first definition."""
         text, first = self.text, dict[str, Definition]()
         for definition in definitions(text) + defined_in_cjk(text, self.drafts):
             first.setdefault(text[definition.short_start : definition.short_end], definition)
         return list(first.values())
 
     def _is_something_else(self, draft: Draft) -> bool:
-        """The gene that a disease is named after, a name that the word beside it changes (heat stroke), or a
-        word of a sentence or heading in capitals: PLAN and ALL are diseases too."""
+        """Whether a mention means something else: a gene that names a disease (HFE gene), a name changed by
+        the word beside it (heat stroke), or a word of a sentence or heading in capitals (PLAN, ALL).
+        """
         text, start = self.text, draft.start
         if draft.ambiguous and OF_A_GENE.match(text, draft.end):
             return True
@@ -176,7 +178,7 @@ class Page:
         return start < line + len(heading) and heading.isupper()
 
     def _with_senses(self, drafts: list[Draft], looked_up: dict[str, str]) -> list[Draft]:
-        """The short forms of everyday notes, by what short_forms.tsv says of them."""
+        """Add the short forms of clinical notes (short_forms.tsv)."""
         new = list[Draft]()
         for start, end, meant in self._senses:
             if name := next((name for name in meant if name in looked_up), ""):
@@ -187,6 +189,9 @@ class Page:
     def _with_abbreviations(
         self, drafts: list[Draft], names: Names, looked_up: dict[str, str]
     ) -> list[Draft]:
+        """Link every use of a defined abbreviation to its long form; drop uses whose long form the tree does
+        not have.
+        """
         text, new, gone = self.text, list[Draft](), list[tuple[int, int]]()
         ending = {draft.end: draft for draft in drafts}
         for definition, occurrences in self._uses:
@@ -244,6 +249,7 @@ class Page:
     def _with_coordinations(
         self, drafts: list[Draft], names: Names, looked_up: dict[str, str]
     ) -> list[Draft]:
+        """Replace mentions by the members of the coordinations that the tree has names for."""
         entities = {draft.span: draft.entity for draft in drafts}
         new: list[Draft] = []
         for mentions, proposed in self._proposals:
@@ -281,6 +287,7 @@ class Page:
         )
 
     def _by_sentence(self, drafts: Sequence[Draft]) -> dict[tuple[int, int], list[Draft]]:
+        """Group mentions by their sentence."""
         self._ends = self._ends or sentence_ends(self.text)
         result: dict[tuple[int, int], list[Draft]] = {}
         begin = stop = -1
@@ -363,8 +370,7 @@ def _long_names(text: str, definition: Definition) -> Iterable[str]:
 
 
 def _only_qualified(words: str, kind: str) -> bool:
-    """Whether the words before a known name leave it the same disease, of a degree or of a cause, or the same
-    substance in another form."""
+    """Whether words before a name keep its meaning: a degree or cause of a disease, a form of a substance."""
     rest = CAUSED.sub(" ", words.lower())  # "levodopa-induced [dyskinesias]", "contrast media-induced"
     same = QUALIFIERS | FORMS if kind == "chemical" else QUALIFIERS
     return same.issuperset(rest.replace("-", " ").split())
@@ -375,7 +381,7 @@ def _is_of_word(text: str, at: int) -> bool:
 
 
 def _following(text: str, at: int) -> list[tuple[str, int]]:
-    """One, two and three words after an offset, each with where it ends."""
+    """The next one, two and three words after an offset, each with its end."""
     result, so_far = list[tuple[str, int]](), ""
     while len(result) < 3 and (mark := NEXT_WORD.match(text, at)):
         so_far, at = f"{so_far} {mark[1]}".strip(), mark.end()
@@ -384,6 +390,7 @@ def _following(text: str, at: int) -> list[tuple[str, int]]:
 
 
 def _preceding(text: str, at: int) -> list[tuple[str, int]]:
+    """The last one and two words before an offset, each with its start."""
     result, so_far = list[tuple[str, int]](), ""
     while len(result) < 2 and (mark := LAST_WORD.search(text, max(0, at - 40), at)):
         so_far, at = f"{mark[1]} {so_far}".strip(), mark.start(1)

@@ -24,6 +24,8 @@ KEPT = 8  # indexes in the cache; the one not used for longest goes first
 
 
 class Finder(Protocol):
+    """Protocol of Index and Linker."""
+
     def find(self, text: str) -> list[Mention]:
         """Find the names of the tree in a text.
 
@@ -76,7 +78,7 @@ def index(folder: Path) -> Index:
 
 
 def _kept(path: Path) -> Index | None:
-    """The index in the cache, if it is there and whole."""
+    """Load the index from the cache; None where it is missing or damaged."""
     from medxiaohe.entity.linking.index import Index
 
     try:

@@ -78,8 +78,10 @@ class Found:
 
 
 class Index:
-    """Names to values, ready to be found in texts. `values` of `Index.of` are 2 x number of the entity +
-    ambiguous."""
+    """Compiled dictionary that maps names to values and finds them in texts.
+
+    The values of `Index.of` are 2 x number of the entity + 1 for an ambiguous name.
+    """
 
     def __init__(self, arrays: dict[str, np.ndarray], *, longest: int, multiplier: int = MULTIPLIER):
         import numpy as np
@@ -393,7 +395,7 @@ def kernels() -> Any:
 
 
 def _packed(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """UTF-8 of all texts, one after the other, and where each begins."""
+    """Concatenate the UTF-8 of all texts; returns the bytes (with PADDING) and the offset of each text."""
     import numpy as np
 
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
@@ -403,7 +405,7 @@ def _packed(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    """A view that cannot be written to, as those of a mapped file: one type, compiled once."""
+    """Read-only view of an array: the type of a mapped file, so that numba compiles each function once."""
     view = array.view()
     view.flags.writeable = False
     return view
@@ -421,8 +423,9 @@ def _power_of_two(least: float) -> int:
 
 @functools.cache
 def _letters() -> dict[str, np.ndarray]:
-    """What entity.link sees in every character, by pages of 256, each stored once, as _kernel_tokens.letter
-    reads them."""
+    """Tables of kind and fold of every code point, for _kernel_tokens.letter; equal pages of 256 are stored
+    once.
+    """
     import numpy as np
 
     from medxiaohe.entity.linking import _kernel_tokens as kernel

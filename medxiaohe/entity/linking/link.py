@@ -94,6 +94,8 @@ _WITH_MARKS = re.compile(r"[^\u0300-\u036f][\u0300-\u036f]*|[\u0300-\u036f]+", r
 
 @dataclass(frozen=True, slots=True)
 class Mention:
+    """A name of the tree in a text."""
+
     start: int  # text[start:end] is the surface
     end: int
     entity: str
@@ -109,7 +111,7 @@ class _Meaning(NamedTuple):
 
 
 class Linker:
-    """The names of a tree, ready to be found in texts; built once per process."""
+    """Dictionary matcher over the names of a tree, in pure Python; built once for each process."""
 
     def __init__(self, tree: Tree):
         self.acronyms: dict[str, _Meaning] = {}  # tokens as written, joined by spaces
@@ -155,7 +157,7 @@ class Linker:
         return mentions
 
     def _add_chinese(self) -> None:
-        """The names of chinese_names.tsv, of entities whose English name is there."""
+        """Add the names of chinese_names.tsv to entities whose English name is in the index."""
         for line in CHINESE_NAMES.read_text(encoding="utf-8").splitlines():
             if line.startswith("#") or line.startswith("chinese\t"):
                 continue
@@ -166,6 +168,7 @@ class Linker:
                 _prefer(self.names, key, meaning._replace(rank=VARIANT))
 
     def _add(self, entity: Entity) -> None:
+        """Add the names of an entity, with their variants."""
         names = (entity.name, *entity.synonyms)
         acronyms = {name.lower() for name in names if is_acronym(name)}
         for rank, name in zip((NAME, *[SYNONYM] * len(entity.synonyms)), names, strict=True):
@@ -263,8 +266,7 @@ def _prefer(table: dict[str, _Meaning], key: str, new: _Meaning) -> None:
 
 
 def _lengths(keys: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """First two tokens -> the lengths of the names that start with them, longest first, then 1 for the first
-    alone."""
+    """Lengths of the names that begin with two tokens, longest first, then 1 for the first token alone."""
     sizes: dict[str, set[int]] = {}
     for key in keys:
         words = key.split(" ")

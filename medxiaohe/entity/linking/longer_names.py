@@ -112,7 +112,7 @@ def whole(
 
 
 def _with_salt(text: str, draft: Draft) -> int:
-    """Where the name of a substance ends with the salts behind it."""
+    """End of the name of a substance, the names of salts behind it included."""
     end = draft.end
     while (mark := NEXT_WORD.match(text, end)) and mark[1].lower() in SALTS - GROUPS:
         end = mark.end()
@@ -120,7 +120,7 @@ def _with_salt(text: str, draft: Draft) -> int:
 
 
 def _is_piece(surface: str, before: str) -> bool:
-    """Whether the name of a chemical is a piece of a longer one, by the letters before it."""
+    """Whether the name of a chemical is only a piece of a longer name, by the characters before it."""
     word = WORD.search(before)
     alone = lists().words if surface in CATIONS else MEASURED
     if surface in SALTS and word and word[1].lower() not in alone:

@@ -12,7 +12,7 @@ from medxiaohe.errors import MissingExtra
 
 
 class Draft(NamedTuple):
-    """A mention before its entity and its context are settled."""
+    """A mention before its entity and its context are final."""
 
     start: int
     end: int
@@ -37,8 +37,10 @@ class Draft(NamedTuple):
 
 
 class Names:
-    """Compiled where numba is there, a Linker where it is not; both find the same. `index` is either, made
-    before."""
+    """Names of a tree: a compiled index where numba is installed, otherwise a Linker; both find the same.
+
+    `index` is either of them, built before; None builds one.
+    """
 
     def __init__(self, tree: Tree, index: Any = None):
         self._tree = tree

@@ -54,6 +54,8 @@ WAYS: tuple[Way, ...] = (
 
 
 class Normaliser:
+    """Links surfaces to ids by spelling and by letter triples. `least` has the least score of each kind."""
+
     def __init__(self, codes: Sequence[str], least: Mapping[str, float]):
         self.codes, self.least = tuple(codes), least
         self._known: dict[tuple[str, str], dict[str, float]] = {}
@@ -166,6 +168,9 @@ class Normaliser:
     def _exact(
         self, scores: dict[str, float], surface: str, kind: str, weight: float, ways: Sequence[Way] = WAYS
     ) -> None:
+        """Add the ids of the first table that has the surface, with weight x score of the table x share of
+        the id.
+        """
         for table, spelled, score in ways:
             name = spelled(surface)
             weights = (
@@ -179,6 +184,9 @@ class Normaliser:
                 return
 
     def _add(self, group: str, entity: Entity, ids: Mapping[str, float]) -> None:
+        """Add the names of an entity to the tables of a group, with lower scores for synonyms and related
+        names.
+        """
         if not ids:
             return
         ways = (("name", key), ("words", bag), ("meaning", meaning))
@@ -197,6 +205,9 @@ class Normaliser:
                     weights.setdefault(id, score - less)
 
     def _target(self, tree: Tree, entity: Entity) -> dict[str, float]:
+        """Id that an entity stands for, with its score: itself, or a code of it or of its nearest ancestor
+        with one.
+        """
         if not self.codes:
             return {entity.id: 1.0}
         here = [entity.id]
@@ -208,16 +219,17 @@ class Normaliser:
         return {}
 
     def _less(self, code: str) -> float:
+        """Deduction for a code of a vocabulary that is later in `codes`."""
         return LATER * self.codes.index(prefix(code))
 
     def _own(self, entity: Entity) -> list[str]:
-        """The codes of an entity, those of the first vocabulary of `codes` first."""
+        """Codes of an entity in the order of the vocabularies in `codes`."""
         every = (entity.id, *entity.xrefs)
         return [code for vocabulary in self.codes for code in every if prefix(code) == vocabulary]
 
 
 class Letters:
-    """Names as sparse vectors of their letter triples; the nearest by cosine."""
+    """Names as sparse TF-IDF vectors of letter triples, for nearest neighbours by cosine."""
 
     def __init__(self, names: Sequence[str], values: Sequence[Any]):
         import numpy as np
@@ -264,7 +276,7 @@ class Letters:
 
 
 def _grams(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(names, hashes) of every three bytes of the names, a blank at both ends."""
+    """Hash every three bytes of the names, with a blank at both ends; returns (names, hashes)."""
     import numpy as np
 
     raw = [f" {name} ".encode() for name in names]

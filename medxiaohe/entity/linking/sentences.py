@@ -65,7 +65,7 @@ def sentence_ends(text: str) -> list[int]:
 
 
 def _is_of_address(text: str, end: int) -> bool:
-    """Whether the full stop before `end` is inside of a file name, an address or a mail address."""
+    """Whether the full stop before `end` is inside a file name, a web address or an e-mail address."""
     if text[end : end + 1].isspace() or end == len(text):
         return False
     word = text[max(text.rfind(" ", 0, end), text.rfind("\n", 0, end)) + 1 : end]
@@ -73,7 +73,7 @@ def _is_of_address(text: str, end: int) -> bool:
 
 
 def _width(text: str) -> int:
-    """Letters of the longest line of a text whose lines are wrapped at a width, 0 for any other text."""
+    """Width in characters of a text with hard-wrapped lines; 0 for any other text."""
     lines = text.split("\n")
     plain = sum(
         len(line) >= LONG_LINE and line[-1:].islower() and after[:1].islower()
@@ -83,7 +83,7 @@ def _width(text: str) -> int:
 
 
 def _is_wrapped(text: str, at: int, width: int) -> bool:
-    """Whether the sentence goes on behind the end of a line."""
+    """Whether the sentence continues behind the end of a line."""
     line = text[text.rfind("\n", 0, at) + 1 : at].rstrip()
     if not line or NEW_LINE.match(text, at + 1):
         return False

@@ -29,12 +29,16 @@ WORDS = re.compile(r"\w/\w|\w/|[^\W_]+(?:[-'][^\W_]+)*", re.IGNORECASE)  # c/o a
 
 
 class Sense(NamedTuple):
+    """A short form in a text, with the names that it may stand for."""
+
     start: int
     end: int
     names: tuple[str, ...]  # in English, the likeliest first
 
 
 class Form(NamedTuple):
+    """A row of short_forms.tsv."""
+
     names: tuple[str, ...]
     when: str  # always, note, for
     any_case: bool
@@ -155,7 +159,7 @@ def other_senses() -> dict[str, tuple[re.Pattern[str] | None, re.Pattern[str] | 
 
 
 def _form(surface: str) -> str:
-    """The row of a surface: as written, or in the case that the table has."""
+    """Row of a surface: as written, or in the case that the table has; "" where there is none."""
     forms = tables()[0]
     if surface in forms:
         return surface
@@ -171,7 +175,7 @@ def _by_lower() -> dict[str, tuple[str, ...]]:
 
 
 def _holds(text: str, span: tuple[int, int], sentence: tuple[int, int], form: Form, *, others: bool) -> bool:
-    """Whether the words around let a form have its meaning."""
+    """Whether the words around a short form allow its meaning."""
     start, end = span
     if ":" in form.against and text[end : end + 1] == ":":
         return False
@@ -186,6 +190,6 @@ def _holds(text: str, span: tuple[int, int], sentence: tuple[int, int], form: Fo
 
 
 def _even(text: str) -> str:
-    """Words in small letters with one space between them, as TOKEN parts them."""
+    """Normalise text for the patterns of other_senses.tsv: lower-case tokens with one blank between them."""
     words = TOKEN.findall(plain(text).lower())
     return "".join(f" {word}" if word[0].isalnum() else word for word in words) + " "

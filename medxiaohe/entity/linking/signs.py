@@ -79,7 +79,7 @@ def sign(text: str, start: int, end: int) -> Sign | None:
 
 
 def _leads(line: str) -> bool:
-    """Whether the signs of a line stand before what they speak of."""
+    """Whether the signs of a line stand before the findings that they belong to."""
     return bool(LEADS.match(line) or (MINUS_LEADS.match(line) and PLUS_BEFORE.search(line)))
 
 

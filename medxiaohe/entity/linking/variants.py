@@ -135,7 +135,7 @@ def variants(words: list[str], kind: str = "") -> Iterator[str]:
 
 
 def _rules_for(name: str, words: list[str]) -> Iterator[Callable[[str], Iterator[str]]]:
-    """Only the rules that may do something: most names have none of what they look for."""
+    """Rules that can change this name: most names have nothing that a rule applies to."""
     low = {word.lower() for word in words}
     if "," in low:
         yield _uninverted
@@ -168,7 +168,7 @@ def acronym_variants(words: list[str]) -> Iterator[str]:
 
 
 def _uninverted(name: str) -> Iterator[str]:
-    """Neoplasms, Breast; ataxia, type 2."""
+    """Undo an inversion: "Neoplasms, Breast"; "ataxia, type 2"."""
     if " , " in name:
         if (mark := _INVERTED.fullmatch(name)) and not mark[2].lower().startswith(_NOT_BEFORE):
             yield f"{mark[2]} {mark[1]}"
@@ -188,7 +188,7 @@ def _possessives(name: str) -> Iterator[str]:
 
 
 def _numerals(name: str) -> Iterator[str]:
-    """type II = type 2, only right after the words of NUMBERED."""
+    """Exchange Roman and Arabic numerals right behind the words of NUMBERED: type II = type 2."""
     words = name.split(" ")
     changed = list(words)
     for i in range(1, len(words)):
@@ -201,7 +201,7 @@ def _numerals(name: str) -> Iterator[str]:
 
 
 def _greek(name: str) -> Iterator[str]:
-    """alpha = α, whether it stands alone or right after an abbreviation (TNF-alpha, TNFα)."""
+    """Exchange Greek letters and their names, alone or right behind an abbreviation: TNF-alpha, TNFα."""
     words = name.split(" ")
     changed = [GREEK.get(word.lower(), GREEK_LETTERS.get(word.lower(), word)) for word in words]
     if changed != words:
@@ -226,8 +226,9 @@ def _greek(name: str) -> Iterator[str]:
 
 
 def _joined(name: str) -> Iterator[str]:
-    """nonsyndromic = non-syndromic; posttraumatic = post-traumatic; BRCA1 = BRCA-1; IL-6 = IL6; TNF-α =
-    TNFα."""
+    """Join or separate prefixes and numbers: nonsyndromic = non-syndromic, BRCA1 = BRCA-1, IL-6 = IL6, TNF-α
+    = TNFα.
+    """
     if (low := name.lower()).startswith("non ") or " non " in low:
         yield re.sub(r"\b([Nn]on) (?=[A-Za-z])", r"\1", name)
     elif "non" in low and _NON.search(name):
@@ -244,7 +245,7 @@ def _joined(name: str) -> Iterator[str]:
 
 
 def _spelled(name: str) -> Iterator[str]:
-    """All of it American, all of it British."""
+    """The name in American spelling, and in British."""
     words = name.lower().split(" ")
     for spelling in (0, 1):
         yield " ".join((_in_american_and_british(word) or (word, word))[spelling] for word in words)
@@ -252,14 +253,14 @@ def _spelled(name: str) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=1 << 18)
 def _in_american_and_british(word: str) -> tuple[str, str] | None:
-    """None for the words that have one spelling."""
+    """American and British spelling of a word; None where they are equal."""
     american = _TO_US.sub(lambda mark: _US[mark.group()], word)
     british = _TO_UK.sub(lambda mark: SPELLINGS[int((mark.lastgroup or "r0")[1:])][0], american)
     return (american, british) if american != british else None
 
 
 def _numbers(name: str) -> Iterator[str]:
-    """The plural of the last word, or of the word before "of"; the singular of a last word among several."""
+    """Plural of the last word, or of the word before "of"; singular of the last word of several."""
     head, link, rest = name.partition(" of ")
     if link and rest:
         yield from (f"{plural}{link}{rest}" for plural in _plurals(head))

@@ -34,8 +34,9 @@ BLOCK = 200
 
 @dataclass(frozen=True)
 class Parent:
-    """A candidate. `score` estimates the chance that it is right; those of all candidates of a concept sum to
-    1."""
+    """A candidate parent. `score` estimates the probability that it is right; the scores of a concept sum to
+    1.
+    """
 
     id: str
     score: float
@@ -44,7 +45,7 @@ class Parent:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Feature rows of the candidates of several queries: those of query `group[i]` are rows i."""
+    """Feature rows of the candidates of several queries; row i belongs to query `group[i]`."""
 
     rows: np.ndarray
     group: np.ndarray
@@ -102,6 +103,8 @@ def relevance(gathered: Gathered, held: HoldOut) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Attacher:
+    """A trained ranker of parents."""
+
     ranker: boost.Ranker
 
     def rank(self, skeleton: Skeleton, concepts: Sequence[Entity], best: int = 5) -> list[list[Parent]]:

@@ -198,11 +198,10 @@ def _chances(
     kinds: Sequence[str],
     options: Options,
 ) -> dict[str, dict[str, float]]:
-    """Of each phrase the chance of each kind, by what was learnt from the names of the tree and the other
-    half of the phrases.
+    """Probability of each kind for each phrase, by cross-fitting over two halves of the phrases.
 
-    A phrase that was learnt from as no name would be found to be none, and among the phrases are the names to
-    find.
+    A model scores the half that it was not trained on: the phrases include names to find, and a phrase that
+    was trained on as no name would be scored as none.
     """
     names: dict[str, Counter[str]] = defaultdict(Counter)
     for phrase, kind in labelled_phrases:
@@ -226,7 +225,9 @@ def _chances(
 
 
 def _neighbours(phrases: Iterable[Phrase]) -> dict[str, list[str]]:
-    """The words that stand most often before and after each phrase, and how it is written."""
+    """Features of each phrase from its contexts: the most frequent words before and after it, and its word
+    shape.
+    """
     sides: dict[str, tuple[Counter[str], ...]] = defaultdict(lambda: (Counter(), Counter(), Counter()))
     for phrase in phrases:
         before, after, shape = sides[phrase.surface.casefold()]
@@ -244,7 +245,7 @@ def _neighbours(phrases: Iterable[Phrase]) -> dict[str, list[str]]:
 
 
 def _shape(surface: str) -> str:
-    """How the last word is written: AIDS, mRNA, Crohn, fever."""
+    """Word shape of the last word: AIDS, mRNA, Crohn, fever."""
     last = surface.split()[-1]
     if last.isupper():
         return "capitals"
@@ -271,7 +272,7 @@ def _phrase(passage: int, text: str, start: int, end: int) -> Phrase:
 
 
 def _longest(phrases: Iterable[Phrase]) -> Iterator[Phrase]:
-    """Those that are not inside, or across the end of, a longer one of the same passage."""
+    """Select phrases that do not overlap a longer selected phrase of their passage."""
     free: dict[int, list[tuple[int, int]]] = defaultdict(list)
     selected = []
     for phrase in sorted(phrases, key=lambda p: (p.passage, -(p.end - p.start), p.start)):
@@ -282,7 +283,7 @@ def _longest(phrases: Iterable[Phrase]) -> Iterator[Phrase]:
 
 
 def _says_nothing(surface: str, names: set[str]) -> bool:
-    """A name that is known, its plural, or one word that is an adjective by its ending."""
+    """Whether a phrase is a known name, the plural of one, or one word with the ending of an adjective."""
     return surface in names or surface.removesuffix("s") in names or bool(ADJECTIVE.fullmatch(surface))
 
 

@@ -44,7 +44,7 @@ OPPOSED_STARTS = (
 
 @dataclass
 class Concept:
-    """A thing that passages mention. `names` are spellings and how often each stands there."""
+    """A concept that passages mention, with the count of each spelling."""
 
     names: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)  # as claimed, with mentions
@@ -176,7 +176,7 @@ def may_be_one(a: str, b: str) -> bool:
 
 
 class _Sets:
-    """Union-find whose top is the member that joined first."""
+    """Union-find; the representative of a set is the member that the others were joined to."""
 
     def __init__(self, members: Iterable[str]):
         self._above = {member: member for member in members}

@@ -113,7 +113,7 @@ def entity(concept: Concept, kind: str, passages: Mapping[str, Passage], definit
 
 
 def _spellings(name: str, names: Mapping[str, int]) -> tuple[str, ...]:
-    """The other names, most frequent first, without those that differ in case alone."""
+    """Other spellings than `name`, most frequent first, one for all that differ in case alone."""
     result = {name.casefold(): name}
     for spelling in sorted(names, key=lambda spelling: (-names[spelling], spelling)):
         result.setdefault(spelling.casefold(), spelling)

@@ -12,8 +12,9 @@ from medxiaohe.types import Entity
 
 @dataclass(frozen=True)
 class HoldOut:
-    """`skeleton` is without the nodes of `queries`; `gold` has the parents of each query that the skeleton
-    still has."""
+    """A tree without some nodes: `skeleton` is the rest, `gold` the parents of each query that the skeleton
+    has.
+    """
 
     skeleton: tuple[Entity, ...]
     queries: tuple[Entity, ...]  # without parents, codes or sources: name, synonyms and definition alone

@@ -24,8 +24,9 @@ class Typed:
 
 
 class Typer:
-    """The names of the tree to compare with. `kinds` are those that an entity may get; empty is all of the
-    tree."""
+    """Classifier of names by the names of the tree. `kinds` are those that it may return; empty is all of the
+    tree.
+    """
 
     def __init__(
         self,

@@ -24,6 +24,8 @@ SHRINK = 1e-5  # L2 penalty
 
 @dataclass(frozen=True)
 class Looks:
+    """A fitted softmax regression."""
+
     weights: np.ndarray  # [SIZE, kinds]
     kinds: tuple[str, ...]
 
@@ -137,7 +139,7 @@ def learn(
 
 
 def _packed(phrases: Sequence[str], neighbours: Mapping[str, Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Hashed features of all phrases one after the other, and where those of each begin."""
+    """Hashed features of all phrases concatenated, and the offset of each phrase, (phrases + 1,)."""
     import numpy as np
 
     numbers = [

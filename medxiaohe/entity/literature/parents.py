@@ -44,7 +44,7 @@ NUM_OVERLAPS = NAMES.index("letters similarity")
 
 
 class Skeleton:
-    """Nodes of one kind, indexed. Candidates are numbers of nodes in the order given."""
+    """Nodes of one kind, indexed for search. Candidates are indices of nodes in the order given."""
 
     def __init__(self, entities: Sequence[Entity], embedder: Embedder | None = None):
         import numpy as np
@@ -146,7 +146,7 @@ class Skeleton:
         return np.array(sorted(results), np.int64)
 
     def _inside(self, words: Sequence[str]) -> Iterator[int]:
-        """Nodes with a name whose words are all among these."""
+        """Nodes with a name whose words are a subset of these."""
         words = tuple(dict.fromkeys(words))
         if len(words) > MAX_SUBSET:
             yield from self._runs(words)
@@ -156,12 +156,15 @@ class Skeleton:
                 yield from self._by_words.get(frozenset(chosen), ())
 
     def _runs(self, words: Sequence[str], longest: int = 6) -> Iterator[int]:
-        """Nodes with a name whose words are a run of these."""
+        """Nodes with a name whose words are adjacent words of these."""
         for start in range(len(words)):
             for end in range(start + 1, min(len(words), start + longest) + 1):
                 yield from self._by_words.get(frozenset(words[start:end]), ())
 
     def _depths(self) -> list[int]:
+        """Depth of each node by breadth-first search from the nodes without parents; -1 where none leads to
+        it.
+        """
         depth = [-1] * len(self.entities)
         level = [i for i, above in enumerate(self.parents) if not above]
         at = 0
@@ -257,7 +260,9 @@ def rows(
 
 
 def _votes(skeleton: Skeleton, similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest nodes vote for their parents, and for those above them; the weights of a vote sum to 1."""
+    """Votes of the nearest nodes for their parents, and for their grandparents; the weights of the voters sum
+    to 1.
+    """
     import numpy as np
 
     votes, far = np.zeros(len(similarity)), np.zeros(len(similarity))
@@ -273,7 +278,7 @@ def _votes(skeleton: Skeleton, similarity: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 class _Asked:
-    """The words of a concept, ready to be compared with many candidates."""
+    """Words of a concept, prepared for comparison with many candidates."""
 
     def __init__(self, skeleton: Skeleton, concept: Entity):
         self.skeleton = skeleton

@@ -19,7 +19,7 @@ class Passage:
 
 @dataclass(frozen=True)
 class Found:
-    """An entity where it stands: passage.text[start:end] is its surface."""
+    """A mention of an entity: passage.text[start:end] is its surface."""
 
     passage: str
     start: int
@@ -31,6 +31,8 @@ class Found:
 
 @dataclass
 class Extraction:
+    """Result of an extractor: mentions, counts of its steps, and rows about what it dropped."""
+
     found: list[Found] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     dropped: list[dict[str, Any]] = field(default_factory=list)  # {passage, surface, type, reason}

@@ -79,8 +79,7 @@ def letter_likeness(a: str, b: str) -> float:
 
 
 class Sparse:
-    """TF-IDF rows of texts behind an inverted index; the cosine of a text with all of them is one pass over
-    postings."""
+    """TF-IDF rows of texts behind an inverted index: a cosine with all is one pass over postings."""
 
     def __init__(self, texts: Sequence[str], features: Callable[[str], Iterable[str]]):
         import numpy as np
@@ -171,8 +170,9 @@ def top(similarities: np.ndarray, k: int) -> np.ndarray:
 
 
 class Remembering:
-    """An embedder that encodes a text once; with a folder, once for all runs that a kill parts (pieces of
-    PIECE texts)."""
+    """Cache around an embedder: each text is encoded once; with a folder, once across runs, in pieces of
+    PIECE texts.
+    """
 
     def __init__(self, embedder: Embedder, folder: Path | None = None):
         self.name, self._embedder, self._folder = embedder.name, embedder, folder

@@ -91,7 +91,7 @@ def read(
 
 
 def _parents(id: str, terms: Mapping[str, Term], selected: set[str]) -> tuple[str, ...]:
-    """The nearest kept ancestors on every way up."""
+    """The nearest selected ancestors on every path up."""
     ancestors, seen, queue = list[str](), {id}, list(terms[id]["ancestors"])
     for parent in queue:
         # a parent the file does not have is for entity.build to count
@@ -140,7 +140,7 @@ def _terms(path: Path) -> Mapping[str, Term]:
 
 
 def _slim(fields: dict[str, Any]) -> dict[str, Any]:
-    """Keep of a term's ancestors only the parents: the ancestor tables of ChEBI take half a gigabyte."""
+    """Keep only the parents of a term's ancestors: the ancestor tables of ChEBI take half a gigabyte."""
     if isinstance(ancestors := fields.get("ancestors"), dict):
         fields["ancestors"] = tuple(id for id, distance in ancestors.items() if distance == 1)
     return fields

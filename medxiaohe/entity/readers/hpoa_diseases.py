@@ -75,8 +75,9 @@ def hpoa_diseases(path: Path | None = None) -> Terms:
 
 
 def _by_name(path: Path | None) -> dict[str, str]:
-    """Name in lower case without signs -> id of the one disease that is called so; "" where two are. A name
-    of its own goes before a synonym of another."""
+    """Name in lower case without punctuation -> id of its disease; "" where two have it. Names precede
+    synonyms.
+    """
     own: dict[str, str] = {}
     others: dict[str, str] = {}
     for disease in mondo.mondo(path):
@@ -88,7 +89,7 @@ def _by_name(path: Path | None) -> dict[str, str]:
 
 
 def _by_words(names: dict[str, str]) -> dict[str, str]:
-    """Words of a name -> id of the one disease that has a name of these words; "" where two have."""
+    """Sorted words of a name -> id of its disease; "" where two diseases have it."""
     by_words: dict[str, str] = {}
     for name, id in names.items():
         words = _words(name)
@@ -97,13 +98,13 @@ def _by_words(names: dict[str, str]) -> dict[str, str]:
 
 
 def _words(name: str) -> str:
-    """The words of a name that tell diseases apart, sorted."""
+    """Words of a name that distinguish diseases, sorted."""
     plain = _plain(name).replace(*RENAMED)
     return " ".join(sorted(_arabic(word) for word in plain.split() if word not in SMALL))
 
 
 def _arabic(word: str) -> str:
-    """xii -> 12, iib -> 2b; another word as it is."""
+    """Convert a Roman numeral: xii -> 12, iib -> 2b; other words are unchanged."""
     match = ROMAN.fullmatch(word)
     number = 10 * len(match[1]) + UNITS[match[2]] if match else 0
     return f"{number}{match[3]}" if match and number else word

@@ -101,7 +101,9 @@ def _range(id: str) -> str:
 def _codes(
     diag: Element, parent: str, kind: str, source: str, location: str, seventh: tuple[str, ...]
 ) -> Iterator[Entity]:
-    """A code and those below it. `seventh` are the seventh characters that a code above defines for them."""
+    """Yield a code and its descendants; `seventh` are the seventh characters that an ancestor defines for
+    them.
+    """
     code, title = _xml.text(diag.find("name")), _xml.text(diag.find("desc"))
     if not code:
         raise DataError(f"{location}: a code of the chapter that ends here has no name")

@@ -141,7 +141,7 @@ def _mappings(file: Path, descriptors: Mapping[str, Entity]) -> Iterator[Match]:
 
 
 def _rows(file: Path, letter: str) -> Iterator[tuple[int, str, str, str, str]]:
-    """Line, id, name, entry terms, tree numbers or headings."""
+    """Read a table of MeSH: (line, id, name, entry terms, tree numbers or headings)."""
     empty = True
     for number, line in io.lines(file):
         cells = line.split("\t")

@@ -208,7 +208,7 @@ def _quoted(value: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without OBO's backslashes, in one line."""
+    """Text in one line, without the backslash escapes of OBO."""
     return " ".join(ESCAPE.sub(lambda m: {"n": "\n", "t": "\t", "W": " "}.get(m[1], m[1]), text).split())
 
 

@@ -56,14 +56,16 @@ class EncoderOptions:
 
 
 class Start(NamedTuple):
-    """A transformer, the tables of codes and the layer above it, before they are taught a corpus."""
+    """The network before its last layer is trained: transformer, embedding tables of codes, and the layer
+    above.
+    """
 
     parts: Any
     tokenizer: Any
 
 
 class Encoder:
-    """What a Start became: its last layer gives the tags of one corpus."""
+    """A fine-tuned network, whose last layer scores the tags of one corpus."""
 
     def __init__(self, parts: Any, tokenizer: Any, tags: Sequence[str], share: float):
         self.parts, self.tokenizer, self.tags, self.share = parts, tokenizer, tuple(tags), share
@@ -214,7 +216,7 @@ def trained(taught: Lesson, options: EncoderOptions, start: Start | None = None)
 
 
 def _learn(start: Start, lessons: Sequence[Lesson], options: EncoderOptions, epochs: int) -> list[Any]:
-    """Steps through all lessons, shuffled; returns the last layer of each."""
+    """Train on all lessons, in shuffled batches; returns the last layer of each."""
     import numpy as np
     import torch
 
@@ -265,6 +267,9 @@ def _learn(start: Start, lessons: Sequence[Lesson], options: EncoderOptions, epo
 
 
 def _parts(encoder: Any) -> Any:
+    """Network around a transformer: embedding tables of the codes below and above it, and the layer above
+    both.
+    """
     from torch import nn
 
     width = encoder.config.hidden_size
@@ -281,8 +286,9 @@ def _parts(encoder: Any) -> Any:
 def _hidden(
     parts: Any, pieces: Any, mask: Any, codes_in: Any, joins: Any, codes_on: Any, dropped: float = 0.0
 ) -> Any:
-    """(rows, HIDDEN): what is known of each token, from the mean of its pieces; a share of the codes is
-    `dropped`."""
+    """Hidden vector of each token, (rows, HIDDEN), from the mean of its pieces; a share of the codes is
+    `dropped`.
+    """
     import torch
 
     if dropped:
@@ -304,6 +310,7 @@ def _hidden(
 
 
 def _transformer(folder: Path) -> tuple[Any, Any]:
+    """Load the pretrained transformer and its tokenizer; ConfigError where they do not fit."""
     plugins.need("torch", "transformers", why="a tagger with an encoder")
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 

@@ -78,7 +78,7 @@ def squeezed(text: str) -> str:
 
 
 class Words:
-    """What is known of every word as written: channels (words, NUM_WORD_CHANNELS) and letter sequences."""
+    """Features of word types: channels (words, NUM_WORD_CHANNELS) and hashed letter sequences."""
 
     def __init__(self, classes: Mapping[str, Sequence[int]], uses: Mapping[str, str]):
         self.numbers: dict[str, int] = {}
@@ -191,10 +191,9 @@ def in_parts(
 
 
 class CorpusNames:
-    """Surfaces that were marked in training texts, and how often they were marked where they occur.
+    """Surfaces that are marked in training texts, with the share of their occurrences that is marked.
 
-    For a training text itself, the counts leave that text out: what is seen of it must be as it will be of a
-    new text.
+    For a training text itself the counts leave that text out, so that it looks as a new text will.
     """
 
     def __init__(self, marked: dict[str, dict[str, Counter[str]]], seen: dict[str, Counter[str]]):

@@ -20,6 +20,8 @@ NO_ID = {"", "-", "-1"}  # what PubTator files write where an annotator found no
 
 @dataclass(frozen=True, slots=True)
 class Span:
+    """A gold mention, in code points of the text."""
+
     start: int
     end: int
     kind: str
@@ -28,6 +30,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """A text with gold mentions."""
+
     id: str
     text: str
     spans: tuple[Span, ...]

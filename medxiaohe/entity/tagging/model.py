@@ -19,6 +19,8 @@ SMALLEST = 1e-4  # rows of weights below this are left out on saving: they chang
 
 
 class Hashed(NamedTuple):
+    """Feature hashes of texts."""
+
     hashes: np.ndarray  # uint64, of all tokens
     rows: np.ndarray  # where those of each token begin
     bounds: np.ndarray  # where each sentence begins, in tokens
@@ -26,6 +28,8 @@ class Hashed(NamedTuple):
 
 @dataclass(frozen=True)
 class Weights:
+    """Weights of a trained CRF."""
+
     keys: np.ndarray  # (features,) uint64: their hashes
     state: np.ndarray  # (features, tags) float32
     between: np.ndarray  # (tags, tags) float64: row before column

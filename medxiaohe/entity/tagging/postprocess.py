@@ -15,6 +15,8 @@ SHARE = 0.3  # of the occurrences of a surface that must be tagged already
 
 
 class Tagged(NamedTuple):
+    """A predicted mention, in code points of the text."""
+
     start: int
     end: int
     kind: str

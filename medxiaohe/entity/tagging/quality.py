@@ -19,7 +19,9 @@ RESAMPLES = 1000  # of the bootstrap
 
 
 class Counts(NamedTuple):
-    """Of one document: right ones among the found, found, marked ones that were found, marked."""
+    """Counts of one document: predicted spans that are right, predicted spans, gold spans that were
+    predicted, gold spans.
+    """
 
     right: int
     found: int
@@ -29,6 +31,8 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Score:
+    """Precision, recall and F1 over documents, with the bootstrap interval of F1 and the counts."""
+
     precision: float
     recall: float
     f1: float
@@ -64,6 +68,7 @@ def relaxed(marked: Iterable[Span], predicted: Iterable[Span], kind: str) -> Cou
 
 
 def _touching(ones: Iterable[tuple[int, int]], others: Iterable[tuple[int, int]]) -> int:
+    """Number of `ones` that overlap any of `others`."""
     others = list(others)
     return sum(any(start < end2 and start2 < end for start2, end2 in others) for start, end in ones)
 

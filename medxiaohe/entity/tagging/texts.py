@@ -44,6 +44,8 @@ Annotate = Callable[[Sequence[str]], list[list[Any]]]
 
 
 class Text(NamedTuple):
+    """A tokenised text with the codes of its tokens."""
+
     words: list[str]
     starts: list[int]
     ends: list[int]
@@ -52,8 +54,7 @@ class Text(NamedTuple):
 
 
 class Reading:
-    """What a tagger knows beside its weights: names of the tree and of the corpus, classes and uses of
-    words."""
+    """Inputs of a tagger besides its weights: names of tree and corpus, classes and uses of words."""
 
     def __init__(
         self,
@@ -125,8 +126,9 @@ def _annotated(annotation: Any) -> str:
 def _short_forms(
     text: str, words: list[str], starts: list[int], ends: list[int], tags: Mapping[str, dict[int, str]]
 ) -> tuple[dict[int, str], dict[int, str]]:
-    """For the tokens of a short form, everywhere in the text: what the last word of its long form is in, and
-    that word."""
+    """For the tokens of a defined short form, wherever it occurs: the tags of the last word of its long form,
+    and that word.
+    """
     meanings = {}
     for definition in definitions(text):
         first, last = bisect_left(starts, definition.long_start), bisect_left(ends, definition.long_end)
@@ -155,8 +157,9 @@ def _short_forms(
 def _around(
     text: str, words: list[str], starts: list[int], ends: list[int]
 ) -> tuple[dict[int, str], dict[int, str], dict[int, str]]:
-    """The marks that join a token to its neighbours, the run of letters and marks it is in, whether brackets
-    are open."""
+    """Punctuation that joins a token to its neighbours, the run of characters it is in, and whether a bracket
+    is open.
+    """
     joined, chunk, brackets = dict[int, str](), dict[int, str](), dict[int, str]()
     depth, first = 0, 0
     while first < len(words):
@@ -202,7 +205,7 @@ def indexes_of(tree: Tree) -> dict[str, Index]:
 
 
 def _turned(name: str) -> str:
-    """ "Acids, Fatty" as it is written in a text."""
+    """Undo an inversion: "Acids, Fatty" -> "Fatty Acids"; "" where there is none."""
     head, comma, tail = name.partition(", ")
     return f"{tail} {head}" if comma and ", " not in tail else ""
 

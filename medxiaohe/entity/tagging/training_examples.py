@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 class Lesson(NamedTuple):
+    """Training examples: texts with codes, and the number of the gold tag of each token."""
+
     kinds: tuple[str, ...]
     tags: list[str]
     reading: Reading

@@ -32,6 +32,8 @@ FARTHEST = 20  # terms of A listed in the result
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
+    """A term of one set and the nearest term of the other."""
+
     term: str
     nearest: str
     cosine: float
@@ -39,7 +41,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """One of the two numbers, over `n` terms of A (drawn when there are more), against all terms of B."""
+    """The score of one direction, over `n` terms of A (a sample where `n` < `of`), with all terms of B."""
 
     score: float
     low: float  # 95 %, percentile bootstrap over the terms of A
@@ -54,6 +56,8 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class Amcs:
+    """The scores of both directions, with the encoder and the seed they depend on."""
+
     encoder: str
     seed: int
     forward: Direction  # A -> B
@@ -163,7 +167,7 @@ def _blocks(vectors: np.ndarray, rows: int) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _interval(values: np.ndarray, seed: int) -> tuple[float, float]:
-    """The middle 95 % of the means of RESAMPLES samples drawn with replacement (Efron 1979)."""
+    """Percentile bootstrap interval of the mean, 95 % (Efron 1979)."""
     import numpy as np
 
     generator = np.random.default_rng(seed)

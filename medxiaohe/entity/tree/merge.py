@@ -37,6 +37,8 @@ Pairs = Iterable[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Merge:
+    """A term that was merged into an entity, with the reason."""
+
     kept: str
     merged: str
     why: str  # id, mapping, xref, shared code, name, synonym
@@ -46,7 +48,7 @@ class Merge:
 
 
 class Union:
-    """Entities in the order they were read, with every id that leads to one."""
+    """Entities in the order they were read, with an index from every id to its entity."""
 
     def __init__(self, matches: Iterable[Match] = ()):
         self.entities: dict[str, Entity] = {}
@@ -144,6 +146,7 @@ class Union:
                 self._new(term)
 
     def _same(self, terms: Sequence[Entity], problems: Problems) -> dict[str, tuple[str, str, str]]:
+        """Match the terms of one vocabulary to entities: term id -> (entity id, reason, explanation)."""
         result = {}
         for term in terms:
             if (home_id := self._home.get(term.id)) and self.entities[home_id].kind == term.kind:
@@ -202,10 +205,10 @@ class Union:
                             yield from ((rival, home_id, "") for rival in beside)
 
     def _carriers(self, code: str, term: Entity) -> list[tuple[str, list[str]]]:
-        """Entities of the term's kind that have this code, and their other codes of its vocabulary.
+        """Entities of the term's kind that have this code, with their other codes of its vocabulary.
 
-        A group has the codes of its members too: where one has this code only, those with several are left
-        out.
+        A group has the codes of its members too: where an entity has this code only, those with several are
+        left out.
         """
         selected = [id for id in self._codes.get(code, ()) if self.entities[id].kind == term.kind]
         results = [(id, _codes_beside(self.entities[id], code)) for id in selected]
@@ -241,7 +244,7 @@ class Union:
         return id in self.entities and self.entities[id].kind == kind
 
     def _may_be(self, home_id: str, term: Entity) -> bool:
-        """Of the same kind, and not another id of the vocabulary of the term."""
+        """Whether the entity has the term's kind and no other id of the term's vocabulary."""
         own = prefix(term.id)
         return self.entities[home_id].kind == term.kind and not (
             own and any(prefix(id) == own for id in self._ids[home_id])
@@ -337,7 +340,9 @@ def merged(entity: Entity, term: Entity) -> Entity:
 
 
 def _codes_beside(entity: Entity, code: str) -> list[str]:
-    """Its other codes of the vocabulary of `code`: with several, none of them says what the entity is."""
+    """Other codes of an entity in the vocabulary of `code`; where there are several, none identifies the
+    entity.
+    """
     own = prefix(code)
     return [xref for xref in entity.xrefs if xref != code and prefix(xref) == own]
 

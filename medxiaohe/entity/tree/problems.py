@@ -14,8 +14,7 @@ LOCATED = {"duplicate id": -1, "cycle": 0, "parent not in the tree": 0}
 
 
 class Problems(Counter[str]):
-    """How often each thing was wrong; `rows` has those that a person can look up, with what was done about
-    them."""
+    """Counts of problems by name; `rows` has those that a person can check, with what was done about them."""
 
     def __init__(self) -> None:
         super().__init__()

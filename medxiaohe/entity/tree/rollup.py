@@ -13,6 +13,8 @@ from medxiaohe.entity.tree.tree import Tree
 
 
 class Rollup:
+    """Ancestors of entities by number, for counts over subtrees."""
+
     def __init__(self, tree: Tree):
         self.ids = list(tree.entities)
         self.number = {id: number for number, id in enumerate(self.ids)}

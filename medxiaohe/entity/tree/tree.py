@@ -145,7 +145,7 @@ class Tree:
 
     @cached_property
     def _heights(self) -> dict[str, int]:
-        """How many steps below an entity its farthest descendant is; refuses cycles."""
+        """Longest path from each entity down to a leaf, in edges; DataError for a cycle."""
         # Kahn's topological sort from the leaves up: an entity is final once all its children are
         heights: dict[str, int] = {}
         waiting = {id: len(children) for id, children in self._children.items()}
