@@ -1,18 +1,18 @@
-"""A tagger that learns from marked texts where mentions begin and end: names no vocabulary has, and words
-that only look like names.
+"""Train a mention tagger on marked texts: it finds names that no vocabulary has, and skips words that only
+look like names.
 
     annotator = Annotator.of(tree)
-    tagger = Tagger.train(documents, tree, annotate=annotator.annotate_batch)          # a minute on one core
-    for 500 abstracts tagger.save(folder)
-    Tagger.load(folder, annotator.annotate_batch).spans("Naloxone reverses the antihypertensive effect of
-    clonidine.")
+    tagger = Tagger.train(documents, tree, annotate=annotator.annotate_batch)  # a minute for 500 abstracts
+    tagger.save(folder)
+    tagger = Tagger.load(folder, annotator.annotate_batch)
+    tagger.spans("Naloxone reverses the antihypertensive effect of clonidine.")
 
-A linear-chain CRF (entity/tagging/crf.py) over the tags B, I, E, S of every kind and O. What it sees of a
-token is in entity/tagging/texts.py: the names of the tree, what dictionary and rules make of the text
+A linear-chain CRF (entity/tagging/crf.py) over the tags B, I, E, S of every kind and O. Its features are in
+entity/tagging/texts.py: the names of the tree, the mentions of dictionary and rules
 (entity/linking/annotate.py), the names of the corpus (counted without the text itself), classes of words from
-unmarked texts, definitions of abbreviations. entity/tagging/postprocess.py puts right what is left. Needs
-`medxiaohe[fast]`. With `Options(encoder=EncoderOptions())` a small transformer learns the same beside it
-(entity/tagging/encoder.py): better, far slower, and it needs torch.
+unmarked texts, definitions of abbreviations. entity/tagging/postprocess.py corrects its spans. Needs
+`medxiaohe[fast]`. With `Options(encoder=EncoderOptions())` a small transformer is trained on the same texts
+and added to it (entity/tagging/encoder.py): better, far slower, and it needs torch.
 """
 
 from __future__ import annotations

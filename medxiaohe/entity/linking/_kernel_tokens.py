@@ -1,9 +1,8 @@
-"""The compiled part of entity/linking/index.py that reads: bytes to letters, letters to tokens and their
-hashes. Needs the extra `fast`.
+"""Compiled tokenizer of entity/linking/index.py: bytes to letters, letters to tokens and their hashes.
 
-ASCII is read 64 bytes at a time, all else letter by letter; both give one fold one hash. numba keeps what it
-compiles from entity/linking/_kernels.py with these functions in it, and looks at that file alone for changes:
-whoever changes this one touches the other.
+ASCII is read 64 bytes at a time, everything else letter by letter; equal folds get equal hashes either way.
+Needs the extra `fast`. numba caches what it compiles from entity/linking/_kernels.py with these functions in
+it, and checks only that file for changes: whoever changes this file must change the other too.
 """
 
 import sys

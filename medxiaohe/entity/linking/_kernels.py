@@ -1,12 +1,11 @@
-"""The compiled part of entity/linking/index.py: the table of name prefixes, longest match. Needs the extra
-`fast`.
+"""Compiled matcher of entity/linking/index.py: a hash table of name prefixes, and leftmost longest match.
 
-A name is a path of prefixes: its first token, its first two, and so on. A prefix is known by a 64-bit hash
-that rolls over its tokens; a cell of the table holds the upper half of that hash, whether some name goes on
-(MORE), and the first record that ends there: its place in eights of bytes, and 1. Two sets of bits, small
-enough for a cache, say where in a text looking is worth it. Hashes only lead to records: a record matches
-when the text equals its key, letter by letter, so two prefixes with one hash cost time and never change what
-is found.
+A name is a path of prefixes: its first token, its first two, and so on. The key of a prefix is a 64-bit hash
+that rolls over its tokens. A cell of the table has the upper half of that hash, whether longer names have
+this prefix (MORE), and the first record that ends here: its offset in units of eight bytes, plus 1. Two Bloom
+filters, small enough for a cache, exclude most positions of a text. Hashes only lead to records: a record
+matches when the text equals its key, letter by letter, so a collision costs time and never changes a result.
+Needs the extra `fast`.
 """
 
 from numba import int64, njit, uint32, uint64

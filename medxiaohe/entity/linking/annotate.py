@@ -1,27 +1,22 @@
-"""Entities of a text with the reason, the context and a score of each: everything the rules and the tree
-know, put together.
+"""Annotate a text with the entities of a tree: names, rules, context, and optionally a learned tagger.
 
-    annotator = Annotator.of(tree)                      # or the folder of one; index=, tagger=, normaliser=
-                                                        where there are
+    annotator = Annotator.of(tree)         # a tree or its folder; index=, tagger=, normaliser=, embedder=
     for a in annotator.annotate("No evidence of breast or ovarian cancer."):
         print(a.surface, a.entity, a.negated, a.reason, a.score)
 
-1  names of the tree (entity.index, or entity.link without the extra `fast`), longest match        name,
-   synonym, variant
-2  abbreviations that the text defines: every use means its long form; one that stands for something else is
-   no mention
+1  names of the tree, longest match (entity.index, or entity.link without the extra `fast`)
+2  abbreviations that the text defines: every use means its long form; one that stands for something that the
+   tree does not have is no mention
 3  names around a bracket or with an abbreviation in them: von Hippel-Lindau (VHL) disease, VHL disease
 4  names that share a word: breast and ovarian cancer
-5  of the kinds that a learned tagger knows, if one is given, its spans and no others; named by a normaliser,
-   without one by 1 to 4
-6  which entity, when several have the name; negation, uncertainty, whose it is, when
+5  for the kinds of a learned tagger, its spans and no others; linked by a normaliser, or else by 1 to 4
+6  disambiguation of names that several entities have; negation, uncertainty, experiencer and temporality
 
 Mentions do not overlap; those of one coordination have one span and differ in `parts`.
 
-The score is the share of such mentions, by the way they were found, whose span was the annotators' in the
-training parts of NCBI-disease and BC5CDR (diseases and chemicals): an estimate for ranking and thresholds,
-made on two corpora of abstracts, and no probability that the entity is right. A tagger's own score goes
-before it.
+The score is the share of mentions with this method whose span the annotators marked too, in the training
+parts of NCBI-disease and BC5CDR (diseases and chemicals): an estimate for ranking and thresholds from two
+corpora of abstracts, not a probability that the entity is right. The score of a tagger takes precedence.
 """
 
 from __future__ import annotations

@@ -1,20 +1,23 @@
-"""What a text says about a finding besides naming it: is it there, is it certain, whose is it, and when.
+"""Negation, uncertainty, experiencer and temporality of findings in a text (NegEx, ConText).
 
     contexts("No pneumothorax. Mother had breast cancer.", [(3, 15), (28, 41)])
         -> negated; experiencer "family"
 
 Rules of the family of NegEx (Chapman et al., A simple algorithm for identifying negated findings and diseases
-in discharge summaries, 2001) and ConText (Harkema et al. 2009): a trigger reaches from where it stands to the
-end of its clause or sentence, unless a word that ends scopes comes before; words that only look like triggers
-are taken out first, the longest match counts. The triggers, English and Chinese, are in context_triggers.tsv;
-nothing here knows a word of its own but the verbs of a clause.
+in discharge summaries, 2001) and ConText (Harkema et al. 2009): the scope of a trigger ends with its clause
+or sentence, or before a word that ends scopes; pseudo-triggers are removed first; the longest match counts.
+The triggers, English and Chinese, are in context_triggers.tsv; only the verbs of a clause are in this file.
 
-Beyond the two: the heading a line stands under; a list goes on after a comma but a new statement ("No
-effusion, heart size is normal") does not; a family member who only speaks ("mother reports fever") is not the
-one who has it; an answer behind a finding ("Fever: no. Cough: yes.", "fever (-)") speaks of what is before
-it, and so does a person or a question mark in brackets; a sign beside a finding (entity/linking/signs.py)
-goes before all triggers; a negative test, culture or margin denies no disease but the one it is named after;
-"for" begins what a treatment that is missing would be for.
+Rules beyond the two papers:
+
+- the section heading above a line counts;
+- the scope includes a list after a comma, but not a new statement ("No effusion, heart size is normal");
+- a family member who only speaks ("mother reports fever") is not the experiencer;
+- an answer behind a finding ("Fever: no. Cough: yes.", "fever (-)") applies to the finding before it, and so
+  does a person or a question mark in brackets;
+- a sign beside a finding (entity/linking/signs.py) overrides all triggers;
+- a negative test, culture or margin negates no disease but the one it is named after;
+- "for" begins the purpose of a treatment that is missing, which is not negated.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Names that share a word: "breast and ovarian cancer", "hepatitis B and C", "type 1 and type 2 diabetes",
-"hypo- and hyperkalaemia".
+"""Coordinations of names that share a word: "breast and ovarian cancer", "hepatitis B and C", "type 1 and
+type 2 diabetes", "hypo- and hyperkalaemia".
 
-Around each mention that a dictionary found, `proposals` says which names its neighbours could be parts of;
-the caller looks them all up at once, and `accepted` keeps those that the tree has. Nothing is made up: every
-member is a name of the tree, of the kind of the mention. What is a complete mention of that kind by itself
-("asthma and lung cancer") is left alone, unless the longer name means the same entity ("Duchenne or Becker
-muscular dystrophy").
+For each mention that a dictionary found, `proposals` lists the names that its neighbours could be parts of;
+the caller looks them all up at once, and `accepted` selects those that the tree has. No name is invented:
+every member is a name of the tree, of the kind of the mention. What is a complete mention of that kind by
+itself ("asthma and lung cancer") is not changed, unless the longer name means the same entity ("Duchenne or
+Becker muscular dystrophy").
 
-All members of a coordination have one hull, from the first part of any to the last; `parts` tell them apart.
+All members of a coordination have one hull, from the first part of any to the last; `parts` distinguish them.
 """
 
 from __future__ import annotations

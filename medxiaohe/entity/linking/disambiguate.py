@@ -1,6 +1,7 @@
-"""Which entity a name means when several have it: what kind of thing the names of a text mostly are, whose
-main name it is, and which of them has relatives in the text. An acronym stays ambiguous unless the text
-explains it or only one meaning has relatives.
+"""Disambiguate a name that several entities have: by the prior of their kinds, by which of them has it as
+its main name, and by which has relatives in the text.
+
+An acronym stays ambiguous unless the text explains it or only one meaning has relatives.
 """
 
 from __future__ import annotations

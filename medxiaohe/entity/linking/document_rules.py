@@ -1,8 +1,8 @@
-"""What the rules make of the mentions in one text: abbreviations that it defines, names in pieces, names that
-share words.
+"""Rules over the mentions of one text: abbreviations that it defines, interrupted names, names that share
+words.
 
-Rules ask for many names that may or may not be in the tree. So a page is worked on in two steps, `questions`
-and `resolved`, and the names of all pages are looked up together in between.
+The rules need many names that may or may not be in the tree. A page is therefore processed in two steps,
+`questions` and `resolved`, and the names of all pages are looked up together between them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The fastest way to find a tree's names that this machine has: the compiled index, kept from run to run, or
-the linker.
+"""The fastest matcher of a tree's names on this machine: the compiled index, cached between runs, or the
+linker.
 
 Both find the same mentions (tests/entity/test_index.py). The index of a tree is built once, in the cache of
 medxiaohe, and mapped by every process that uses the tree; a changed tree, or changed rules of entity.link,

@@ -1,11 +1,11 @@
-"""The names of a dictionary, compiled: what entity.link finds, tens of times as fast, for millions of names.
+"""Compiled dictionary of names: the mentions that entity.link finds, tens of times as fast, for millions of
+names.
 
-    index = Index.of(tree)                    # or Index.load(path), which maps the file and shares it between
-                                              processes
-    index.find(text)                          # the mentions that Linker(tree).find(text) gives
-    found = index.find_batch(texts)           # arrays, and no Python object per mention
+    index = Index.of(tree)                # or Index.load(path), which maps the file: processes share one copy
+    index.find(text)                      # the mentions that Linker(tree).find(text) gives
+    mentions = index.find_batch(texts)    # arrays, and no Python object for each mention
 
-Needs `pip install 'medxiaohe[fast]'`. Threads may share an index: the search lets go of the interpreter.
+Needs `pip install 'medxiaohe[fast]'`. Threads may share an index: the search releases the GIL.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Find the entities of the tree that a text mentions: longest match over all their names, from left to right.
+"""Link text to the entities of a tree by dictionary: leftmost longest match over all their names.
 
 A name matches whole words, however they are spaced or hyphenated (non small cell, non-small-cell); Chinese
 and Japanese have no word boundary. Case does not matter, except that an acronym of up to four letters (AIDS,
-ALL), or one with small letters in it (mRNA), must stand as written. Other spellings of a name are found too:
-entity/linking/variants.py has the rules, and a variant never stands in the place of a real name. Common
-Chinese names of entities with an English one are in chinese_names.tsv.
+ALL), or one with small letters in it (mRNA), must stand as written. Other spellings of a name match too:
+entity/linking/variants.py has the rules, and a variant never replaces a real name. Common Chinese names of
+entities with an English one are in chinese_names.tsv.
 
-Not looked for: the domains themselves (layer 1), entities of UNNAMED kinds, names without a letter, names of
+Not matched: the domains themselves (layer 1), entities of UNNAMED kinds, names without a letter, names of
 fewer than three letters (two in Chinese), the words of GENERIC, which in a text rarely mean the entity, and
-names that are made of GROUPING words alone: they are headings of vocabularies ("Signs and Symptoms",
-"Pathologic Processes") and of articles, and say no more than a kind.
+names that consist of GROUPING words alone: they are headings of vocabularies ("Signs and Symptoms",
+"Pathologic Processes") and of articles, and mean no more than a kind.
 """
 
 import re

@@ -1,11 +1,11 @@
-"""Where a name of the tree is a part of a longer name, or two names: "streptomycin sulfate", "renal injury".
+"""Names of the tree inside longer names, and names that are two: "streptomycin sulfate", "renal injury".
 
 Rules on the mentions of a dictionary, each chosen on the training parts of BC5CDR and NCBI-disease:
 
 - A salt behind the name of a substance is a part of it: "atropine sulfate" is one mention, of atropine where
   the tree has no name of both, as a drug is the same in all its salts (RxNorm calls it the ingredient).
-- A salt or ester behind another word is a piece of a drug's name, and so is a name glued to a locant or a
-  bracket ("maltolyl p-coumarate"): no mentions.
+- A salt or ester behind another word is a piece of a drug's name, and so is a name attached to a locant or a
+  bracket ("maltolyl p-coumarate"): neither is a mention.
 - An injury, calcification or hyperplasia of an organ is one mention with its organ.
 - A name "A and B" of two names of the tree is two mentions: nausea and vomiting.
 """

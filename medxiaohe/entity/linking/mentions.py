@@ -1,4 +1,4 @@
-"""Mentions on their way to annotations, and the names of a tree, found in texts and looked up whole."""
+"""Draft mentions, and the names of a tree: found in texts, or looked up as complete names."""
 
 from __future__ import annotations
 

@@ -1,13 +1,11 @@
-"""Which entity a mention names: by its spelling evened out, then by the letters it shares with names, then by
-part of it, else none.
+"""Normalise a mention to an entity: by its normalised spelling, then by letter triples that it shares with
+names, then by a part of it.
 
-    normaliser = Normaliser.of(tree)                                # ids of the tree
-    normaliser = Normaliser.of(tree, codes=("MESH", "OMIM"))        # codes of vocabularies, through the
-    cross-references
-    normaliser.candidates("familial breast cancers", "disease")     # [("MONDO:0016419", 0.95), ...], best
-    first, or []
+    normaliser = Normaliser.of(tree)                            # ids of the tree
+    normaliser = Normaliser.of(tree, codes=("MESH", "OMIM"))    # codes of vocabularies, by cross-references
+    normaliser.candidates("familial breast cancers", "disease")    # [("MONDO:0016419", 0.95), ...]
 
-The score is how far a name had to be changed, 1 is not at all; nothing below the least score of a kind is
+The score says how far a name had to be changed, 1 is not at all; nothing below the least score of a kind is
 returned, as a wrong id is worse than none. The names are compared as TF-IDF of three letters, as Leaman,
 Islamaj Dogan and Lu (DNorm, 2013) and later work take as their baseline. Needs numpy.
 """

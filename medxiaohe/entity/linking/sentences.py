@@ -1,4 +1,4 @@
-"""Where the sentences of a text end: papers, notes with one statement a line, Chinese."""
+"""Sentence splitting for papers, for notes with one statement a line, and for Chinese."""
 
 from __future__ import annotations
 

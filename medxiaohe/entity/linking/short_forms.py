@@ -1,11 +1,10 @@
-"""What tables say of names that mean several things: short forms of everyday notes, and names that the word
-beside them makes something else.
+"""Short forms of clinical notes, and names that the word beside them changes, from tables.
 
     senses("pt c/o SOB; r/o PE")      -> [Sense(7, 10, ("dyspnea",)), Sense(16, 18, ("pulmonary embolism",))]
     is_other_sense("after a heat stroke", 13, 19)      -> True
 
 short_forms.tsv has a row for each form: which name it stands for, whether it always does or only in a
-sentence that sounds like a note, and the words that speak for and against it. A form that a text explains
+sentence that looks like a note, and the words that speak for and against it. A form that a text explains
 itself is not looked up here (entity/linking/document_rules.py). other_senses.tsv has the words beside a name.
 Sense tables with words of the context go back to Schuemie, Kors and Mons (Word sense disambiguation in the
 biomedical domain, 2005); the rows are our own.

@@ -1,5 +1,6 @@
-"""One way of writing a name, for comparing names: American, singular, without word order; with one word for
-words that mean the same."""
+"""Normalised spelling of names, for comparison: American, singular, without word order; one word for
+synonyms.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,9 @@
-"""Other ways of writing a name that mean the same: made once, when the names of a tree are prepared for
-finding.
+"""Spelling variants of names, generated once, when the names of a tree are prepared for matching.
 
-A variant is tokens joined by spaces, as entity.link sees a text: hyphens and spaces are gone already. Each
-rule rewrites the name, and the results of one rule are given to the next, so "haemolytic anaemia type II" has
-the form "hemolytic anemias type 2". What a rule makes is never looked for instead of a name that a vocabulary
-gives (entity.link prefers those), and no rule guesses at the inside of a word: a stem costs 15 to 17 points
-of precision, a word list none.
+A variant is tokens joined by blanks, as entity.link sees a text, without hyphens. Each rule rewrites the
+name, and its results are the input of the next rule, so "haemolytic anaemia type II" has the form "hemolytic
+anemias type 2". A variant never replaces a name that a vocabulary has (entity.link prefers those), and no
+rule guesses at the inside of a word: stemming costs 15 to 17 points of precision, a word list none.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Parents of new entities: a ranker that learns, on the tree itself, what a parent looks like (MedXIAOHE).
+"""Attach new entities to parents: a ranker that is trained on the tree itself (MedXIAOHE).
 
-`fit` takes nodes of the tree out, gathers what speaks for each candidate parent of each, and fits boosted
-trees. `rank` does the same for a concept that the tree does not have. Nothing of the tree is changed here.
+`fit` takes nodes of the tree out, computes features of each candidate parent of each, and trains boosted
+trees. `rank` does the same for a concept that the tree does not have. The tree is never changed here.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""Terms of passages without a model: what occurs like a term, and looks like the names that the tree has.
+"""Term extraction from passages without a model: by C-value, and by likeness to the names of the tree.
 
     c-value    how often a phrase occurs by itself, and not as a part of longer ones (Frantzi, Ananiadou and
                Mima 2000)
-    looks      a softmax regression over words, endings, letters, shape and neighbours of a phrase. It learns
-               from the passages
-               themselves: the names of the tree that stand in them, by kind, against phrases that are no
-               names.
+    looks      a softmax regression over words, endings, letters, shape and neighbours of a phrase. It is
+               trained on the passages themselves: the names of the tree in them, by kind, and phrases that
+               are no names.
 
 What the tree has already is subtracted: a phrase that is a name, or part of one, is no candidate; one that
-holds a name is.
+contains a name is.
 """
 
 from __future__ import annotations

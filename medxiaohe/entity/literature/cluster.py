@@ -1,9 +1,9 @@
-"""Spellings to concepts: variants of one spelling first, then abbreviations that the passages define, then
+"""Cluster spellings to concepts: spelling variants first, then abbreviations that the passages define, then
 near vectors (MedXIAOHE).
 
 Only pairs that share a block are compared: the nearest few by letters. Pairs are joined from the nearest on,
-and only where the first names of both sides are near too, so that a chain of small steps does not join what
-is far apart. Names that differ in a number, a letter or a word of opposition (type 1 and type 2, acute and
+and only where the first names of both sets are near too, so that a chain of small steps does not join what is
+far apart. Names that differ in a number, a letter or a word of opposition (type 1 and type 2, acute and
 chronic) are never joined.
 """
 

@@ -1,5 +1,6 @@
-"""What a score cannot decide about a new entity: whether it is a node of the tree, which of two parents,
-which kind (MedXIAOHE)."""
+"""Questions about a new entity that a score cannot decide: whether it is a node of the tree, which of two
+parents it has, and of which kind it is (MedXIAOHE).
+"""
 
 from __future__ import annotations
 

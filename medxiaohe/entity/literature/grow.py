@@ -1,5 +1,6 @@
-"""Drop rules, merging layer by layer, and the rows of new entities (MedXIAOHE). What the tree has is never
-changed here."""
+"""Drop rules, merging layer by layer, and the rows of new entities (MedXIAOHE). Existing entities are never
+changed here.
+"""
 
 from __future__ import annotations
 

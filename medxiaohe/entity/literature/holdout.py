@@ -1,5 +1,4 @@
-"""Nodes taken out of a tree, with their names and definitions, so that they can be put back: how attachment
-is fitted and measured."""
+"""Take nodes out of a tree, with their names and definitions, to train and evaluate attachment."""
 
 from __future__ import annotations
 

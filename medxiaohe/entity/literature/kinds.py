@@ -1,4 +1,4 @@
-"""The kind of a new entity: that of the names of the tree that are nearest to its name (MedXIAOHE)."""
+"""Classify the kind of a new entity by the names of the tree that are nearest to its name (MedXIAOHE)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What names look like: a softmax regression over hashed features of a phrase, learnt in numpy, the same
-every time."""
+"""Softmax regression over hashed features of a phrase, deterministic, in numpy."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Candidate parents of a concept in a skeleton, and what speaks for each of them: the rows that boost.py
-ranks.
+"""Candidate parents of a concept in a skeleton, and their features: the rows that boost.py ranks.
 
-What is looked at: names of the skeleton inside the concept's names ("type 2 X" below "X") and in its
-definition, above all in its genus phrase ("A lung disease that ..."); how near the names and texts are, in
-letters, words and MiniLM; where the nearest nodes are attached; what a candidate's children are like.
+Features are: names of the skeleton inside the concept's names ("type 2 X" below "X") and in its definition,
+above all in its genus phrase ("A lung disease that ..."); similarity of names and texts, in letters, words
+and MiniLM; the parents of the nearest nodes; the children of a candidate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Passages, and the entities that an extractor reports in them, each with the span where it stands."""
+"""Passages, and the mentions that an extractor reports in them, each with its span."""
 
 from __future__ import annotations
 

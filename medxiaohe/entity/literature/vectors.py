@@ -1,5 +1,4 @@
-"""Which texts are near which: TF-IDF of words and of character n-grams, and the vectors of an embedder where
-there is one.
+"""Similarity of texts: TF-IDF of words and of character n-grams, and the vectors of an embedder.
 
 `Sparse` needs numpy only. `Embedder` is anything with a name that turns texts into rows of length 1
 (models/embed.py).

@@ -1,5 +1,4 @@
-"""Words of names and definitions: when two spellings are one, which word is the head, what a definition says
-its subject is."""
+"""Words of names and definitions: variant keys, head words, and the genus of a definition."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""The compiled part of entity/tagger.py: features by hashing, and a linear-chain CRF. Needs the extra `fast`.
+"""Compiled part of entity/tagger.py: feature hashing, and a linear-chain CRF. Needs the extra `fast`.
 
-Lafferty, McCallum and Pereira (2001), trained by stochastic gradient descent with a quadratic penalty, the
-weights kept as scale x weights so that the penalty costs nothing per step (Bottou 2010). K tags, T tokens of
-a sentence; a feature is the number of a row of `weights` (rows, K); -1 is a feature that was not seen in
-training.
+Lafferty, McCallum and Pereira (2001), trained by stochastic gradient descent with an L2 penalty, the weights
+stored as scale x weights so that the penalty costs nothing per step (Bottou 2010). K tags, T tokens of a
+sentence; a feature is the number of a row of `weights` (rows, K); -1 is a feature that training did not have.
 """
 
 from math import exp, log

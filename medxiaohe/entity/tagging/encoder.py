@@ -1,10 +1,10 @@
-"""The encoder of a tagger: a small transformer that reads whole paragraphs, fine-tuned on the marks the CRF
-learns from.
+"""Encoder of a tagger: a small transformer over whole paragraphs, fine-tuned on the tags that the CRF
+learns.
 
-Devlin et al. (2019), token classification. Beside its pieces it gets what the CRF gets of a token's place:
-the names of the tree and of the corpus, the rules, short forms, brackets, and the shape of the word, since
-small encoders read lower case. Its log-probabilities, times `share`, are added to the scores of the CRF: a
-product of experts (Hinton 2002). Runs on the CPU; needs torch and transformers.
+Devlin et al. (2019), token classification. Besides word pieces it gets the features of the CRF: the names of
+the tree and of the corpus, the rules, short forms, brackets, and the shape of the word, since small encoders
+read lower case. Its log-probabilities, times `share`, are added to the scores of the CRF: a product of
+experts (Hinton 2002). Runs on the CPU; needs torch and transformers.
 """
 
 from __future__ import annotations

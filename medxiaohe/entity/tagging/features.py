@@ -1,5 +1,6 @@
-"""What a tagger sees of a token: its letters, its neighbours, the names of the tree it is in, the mentions of
-the corpus."""
+"""Features of a tagger's tokens: letters, word classes, names of the tree, and mentions of the training
+corpus.
+"""
 
 from __future__ import annotations
 

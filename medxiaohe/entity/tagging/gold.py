@@ -1,5 +1,4 @@
-"""Texts with the mentions that people marked in them: what a tagger learns from and what it is scored
-against."""
+"""Documents with gold mentions: what a tagger is trained on and evaluated with."""
 
 from __future__ import annotations
 

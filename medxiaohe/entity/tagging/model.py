@@ -1,5 +1,4 @@
-"""The weights of a tagger: which features count, how they are hashed, trained and used. Arrays in, arrays
-out."""
+"""Weights of a tagger: feature templates, hashing, training and decoding. Arrays in, arrays out."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What is put right after tagging: brackets in pairs, the short form of a tagged long form, the same words in
-the whole text."""
+"""Postprocess predicted spans: balance brackets, tag the short form of a tagged long form, tag equal words
+alike.
+"""
 
 from __future__ import annotations
 

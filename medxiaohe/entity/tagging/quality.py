@@ -1,8 +1,7 @@
-"""How well mentions and concepts are found: precision, recall and F1 over documents, with an interval that
-resamples documents.
+"""Evaluate mentions and concepts: precision, recall and F1 over documents, with a bootstrap over documents.
 
 strict    same start, same end, same kind
-relaxed   same kind, and they overlap; precision counts found spans, recall marked ones
+relaxed   same kind, and they overlap; precision counts predicted spans, recall gold ones
 concept   the set of ids of a document and kind, once each, as BioCreative V CDR scores them (Wei et al. 2016)
 """
 

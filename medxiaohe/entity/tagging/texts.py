@@ -1,5 +1,6 @@
-"""Texts as a tagger reads them: tokens, and for each what the word, its place and the names around it say, as
-64-bit codes."""
+"""Texts as a tagger reads them: tokens, and features of each word, its neighbours and the names around it,
+as 64-bit codes.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What a tagger is taught from: marked texts as tokens, what is known of them, and the number of each token's
-tag."""
+"""Training examples of a tagger: marked texts as tokens, their features, and the number of each token's tag."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Texts as the encoder of a tagger reads them: windows of whole sentences, in pieces of words, with the codes
-of their tokens."""
+"""Texts as the encoder of a tagger reads them: windows of whole sentences, in word pieces, with the codes of
+their tokens.
+"""
 
 from __future__ import annotations
 

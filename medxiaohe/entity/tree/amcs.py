@@ -1,4 +1,4 @@
-"""AMCS (MedXIAOHE): how near the terms of one set are to those of another, in both directions.
+"""AMCS (MedXIAOHE): average maximum cosine similarity of two sets of terms, in both directions.
 
     AMCS(A -> B) = 1/|A| * sum over a in A of max over b in B of cos(e_a, e_b)
 
@@ -7,9 +7,9 @@ similarity"; it does not print one. With a reference as A and the tree as B, for
 what the reference has, and backward is lower when the tree also has what the reference lacks: that is how the
 paper reads its own figures.
 
-A similarity rests on its encoder, so a result carries its name; it says that a like-sounding term is there,
-not that anything is known about it (MedXIAOHE). `control` is the same number with the axes of B's vectors
-shuffled: what this encoder gives between clouds of the same shape that have nothing to do with each other.
+A similarity depends on its encoder, so a result has the encoder's name. It shows that the other set has a
+term with a similar name, not that it has knowledge about it (MedXIAOHE). `control` is the same number with
+the axes of B's vectors permuted: what this encoder gives between unrelated clouds of the same shape.
 """
 
 from __future__ import annotations

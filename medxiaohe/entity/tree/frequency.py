@@ -1,6 +1,6 @@
-"""Head, torso and tail: which entities a corpus shows often, and which hardly ever.
+"""Head, torso and tail: split entities by how often a corpus mentions them.
 
-`counts` is what `coverage.json` of a stage holds: entity id -> number of samples that mention it.
+`counts` is what `coverage.json` of a stage has: entity id -> number of samples that mention it.
 """
 
 from collections.abc import Mapping

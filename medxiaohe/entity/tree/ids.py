@@ -1,5 +1,4 @@
-"""One spelling for an id that vocabularies spell differently: mesh:D1, MeSH:D1 and http://.../mesh/D1 are
-MESH:D1."""
+"""Normalise ids that vocabularies spell differently: mesh:D1, MeSH:D1 and http://.../mesh/D1 are MESH:D1."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Which terms of different vocabularies are one entity, and why.
+"""Merge terms of different vocabularies that are one entity, and record the reason.
 
 A term joins an entity of its own kind for the first of these reasons that holds. The entity keeps the id and
 the name of the vocabulary that was read first.

@@ -1,4 +1,4 @@
-"""When two names are the same name, and which names are abbreviations."""
+"""Compare names, and recognise abbreviations."""
 
 import re
 

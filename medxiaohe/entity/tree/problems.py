@@ -1,4 +1,4 @@
-"""What is wrong in vocabularies: counted, and written down one by one where a person can look it up."""
+"""Problems of vocabularies: counted, and listed one by one where a person can check them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What is wrong in vocabularies: counted, written down one by one, and repaired or left out; never
-ignored."""
+"""Repair the terms of vocabularies: duplicate ids, missing parents, cycles. Each problem is counted or
+listed.
+"""
 
 from __future__ import annotations
 

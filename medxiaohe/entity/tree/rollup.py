@@ -1,7 +1,7 @@
-"""Counts added up towards the roots of a tree, where an entity may have several parents.
+"""Sum counts over the subtrees of a tree in which an entity may have several parents.
 
-Entities are numbered in the order of the tree. What is below an entity, itself included, counts once for it,
-by however many paths it is reached: a document that names two subtypes of asthma is one document of asthma.
+Entities are numbered in the order of the tree. A descendant counts once for an ancestor, by however many
+paths it is reached: a document that names two subtypes of asthma is one document of asthma.
 """
 
 from __future__ import annotations

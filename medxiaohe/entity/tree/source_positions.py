@@ -1,4 +1,4 @@
-"""Where in a file of a vocabulary an id is defined: for what is said about terms that are wrong."""
+"""Lines of a vocabulary's file that define an id, for messages about terms that are wrong."""
 
 from __future__ import annotations
 
