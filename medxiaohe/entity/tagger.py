@@ -1,5 +1,5 @@
-"""Train a mention tagger on marked texts: it finds names that no vocabulary has, and skips words that only
-look like names.
+"""A tagger that learns from marked texts where mentions begin and end: names no vocabulary has, and words
+that only look like names.
 
     annotator = Annotator.of(tree)
     tagger = Tagger.train(documents, tree, annotate=annotator.annotate_batch)  # a minute for 500 abstracts

@@ -1,4 +1,4 @@
-"""Training examples of a tagger: marked texts as tokens, their features, and the number of each token's tag."""
+"""Training examples of a tagger: texts as tokens, their features, and the number of each token's tag."""
 
 from __future__ import annotations
 
