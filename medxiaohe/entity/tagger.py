@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 FILES = {"weights": "weights.npz", "names": "names.json", "words": "words.json", "settings": "tagger.json"}
-LEANS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # what is tried; in nats
-LEAST_GAIN = 0.003  # of F1: a smaller one is chance
+LEANS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # values of `lean` that are tried, in nats
+LEAST_GAIN = 0.003  # of F1: a smaller gain is noise
 SPLITS = ("train", "validation")
 
 

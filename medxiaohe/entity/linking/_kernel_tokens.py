@@ -27,11 +27,11 @@ ZERO, ONE, TWO, SEVEN, EIGHT, TAIL, HALF = (
 ONES, TOPS = uint64(0x0101010101010101), uint64(0x8080808080808080)
 UPPER_A, UPPER_Z, LOWER_A, LOWER_Z = uint64(0x41), uint64(0x5A), uint64(0x61), uint64(0x7A)
 DIGIT_0, DIGIT_9, LINE, HYPHEN = uint64(0x30), uint64(0x39), uint64(0x5F), uint64(0x2D)
-# all the ASCII that str.isspace() says
+# ASCII white space as in str.isspace(): TAB to RETURN and FILE to BLANK
 TAB, RETURN, FILE, BLANK = uint64(0x09), uint64(0x0D), uint64(0x1C), uint64(0x20)
 CASE = uint64(0x2020202020202020)
 GATHER = uint64(0x0102040810204080)  # a product that moves eight bits, one in each byte, to the top byte
-LOST = 0xDC00  # a byte that no UTF-8 has reads as half of a surrogate pair: a point
+LOST = 0xDC00  # an invalid byte decodes to half of a surrogate pair, which is a point
 
 
 @njit(cache=True, nogil=True)
@@ -357,7 +357,7 @@ def scan(text, p, end, narrow, pages, letters, multiplier, hashes, starts, ends,
             if stop < 64:
                 words &= (ONE << uint64(stop)) - ONE
                 points &= (ONE << uint64(stop)) - ONE
-            if stop < end - p:  # a word that touches the edge may go on behind it
+            if stop < end - p:  # a word that touches the edge may continue behind it
                 stop -= int64(leading_zeros(~(words << uint64(64 - stop)))) if stop else 0
                 if stop:
                     words &= (ONE << uint64(stop)) - ONE

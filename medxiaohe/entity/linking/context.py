@@ -52,7 +52,7 @@ SEEN = frozenset(
 )
 PARTS = frozenset(", and with but".split())
 ENDS_STATEMENT = {"only", "known", "persists", "persist"}  # as the last word of a part: inflammation only
-SIZES = frozenset("mm cm or to x mg ml".split())  # behind a number that only describes what is denied
+SIZES = frozenset("mm cm or to x mg ml".split())  # behind a number: it only describes the negated finding
 # What is written right behind a finding as an answer, and where the answer ends.
 ANSWER = re.compile(
     r"[\"'\]]?(?P<colon>[ \t]*[:：=]|[ \t]+[-–—]+(?=[ \t])|[ \t]*\?)?[ \t]*[(（\[]?[ \t]*"
@@ -106,7 +106,7 @@ class Triggers(NamedTuple):
     # first word -> lengths of the triggers that begin with it, longest first
     starting: dict[str, tuple[int, ...]]
     effects: dict[tuple[str, ...], tuple[Effect, ...]]
-    # words of which every trigger that says something has one: without any, a sentence says nothing
+    # every trigger with an axis has one of these words: a sentence without any has no trigger
     telling: frozenset[str]
     headings: dict[str, str]  # heading -> axis or "nothing"
     evidence: frozenset[str]  # words before "for" that ask for a finding, not for a treatment
@@ -392,7 +392,7 @@ def _reaches(words: Words, hits: Sequence[Hit], hit: Hit) -> list[tuple[int, int
         axes = [axis for axis in effect.axes if axis in AXES]
         if not axes or ("family" in axes and _tells_nothing(hits, hit)):
             continue
-        # a denial of the family's ends at "but"; whose it is goes on
+        # the negation of a family's finding ends at "but"; the experiencer continues
         for axis in axes:
             stops = _stops(hits, of_a_person=axis in ("family", "other"))
             if effect.direction == "before":

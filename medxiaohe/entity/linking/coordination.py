@@ -223,8 +223,8 @@ def _right(words: Words, number: int, first: int, last: int) -> list[Proposal]:
         result.append(Proposal(number, tuple(options), bool(result)))
         if joined:
             return result
-        at = start + 1  # a list goes on only behind items of one word
-    return []  # a list without and is none
+        at = start + 1  # a list continues only behind items of one word
+    return []  # a list needs a conjunction
 
 
 def _numbered(words: Words, number: int, first: int, last: int) -> list[Proposal]:

@@ -44,7 +44,7 @@ MAX_ACRONYM = 6
 NEXT_WORD = re.compile(r"[ \-‐]([^\W_]+)")
 LAST_WORD = re.compile(r"([^\W_]+)[ \-‐]$")
 CJK_SHORT = re.compile(r"[(（]\s*([A-Z][A-Za-z0-9\-]{1,9})\s*[)）]")
-# HFE is a synonym of hemochromatosis; what stands before these words is the gene.
+# HFE is a synonym of hemochromatosis; before these words it is the gene.
 OF_A_GENE = re.compile(
     r" (?:candidate"
     r" )?(?:genes?|proteins?|mRNA|cDNA|alleles?|locus|loci|exons?|promoter|transcripts?|knockout|null|polymorphisms?|"  # noqa: E501
@@ -243,7 +243,7 @@ class Page:
                         )
                     )
                 else:
-                    gone.append((use.start, use.end))  # it stands for what the tree does not have
+                    gone.append((use.start, use.end))  # the tree does not have its long form
         return in_place_of(drafts, new, gone)
 
     def _with_coordinations(

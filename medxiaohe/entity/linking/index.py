@@ -34,12 +34,12 @@ ALIGNED = 64  # bytes: where arrays begin in the file
 DIGEST = 32  # bytes of a SHA-256
 MULTIPLIER = 0x9E3779B97F4A7C15  # of the hash: 2^64 / golden ratio, odd (Fibonacci hashing)
 MAX_DOCUMENT = 2**31 - 1  # bytes: positions have 32 bits
-BLOCK = 512  # tokens looked at together: what the fastest cache holds
+BLOCK = 512  # tokens processed together: they fit in the L1 cache
 BYTES_PER_MENTION = 16  # a guess; the output grows where it is wrong
 PADDING = b"\0" * 80  # _kernels.scan reads so far ahead
 FULL = 0.6  # largest load factor of the hash table
 BITS_EACH = 16  # Bloom filter: 16 bits a key or more, 2 hashes, so false-positive rate <= (2 / 16)^2 = 1/64
-RUN = re.compile(rf"([{CJK}]+)|([^\W{CJK}]+)|[^\w\s\-\u2010\u2011]+")  # link.TOKEN, but whole runs of a kind
+RUN = re.compile(rf"([{CJK}]+)|([^\W{CJK}]+)|[^\w\s\-\u2010\u2011]+")  # link.TOKEN, but runs of a kind
 ARRAYS = {  # what the file holds: name -> type
     "narrow": "u1",  # kind or fold of an ASCII character
     "pages": "u2",

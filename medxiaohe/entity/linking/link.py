@@ -27,7 +27,7 @@ CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 TOKEN = re.compile(rf"[{CJK}]|[^\W{CJK}]+|[^\w\s\-\u2010\u2011]")  # hyphens and spaces only part tokens
 HAS_CJK = re.compile(f"[{CJK}]")
 CHINESE_NAMES = Path(__file__).with_name("chinese_names.tsv")
-# so that lower case does not depend on what is around, or grow; and what is typed for an apostrophe
+# lower case must not depend on neighbours or change the length; and characters typed for an apostrophe
 SAME = {"Σ": "σ", "ς": "σ", "İ": "i", **dict.fromkeys("\u2019\u2018\u00b4\u2032", "'")}
 # Latin letters with an accent are written without one as often: Sjögren, Sjogren
 SAME |= {
@@ -43,12 +43,12 @@ ONE = (1,)
 MAX_ACRONYM = 4  # longer capitals are read as words
 MAX_AMBIGUOUS_ACRONYM = 3  # MS, ALL: one entity of the tree, many meanings in the world
 ONE_THING = {"disease", "phenotype"}  # melanoma of MONDO and of HPO: two entities, but no ambiguity
-# what is preferred when several entities have a name; then the order of the tree
+# preference between entities of one name, the lowest first; equal ones in the order of the tree
 NAME, SYNONYM, VARIANT = range(3)
 
 # Function words, and names of the vocabularies that are everyday words in a paper: ChEBI's "application" and
 # "label" are roles of chemicals, "lipid" and "ester" groups of thousands of them, UBERON's "scale" and "crop"
-# are parts of fish and birds. Plurals are left out with them.
+# are parts of fish and birds. Their plurals are excluded too.
 GENERIC = frozenset(
     """
     a all an and any are as at be but by can did do for from had has have he her his if in into is it its let
@@ -213,7 +213,7 @@ def composed(text: str) -> tuple[str, list[int]]:
     parts, places = list[str](), list[int]()
     for mark in _WITH_MARKS.finditer(text):
         letter = unicodedata.normalize("NFC", mark.group())
-        if len(letter) > len(mark.group()):  # some characters of Asia come apart: they stay as they are
+        if len(letter) > len(mark.group()):  # NFC splits some Asian characters: these are not changed
             letter = mark.group()
         parts.append(letter)
         places += [mark.start() + min(i, len(mark.group()) - 1) for i in range(len(letter))]

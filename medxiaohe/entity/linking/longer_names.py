@@ -34,7 +34,7 @@ GLUED = re.compile(
     r"(?:(?<![^\W_])(?:[a-zA-Z]|[0-9](?:,[0-9])*|alpha|beta|gamma|delta|omega|cis|trans)-|[)\]]-?)$",
     re.IGNORECASE,
 )
-# an isotope or the hand of a molecule before its name leaves the name whole: [3H]nicotine, (+/-)-amphetamine
+# an isotope or the chirality before a name does not change the name: [3H]nicotine, (+/-)-amphetamine
 LABELLED = re.compile(r"(?:\[\d{0,3}[A-Z][a-z]?\d{0,3}\]|\((?:[+\-±/]{1,3}|[RSdl])\))-?$")
 CATIONS = frozenset({"disodium", "potassium", "sodium"})  # these stand alone as often as not
 # words behind which an anion is itself and no piece of a name: "serum phosphate", "an infusion of nitrate"

@@ -33,7 +33,7 @@ KNOWN, SAME, SAME_WORDS, SAME_MEANING, BROADER, PART = 1.0, 0.98, 0.95, 0.9, 0.8
 RELATED = 0.05  # less for a related name, half of that for a synonym
 LATER = 0.06  # less for each vocabulary that is named before in `codes`
 STEP = 0.2  # less for the code of a parent
-UNSURE = 0.2  # above the least score: part of the surface is looked for too
+UNSURE = 0.2  # below least score + this, parts of the surface are looked up too
 BOTH = 0.85  # the least score of the parts of "breast and ovarian cancer"
 # tuned on the training texts of NCBI disease and BC5CDR; OTHER_LEAST for other kinds
 LEAST = {"disease": 0.75, "chemical": 0.88}
@@ -42,7 +42,7 @@ MAX_STEPS = {"disease": 1, "phenotype": 1}  # up to an ancestor that has a code
 NUM_GRAMS = 1 << 20  # hashes of letter triples
 NUM_NEAREST = 20  # names compared with a mention whose spelling no name has
 MULTIPLIER = 0x9E3779B1  # 2^32 / golden ratio, odd (Fibonacci hashing)
-# a table, how a surface is spelled in it, the score of what is found there
+# (table, how it spells a surface, score of a match)
 Way = tuple[str, Callable[[str], str], float]
 WAYS: tuple[Way, ...] = (
     ("known", bag, KNOWN), ("name", key, SAME), ("words", bag, SAME_WORDS), ("meaning", meaning,

@@ -21,14 +21,14 @@ GOES_ON = re.compile(
     r"|[a-z]{3,}(?:al|ary|ic|ous|oid|ular)))$",
     re.IGNORECASE,
 )
-# A word that no statement begins with: the line before it goes on.
+# A word that no statement begins with: the line before it continues.
 COMES_AFTER = re.compile(
     r"[ \t]*(?:(?:of|or|nor|and|with|without|in|on|at|by|for|from|to|than|as|is|are|was|were|has|have|had"
     r"|which|who|that|but|due|since|seen|noted|present)\b|[),])"
 )
 NEW_LINE = re.compile(r"[ \t]*(?:[•*\-–]|\d+[.)]|[^\x00-\u2fff]|\n|$)")
 LONG_LINE = 40  # letters: a line in small letters that ends sooner is an item of a list
-WRAPS = 2  # lines that plainly go on: so many show a text of a fixed width
+WRAPS = 2  # lines that plainly continue: so many show that a text is hard-wrapped
 SITE = re.compile(r"(?:com|org|net|edu|gov|html?|pdf|csv|json|txt)\b")
 ABBREVIATED = re.compile(
     r"(?<![\w.])(?:dr|mr|mrs|ms|st|vs|fig|figs|no|approx|e\.g|i\.e|etc|cf|resp|al|ca|pt|hx|dx|wt|b\.i\.d|sp|spp|[A-Z])\.$",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NOT_LETTERS = re.compile(r"[\W_]+")
 PIECE = 4096  # texts that are encoded and cached together
-MAX_ROWS_OF_A_FEATURE = 20_000  # one of more rows says nearly nothing, and would take most of the time
+MAX_ROWS_OF_A_FEATURE = 20_000  # rows: a more frequent feature carries little and costs most of the time
 
 
 class Embedder(Protocol):

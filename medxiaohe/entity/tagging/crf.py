@@ -11,7 +11,7 @@ from numba import njit, uint64
 
 MIX, SHIFT = uint64(0x9E3779B97F4A7C15), uint64(29)  # 2^64 / golden ratio, odd (Fibonacci hashing)
 ABSENT = uint64(0)  # code of a channel that says nothing
-LOWEST = -1e30  # score of what is not allowed
+LOWEST = -1e30  # score of a sequence that is not allowed
 
 
 @njit(cache=True, nogil=True)
@@ -153,7 +153,7 @@ def posteriors(length, scores, moves, allowed, alpha, beta, sizes, node):
     """
     num_tags = scores.shape[1]
     log_z = 0.0
-    # psi_t(y) = exp(score - largest of the token): exp cannot overflow; what was taken off is added to log Z
+    # psi_t(y) = exp(score - largest of the token): exp cannot overflow; log Z adds it back
     for t in range(length):
         largest = LOWEST
         for y in range(num_tags):

@@ -18,7 +18,7 @@ TOKEN = re.compile(r"[^\W_]+|[^\w\s]|_")
 SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9(\[\"'])|\n")
 GREEK = re.compile(r"^(?:alpha|beta|gamma|delta|epsilon|kappa|lambda|omega|theta|zeta|[\u03b1-\u03c9])$")
 ROMAN = re.compile(r"^(?:i{1,3}|iv|vi{0,3}|ix|x)$")
-MAX_LETTERS, MAX_WORD = 4, 40  # of letter sequences, of the words they are taken from
+MAX_LETTERS, MAX_WORD = 4, 40  # characters: longest n-gram, and of a word that n-grams are taken from
 
 WORD, LEMMA, SHAPE, FULL_SHAPE, SUFFIX2, SUFFIX3, SUFFIX4, EXACT, CLASS, NEAR, FAR, HEAD = range(12)
 NUM_WORD_CHANNELS = 12  # of the word itself; those of its place in the text follow

@@ -14,7 +14,7 @@ KINDS = {  # how corpora call a kind -> how the tree does
     "CompositeMention": "disease",
     "Chemical": "chemical",
 }  # fmt: skip
-NO_ID = {"", "-", "-1"}  # what PubTator files write where an annotator found no concept
+NO_ID = {"", "-", "-1"}  # PubTator: the annotator found no concept
 
 
 @dataclass(frozen=True, slots=True)

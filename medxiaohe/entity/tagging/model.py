@@ -14,7 +14,7 @@ from medxiaohe.progress import track
 if TYPE_CHECKING:
     import numpy as np
 
-SMALLEST = 1e-4  # rows of weights below this are left out on saving: they change no tag
+SMALLEST = 1e-4  # features whose weights are all below this are not saved: they change no tag
 
 
 class Hashed(NamedTuple):
@@ -277,7 +277,7 @@ def _buffers(longest: int, num_tags: int) -> tuple[np.ndarray, ...]:
 
 
 def _compiled() -> Any:
-    kernels()  # says what to install when numba is not there
+    kernels()  # raises MissingExtra without numba
     from medxiaohe.entity.tagging import crf
 
     return crf

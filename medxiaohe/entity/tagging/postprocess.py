@@ -21,7 +21,7 @@ class Tagged(NamedTuple):
     start: int
     end: int
     kind: str
-    score: float  # the least marginal of its tokens; half of that where only the rules found it
+    score: float  # the least marginal of its tokens; half of it for spans that rules added
 
 
 def put_right(text: str, spans: Sequence[Tagged]) -> list[Tagged]:

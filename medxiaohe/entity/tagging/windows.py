@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHANNELS = (t.DISEASE, t.PHENOTYPE, t.CHEMICAL, t.ANATOMY, t.GENE, t.CORPUS, t.SHORT, t.BRACKETS, t.RULES)
-NUM_CODES = 1 << 14  # rows of the tables of codes; 0 says nothing
-WINDOW, LONGEST_WORD = 400, 12  # pieces read at once (whole sentences), pieces of one word
+NUM_CODES = 1 << 14  # rows of the embedding tables of codes; row 0 is "no code"
+WINDOW, LONGEST_WORD = 400, 12  # word pieces: of a window, and of one word at most
 
 
 class Window(NamedTuple):

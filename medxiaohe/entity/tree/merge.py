@@ -59,7 +59,7 @@ class Union:
         self._codes: dict[str, dict[str, None]] = defaultdict(dict)
         self._names: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._synonyms: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-        # id -> id that is the same, and who says so
+        # id -> {equal id: the mapping table that says so}
         self._matches: dict[str, dict[str, str]] = defaultdict(dict)
         for match in matches:
             if match.predicate == "exact":
@@ -172,8 +172,8 @@ class Union:
             taken |= set(certain.values())
         return result
 
-    # Each yields (term, entity, what they have in common). An id that leads nowhere stands for itself, as a
-    # second claim.
+    # Each yields (term, entity, what they have in common). An id that leads to no entity stands for itself,
+    # as a second claim.
 
     def _by_mapping(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
         for term in terms:

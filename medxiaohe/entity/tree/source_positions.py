@@ -13,7 +13,7 @@ CODE = re.compile(r"\w+[:_]\w*\d\w*|\d{4,}")  # another id: the line is about th
 REFERS = re.compile(
     r"\b(?:is_a|parents?|sub|subClassOf|obj|xrefs?|alt_id|relationship|resource|intersection_of|consider|replaced_by)\b"
 )
-MAX_BYTES = 256 * 2**20  # of a file that is looked through
+MAX_BYTES = 256 * 2**20  # of a file that is searched
 
 
 def places(path: Path, ids: Collection[str]) -> dict[str, list[int]]:
