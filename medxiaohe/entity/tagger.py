@@ -370,6 +370,7 @@ def _best_lean(documents: Sequence[Document], knows: tuple[Any, ...], options: O
                 guessed = {span[:3] for span in predicted}
                 for kind in {span[2] for span in right | guessed}:
                     count = counts.setdefault((kind, lean), [0, 0])
+                    # F1 = 2 |right and predicted| / (|right| + |predicted|): numerator and denominator
                     count[0] += 2 * sum(item[2] == kind for item in right & guessed)
                     count[1] += sum(item[2] == kind for item in right) + sum(
                         item[2] == kind for item in guessed

@@ -196,6 +196,7 @@ class Annotator:
         Returns:
             for each text what `annotate` returns
         """
+        # rules first list the names that they need; these are looked up for all texts at once
         pages = [Page(text, drafts) for text, drafts in zip(texts, self._names.find(texts), strict=True)]
         looked_up = self._names.known({name for page in pages for name in page.questions()})
         tagged: Sequence[Sequence[tuple[int, int, str, float]]] = (

@@ -126,6 +126,7 @@ def contexts(text: str, spans: Sequence[tuple[int, int]]) -> list[Context]:
     if not spans:
         return []
     ends, below = sentence_ends(text), sections(text)
+    # group the findings by sentence, so that each sentence is tokenised and searched for triggers once
     grouped: dict[tuple[int, int], list[int]] = {}
     for number, (start, end) in enumerate(spans):
         begin, stop = sentence_of(ends, start)
@@ -179,6 +180,7 @@ def in_sentence(
         one Context for each span
     """
     hits = _without_tests(text, words, _hits(words, spans), spans)
+    # an answer behind a finding replaces the triggers that overlap it
     answers = _answers(text, words, spans)
     hits = sorted(
         [
@@ -299,6 +301,8 @@ def triggers() -> Triggers:
     for words in effects_of:
         lengths.setdefault(words[0], set()).add(len(words))
     starting = {word: tuple(sorted(sizes, reverse=True)) for word, sizes in lengths.items()}
+    # a set of words that every trigger with an axis contains: its only word, or one that is a trigger
+    # already, or else its longest
     saying = [
         words
         for words, effects in effects_of.items()
@@ -460,6 +464,7 @@ def _purpose(words: Words, first: int, end: int) -> int:
 
 
 def _forward(words: Words, first: int, stops: Sequence[tuple[int, int]], scope: str) -> int:
+    # up to the first stop; then up to a number of words, or to the end of the clause
     limit = min((start for start, _ in stops if start >= first), default=len(words))
     if scope.isdigit():
         return min(limit, first + int(scope))
@@ -475,6 +480,7 @@ def _forward(words: Words, first: int, stops: Sequence[tuple[int, int]], scope: 
 
 
 def _backward(words: Words, last: int, stops: Sequence[tuple[int, int]], scope: str) -> int:
+    # back to the last stop; then by a number of words, or to the beginning of the clause
     limit = max((end for _, end in stops if end <= last), default=0)
     if scope.isdigit():
         return max(limit, last - int(scope))

@@ -139,6 +139,7 @@ def accepted(
         if proposal.chained and not before:
             continue
         before = False
+        # the first option that the tree has; an item that is a mention of another entity stays alone
         for name, parts, item in proposal.options:
             entity = looked_up.get(name, "")
             if not entity or kind(entity) != kind(entities[mentions[proposal.anchor]]):
@@ -149,6 +150,7 @@ def accepted(
             chosen.setdefault(proposal.anchor, []).append((name, parts))
             before = True
             break
+    # the members of a group share one hull: from the first part of any of them to the last
     groups = []
     for anchor, items in chosen.items():
         replaces = anchor in replacing

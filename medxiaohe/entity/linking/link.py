@@ -143,6 +143,7 @@ class Linker:
         for i in [i for i, word in enumerate(lower) if word in starts]:
             if i < free:
                 continue
+            # longest match first, among the lengths of names that begin with these two tokens
             for length in lengths.get(" ".join(lower[i : i + 2]), ONE):
                 if i + length > len(words):
                     continue

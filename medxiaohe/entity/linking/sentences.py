@@ -89,6 +89,7 @@ def _is_wrapped(text: str, at: int, width: int) -> bool:
         return False
     if GOES_ON.search(line[-24:]) or COMES_AFTER.match(text, at + 1):
         return True
+    # hard-wrapped: the first word of the next line would not have fitted in this one
     after = re.match(r"[ \t]*(\S*)", text[at + 1 :])
     first = after[1] if after else ""
     fits = width and len(line) + 1 + len(first) <= width

@@ -238,6 +238,7 @@ def merged_by_layer(
         return depth[id]
 
     into: dict[str, str] = {}
+    # parents are merged before their children are compared, so that children of merged parents are siblings
     for layer in sorted({deep(id) for id in parents}):
         siblings: dict[str, list[str]] = defaultdict(list)
         for id in sorted(parents):

@@ -59,6 +59,7 @@ def hold_out(entities: Sequence[Entity], ids: Collection[str]) -> HoldOut:
                 result[parent] = None
         return result
 
+    # every node that stays is attached to the nearest ancestors that stay
     skeleton = tuple(
         replace(entity, parents=tuple(kept_above(entity.id))) for entity in entities if entity.id not in out
     )
