@@ -42,7 +42,7 @@ EXTRA = ("lay", "abbreviations", "related", "sources")  # left out of a row when
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What to read. The order of vocabularies decides whose term stays when two are merged."""
+    """One vocabulary to read. The order of vocabularies decides whose term stays when two are merged."""
 
     reader: str  # mondo, uberon, hpo, chebi, obo, tsv, or a file of yours: "mine/radlex.py:radlex"
     path: InputPath | None = None  # null is the reader's own package file
@@ -70,7 +70,7 @@ class BuildSettings:
 
 @dataclass(frozen=True)
 class Said:
-    """What one vocabulary says."""
+    """Contents of one vocabulary: terms, mappings and relations."""
 
     vocabulary: Vocabulary
     terms: list[Entity]
@@ -93,37 +93,44 @@ def build(settings: BuildSettings, out: Path) -> dict[str, Any]:
         DataError: a vocabulary cannot be read.
     """
     problems = Problems()
-    said = [
+    contents = [
         _read(vocabulary, settings.kinds, problems)
         for vocabulary in track(settings.vocabularies, "vocabularies")
     ]
-    union = Union(match for item in said for match in item.matches)
-    for one in said:
-        for kind in dict.fromkeys(term.kind for term in one.terms):
+    union = Union(match for item in contents for match in item.matches)
+    for content in contents:
+        for kind in dict.fromkeys(term.kind for term in content.terms):
             union.add_root(_root(kind))
         union.add(
-            first_of_each_id(one.terms, union, problems), problems, only_known=one.vocabulary.only_known
+            first_of_each_id(content.terms, union, problems),
+            problems,
+            only_known=content.vocabulary.only_known,
         )
     if not union.entities:
         raise DataError("the vocabularies name no entity: mappings and relations alone make no tree")
     entities = linked(union, problems)
-    for one in said:
-        if path := _path(one.vocabulary):
-            for source in dict.fromkeys(term.source for term in one.terms):
+    for content in contents:
+        if path := _path(content.vocabulary):
+            for source in dict.fromkeys(term.source for term in content.terms):
                 problems.locate(source, path)
     problems.say()
     io.write_jsonl(out / "entities.jsonl", map(row, entities))
-    io.write_jsonl(out / "terms.jsonl", (row(term) for item in said for term in item.terms))
+    io.write_jsonl(out / "terms.jsonl", (row(term) for item in contents for term in item.terms))
     io.write_jsonl(out / "merges.jsonl", union.merges)
     num_relations = Counter[str]()
-    io.write_jsonl(out / "relations.jsonl", _relations(said, union, problems, num_relations))
+    io.write_jsonl(out / "relations.jsonl", _relations(contents, union, problems, num_relations))
     io.write_jsonl(out / "problems.jsonl", problems.rows)
-    summary = _summary(Tree(entities), union, said, num_relations, problems)
+    summary = _summary(Tree(entities), union, contents, num_relations, problems)
     io.write_json(out / "stats.json", summary)
     return summary
 
 
 def row(entity: Entity) -> dict[str, Any]:
+    """JSON row of an entity, without those of the fields EXTRA that are empty.
+
+    Returns:
+        field -> value, as `io.to_json` converts it
+    """
     return {key: value for key, value in io.to_json(entity).items() if value or key not in EXTRA}
 
 
@@ -131,7 +138,7 @@ def row(entity: Entity) -> dict[str, Any]:
 
 
 def _read(vocabulary: Vocabulary, kinds: Sequence[str], problems: Counter[str]) -> Said:
-    """What the settings want of a vocabulary, names tidied and ids in one spelling."""
+    """Read a vocabulary, filter it by kind and limit, and normalise names and ids."""
     reader = plugins.load("vocabularies", vocabulary.reader)
     assertions, skipped = read_all(reader(_path(vocabulary)))
     problems.update(skipped)
@@ -168,13 +175,15 @@ def _read(vocabulary: Vocabulary, kinds: Sequence[str], problems: Counter[str]) 
 
 
 def _tidy(term: Entity) -> Entity:
-    """Names in one line and once, ids in one spelling; what looks like an abbreviation is one."""
+    """Normalise the white space of names and the spelling of ids, and list the names that look like
+    abbreviations.
+    """
     name = " ".join(term.name.split())
     synonyms = tuple(
         synonym for synonym in _lines((*term.synonyms, *term.lay, *term.abbreviations)) if synonym != name
     )
     short = dict.fromkeys((*_lines(term.abbreviations), *filter(is_abbreviation, (name, *synonyms))))
-    known = {name, *synonyms}
+    own_names = {name, *synonyms}
     return replace(
         term,
         id=curie(term.id),
@@ -184,7 +193,7 @@ def _tidy(term: Entity) -> Entity:
         xrefs=tuple(dict.fromkeys(xref for xref in map(curie, term.xrefs) if xref != curie(term.id))),
         lay=_lines(term.lay),
         abbreviations=tuple(short),
-        related=tuple(line for line in _lines(term.related) if line not in known),
+        related=tuple(line for line in _lines(term.related) if line not in own_names),
     )
 
 
@@ -225,11 +234,11 @@ def _root(kind: str) -> Entity:
 
 
 def _relations(
-    said: Iterable[Said], union: Union, problems: Problems, counts: Counter[str]
+    contents: Iterable[Said], union: Union, problems: Problems, counts: Counter[str]
 ) -> Iterator[Relation]:
-    """Facts whose ids lead to entities, each once; matches that are not exact are facts too."""
+    """Relations whose ids lead to entities, each once; mappings that are not exact count as relations."""
     seen = set[tuple[str, str, str, str]]()
-    for item in said:
+    for item in contents:
         matches = (
             Relation(m.a, f"{m.predicate} match", m.b, None, m.source, m.license)
             for m in item.matches
@@ -249,13 +258,13 @@ def _relations(
 
 
 def _summary(
-    tree: Tree, union: Union, said: Sequence[Said], num_relations: Counter[str], problems: Problems
+    tree: Tree, union: Union, contents: Sequence[Said], num_relations: Counter[str], problems: Problems
 ) -> dict[str, Any]:
     entities = tree.entities.values()
     layers = Counter(tree.layer(id) for id in tree.entities)
     num_kept = Counter((entity.source, entity.license) for entity in entities)
     num_merged = Counter((merge.source, merge.license) for merge in union.merges)
-    num_matches = Counter(match.source for item in said for match in item.matches)
+    num_matches = Counter(match.source for item in contents for match in item.matches)
     return {
         "entities": len(tree),
         "names": len({name.casefold() for name in tree.names}),
@@ -270,7 +279,7 @@ def _summary(
             }
             for name, license in dict.fromkeys([*num_kept, *num_merged])
         ],
-        "problems": {what: count for what, count in sorted(problems.items()) if count},
+        "problems": {problem: count for problem, count in sorted(problems.items()) if count},
         "merges": dict(Counter(merge.why for merge in union.merges).most_common()),
         "relations": _most(num_relations),
         "mappings": dict(num_matches),

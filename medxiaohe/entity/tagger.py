@@ -2,17 +2,17 @@
 that only look like names.
 
     annotator = Annotator.of(tree)
-    tagger = Tagger.train(documents, tree, annotate=annotator.annotate_batch)          # a minute on one core
-    for 500 abstracts tagger.save(folder)
-    Tagger.load(folder, annotator.annotate_batch).spans("Naloxone reverses the antihypertensive effect of
-    clonidine.")
+    tagger = Tagger.train(documents, tree, annotate=annotator.annotate_batch)  # a minute for 500 abstracts
+    tagger.save(folder)
+    tagger = Tagger.load(folder, annotator.annotate_batch)
+    tagger.spans("Naloxone reverses the antihypertensive effect of clonidine.")
 
-A linear-chain CRF (entity/tagging/crf.py) over the tags B, I, E, S of every kind and O. What it sees of a
-token is in entity/tagging/texts.py: the names of the tree, what dictionary and rules make of the text
+A linear-chain CRF (entity/tagging/crf.py) over the tags B, I, E, S of every kind and O. Its features are in
+entity/tagging/texts.py: the names of the tree, the mentions of dictionary and rules
 (entity/linking/annotate.py), the names of the corpus (counted without the text itself), classes of words from
-unmarked texts, definitions of abbreviations. entity/tagging/postprocess.py puts right what is left. Needs
-`medxiaohe[fast]`. With `Options(encoder=EncoderOptions())` a small transformer learns the same beside it
-(entity/tagging/encoder.py): better, far slower, and it needs torch.
+unmarked texts, definitions of abbreviations. entity/tagging/postprocess.py corrects its spans. Needs
+`medxiaohe[fast]`. With `Options(encoder=EncoderOptions())` a small transformer is trained on the same texts
+and added to it (entity/tagging/encoder.py): better, far slower, and it needs torch.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 FILES = {"weights": "weights.npz", "names": "names.json", "words": "words.json", "settings": "tagger.json"}
-LEANS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # what is tried; in nats
-LEAST_GAIN = 0.003  # of F1: a smaller one is chance
+LEANS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # values of `lean` that are tried, in nats
+LEAST_GAIN = 0.003  # of F1: a smaller gain is noise
 SPLITS = ("train", "validation")
 
 
@@ -76,6 +76,10 @@ class Options:
 
 
 class Tagger:
+    """Mention tagger: a linear-chain CRF, optionally with an encoder. `lean` is added to the scores of each
+    kind.
+    """
+
     def __init__(
         self,
         kinds: Sequence[str],
@@ -105,9 +109,23 @@ class Tagger:
         knowledge: tuple[Mapping[str, Index], Mapping[str, str]] | None = None,
         start: Start | None = None,
     ) -> Tagger:
-        """`classes` is what word_classes makes of unmarked texts, `annotate` the annotate_batch of an
-        Annotator of the tree without a tagger; `knowledge` is knowledge_of(tree), when several are trained;
-        `start` an encoder that has read other corpora (`begin`)."""
+        """Train a tagger on annotated documents.
+
+        Args:
+            documents: texts with gold mentions.
+            tree: whose names are features; None: none.
+            classes: word -> classes, from `word_classes` on unmarked texts.
+            annotate: `annotate_batch` of an Annotator of the tree without a tagger; its mentions are
+                features.
+            options: of training.
+            knowledge: `knowledge_of(tree)`, where several taggers are trained.
+            start: network of `begin`, for an encoder that was trained on other corpora first.
+
+        Raises:
+            DataError: no document has a mention.
+            MissingExtra: numba, or for an encoder torch or transformers, is not installed.
+            ConfigError: the encoder cannot be loaded.
+        """
         if not any(document.spans for document in documents):
             raise DataError("the training texts have no marked mention: a tagger learns from mentions")
         indexes, uses = knowledge or knowledge_of(tree)
@@ -139,32 +157,48 @@ class Tagger:
     # ---- tagging ---------------------------------------------------------------------------------
 
     def spans(self, text: str) -> list[Tagged]:
-        """Mentions in order, none overlapping: start, end, kind, score."""
+        """Find the mentions of a text.
+
+        Args:
+            text: to tag.
+
+        Returns:
+            mentions in order of start, with code-point offsets; the score is the least marginal probability
+            of a token
+        """
         return self.spans_batch([text])[0]
 
     def spans_batch(self, texts: Sequence[str]) -> list[list[Tagged]]:
+        """Find the mentions of many texts.
+
+        Args:
+            texts: to tag.
+
+        Returns:
+            for each text what `spans` returns
+        """
         return self._with_lean(texts, self.reading.texts(texts), self.lean)
 
     def _with_lean(
         self, texts: Sequence[str], read: Sequence[Text], lean: Mapping[str, float], features: Any = None
     ) -> list[list[Tagged]]:
-        more = self.encoder.scores(read) if self.encoder else None
+        extra = self.encoder.scores(read) if self.encoder else None
         tags, sure = decoded(
-            self.weights, features or hashed(self.reading.words, read), self.tags, lean, more
+            self.weights, features or hashed(self.reading.words, read), self.tags, lean, extra
         )
         result, at = [], 0
-        for text, one in zip(texts, read, strict=True):
-            n = len(one.words)
-            result.append(put_right(text, self._spans(one, tags[at : at + n].tolist(), sure[at : at + n])))
+        for text, tokens in zip(texts, read, strict=True):
+            n = len(tokens.words)
+            result.append(put_right(text, self._spans(tokens, tags[at : at + n].tolist(), sure[at : at + n])))
             at += n
         return result
 
     def _spans(self, text: Text, tags: list[int], sure: np.ndarray) -> list[Tagged]:
         result, begin = [], 0
         for i, number in enumerate(tags):
-            part, _, kind = self.tags[number].partition(" ")
-            begin = i if part in ("B", "S") else begin
-            if part in ("E", "S"):
+            position, _, kind = self.tags[number].partition(" ")
+            begin = i if position in ("B", "S") else begin
+            if position in ("E", "S"):
                 score = min(float(sure[j, tags[j]]) for j in range(begin, i + 1))
                 result.append(Tagged(text.starts[begin], text.ends[i], kind, round(score, 4)))
         return result
@@ -172,7 +206,13 @@ class Tagger:
     # ---- on disk ---------------------------------------------------------------------------------
 
     def save(self, folder: Path) -> None:
-        """Arrays, JSON and indexes; no pickle. A word's letters are counted again on loading."""
+        """Save the tagger as arrays, JSON and indexes; no pickle.
+
+        The features of a word's letters are not saved: they are computed again after loading.
+
+        Args:
+            folder: is created where needed.
+        """
         import numpy as np
 
         buffer = streams.BytesIO()
@@ -185,30 +225,45 @@ class Tagger:
         if self.encoder:
             self.encoder.save(folder)
         rules, encoder = self.reading.annotate is not None, self.encoder is not None
-        said = {"format": FORMAT, "kinds": self.kinds, "lean": self.lean, "rules": rules, "encoder": encoder}
-        io.write_json(folder / FILES["settings"], said)
+        settings = {
+            "format": FORMAT,
+            "kinds": self.kinds,
+            "lean": self.lean,
+            "rules": rules,
+            "encoder": encoder,
+        }
+        io.write_json(folder / FILES["settings"], settings)
 
     @classmethod
     def load(cls, folder: Path, annotate: Annotate | None = None) -> Tagger:
-        """The tagger that `save` left; `annotate` as in training, and only if it was trained with one."""
+        """Load the tagger that `save` wrote.
+
+        Args:
+            folder: of the stage entity.tagger.
+            annotate: as in training, and only where the tagger was trained with one.
+
+        Raises:
+            DataError: a file is missing, truncated or of another version.
+            UsageError: `annotate` is given to a tagger that was trained without it, or the other way round.
+        """
         import numpy as np
 
-        said = {name: _json(folder / FILES[name]) for name in ("settings", "names", "words")}
-        if said["settings"].get("format") != FORMAT:
+        files = {name: _json(folder / FILES[name]) for name in ("settings", "names", "words")}
+        if files["settings"].get("format") != FORMAT:
             raise DataError(
                 f"{folder}: a tagger of another version of medxiaohe: train it again with entity.tagger"
             )
-        if bool(said["settings"]["rules"]) != (annotate is not None):
-            how = "with" if annotate is None else "without"
+        if bool(files["settings"]["rules"]) != (annotate is not None):
+            expected = "with" if annotate is None else "without"
             raise UsageError(
-                f"{folder}: this tagger was trained {how} the rules of entity.annotate: load it so"
+                f"{folder}: this tagger was trained {expected} the rules of entity.annotate: load it so"
             )
         indexes = {group: Index.load(folder / f"{group}.index") for group in GROUPS}
         reading = Reading(
             indexes,
-            f.CorpusNames.from_json(said["names"]),
-            said["words"]["classes"],
-            said["words"]["uses"],
+            f.CorpusNames.from_json(files["names"]),
+            files["words"]["classes"],
+            files["words"]["uses"],
             annotate,
         )
         try:
@@ -219,9 +274,9 @@ class Tagger:
                 f"{folder / FILES['weights']}: not the weights of a tagger, or cut off: train it again"
                 f" ({error})"
             ) from error
-        kinds = said["settings"]["kinds"]
-        encoder = Encoder.load(folder, tags_of(kinds)) if said["settings"]["encoder"] else None
-        return cls(kinds, reading, weights, said["settings"]["lean"], encoder)
+        kinds = files["settings"]["kinds"]
+        encoder = Encoder.load(folder, tags_of(kinds)) if files["settings"]["encoder"] else None
+        return cls(kinds, reading, weights, files["settings"]["lean"], encoder)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -240,7 +295,14 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def knowledge_of(tree: Tree | None) -> tuple[dict[str, Index], dict[str, str]]:
-    """The names of the tree, compiled, and what their words are used for; None knows no names."""
+    """Compile the names of a tree, and count what their words are used for.
+
+    Args:
+        tree: None knows no names.
+
+    Returns:
+        (index for each group of kinds, word -> uses), as `Tagger.train` takes them
+    """
     tree = tree or Tree(())
     return indexes_of(tree), uses_of(tree)
 
@@ -254,8 +316,23 @@ def begin(
     annotate: Annotate | None = None,
     knowledge: tuple[Mapping[str, Index], Mapping[str, str]] | None = None,
 ) -> Start:
-    """An encoder that has learned the marks of other corpora, each with layers of its own for its own kinds
-    (Caruana 1997)."""
+    """Train an encoder on other corpora first, each with layers of its own for its own kinds (Caruana 1997).
+
+    Args:
+        corpora: annotated documents of each corpus.
+        options: of the encoder.
+        tree: whose names the encoder sees; None: none.
+        classes: word -> classes from `word_classes`.
+        annotate: `Annotator.annotate_batch`, whose mentions the encoder sees.
+        knowledge: `knowledge_of(tree)`, where it is computed already.
+
+    Returns:
+        the network to give to `Tagger.train` as `start`
+
+    Raises:
+        DataError: a corpus has no gold mention.
+        ConfigError: the encoder cannot be loaded.
+    """
     if any(not any(document.spans for document in documents) for documents in corpora):
         raise DataError("one of the corpora that the encoder learns first has no marked mention: take it out")
     indexes, uses = knowledge or knowledge_of(tree)
@@ -264,36 +341,40 @@ def begin(
 
 
 def _remembered(annotate: Annotate | None, texts: Sequence[str]) -> Annotate | None:
-    """The same annotations, made once for all folds."""
+    """Cache of the annotations of the training texts, computed once for all folds."""
     if annotate is None:
         return None
     result = dict(zip(texts, annotate(texts), strict=True))
-    return lambda wanted: [result[text] for text in wanted]
+    return lambda requested: [result[text] for text in requested]
 
 
 def _best_lean(documents: Sequence[Document], knows: tuple[Any, ...], options: Options) -> dict[str, float]:
-    """For each kind what is added to its tags so that strict F1 is best on parts of the training texts that
-    were left out."""
-    order = sorted(documents, key=lambda one: io.unit_interval("fold", one.id))
+    """Choose for each kind the offset of its tag scores with the best strict F1, by cross-validation."""
+    order = sorted(documents, key=lambda document: io.unit_interval("fold", document.id))
     counts: dict[tuple[str, float], list[int]] = {}
-    for part in range(options.folds):
-        left_out = order[part :: options.folds]
-        made = Tagger._trained(
-            [one for i, one in enumerate(order) if i % options.folds != part], knows, options
+    for fold in range(options.folds):
+        left_out = order[fold :: options.folds]
+        trained = Tagger._trained(
+            [document for i, document in enumerate(order) if i % options.folds != fold], knows, options
         )
         texts = [item.text for item in left_out]
-        read = made.reading.texts(texts)
-        features = hashed(made.reading.words, read)
+        read = trained.reading.texts(texts)
+        features = hashed(trained.reading.words, read)
         for lean in LEANS:
-            for document, found in zip(
-                left_out, made._with_lean(texts, read, dict.fromkeys(made.kinds, lean), features), strict=True
+            for document, predicted in zip(
+                left_out,
+                trained._with_lean(texts, read, dict.fromkeys(trained.kinds, lean), features),
+                strict=True,
             ):
                 right = {(span.start, span.end, span.kind) for span in document.spans}
-                said = {span[:3] for span in found}
-                for kind in {span[2] for span in right | said}:
+                guessed = {span[:3] for span in predicted}
+                for kind in {span[2] for span in right | guessed}:
                     count = counts.setdefault((kind, lean), [0, 0])
-                    count[0] += 2 * sum(item[2] == kind for item in right & said)
-                    count[1] += sum(item[2] == kind for item in right) + sum(item[2] == kind for item in said)
+                    # F1 = 2 |right and predicted| / (|right| + |predicted|): numerator and denominator
+                    count[0] += 2 * sum(item[2] == kind for item in right & guessed)
+                    count[1] += sum(item[2] == kind for item in right) + sum(
+                        item[2] == kind for item in guessed
+                    )
     kinds = sorted({kind for kind, _ in counts})
     best = {kind: max(LEANS, key=lambda lean: _share(counts.get((kind, lean)))) for kind in kinds}
     gains = {
@@ -361,28 +442,28 @@ def tagger(settings: TaggerSettings, out: Path, *, tree: Path) -> dict[str, Any]
     """
     if settings.options.encoder:
         encoders.place_of(settings.options.encoder.model)  # before minutes of reading
-    found = _marked(settings.gold, settings.splits)
+    marked = _marked(settings.gold, settings.splits)
     before = [list(_marked([corpus], settings.splits).values()) for corpus in settings.before]
     classes = (
         word_classes(sample.text for corpus in settings.texts for sample in _samples(corpus))
         if settings.texts
         else {}
     )
-    whole = Tree.load(tree)
+    loaded = Tree.load(tree)
     knows: dict[str, Any] = {
         "classes": classes,
         "annotate": Annotator.of(tree).annotate_batch,
-        "knowledge": knowledge_of(whole),
+        "knowledge": knowledge_of(loaded),
     }
-    start = begin(before, settings.options.encoder, whole, **knows) if settings.options.encoder else None
-    made = Tagger.train(list(found.values()), whole, options=settings.options, start=start, **knows)
-    made.save(out)
-    spans = [span for document in found.values() for span in document.spans]
+    start = begin(before, settings.options.encoder, loaded, **knows) if settings.options.encoder else None
+    result = Tagger.train(list(marked.values()), loaded, options=settings.options, start=start, **knows)
+    result.save(out)
+    spans = [span for document in marked.values() for span in document.spans]
     return {
-        "documents": len(found),
-        "mentions": {kind: sum(span.kind == kind for span in spans) for kind in made.kinds},
-        "features": len(made.weights.keys),
-        "lean": made.lean,
+        "documents": len(marked),
+        "mentions": {kind: sum(span.kind == kind for span in spans) for kind in result.kinds},
+        "features": len(result.weights.keys),
+        "lean": result.lean,
         "words_in_classes": len(classes),
         "encoder": settings.options.encoder.model if settings.options.encoder else "",
         "before": [len(texts) for texts in before],

@@ -1,12 +1,11 @@
-"""The compiled part of entity/linking/index.py: the table of name prefixes, longest match. Needs the extra
-`fast`.
+"""Compiled matcher of entity/linking/index.py: a hash table of name prefixes, and leftmost longest match.
 
-A name is a path of prefixes: its first token, its first two, and so on. A prefix is known by a 64-bit hash
-that rolls over its tokens; a cell of the table holds the upper half of that hash, whether some name goes on
-(MORE), and the first record that ends there: its place in eights of bytes, and 1. Two sets of bits, small
-enough for a cache, say where in a text looking is worth it. Hashes only lead to records: a record matches
-when the text equals its key, letter by letter, so two prefixes with one hash cost time and never change what
-is found.
+A name is a path of prefixes: its first token, its first two, and so on. The key of a prefix is a 64-bit hash
+that rolls over its tokens. A cell of the table has the upper half of that hash, whether longer names have
+this prefix (MORE), and the first record that ends here: its offset in units of eight bytes, plus 1. Two Bloom
+filters, small enough for a cache, exclude most positions of a text. Hashes only lead to records: a record
+matches when the text equals its key, letter by letter, so a collision costs time and never changes a result.
+Needs the extra `fast`.
 """
 
 from numba import int64, njit, uint32, uint64
@@ -37,13 +36,22 @@ SIX, TWELVE, SIXTY_THREE = uint64(6), uint64(12), uint64(63)
 
 @njit(cache=True, nogil=True)
 def longer(prefix, token, multiplier):
-    """The hash of a prefix and one more token."""
+    """Rolling hash of a prefix and one more token.
+
+    Returns:
+        uint64
+    """
     return finish(prefix * multiplier + token, multiplier)
 
 
 @njit(cache=True, nogil=True)
 def lookup(table, hash):
-    """What the table holds for a prefix, 0 when it is none."""
+    """Look up a prefix in the open-addressing table, with linear probing.
+
+    Returns:
+        uint32: number of its first record, with the bit MORE where longer names have this prefix; 0 where the
+        table has no such prefix
+    """
     mask = uint64(table.size) - ONE
     slot, tag = hash & mask, hash >> HALF
     while True:
@@ -57,17 +65,36 @@ def lookup(table, hash):
 
 @njit(cache=True, nogil=True)
 def equals(text, starts, ends, i, length, narrow, pages, letters, records, q, stop, exact):
-    """Whether tokens i to i + length are the key records[q:stop], in which one space parts tokens."""
+    """Compare tokens i to i + length with the key records[q:stop], in which one blank separates tokens.
+
+    Args:
+        text: uint8.
+        starts: first byte of each token.
+        ends: byte after each token.
+        i: first token.
+        length: number of tokens.
+        narrow: not used.
+        pages: of `letter`.
+        letters: of `letter`.
+        records: uint8, of all names.
+        q: first byte of the key.
+        stop: byte after the key.
+        exact: whether the key is as written; otherwise it is folded, and so is the text.
+
+    Returns:
+        whether they are equal, letter by letter
+    """
     for j in range(i, i + length):
         if j > i:
             if q >= stop or records[q] != BLANK:
                 return False
             q += 1
         p, end = starts[j], ends[j]
+        # ASCII: eight folded bytes at a time
         if not exact and p + 80 <= text.size:
             while p < end and not eight(text, p) & TOPS:
-                left = end - p
-                if folded(text, p, left) != first_of(eight(records, q), left):
+                rest = end - p
+                if folded(text, p, rest) != first_of(eight(records, q), rest):
                     return False
                 p += 8
                 q += 8
@@ -78,8 +105,8 @@ def equals(text, starts, ends, i, length, narrow, pages, letters, records, q, st
             if q >= stop:
                 return False
             point, size = decode(text, p, end)
-            wanted, wide = decode(records, q, stop)
-            if wanted != (plain(point) if exact else letter(point, pages, letters) & 0xFFFFFF):
+            expected, wide = decode(records, q, stop)
+            if expected != (plain(point) if exact else letter(point, pages, letters) & 0xFFFFFF):
                 return False
             p += size
             q += wide
@@ -88,30 +115,50 @@ def equals(text, starts, ends, i, length, narrow, pages, letters, records, q, st
 
 @njit(cache=True, nogil=True)
 def has(bits, hash):
-    """1 when both bits of a hash are in a set of bits: 0 says that nothing with that hash was put in."""
+    """Query a Bloom filter of two bits for each hash.
+
+    Returns:
+        uint64 1 when both bits are set (perhaps a false positive), 0 when the hash was never put in
+    """
     word = bits[(hash >> TWELVE) & (uint64(bits.size) - ONE)]
     return (word >> (hash & SIXTY_THREE)) & (word >> ((hash >> SIX) & SIXTY_THREE)) & ONE
 
 
 @njit(cache=True, nogil=True)
-def candidates(hashes, limit, n, multiplier, singles, pairs, found):
-    """Where before `limit` a name may start: 2 x position, and 1 more when two tokens or more may match. No
-    branches."""
+def candidates(hashes, limit, n, multiplier, singles, pairs, positions):
+    """Collect the tokens before `limit` at which a name may start, without branches.
+
+    Args:
+        hashes: of the tokens.
+        limit: first token that is not looked at.
+        n: number of tokens.
+        multiplier: odd uint64 of the hash.
+        singles: Bloom filter of the names of one token.
+        pairs: Bloom filter of the first two tokens of the others.
+        positions: buffer, is filled with 2 x token, and 1 more where two tokens or more may match.
+
+    Returns:
+        number of candidates
+    """
     count = 0
     for i in range(min(limit, n - 1)):
         single, pair = has(singles, hashes[i]), has(pairs, longer(hashes[i], hashes[i + 1], multiplier))
-        found[count] = 2 * i + int64(pair)
+        positions[count] = 2 * i + int64(pair)
         count += int64(single | pair)
     if limit == n and n and has(singles, hashes[n - 1]):
-        found[count] = 2 * (n - 1)
+        positions[count] = 2 * (n - 1)
         count += 1
     return count
 
 
 @njit(cache=True, nogil=True)
 def walk(table, hashes, i, stop, multiplier):
-    """The first entry of the longest known prefix of tokens i to stop at which names end, and its length; 0
-    when none does."""
+    """Follow the prefixes of tokens i to stop in the table, as far as names go on.
+
+    Returns:
+        (first record of the longest prefix at which names end, its length in tokens); record 0 where none
+        does
+    """
     hash = hashes[i]
     best, length = int64(lookup(table, hash) & ~MORE), 1
     best_length = length
@@ -129,13 +176,39 @@ def walk(table, hashes, i, stop, multiplier):
 @njit(cache=True, nogil=True)
 def find(
     text, offsets, doc, narrow, pages, letters, multiplier, longest, singles, pairs, table, records, heads,
-    hashes, starts, ends, places, rows, out_start, out_end, out_value, count, in_letters,
+    hashes, starts, ends, positions, rows, out_start, out_end, out_value, count, in_letters,
 ):  # fmt: skip
-    """Mentions of the documents from `doc` on, until the output is full; returns the first document not done,
-    and the count.
+    """Find the leftmost longest names in the documents from `doc` on, until the output is full.
 
-    rows[d + 1] is the number of mentions up to and with document d; out_start and out_end count bytes from
-    its beginning, or characters `in_letters`.
+    Args:
+        text: uint8, all documents, with bytes to spare (index.PADDING).
+        offsets: (documents + 1,) int64: bytes at which the documents begin.
+        doc: first document.
+        narrow: of `scan`.
+        pages: of `letter`.
+        letters: of `letter`.
+        multiplier: odd uint64 of the hash.
+        longest: tokens of the longest name.
+        singles: Bloom filter of the names of one token.
+        pairs: Bloom filter of the first two tokens of the others.
+        table: of the prefixes.
+        records: uint8, of the names.
+        heads: the same memory as uint32.
+        hashes: buffer of block + longest tokens, as are starts, ends and positions.
+        starts: buffer.
+        ends: buffer.
+        positions: buffer.
+        rows: (documents + 1,), is filled: rows[d + 1] is the number of mentions up to and with document d.
+        out_start: int32, is filled with the first byte or character, counted from the beginning of the
+            document.
+        out_end: int32, is filled with the one after the last.
+        out_value: int32, is filled with the value of the name.
+        count: mentions in the output before.
+        in_letters: whether positions count characters (code points) instead of bytes.
+
+    Returns:
+        (first document that is not done, number of mentions); a document whose mentions do not fit is not
+        done
     """
     room = out_start.size
     while doc < offsets.size - 1:
@@ -144,12 +217,14 @@ def find(
         while p < end:
             p, n, more_wide = scan(text, p, end, narrow, pages, letters, multiplier, hashes, starts, ends, n)
             wide |= more_wide
-            limit = n if p >= end else n - longest  # a name that starts before it is wholly in the buffers
-            for place in range(candidates(hashes, limit, n, multiplier, singles, pairs, places)):
-                i = places[place] >> 1
+            # a name that starts before `limit` is wholly in the buffers
+            limit = n if p >= end else n - longest
+            for k in range(candidates(hashes, limit, n, multiplier, singles, pairs, positions)):
+                i = positions[k] >> 1
                 if i < free:
                     continue
-                most = longest if places[place] & 1 else 1
+                # longest match first: walk the prefixes, compare the records, else try one token less
+                most = longest if positions[k] & 1 else 1
                 while most:
                     entry, length = walk(table, hashes, i, min(n, i + most), multiplier)
                     while entry:
@@ -180,6 +255,7 @@ def find(
                         free = i + length
                         break
                     most = length - 1
+            # tokens that may begin a name move to the front of the buffers, and more of the text is read
             done = max(free, limit)
             for j in range(done, n):
                 hashes[j - done], starts[j - done], ends[j - done] = hashes[j], starts[j], ends[j]
@@ -193,7 +269,11 @@ def find(
 
 @njit(cache=True, nogil=True)
 def going_on(text, start, end):
-    """How many bytes there are in the second place or later of a character."""
+    """Count the UTF-8 continuation bytes in text[start:end].
+
+    Returns:
+        bytes that do not begin a character
+    """
     count = 0
     for q in range(start, end):
         count += (text[uint64(q)] & 0xC0) == 0x80
@@ -202,15 +282,23 @@ def going_on(text, start, end):
 
 @njit(cache=True, nogil=True)
 def to_letters(text, base, first, last, starts, ends):
-    """Turn positions in bytes into positions in characters, for mentions first to last of the document at
-    base."""
-    p, more = base, 0
+    """Convert the positions of mentions `first` to `last` of one document from bytes to characters, in place.
+
+    Args:
+        text: uint8.
+        base: byte at which the document begins.
+        first: first mention.
+        last: last mention + 1.
+        starts: int32, relative to `base`.
+        ends: int32, relative to `base`.
+    """
+    p, continuation = base, 0
     for m in range(first, last):
         start, end = base + starts[m], base + ends[m]
-        more += going_on(text, p, start)
-        starts[m] -= more
-        more += going_on(text, start, end)
-        ends[m] -= more
+        continuation += going_on(text, p, start)
+        starts[m] -= continuation
+        continuation += going_on(text, start, end)
+        ends[m] -= continuation
         p = end
 
 
@@ -221,9 +309,25 @@ def to_letters(text, base, first, last, starts, ends):
 def prefixes(
     names, offsets, num_exact, narrow, pages, letters, multiplier, buffers, keys, bounds, all_hashes, lengths
 ):
-    """The key of every name and the hashes of all its prefixes; returns how many bytes and hashes that is.
+    """Compute the key of every name and the hashes of all its prefixes.
 
-    A name before num_exact keeps its letters as they are, the others are folded.
+    Args:
+        names: uint8, all names.
+        offsets: (names + 1,) int64.
+        num_exact: the names before it keep their letters as they are, the others are folded.
+        narrow: of `scan`.
+        pages: of `letter`.
+        letters: of `letter`.
+        multiplier: odd uint64 of the hash.
+        buffers: (hashes, starts, ends) for the tokens of the longest name.
+        keys: uint8, is filled with the tokens of each name, separated by single blanks.
+        bounds: (names + 1,), is filled: the key of name i is keys[bounds[i]:bounds[i + 1]].
+        all_hashes: uint64, is filled with the hashes of the prefixes of 1, 2, ... tokens of each name in
+            turn.
+        lengths: (names,), is filled with the number of tokens.
+
+    Returns:
+        (bytes of keys, number of hashes)
     """
     hashes, starts, ends = buffers
     q, count = 0, 0
@@ -253,7 +357,11 @@ def prefixes(
 
 @njit(cache=True, nogil=True)
 def place(table, hash):
-    """The slot of a prefix in a table, a new one when it has none."""
+    """Slot of a prefix in the table; an empty one where it is new.
+
+    Returns:
+        uint64 index
+    """
     mask = uint64(table.size) - ONE
     slot, tag = hash & mask, hash >> HALF
     while table[slot] != ZERO and table[slot] >> HALF != tag:
@@ -263,6 +371,12 @@ def place(table, hash):
 
 @njit(cache=True, nogil=True)
 def put(bits, hash):
+    """Add a hash to a Bloom filter: two bits of one word.
+
+    Args:
+        bits: uint64 words, a power of two of them; changed in place.
+        hash: uint64.
+    """
     bits[(hash >> TWELVE) & (uint64(bits.size) - ONE)] |= ONE << (hash & SIXTY_THREE) | ONE << (
         (hash >> SIX) & SIXTY_THREE
     )
@@ -270,8 +384,26 @@ def put(bits, hash):
 
 @njit(cache=True, nogil=True)
 def fill(all_hashes, lengths, num_exact, keys, bounds, values, singles, pairs, table, records, heads):
-    """Enter every name; of names with one key the first stays. The first token of a longer name takes no
-    cell."""
+    """Enter every name into table, records and Bloom filters; of names with one key the first stays.
+
+    The first token of a longer name takes no cell of the table: the filter of pairs answers for it.
+
+    Args:
+        all_hashes: of `prefixes`.
+        lengths: (names,) tokens; a name of 0 tokens is left out.
+        num_exact: the names before it match as written only.
+        keys: of `prefixes`.
+        bounds: of `prefixes`.
+        values: (names,) uint32.
+        singles: filter, is filled.
+        pairs: filter, is filled.
+        table: uint64, is filled.
+        records: uint8, is filled.
+        heads: the same memory as uint32.
+
+    Returns:
+        length of the records in units of eight bytes
+    """
     at, entry = 0, 1
     for name in range(lengths.size):
         if not lengths[name]:
@@ -307,7 +439,14 @@ def fill(all_hashes, lengths, num_exact, keys, bounds, values, singles, pairs, t
 
 @njit(cache=True, nogil=True)
 def append(entry, new, records, heads):
-    """Put a record at the end of those of its prefix, unless one of them has its key."""
+    """Append a record to the linked list of its prefix, unless one of the list has its key.
+
+    Args:
+        entry: first record of the list.
+        new: record to append.
+        records: uint8, of the names.
+        heads: the same memory as uint32; changed in place.
+    """
     while True:
         head = entry - 1 << 1
         if same_key(entry - 1 << 3, new - 1 << 3, records, heads):
@@ -320,6 +459,11 @@ def append(entry, new, records, heads):
 
 @njit(cache=True, nogil=True)
 def same_key(a, b, records, heads):
+    """Whether the records at bytes a and b have one key, and are both exact or both folded.
+
+    Returns:
+        bool
+    """
     size = heads[(a >> 2) + 2]
     if size != heads[(b >> 2) + 2] or heads[(a >> 2) + 3] != heads[(b >> 2) + 3]:
         return False

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from medxiaohe.entity.linking.variants import GREEK_LETTERS, NUMBERED, ROMAN
 
-MAX_SHORT = 10  # letters
+MAX_SHORT = 10  # characters, as in Schwartz and Hearst
 MAX_SHORT_WORDS = 2
 BRACKET = re.compile(r"[(\[（［]([^()\[\]（）［］]{1,200})[)\]）］]")
 FIRST_PART = re.compile(r"\s*[;,；，]\s*|\s+(?:or|see|formerly)\s+")
@@ -46,8 +46,15 @@ class Definition:
 
 
 def definitions(text: str) -> list[Definition]:
-    """In the order of the text; a bracket gives one at most."""
-    found = []
+    """Find the abbreviations that a text defines.
+
+    Args:
+        text: of a document; offsets count code points.
+
+    Returns:
+        in the order of the text; a bracket gives one at most
+    """
+    result = []
     for bracket in BRACKET.finditer(text):
         start, end = bracket.span(1)
         inner = bracket.group(1)
@@ -57,20 +64,24 @@ def definitions(text: str) -> list[Definition]:
             text, bracket.start(), (start, end)
         )
         if definition:
-            found.append(definition)
+            result.append(definition)
     if "=" in text:
-        found += _with_equals(text)
-        found.sort(key=lambda definition: (definition.short_start, definition.long_start))
-    return found
+        result += _with_equals(text)
+        result.sort(key=lambda definition: (definition.short_start, definition.long_start))
+    return result
 
 
 def is_short(form: str) -> bool:
-    """Written like an abbreviation: two to ten letters in one or two words, not all small, and no reference
-    to a figure."""
+    """Whether a form is written like an abbreviation.
+
+    Returns:
+        True for 2 to MAX_SHORT characters in one or two words with a capital, which are no reference to a
+        figure, no unit and no number
+    """
     letters = sum(map(str.isalpha, form))
     if not (2 <= len(form) <= MAX_SHORT and letters and SHORT.fullmatch(form)) or NOT_SHORT.fullmatch(form):
         return False
-    if any(len(part) > 1 for part in form.split("/")[1:]) and "/" in form:
+    if any(len(segment) > 1 for segment in form.split("/")[1:]) and "/" in form:
         return False  # VCFS/DGS are two
     words = form.split()
     capitals = sum(c.isupper() for c in form)
@@ -82,7 +93,9 @@ def is_short(form: str) -> bool:
 
 
 def _long_before(text: str, short: tuple[int, int], at: int) -> Definition | None:
-    """long form (SF): the fewest words right before the bracket that have the letters of the short form."""
+    """Pattern "long form (SF)": the fewest words right before the bracket that have the letters of the short
+    form.
+    """
     form = text[slice(*short)]
     if not is_short(form):
         return None
@@ -91,6 +104,7 @@ def _long_before(text: str, short: tuple[int, int], at: int) -> Definition | Non
         begin = mark.end()
     words = [mark.span() for mark in WORD.finditer(text, begin, at)]
     letters = _letters(form)
+    # Schwartz and Hearst: a long form has at most min(|A| + 5, 2 |A|) words, |A| letters of the short form
     words = words[-min(len(letters) + 5, 2 * len(letters)) :]
     if not words or text[words[-1][1] : at].strip(" \t\n-,"):
         return None
@@ -101,7 +115,7 @@ def _long_before(text: str, short: tuple[int, int], at: int) -> Definition | Non
 
 
 def _short_before(text: str, at: int, inside: tuple[int, int]) -> Definition | None:
-    """SF (long form): what is in the bracket has to begin with the long form's first letter."""
+    """Pattern "SF (long form)": the bracket must begin with the first letter of the long form."""
     mark = BEFORE.search(text, max(0, at - 12), at)
     if not mark or not is_short(mark[1]) or sum(map(str.isupper, mark[1])) < 2:
         return None
@@ -112,16 +126,16 @@ def _short_before(text: str, at: int, inside: tuple[int, int]) -> Definition | N
 
 
 def _with_equals(text: str) -> list[Definition]:
-    """SF = long form, as below figures: up to a comma, semicolon or full stop."""
-    found = []
+    """Pattern "SF = long form", as below figures: up to a comma, semicolon or full stop."""
+    result = []
     for mark in EQUALS.finditer(text):
         if is_short(mark[1]) and sum(map(str.isupper, mark[1])) >= 2:
             stop = re.compile(r"[,;.:()=]|\n").search(text, mark.end())
             if definition := _whole(
                 text, mark.span(1), _stripped(text, mark.end(), stop.start() if stop else len(text))
             ):
-                found.append(definition)
-    return found
+                result.append(definition)
+    return result
 
 
 def _whole(text: str, short: tuple[int, int], long: tuple[int, int]) -> Definition | None:
@@ -138,8 +152,9 @@ def _whole(text: str, short: tuple[int, int], long: tuple[int, int]) -> Definiti
 
 
 def _aligned(text: str, words: list[tuple[int, int]], letters: str) -> int | None:
-    """Where the shortest long form begins that ends with the last of the words; None when the letters are not
-    in them."""
+    """Start of the shortest long form that ends with the last of the words; None when they do not have the
+    letters.
+    """
     letters, words = _without_number(text, words, letters)
     for rule in (_by_first_letters, _by_letters, _in_another_order):
         if (start := rule(text, words, letters)) is not None:
@@ -150,7 +165,9 @@ def _aligned(text: str, words: list[tuple[int, int]], letters: str) -> int | Non
 def _without_number(
     text: str, words: list[tuple[int, int]], letters: str
 ) -> tuple[str, list[tuple[int, int]]]:
-    """SCA3 of "spinocerebellar ataxia type III" without the 3 of both: what is left has to be aligned."""
+    """Drop an equal number at the end of both forms: SCA3, "spinocerebellar ataxia type III". The rest is
+    aligned.
+    """
     stem = letters.rstrip("0123456789")
     last = text[slice(*words[-1])].lower()
     if (
@@ -164,7 +181,9 @@ def _without_number(
 
 
 def _by_first_letters(text: str, words: list[tuple[int, int]], letters: str) -> int | None:
-    """Every letter begins a word, no word but small ones is passed over, and the last word is not either."""
+    """Align each letter with the beginning of a word; only function words may be skipped, and not the last
+    word.
+    """
     k = len(letters) - 1
     for start, end in reversed(words):
         word = text[start:end].lower()
@@ -178,9 +197,10 @@ def _by_first_letters(text: str, words: list[tuple[int, int]], letters: str) -> 
 
 
 def _by_letters(text: str, words: list[tuple[int, int]], letters: str) -> int | None:
-    """Schwartz and Hearst: from right to left, the first letter at the beginning of a word."""
+    """Align as Schwartz and Hearst: from right to left, the first letter at the beginning of a word."""
     low, p = text.lower(), words[-1][1] - 1
     beginnings = {start for start, _ in words}
+    # k runs over the letters, p over the text, both from the right; the first letter must begin a word
     for k in range(len(letters) - 1, -1, -1):
         while p >= words[0][0] and not (_same(low[p], letters[k]) and (k or p in beginnings)):
             p -= 1
@@ -191,7 +211,7 @@ def _by_letters(text: str, words: list[tuple[int, int]], letters: str) -> int | 
 
 
 def _in_another_order(text: str, words: list[tuple[int, int]], letters: str) -> int | None:
-    """myotonic dystrophy (DM): as many words as letters, and the letters are their first ones."""
+    """Align in any order, for as many words as letters: myotonic dystrophy (DM)."""
     last = words[-len(letters) :]
     initials = sorted(text[start].lower() for start, _ in last)
     long_enough = all(end - start > 3 for start, end in last)
@@ -213,12 +233,12 @@ def _letters(form: str) -> str:
 
 
 def _singular(form: str) -> list[str]:
-    """A small s at the end of capitals is that of the plural first, then a letter."""
+    """Forms to align: without a plural s behind capitals first, then with it as a letter."""
     return [form[:-1], form] if len(form) > 2 and form[-1] == "s" and form[-2].isupper() else [form]
 
 
 def _checked(text: str, short: tuple[int, int], long: tuple[int, int]) -> Definition | None:
-    """Not shorter than what it explains, not with it inside, and not one word that only begins the same."""
+    """Reject a long form that is too short, contains the short form, or is one word with a like beginning."""
     form, meaning = text[slice(*short)], text[slice(*long)]
     words = WORD.findall(meaning)
     if len(meaning) < len(form) + 2 or form in meaning.split():

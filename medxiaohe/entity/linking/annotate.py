@@ -1,27 +1,22 @@
-"""Entities of a text with the reason, the context and a score of each: everything the rules and the tree
-know, put together.
+"""Annotate a text with the entities of a tree: names, rules, context, and optionally a learned tagger.
 
-    annotator = Annotator.of(tree)                      # or the folder of one; index=, tagger=, normaliser=
-                                                        where there are
+    annotator = Annotator.of(tree)         # a tree or its folder; index=, tagger=, normaliser=, embedder=
     for a in annotator.annotate("No evidence of breast or ovarian cancer."):
         print(a.surface, a.entity, a.negated, a.reason, a.score)
 
-1  names of the tree (entity.index, or entity.link without the extra `fast`), longest match        name,
-   synonym, variant
-2  abbreviations that the text defines: every use means its long form; one that stands for something else is
-   no mention
+1  names of the tree, longest match (entity.index, or entity.link without the extra `fast`)
+2  abbreviations that the text defines: every use means its long form; one that stands for something that the
+   tree does not have is no mention
 3  names around a bracket or with an abbreviation in them: von Hippel-Lindau (VHL) disease, VHL disease
 4  names that share a word: breast and ovarian cancer
-5  of the kinds that a learned tagger knows, if one is given, its spans and no others; named by a normaliser,
-   without one by 1 to 4
-6  which entity, when several have the name; negation, uncertainty, whose it is, when
+5  for the kinds of a learned tagger, its spans and no others; linked by a normaliser, or else by 1 to 4
+6  disambiguation of names that several entities have; negation, uncertainty, experiencer and temporality
 
 Mentions do not overlap; those of one coordination have one span and differ in `parts`.
 
-The score is the share of such mentions, by the way they were found, whose span was the annotators' in the
-training parts of NCBI-disease and BC5CDR (diseases and chemicals): an estimate for ranking and thresholds,
-made on two corpora of abstracts, and no probability that the entity is right. A tagger's own score goes
-before it.
+The score is the share of mentions with this method whose span the annotators marked too, in the training
+parts of NCBI-disease and BC5CDR (diseases and chemicals): an estimate for ranking and thresholds from two
+corpora of abstracts, not a probability that the entity is right. The score of a tagger takes precedence.
 """
 
 from __future__ import annotations
@@ -50,28 +45,51 @@ MAX_KEPT = 200_000  # surfaces whose reason is remembered
 
 
 class Tagger(Protocol):
-    """entity/tagger.py: finds spans, names nothing."""
+    """Protocol of a mention tagger (entity/tagger.py): finds spans, links nothing."""
 
     @property
     def kinds(self) -> Sequence[str]:
-        """What it was taught; it finds nothing else."""
+        """Kinds that it was trained on; it finds nothing else.
+
+        Returns:
+            for example ("chemical", "disease")
+        """
         ...
 
     def spans_batch(self, texts: Sequence[str]) -> list[list[tuple[int, int, str, float]]]:
-        """Of every text (start, end, kind, score from 0 to 1), in order, none overlapping."""
+        """Find the mentions of many texts.
+
+        Returns:
+            for each text (start, end, kind, score in [0, 1]), in order, without overlap
+        """
         ...
 
 
 class Normaliser(Protocol):
-    """entity/linking/normalise.py: names a span, finds nothing."""
+    """Protocol of a normaliser (entity/linking/normalise.py): links a span, finds nothing."""
 
     def candidates(self, surface: str, kind: str) -> list[tuple[str, float]]:
-        """(id of an entity or a code of one, score from 0 to 1), the best first; empty when nothing is
-        near."""
+        """Entities that a mention may name.
+
+        Args:
+            surface: of the mention, or its long form.
+            kind: of the mention.
+
+        Returns:
+            (id of an entity or code of one, score in [0, 1]), best first; [] where no name is near
+        """
         ...
 
     def concepts(self, surface: str, kind: str) -> tuple[str, ...]:
-        """The id of a mention, several for "breast and ovarian cancer", or none."""
+        """Normalise a mention.
+
+        Args:
+            surface: of the mention, or its long form.
+            kind: of the mention.
+
+        Returns:
+            its id; several for "breast and ovarian cancer"; () where no name is near
+        """
         ...
 
 
@@ -96,8 +114,10 @@ class Annotation:
 
 
 class Annotator:
-    """Built once per process. `annotate` and `annotate_batch` give the same for the same text, in any
-    company."""
+    """Entity annotator, built once for each process.
+
+    `annotate` and `annotate_batch` give the same for one text, whatever other texts are in the batch.
+    """
 
     def __init__(
         self,
@@ -126,11 +146,19 @@ class Annotator:
         normaliser: Normaliser | None = None,
         embedder: Embedder | None = None,
     ) -> Annotator:
-        """From a tree or the folder of one, whose relations then help to choose between entities of one name.
+        """Build an annotator from a tree or the folder of one.
 
-        `index` is an entity.index.Index or a Linker of the same tree. Without one it is that of
-        entity/linking/finder.py for a folder, which is kept from run to run, and a new one for a tree; a
-        Linker where numba is missing.
+        Args:
+            tree: a Tree, or a folder, whose relations then help to choose between entities of one name.
+            index: an entity.index.Index or a Linker of the same tree. None takes that of
+                entity/linking/finder.py for a folder, which is cached, and builds a new one for a tree; a
+                Linker where numba is missing.
+            tagger: decides what is a mention of its kinds; None leaves it to names and rules.
+            normaliser: names the spans of the tagger; None leaves it to names and rules.
+            embedder: compares the text with the definitions of entities that share a name; None does not.
+
+        Raises:
+            DataError: the folder has no tree.
         """
         folder = None if isinstance(tree, Tree) else Path(tree)
         tree = tree if isinstance(tree, Tree) else Tree.load(Path(tree))
@@ -148,41 +176,62 @@ class Annotator:
         return cls(tree, names, meanings, tagger=tagger, normaliser=normaliser, embedder=embedder)
 
     def annotate(self, text: str) -> list[Annotation]:
-        """In the order of the text."""
+        """Find the entities of a text.
+
+        Args:
+            text: to annotate; offsets count code points.
+
+        Returns:
+            in the order of the text
+        """
         return self.annotate_batch([text])[0]
 
     def annotate_batch(self, texts: Sequence[str]) -> list[list[Annotation]]:
-        """Faster than one by one: the names that rules ask for are looked up for all texts together."""
+        """Find the entities of many texts: the names that the rules need are looked up for all of them
+        together.
+
+        Args:
+            texts: to annotate.
+
+        Returns:
+            for each text what `annotate` returns
+        """
+        # rules first list the names that they need; these are looked up for all texts at once
         pages = [Page(text, drafts) for text, drafts in zip(texts, self._names.find(texts), strict=True)]
-        known = self._names.known({name for page in pages for name in page.questions()})
+        looked_up = self._names.known({name for page in pages for name in page.questions()})
         tagged: Sequence[Sequence[tuple[int, int, str, float]]] = (
             self._tagger.spans_batch(texts) if self._tagger else [()] * len(texts)
         )
-        return [self._finished(page, known, spans) for page, spans in zip(pages, tagged, strict=True)]
+        return [self._finished(page, looked_up, spans) for page, spans in zip(pages, tagged, strict=True)]
 
     def _finished(
-        self, page: Page, known: dict[str, str], spans: Sequence[tuple[int, int, str, float]]
+        self, page: Page, looked_up: dict[str, str], spans: Sequence[tuple[int, int, str, float]]
     ) -> list[Annotation]:
-        drafts = page.resolved(self._names, known)
+        drafts = page.resolved(self._names, looked_up)
         if self._tagger:
             drafts = self._with_tagged(page, drafts, spans)
         choose = self._chooser(page.text, drafts)
-        said = page.contexts(drafts)
-        found = [
+        contexts = page.contexts(drafts)
+        annotations = [
             self._annotation(page.text, draft, choose, context)
-            for draft, context in zip(drafts, said, strict=True)
+            for draft, context in zip(drafts, contexts, strict=True)
         ]
         # a gene of the dictionary may turn out to be the disease of that name
         tagged = {span[:2] for span in spans}
-        return [a for a in found if _one_kind(a.kind) not in self._tagged_kinds or (a.start, a.end) in tagged]
+        return [
+            a
+            for a in annotations
+            if _one_kind(a.kind) not in self._tagged_kinds or (a.start, a.end) in tagged
+        ]
 
     # ---- a learned tagger ------------------------------------------------------------------------
 
     def _with_tagged(
         self, page: Page, drafts: list[Draft], spans: Sequence[tuple[int, int, str, float]]
     ) -> list[Draft]:
-        """The tagger decides what is a mention of the kinds it knows: what it passed over is none, whatever
-        the dictionary has."""
+        """Replace mentions of the tagger's kinds by its spans: it alone decides what is a mention of these
+        kinds.
+        """
         long = page.long_forms() if self._normaliser else {}
         tagged = list[Draft]()
         for start, end, kind, score in spans:
@@ -206,34 +255,39 @@ class Annotator:
     def _by_normaliser(
         self, text: str, start: int, end: int, kind: str, score: float, long: Mapping[str, str]
     ) -> list[Draft]:
-        """A tagger's span with what the normaliser calls it, or its long form; several drafts where it names
-        several."""
+        """Link a tagger's span, or its long form, with the normaliser; several drafts where it returns
+        several ids.
+        """
         assert self._normaliser
         surface = text[start:end]
         meant = long.get(surface, surface)
         near = self._normaliser.candidates(meant, kind)
-        scores, found = dict(near), list[Draft]()
+        scores, result = dict(near), list[Draft]()
         ids = self._normaliser.concepts(meant, kind)
         for id in ids:
             entity = self._entity_of(id)
-            others = tuple(dict.fromkeys(self._entity_of(one) for one, _ in near)) if len(ids) == 1 else ()
-            name = self.tree.entities[entity].name if entity else id
-            of = f" of {meant}" if meant != surface else ""
-            how = (
-                f"nearest name{of}: {name} ({scores[id]:.2f})"
-                if id in scores
-                else f"one of several names{of}: {name}"
+            others = (
+                tuple(dict.fromkeys(self._entity_of(other_id) for other_id, _ in near))
+                if len(ids) == 1
+                else ()
             )
-            candidates = tuple(one for one in others if one) or ((entity,) if entity else ())
+            name = self.tree.entities[entity].name if entity else id
+            suffix = f" of {meant}" if meant != surface else ""
+            reason = (
+                f"nearest name{suffix}: {name} ({scores[id]:.2f})"
+                if id in scores
+                else f"one of several names{suffix}: {name}"
+            )
+            candidates = tuple(other_id for other_id in others if other_id) or ((entity,) if entity else ())
             concept = "" if id == entity else id
-            found.append(
+            result.append(
                 Draft(
                     start,
                     end,
                     entity,
                     False,
                     "tagger",
-                    f"tagger; {how}",
+                    f"tagger; {reason}",
                     kind=kind,
                     score=score,
                     candidates=candidates,
@@ -241,11 +295,10 @@ class Annotator:
                 )
             )
         nothing = Draft(start, end, "", False, "tagger", "tagger; no name is near", kind=kind, score=score)
-        return found or [nothing]
+        return result or [nothing]
 
     def _entity_of(self, id: str) -> str:
-        """The entity with this id or, failing that, the first with this code; "" where the tree has
-        neither."""
+        """Entity with this id, otherwise the first with this code; "" where the tree has neither."""
         if id in self.tree:
             return id
         if self._of_code is None:
@@ -258,7 +311,7 @@ class Annotator:
     def _named(
         self, text: str, start: int, end: int, kind: str, score: float, drafts: Sequence[Draft]
     ) -> Draft:
-        """A tagger's span with the best name that dictionary and rules have for it."""
+        """Link a tagger's span with the best name that dictionary and rules have for it."""
         surface, kinds = text[start:end], self._names.kind
         inside = [
             d
@@ -278,7 +331,7 @@ class Annotator:
     # ---- which entity, and in words why ----------------------------------------------------------
 
     def _annotation(
-        self, text: str, draft: Draft, choose: Callable[[str, tuple[str, ...]], Choice], said: context.Context
+        self, text: str, draft: Draft, choose: Callable[[str, tuple[str, ...]], Choice], ctx: context.Context
     ) -> Annotation:
         surface, entity, ambiguous, reason = (
             text[draft.start : draft.end],
@@ -286,47 +339,52 @@ class Annotator:
             draft.ambiguous,
             draft.reason,
         )
-        candidates, how = draft.candidates or ((entity,) if entity else ()), draft.how
-        if not how:
-            how, candidates = self._plain(surface, entity)
-            reason = f"variant of {self.tree.entities[entity].name}" if how == "variant" else how
+        candidates, method = draft.candidates or ((entity,) if entity else ()), draft.how
+        if not method:
+            method, candidates = self._plain(surface, entity)
+            reason = f"variant of {self.tree.entities[entity].name}" if method == "variant" else method
             if len(candidates) > 1:
                 choice = choose(surface, candidates)
                 entity, reason = choice.entity, f"{reason}; {choice.why}"
                 ambiguous = ambiguous and not choice.sure
                 candidates = (entity, *(id for id in candidates if id != entity))
-            if how != "name" and surface.isupper() and len(surface) <= MAX_ACRONYM and surface.isascii():
-                how, reason = "acronym", f"{reason}; an acronym that the text does not explain"
+            if method != "name" and surface.isupper() and len(surface) <= MAX_ACRONYM and surface.isascii():
+                method, reason = "acronym", f"{reason}; an acronym that the text does not explain"
         return Annotation(
             draft.start, draft.end, entity, surface, draft.kind or self.tree.entities[entity].kind,
-            draft.score or SCORES[how], reason,
-            ambiguous, candidates, draft.parts, said.negated, said.uncertain, said.experiencer,
-            said.temporality, draft.concept,
+            draft.score or SCORES[method], reason,
+            ambiguous, candidates, draft.parts, ctx.negated, ctx.uncertain, ctx.experiencer,
+            ctx.temporality, draft.concept,
         )  # fmt: skip
 
     def _plain(self, surface: str, entity: str) -> tuple[str, tuple[str, ...]]:
-        """What a surface is to an entity (name, synonym, variant), and all entities that it names."""
+        """Whether a surface is the name, a synonym or a variant of an entity, and all entities it names."""
         key = (surface, entity)
         if key not in self._described:
             if len(self._described) >= MAX_KEPT:
                 self._described.clear()
             node, low = self.tree.entities[entity], _key(surface)
-            how = (
+            match = (
                 "name"
                 if low == _key(node.name)
                 else "synonym"
                 if any(low == _key(name) for name in node.synonyms)
                 else "variant"
             )
-            self._described[key] = how, self._meanings.of(surface, entity)
+            self._described[key] = match, self._meanings.of(surface, entity)
         return self._described[key]
 
     def _chooser(self, text: str, drafts: Sequence[Draft]) -> Callable[[str, tuple[str, ...]], Choice]:
-        """What a name of several entities means here: one answer in a text."""
+        """Function that disambiguates a shared name, with one answer for the text."""
         around: list[Around] = []
         chosen: dict[tuple[str, tuple[str, ...]], Choice] = {}
 
         def choose(surface: str, candidates: tuple[str, ...]) -> Choice:
+            """Choose between the entities of one name, once for all its mentions in the text.
+
+            Returns:
+                the choice of `Meanings.choose`
+            """
             if (surface, candidates) not in chosen:
                 if not around:
                     around.append(

@@ -1,20 +1,23 @@
-"""What a text says about a finding besides naming it: is it there, is it certain, whose is it, and when.
+"""Negation, uncertainty, experiencer and temporality of findings in a text (NegEx, ConText).
 
     contexts("No pneumothorax. Mother had breast cancer.", [(3, 15), (28, 41)])
         -> negated; experiencer "family"
 
 Rules of the family of NegEx (Chapman et al., A simple algorithm for identifying negated findings and diseases
-in discharge summaries, 2001) and ConText (Harkema et al. 2009): a trigger reaches from where it stands to the
-end of its clause or sentence, unless a word that ends scopes comes before; words that only look like triggers
-are taken out first, the longest match counts. The triggers, English and Chinese, are in context_triggers.tsv;
-nothing here knows a word of its own but the verbs of a clause.
+in discharge summaries, 2001) and ConText (Harkema et al. 2009): the scope of a trigger ends with its clause
+or sentence, or before a word that ends scopes; pseudo-triggers are removed first; the longest match counts.
+The triggers, English and Chinese, are in context_triggers.tsv; only the verbs of a clause are in this file.
 
-Beyond the two: the heading a line stands under; a list goes on after a comma but a new statement ("No
-effusion, heart size is normal") does not; a family member who only speaks ("mother reports fever") is not the
-one who has it; an answer behind a finding ("Fever: no. Cough: yes.", "fever (-)") speaks of what is before
-it, and so does a person or a question mark in brackets; a sign beside a finding (entity/linking/signs.py)
-goes before all triggers; a negative test, culture or margin denies no disease but the one it is named after;
-"for" begins what a treatment that is missing would be for.
+Rules beyond the two papers:
+
+- the section heading above a line counts;
+- the scope includes a list after a comma, but not a new statement ("No effusion, heart size is normal");
+- a family member who only speaks ("mother reports fever") is not the experiencer;
+- an answer behind a finding ("Fever: no. Cough: yes.", "fever (-)") applies to the finding before it, and so
+  does a person or a question mark in brackets;
+- a sign beside a finding (entity/linking/signs.py) overrides all triggers;
+- a negative test, culture or margin negates no disease but the one it is named after;
+- "for" begins the purpose of a treatment that is missing, which is not negated.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ SEEN = frozenset(
 )
 PARTS = frozenset(", and with but".split())
 ENDS_STATEMENT = {"only", "known", "persists", "persist"}  # as the last word of a part: inflammation only
-SIZES = frozenset("mm cm or to x mg ml".split())  # behind a number that only describes what is denied
+SIZES = frozenset("mm cm or to x mg ml".split())  # behind a number: it only describes the negated finding
 # What is written right behind a finding as an answer, and where the answer ends.
 ANSWER = re.compile(
     r"[\"'\]]?(?P<colon>[ \t]*[:：=]|[ \t]+[-–—]+(?=[ \t])|[ \t]*\?)?[ \t]*[(（\[]?[ \t]*"
@@ -103,7 +106,7 @@ class Triggers(NamedTuple):
     # first word -> lengths of the triggers that begin with it, longest first
     starting: dict[str, tuple[int, ...]]
     effects: dict[tuple[str, ...], tuple[Effect, ...]]
-    # words of which every trigger that says something has one: without any, a sentence says nothing
+    # every trigger with an axis has one of these words: a sentence without any has no trigger
     telling: frozenset[str]
     headings: dict[str, str]  # heading -> axis or "nothing"
     evidence: frozenset[str]  # words before "for" that ask for a finding, not for a treatment
@@ -111,34 +114,51 @@ class Triggers(NamedTuple):
 
 
 def contexts(text: str, spans: Sequence[tuple[int, int]]) -> list[Context]:
-    """The context of every span text[start:end], in the order given. Spans are findings: a trigger inside of
-    one is none."""
+    """Determine negation, uncertainty, experiencer and temporality of findings.
+
+    Args:
+        text: of a document.
+        spans: (start, end) of the findings, in code points; a trigger inside one is ignored.
+
+    Returns:
+        one Context for each span, in the order given
+    """
     if not spans:
         return []
     ends, below = sentence_ends(text), sections(text)
+    # group the findings by sentence, so that each sentence is tokenised and searched for triggers once
     grouped: dict[tuple[int, int], list[int]] = {}
     for number, (start, end) in enumerate(spans):
         begin, stop = sentence_of(ends, start)
         grouped.setdefault((begin, max(stop, end)), []).append(number)
-    found = [PLAIN] * len(spans)
+    result = [PLAIN] * len(spans)
     for (begin, stop), numbers in grouped.items():
         if below or says_something(text[begin:stop]):
-            here = [spans[number] for number in numbers]
+            sentence_spans = [spans[number] for number in numbers]
             for number, context in zip(
-                numbers, in_sentence(text, words_of(text, begin, stop), here, below), strict=True
+                numbers, in_sentence(text, words_of(text, begin, stop), sentence_spans, below), strict=True
             ):
-                found[number] = context
-    return found
+                result[number] = context
+    return result
 
 
 def says_something(sentence: str) -> bool:
-    """Whether a sentence has any word or mark that a trigger needs; most have none."""
+    """Whether a sentence has any word or mark that a trigger needs; most have none.
+
+    Returns:
+        False when every span of the sentence has the context PLAIN, apart from sections
+    """
     return bool(MARKS.search(sentence) or SIGNS.search(sentence)) or not triggers().telling.isdisjoint(
         TOKEN.findall(plain(sentence).lower())
     )
 
 
 def words_of(text: str, begin: int, end: int) -> Words:
+    """Tokens of text[begin:end] in lower case.
+
+    Returns:
+        (token, start, end), with offsets in the full text
+    """
     return [
         (mark.group(), begin + mark.start(), begin + mark.end())
         for mark in TOKEN.finditer(plain(text[begin:end]).lower())
@@ -148,14 +168,25 @@ def words_of(text: str, begin: int, end: int) -> Words:
 def in_sentence(
     text: str, words: Words, spans: Sequence[tuple[int, int]], below: Sequence[Section] = ()
 ) -> list[Context]:
-    """The same for the spans of one sentence; `below` is what `sections` says of the text."""
+    """Contexts of the findings of one sentence.
+
+    Args:
+        text: of the document.
+        words: of the sentence, from `words_of`.
+        spans: (start, end) of the findings in it.
+        below: sections of the text, from `sections`.
+
+    Returns:
+        one Context for each span
+    """
     hits = _without_tests(text, words, _hits(words, spans), spans)
+    # an answer behind a finding replaces the triggers that overlap it
     answers = _answers(text, words, spans)
     hits = sorted(
         [
             hit
             for hit in hits
-            if not any(hit.first < other.last and other.first < hit.last for other in answers)
+            if not any(hit.first < answer.last and answer.first < hit.last for answer in answers)
         ]
         + answers
     )
@@ -163,20 +194,19 @@ def in_sentence(
     return [_with_sign(text, span, _context(text, words, span, reaches, below)) for span in spans]
 
 
-def _with_sign(text: str, span: tuple[int, int], said: Context) -> Context:
-    """What a sign beside the finding says goes before what a trigger somewhere in the sentence says."""
-    if not (found := sign(text, *span)):
-        return said
-    why = text[found.start : found.end]
-    because = said.because if why in said.because or not found.says else (*said.because, why)
-    uncertain = said.uncertain or found.says == "uncertain"
-    return replace(said, negated=found.says == "negated", uncertain=uncertain, because=because)
+def _with_sign(text: str, span: tuple[int, int], ctx: Context) -> Context:
+    """Apply a sign beside the finding (+, -, ?), which overrides triggers elsewhere in the sentence."""
+    if not (mark := sign(text, *span)):
+        return ctx
+    why = text[mark.start : mark.end]
+    because = ctx.because if why in ctx.because or not mark.says else (*ctx.because, why)
+    uncertain = ctx.uncertain or mark.says == "uncertain"
+    return replace(ctx, negated=mark.says == "negated", uncertain=uncertain, because=because)
 
 
 def _answers(text: str, words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
-    """What stands right behind a finding and speaks of it, or of the list it ends: no, yes, (-), (mother),
-    (?)."""
-    found = list[Hit]()
+    """Answers right behind a finding, about it or the list that it ends: no, yes, (-), (mother), (?)."""
+    result = list[Hit]()
     for start, end in spans:
         here = [i for i, word in enumerate(words) if word[1] >= end]
         begin = next((i for i, word in enumerate(words) if word[2] > start), 0)
@@ -189,28 +219,28 @@ def _answers(text: str, words: Words, spans: Sequence[tuple[int, int]]) -> list[
             effects = [Effect(("stop",), "none", "")]
             if mark["no"]:
                 effects.append(Effect(("negated",), "after", scope))
-            found.append(Hit(first, last, tuple(effects), (mark.start(), mark.end())))
+            result.append(Hit(first, last, tuple(effects), (mark.start(), mark.end())))
         elif mark := PERSON.match(text, end):
             inside = [i for i in here if mark.start(1) <= words[i][1] < mark.end(1)]
-            said = [axis for hit in _hits([words[i] for i in inside], []) for axis in _axes(hit)]
-            if who := next((axis for axis in said if axis in ("family", "other", "person")), ""):
+            axes = [axis for hit in _hits([words[i] for i in inside], []) for axis in _axes(hit)]
+            if who := next((axis for axis in axes if axis in ("family", "other", "person")), ""):
                 effects = [Effect(("stop", "person"), "none", "")]
                 if who != "person":
                     effects.append(Effect((who,), "after", str(inside[0] - begin)))
-                found.append(Hit(inside[0], inside[-1] + 1, tuple(effects), mark.span(1)))
+                result.append(Hit(inside[0], inside[-1] + 1, tuple(effects), mark.span(1)))
         elif mark := ASKED.match(text, end):
             at = next((i for i in here if words[i][0] in "?？"), -1)
             if at >= 0:
-                found.append(
+                result.append(
                     Hit(at, at + 1, (Effect(("uncertain",), "after", str(at - begin)),), mark.span())
                 )
-    return found
+    return result
 
 
 def _is_letter_alone(mark: re.Match[str]) -> bool:
-    """Whether an answer is a letter that may be one of a name: hepatitis, influenza N."""
-    said = (mark["no"] or mark["yes"]).lower()
-    return said in PLAIN_ANSWERS and not mark["colon"] and mark.group()[-1:] not in ")）]"
+    """Whether an answer is a single letter that may belong to the name: hepatitis, influenza N."""
+    answer = (mark["no"] or mark["yes"]).lower()
+    return answer in PLAIN_ANSWERS and not mark["colon"] and mark.group()[-1:] not in ")）]"
 
 
 def _axes(hit: Hit) -> list[str]:
@@ -220,9 +250,12 @@ def _axes(hit: Hit) -> list[str]:
 def _without_tests(
     text: str, words: Words, hits: Sequence[Hit], spans: Sequence[tuple[int, int]]
 ) -> list[Hit]:
-    """The triggers without "negative" of a test that names no finding: HER2-negative, negative margins.
-    Behind its own name it denies the finding: influenza test negative."""
-    kept = list[Hit]()
+    """Drop the trigger "negative" where it describes a test that names no finding: HER2-negative, negative
+    margins.
+
+    Behind the name of the test's own finding it stays: influenza test negative.
+    """
+    selected = list[Hit]()
     by_first, by_last = {hit.first: hit for hit in hits}, {hit.last: hit for hit in hits}
     for hit in hits:
         denies_behind = any(
@@ -237,15 +270,20 @@ def _without_tests(
             if before and _is(before, "test"):
                 name_end = text[: words[before.first][1]].rstrip()
                 if any(end == len(name_end) for _, end in spans):
-                    kept.append(hit)
+                    selected.append(hit)
                 continue
-        kept.append(hit)
-    return kept
+        selected.append(hit)
+    return selected
 
 
 @functools.cache
 def triggers() -> Triggers:
-    found: dict[tuple[str, ...], list[Effect]] = {}
+    """Read context_triggers.tsv, once for each process.
+
+    Returns:
+        triggers by their first word, with what they mean
+    """
+    effects_of: dict[tuple[str, ...], list[Effect]] = {}
     headings = {}
     words_of_kind: dict[str, set[str]] = {"evidence": set(), "history": set()}
     for line in FILE.read_text(encoding="utf-8").splitlines():
@@ -258,38 +296,46 @@ def triggers() -> Triggers:
             words_of_kind[meaning].add(trigger)
         else:
             words = tuple(TOKEN.findall(plain(trigger)))
-            found.setdefault(words, []).append(Effect(tuple(meaning.split(",")), direction, scope))
+            effects_of.setdefault(words, []).append(Effect(tuple(meaning.split(",")), direction, scope))
     lengths: dict[str, set[int]] = {}
-    for words in found:
+    for words in effects_of:
         lengths.setdefault(words[0], set()).add(len(words))
-    starting = {word: tuple(sorted(there, reverse=True)) for word, there in lengths.items()}
+    starting = {word: tuple(sorted(sizes, reverse=True)) for word, sizes in lengths.items()}
+    # a set of words that every trigger with an axis contains: its only word, or one that is a trigger
+    # already, or else its longest
     saying = [
         words
-        for words, effects in found.items()
+        for words, effects in effects_of.items()
         if any(axis in AXES for effect in effects for axis in effect.axes)
     ]
     alone = {words[0] for words in saying if len(words) == 1}
     telling = frozenset(
         alone | {max(reversed(words), key=len) for words in saying if alone.isdisjoint(words)}
     )
-    rows = {words: tuple(effects) for words, effects in found.items()}
+    rows = {words: tuple(effects) for words, effects in effects_of.items()}
     evidence, history = (frozenset(words_of_kind[kind]) for kind in ("evidence", "history"))
     return Triggers(starting, rows, telling, headings, evidence, history)
 
 
 def sections(text: str) -> list[Section]:
-    """Start, end, axis and heading of the parts that stand below a heading with a meaning.
+    """Find the sections of a text whose heading has a meaning for the findings below it.
 
     A heading is a line in capitals, or ends at a colon and begins a line or, if it is a known one, a
-    sentence; the next heading ends its part.
+    sentence; the next heading ends its section.
+
+    Args:
+        text: of a document.
+
+    Returns:
+        (start, end, axis, heading) in order; sections without a meaning are left out
     """
-    known, marks = triggers().headings, []
+    meanings, marks = triggers().headings, []
     at = -1
     while (at := _next_colon(text, at + 1)) >= 0:
         line = text.rfind("\n", max(0, at - 50), at) + 1 or (0 if at < 50 else -1)
         start = max(max(text.rfind(stop, max(0, at - 50), at) for stop in ".;。；，") + 1, line)
         heading = text[start:at].strip(" \t-•*#") if start >= 0 else ""
-        meaning = known.get(heading.lower())
+        meaning = meanings.get(heading.lower())
         if meaning or (
             start == line
             and heading[:1].isupper()
@@ -299,7 +345,8 @@ def sections(text: str) -> list[Section]:
             marks.append((start, meaning or "nothing", heading))
     if "\n" in text:
         marks += [
-            (mark.start(), known.get(mark[1].lower(), "nothing"), mark[1]) for mark in CAPITALS.finditer(text)
+            (mark.start(), meanings.get(mark[1].lower(), "nothing"), mark[1])
+            for mark in CAPITALS.finditer(text)
         ]
         marks.sort()
     ends = [*(start for start, _, _ in marks), len(text)][1:]
@@ -311,12 +358,12 @@ def sections(text: str) -> list[Section]:
 
 
 def _next_colon(text: str, at: int) -> int:
-    found = [place for place in (text.find(":", at), text.find("：", at)) if place >= 0]
-    return min(found, default=-1)
+    positions = [position for position in (text.find(":", at), text.find("：", at)) if position >= 0]
+    return min(positions, default=-1)
 
 
 def _hits(words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
-    """The triggers of a sentence, from left to right, the longest of each start, none in a span."""
+    """Match the triggers of a sentence from left to right, the longest at each token, outside the spans."""
     table = triggers()
     starting, effects_of = table.starting, table.effects
     low = [word for word, _, _ in words]
@@ -342,40 +389,42 @@ def _hits(words: Words, spans: Sequence[tuple[int, int]]) -> list[Hit]:
 
 
 def _reaches(words: Words, hits: Sequence[Hit], hit: Hit) -> list[tuple[int, int, str, tuple[int, int]]]:
-    """(from, to, axis, letters of the trigger): which words a trigger speaks of."""
-    found = []
-    where = hit.letters if hit.letters[0] >= 0 else (words[hit.first][1], words[hit.last - 1][2])
+    """Scopes of a trigger: (first word, last word + 1, axis, offsets of the trigger)."""
+    result = []
+    letters = hit.letters if hit.letters[0] >= 0 else (words[hit.first][1], words[hit.last - 1][2])
     for effect in hit.effects:
         axes = [axis for axis in effect.axes if axis in AXES]
         if not axes or ("family" in axes and _tells_nothing(hits, hit)):
             continue
-        # a denial of the family's ends at "but"; whose it is goes on
+        # the negation of a family's finding ends at "but"; the experiencer continues
         for axis in axes:
             stops = _stops(hits, of_a_person=axis in ("family", "other"))
             if effect.direction == "before":
                 end = _forward(words, hit.last, stops, effect.scope)
-                found.append(
-                    (hit.last, _purpose(words, hit.last, end) if axis == "negated" else end, axis, where)
+                result.append(
+                    (hit.last, _purpose(words, hit.last, end) if axis == "negated" else end, axis, letters)
                 )
             else:
-                found.append((_backward(words, hit.first, stops, effect.scope), hit.first, axis, where))
+                result.append((_backward(words, hit.first, stops, effect.scope), hit.first, axis, letters))
         others = [axis for axis in axes if axis in ("family", "other")]
         if others and any(
             word in ("in", "of", "among") for word, _, _ in words[max(0, hit.first - NEAR) : hit.first]
         ):
             stops = _stops(hits, of_a_person=True)
-            found += [
-                (_backward(words, hit.first, stops, "clause"), hit.first, axis, where) for axis in others
+            result += [
+                (_backward(words, hit.first, stops, "clause"), hit.first, axis, letters) for axis in others
             ]
-    return found
+    return result
 
 
 def _tells_nothing(hits: Sequence[Hit], hit: Hit) -> bool:
-    """mother reports, lives with her mother."""
-    by_first = {other.first: other for other in hits}
+    """Whether a family member only speaks or is only present: mother reports, lives with her mother."""
+    by_first = {neighbour.first: neighbour for neighbour in hits}
     after = by_first.get(hit.last)
-    before = [other for other in hits if other.last <= hit.first <= other.last + 1]
-    return bool((after and _is(after, "reporting")) or any(_is(other, "bystander") for other in before))
+    before = [neighbour for neighbour in hits if neighbour.last <= hit.first <= neighbour.last + 1]
+    return bool(
+        (after and _is(after, "reporting")) or any(_is(neighbour, "bystander") for neighbour in before)
+    )
 
 
 def _is(hit: Hit, meaning: str) -> bool:
@@ -383,19 +432,20 @@ def _is(hit: Hit, meaning: str) -> bool:
 
 
 def _stops(hits: Sequence[Hit], *, of_a_person: bool) -> list[tuple[int, int]]:
-    """Where scopes end: that of a person goes on behind "has" and "but", and ends at another person."""
+    """Triggers that end scopes: the scope of a person continues behind "has" and "but", and ends at another
+    person.
+    """
     ends = ("stop", "person") if of_a_person else ("stop", "has")
     return [(hit.first, hit.last) for hit in hits if any(_is(hit, end) for end in ends)]
 
 
 def _is_part_of_more(low: Sequence[str], first: int, length: int, table: Triggers) -> bool:
-    """Whether the last word of a trigger begins a longer one that only looks like it: is [not clear
-    whether]."""
+    """Whether the last word of a trigger begins a longer pseudo-trigger: is [not clear whether]."""
     last = first + length - 1
     return 1 < length <= len(low) - first and any(
-        more > 1
-        and any("nothing" in effect.axes for effect in table.effects.get(tuple(low[last : last + more]), ()))
-        for more in table.starting.get(low[last], ())
+        size > 1
+        and any("nothing" in effect.axes for effect in table.effects.get(tuple(low[last : last + size]), ()))
+        for size in table.starting.get(low[last], ())
     )
 
 
@@ -404,7 +454,7 @@ def _is_number(behind: Sequence[str]) -> bool:
 
 
 def _purpose(words: Words, first: int, end: int) -> int:
-    """Where a denial ends before what the thing that is missing would be for: no follow-up for her anemia."""
+    """End of a negation before the purpose of the thing that is missing: no follow-up for her anemia."""
     for i in range(first + 1, end):
         if words[i][0] == PURPOSE and i + 1 < end:
             after = words[i + 1][0]
@@ -414,6 +464,7 @@ def _purpose(words: Words, first: int, end: int) -> int:
 
 
 def _forward(words: Words, first: int, stops: Sequence[tuple[int, int]], scope: str) -> int:
+    # up to the first stop; then up to a number of words, or to the end of the clause
     limit = min((start for start, _ in stops if start >= first), default=len(words))
     if scope.isdigit():
         return min(limit, first + int(scope))
@@ -429,6 +480,7 @@ def _forward(words: Words, first: int, stops: Sequence[tuple[int, int]], scope: 
 
 
 def _backward(words: Words, last: int, stops: Sequence[tuple[int, int]], scope: str) -> int:
+    # back to the last stop; then by a number of words, or to the beginning of the clause
     limit = max((end for _, end in stops if end <= last), default=0)
     if scope.isdigit():
         return max(limit, last - int(scope))
@@ -456,7 +508,7 @@ def _part_end(words: Words, first: int) -> int:
 
 
 def _is_statement(words: Words, first: int, last: int | None = None) -> bool:
-    """Whether the part of a list that begins here has a verb that says something new."""
+    """Whether the list item that begins here has a verb that makes it a new statement."""
     i, stop = first, len(words) if last is None else last
     if last is None and ENDS_STATEMENT & {word for word, _, _ in words[first : _part_end(words, first)][-1:]}:
         return True
@@ -468,7 +520,7 @@ def _is_statement(words: Words, first: int, last: int | None = None) -> bool:
 
 
 def _is_measured(words: Words, first: int) -> bool:
-    """Whether the part of a list that begins here is a number of something: 20 packs a year of tobacco."""
+    """Whether the list item that begins here is a quantity: 20 packs a year of tobacco."""
     return (
         first + 2 < len(words)
         and words[first][0].isdigit()
@@ -486,7 +538,7 @@ def _context(
     below: Sequence[Section],
 ) -> Context:
     start, end = span
-    said: dict[str, tuple[int, str]] = {}
+    axes: dict[str, tuple[int, str]] = {}
     for first, last, axis, (a, b) in reaches:
         if (
             first < last
@@ -494,21 +546,21 @@ def _context(
             and words[first][1] < end
             and not (a < end and start < b)
         ):
-            said.setdefault(axis, (a, text[a:b]))
+            axes.setdefault(axis, (a, text[a:b]))
     for begin, stop, axis, heading in below:
-        if begin <= start < stop and axis not in said:
-            said[axis] = (begin, f"{heading}:")
-    if not said:
+        if begin <= start < stop and axis not in axes:
+            axes[axis] = (begin, f"{heading}:")
+    if not axes:
         return PLAIN
     # a relative's history is the family's, and no time
-    of_family = "family" in said and (
-        said.get("historical", (0, ""))[1].lower().removesuffix(" of") in triggers().history
+    of_family = "family" in axes and (
+        axes.get("historical", (0, ""))[1].lower().removesuffix(" of") in triggers().history
     )
     times = ("hypothetical",) if of_family else ("hypothetical", "historical")
     return Context(
-        "negated" in said,
-        "uncertain" in said,
-        next((axis for axis in ("family", "other") if axis in said), "patient"),
-        next((axis for axis in times if axis in said), "current"),
-        tuple(dict.fromkeys(words for _, words in sorted(said.values()))),
+        "negated" in axes,
+        "uncertain" in axes,
+        next((axis for axis in ("family", "other") if axis in axes), "patient"),
+        next((axis for axis in times if axis in axes), "current"),
+        tuple(dict.fromkeys(words for _, words in sorted(axes.values()))),
     )

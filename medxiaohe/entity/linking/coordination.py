@@ -1,13 +1,13 @@
-"""Names that share a word: "breast and ovarian cancer", "hepatitis B and C", "type 1 and type 2 diabetes",
-"hypo- and hyperkalaemia".
+"""Coordinations of names that share a word: "breast and ovarian cancer", "hepatitis B and C", "type 1 and
+type 2 diabetes", "hypo- and hyperkalaemia".
 
-Around each mention that a dictionary found, `proposals` says which names its neighbours could be parts of;
-the caller looks them all up at once, and `accepted` keeps those that the tree has. Nothing is made up: every
-member is a name of the tree, of the kind of the mention. What is a complete mention of that kind by itself
-("asthma and lung cancer") is left alone, unless the longer name means the same entity ("Duchenne or Becker
-muscular dystrophy").
+For each mention that a dictionary found, `proposals` lists the names that its neighbours could be parts of;
+the caller looks them all up at once, and `accepted` selects those that the tree has. No name is invented:
+every member is a name of the tree, of the kind of the mention. What is a complete mention of that kind by
+itself ("asthma and lung cancer") is not changed, unless the longer name means the same entity ("Duchenne or
+Becker muscular dystrophy").
 
-All members of a coordination have one hull, from the first part of any to the last; `parts` tell them apart.
+All members of a coordination have one hull, from the first part of any to the last; `parts` distinguish them.
 """
 
 from __future__ import annotations
@@ -76,43 +76,72 @@ class Group(NamedTuple):
 
 
 def may_share(text: str, mention: Span) -> bool:
+    """Whether the characters beside a mention allow a coordination; a cheap test before the sentence is
+    parsed.
+
+    Args:
+        text: of the document.
+        mention: (start, end).
+
+    Returns:
+        False when no conjunction, slash or numeral stands beside it
+    """
     start, end = mention
     return bool(JOINED_BEFORE.search(text, max(0, start - 8), start) or JOINED_BEHIND.match(text, end))
 
 
 def proposals(words: Words, mentions: Sequence[Span]) -> list[Proposal]:
-    """For the words of one sentence, in lower case, and the mentions in it as spans of letters."""
+    """Propose the names that mentions may share words with.
+
+    Args:
+        words: of one sentence, in lower case, with offsets.
+        mentions: (start, end) of the mentions in it.
+
+    Returns:
+        proposals, those of a mention together; `accepted` keeps those whose names the tree has
+    """
     first_at = {start: i for i, (_, start, _) in enumerate(words)}
     last_at = {end: i + 1 for i, (_, _, end) in enumerate(words)}
-    found = []
+    result = []
     for number, (start, end) in enumerate(mentions):
         if start in first_at and end in last_at:
             first, last = first_at[start], last_at[end]
-            found += _numbered(words, number, first, last) or [
+            result += _numbered(words, number, first, last) or [
                 *_left(words, number, first, last),
                 *_right(words, number, first, last),
             ]
-    return found
+    return result
 
 
 def accepted(
-    found: Sequence[Proposal],
+    proposed: Sequence[Proposal],
     mentions: Sequence[Span],
     entities: Mapping[Span, str],
-    known: Mapping[str, str],
+    looked_up: Mapping[str, str],
     kind: Callable[[str], str],
 ) -> list[Group]:
-    """The coordinations among proposals. `entities` are those of the mentions there are, by span, `known`
-    those of the names that were asked for and that the tree has; `kind` is that of an entity."""
+    """Select the coordinations whose names the tree has, of the kind of their mention.
+
+    Args:
+        proposed: from `proposals`.
+        mentions: the ones given to `proposals`.
+        entities: span -> entity, of all mentions of the page.
+        looked_up: name -> entity, for the proposed names that the tree has.
+        kind: entity -> kind.
+
+    Returns:
+        one group for each mention with at least one accepted name
+    """
     chosen: dict[int, list[tuple[str, tuple[Span, ...]]]] = {}
-    replacing = {proposal.anchor for proposal in found if proposal.replaces}
+    replacing = {proposal.anchor for proposal in proposed if proposal.replaces}
     before = True
-    for proposal in found:
+    for proposal in proposed:
         if proposal.chained and not before:
             continue
         before = False
+        # the first option that the tree has; an item that is a mention of another entity stays alone
         for name, parts, item in proposal.options:
-            entity = known.get(name, "")
+            entity = looked_up.get(name, "")
             if not entity or kind(entity) != kind(entities[mentions[proposal.anchor]]):
                 continue
             alone = entities.get(item, "")
@@ -121,6 +150,7 @@ def accepted(
             chosen.setdefault(proposal.anchor, []).append((name, parts))
             before = True
             break
+    # the members of a group share one hull: from the first part of any of them to the last
     groups = []
     for anchor, items in chosen.items():
         replaces = anchor in replacing
@@ -136,13 +166,13 @@ def accepted(
 
 
 def _left(words: Words, number: int, first: int, last: int) -> list[Proposal]:
-    """X, X and Y head: the mention is Y head."""
+    """Propose names for "X, X and Y head", where the mention is "Y head"."""
     at = first
     while at and words[at - 1][0] in CONJUNCTIONS:
         at -= 1
     if at == first:
         return []
-    found: list[Proposal] = []
+    result: list[Proposal] = []
     for _ in range(MAX_ITEMS):
         while at and words[at - 1][0] == ",":
             at -= 1
@@ -163,16 +193,16 @@ def _left(words: Words, number: int, first: int, last: int) -> list[Proposal]:
                 options.append((f"{name} {rest}".strip(), (item, (tail, words[last - 1][2])), item))
         if not options:
             break
-        found.append(Proposal(number, tuple(options), bool(found)))
+        result.append(Proposal(number, tuple(options), bool(result)))
         if not begin or words[begin - 1][0] != ",":
             break
         at = begin
-    return found
+    return result
 
 
 def _right(words: Words, number: int, first: int, last: int) -> list[Proposal]:
-    """Modifier X, X and X: the mention is the modifier and the first X."""
-    found: list[Proposal] = []
+    """Propose names for "modifier X, X and X", where the mention is the modifier with the first X."""
+    result: list[Proposal] = []
     at = last
     for _ in range(MAX_ITEMS):
         start = at
@@ -192,15 +222,15 @@ def _right(words: Words, number: int, first: int, last: int) -> list[Proposal]:
                 options.append((f"{modifier} {text}", ((words[first][1], words[tail - 1][2]), item), item))
         if not options:
             break
-        found.append(Proposal(number, tuple(options), bool(found)))
+        result.append(Proposal(number, tuple(options), bool(result)))
         if joined:
-            return found
-        at = start + 1  # a list goes on only behind items of one word
-    return []  # a list without and is none
+            return result
+        at = start + 1  # a list continues only behind items of one word
+    return []  # a list needs a conjunction
 
 
 def _numbered(words: Words, number: int, first: int, last: int) -> list[Proposal]:
-    """type 1 and 2 diabetes; mucopolysaccharidosis types I and II."""
+    """Propose names for "type 1 and 2 diabetes" and "mucopolysaccharidosis types I and II"."""
     mention = (words[first][1], words[last - 1][2])
     name = " ".join(word for word, _, _ in words[first:last])
     begin = first
@@ -208,9 +238,9 @@ def _numbered(words: Words, number: int, first: int, last: int) -> list[Proposal
         begin -= 1
     numbers = [i for i in range(begin, first) if NUMERAL.fullmatch(words[i][0])]
     if len(numbers) > 1 and numbers[-1] == first - 1 and begin and words[begin - 1][0] in TYPES:
-        kind, *where = words[begin - 1]
+        kind, *span = words[begin - 1]
         options: list[Any] = [
-            (f"{TYPES[kind]} {words[i][0]} {name}", (tuple(where), words[i][1:], mention), words[i][1:])
+            (f"{TYPES[kind]} {words[i][0]} {name}", (tuple(span), words[i][1:], mention), words[i][1:])
             for i in numbers
         ]
     elif last < len(words) and words[last][0] in TYPES and words[last][0].endswith("s"):
@@ -218,9 +248,9 @@ def _numbered(words: Words, number: int, first: int, last: int) -> list[Proposal
         while end < len(words) and _is_of_list(words[end][0]):
             end += 1
         numbers = [i for i in range(last + 1, end) if NUMERAL.fullmatch(words[i][0])]
-        kind, *where = words[last]
+        kind, *span = words[last]
         options = [
-            (f"{name} {TYPES[kind]} {words[i][0]}", (mention, tuple(where), words[i][1:]), words[i][1:])
+            (f"{name} {TYPES[kind]} {words[i][0]}", (mention, tuple(span), words[i][1:]), words[i][1:])
             for i in numbers
         ]
     else:
@@ -237,7 +267,7 @@ def _is_of_list(word: str) -> bool:
 
 
 def _before_bracket(words: Words, at: int) -> int:
-    """ventricular septal (VSD) and midline defects: what is in the bracket is no part of the name."""
+    """Skip a bracket to the left: ventricular septal (VSD) and midline defects."""
     if at > 2 and words[at - 1][0] == ")":
         for i in range(at - 2, max(-1, at - 6), -1):
             if words[i][0] == "(":
@@ -246,11 +276,11 @@ def _before_bracket(words: Words, at: int) -> int:
 
 
 def _prefixed(words: Words, item: int, first: int) -> tuple[str, int] | None:
-    """hypo- and hyperthyroidism: the word it would be, and where the shared part of the other begins."""
-    prefix, other = words[item][0], words[first][0]
+    """Complete a prefix, "hypo- and hyperthyroidism": the word it means, and the start of the shared part."""
+    prefix, word = words[item][0], words[first][0]
     if prefix not in PREFIXES:
         return None
     for own in PREFIXES:
-        if other.startswith(own) and len(other) > len(own) + 3:
-            return prefix + other.removeprefix(own), words[first][1] + len(own)
+        if word.startswith(own) and len(word) > len(own) + 3:
+            return prefix + word.removeprefix(own), words[first][1] + len(own)
     return None

@@ -1,6 +1,7 @@
-"""Which entity a name means when several have it: what kind of thing the names of a text mostly are, whose
-main name it is, and which of them has relatives in the text. An acronym stays ambiguous unless the text
-explains it or only one meaning has relatives.
+"""Disambiguate a name that several entities have: by the prior of their kinds, by which of them has it as
+its main name, and by which has relatives in the text.
+
+An acronym stays ambiguous unless the text explains it or only one meaning has relatives.
 """
 
 from __future__ import annotations
@@ -33,21 +34,27 @@ GRANDPARENTS = 2  # steps up
 
 
 class Embedder(Protocol):
-    """models/embed.py has one."""
+    """Protocol of a text encoder (models/embed.py)."""
 
     def encode(self, texts: Sequence[str]) -> Any:
-        """Rows of length one, float32 (len(texts), dimensions)."""
+        """Embed texts.
+
+        Returns:
+            (len(texts), dimensions) float32, rows of length 1
+        """
         ...
 
 
 class Choice(NamedTuple):
+    """Result of disambiguation."""
+
     entity: str
     sure: bool  # the others have no claim, or a weaker one
     why: str  # in words; "" when there was nothing to choose
 
 
 class Meanings:
-    """The entities of every name that several have, and what is above an entity."""
+    """Entities that share a name, with the ancestors and relations that disambiguate them."""
 
     def __init__(self, tree: Tree, related: Mapping[str, frozenset[str]] | None = None):
         self.tree = tree
@@ -56,18 +63,30 @@ class Meanings:
         self._above: dict[str, frozenset[str]] = {}
 
     def of(self, surface: str, entity: str) -> tuple[str, ...]:
-        """All entities with this name, the one that was found first."""
+        """All entities with the name of a mention.
+
+        Args:
+            surface: of the mention.
+            entity: the one that the index found.
+
+        Returns:
+            `entity` first, then the others in tree order
+        """
         words = TOKEN.findall(plain(surface))
         key = " ".join(words)
-        found = (
+        ids = (
             self.shared.get(key)
             or self.shared.get(key.lower())
             or self.shared.get(key.lower().removesuffix("s"), ())
         )
-        return (entity, *(id for id in found if id != entity)) if entity in found else (entity,)
+        return (entity, *(id for id in ids if id != entity)) if entity in ids else (entity,)
 
     def above(self, entity: str) -> frozenset[str]:
-        """Its parents and theirs; no domain."""
+        """Ancestors up to GRANDPARENTS steps, without roots.
+
+        Returns:
+            ids, cached
+        """
         if entity not in self._above:
             up, level = set[str](), [entity]
             for _ in range(GRANDPARENTS):
@@ -87,8 +106,21 @@ class Meanings:
         embedder: Embedder | None = None,
         text: str = "",
     ) -> Choice:
-        """The best of the candidates, the first of which goes before the others when nothing speaks for
-        them."""
+        """Choose the entity that a shared name means in a text.
+
+            points = prior of the kind + MAIN_NAME if it is the main name
+                     + RELATIVE x min(relatives in the text, MAX_RELATIVES) + SIMILAR x cosine with the text
+
+        Args:
+            surface: of the mention.
+            candidates: entities with this name; of equal points the first is chosen.
+            around: the unambiguous entities of the text.
+            embedder: for the cosine; None: 0.
+            text: for the embedder.
+
+        Returns:
+            the entity, whether the others have no claim, and the reason in words
+        """
         if len(candidates) == 1:
             return Choice(candidates[0], True, "")
         entities, points, reasons = self.tree.entities, [], []
@@ -109,6 +141,7 @@ class Meanings:
         best = max(range(len(candidates)), key=lambda i: (points[i], -i))
         others = max(len(relatives) for i, relatives in enumerate(reasons) if i != best)
         kinds = {entities[id].kind for id in candidates}
+        # sure: disease and sign of one name are one thing; or only one candidate has relatives in the text
         sure = (kinds == ONE_THING and len(candidates) == 2) or (len(reasons[best]) > 0 and others == 0)
         why = f"{len(candidates)} entities have this name"
         if reasons[best]:
@@ -124,30 +157,41 @@ class Meanings:
 
 
 class Around:
-    """The entities of a text, as those that speak for their relatives."""
+    """Entities of one text, indexed by their ancestors, as evidence for related candidates."""
 
     def __init__(self, meanings: Meanings, entities: Iterable[str]):
         self._meanings = meanings
         self._entities = frozenset(entities)
         self._below: dict[str, set[str]] = {}
         for id in self._entities:
-            for other in meanings.above(id):
-                self._below.setdefault(other, set()).add(id)
+            for ancestor in meanings.above(id):
+                self._below.setdefault(ancestor, set()).add(id)
 
     def relatives(self, entity: str) -> set[str]:
-        """Those above an entity and below it, those with a relation to it, and those that are below one of
-        its parents."""
+        """Entities of the text that are related to `entity`: ancestors, descendants, siblings and ends of its
+        relations.
+
+        Returns:
+            ids without `entity` itself
+        """
         tree = self._meanings.tree.entities
-        found = set(self._entities & self._meanings.above(entity)) | self._below.get(entity, set())
-        found |= self._entities & self._meanings.related.get(entity, frozenset())
+        result = set(self._entities & self._meanings.above(entity)) | self._below.get(entity, set())
+        result |= self._entities & self._meanings.related.get(entity, frozenset())
         for parent in tree[entity].parents:
             if tree[parent].parents:
-                found |= self._below.get(parent, set())
-        return found - {entity}
+                result |= self._below.get(parent, set())
+        return result - {entity}
 
 
 def shared_names(tree: Tree) -> dict[str, tuple[str, ...]]:
-    """Name as the linker keys it -> its entities in the order of the tree, for the names of several."""
+    """Index the names that several entities have.
+
+    Args:
+        tree: whose entities, without the roots, are indexed by name and synonyms.
+
+    Returns:
+        name as the linker keys it -> ids of its entities in tree order
+    """
     first: dict[str, str] = {}
     shared: dict[str, dict[str, None]] = {}
     for entity in tree.entities.values():
@@ -162,19 +206,30 @@ def shared_names(tree: Tree) -> dict[str, tuple[str, ...]]:
 
 
 def related_entities(folder: Path, ids: Collection[str]) -> dict[str, frozenset[str]]:
-    """What relations.jsonl of a tree connects with these entities; nothing where a tree has no such file."""
-    path, found = folder / "relations.jsonl", dict[str, set[str]]()
+    """Read from relations.jsonl of a tree what is related to the given entities.
+
+    Args:
+        folder: of the tree; a folder without that file gives {}.
+        ids: entities to read for.
+
+    Returns:
+        id -> ids at the other end of its relations, in either direction
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path, related = folder / "relations.jsonl", dict[str, set[str]]()
     if not path.is_file():
         return {}
     for row in io.read_jsonl(path):
         for a, b in ((row["subject"], row["object"]), (row["object"], row["subject"])):
             if a in ids and b:
-                found.setdefault(a, set()).add(b)
-    return {id: frozenset(others) for id, others in found.items()}
+                related.setdefault(a, set()).add(b)
+    return {id: frozenset(others) for id, others in related.items()}
 
 
 def _similar(embedder: Embedder, text: str, entities: Sequence[Entity]) -> list[float]:
-    """The cosine of the text with each entity's name and definition."""
+    """Cosine similarity of the text with the name and definition of each entity."""
     described = [
         f"{entity.name}: {entity.definition[:200]}" if entity.definition else entity.name
         for entity in entities

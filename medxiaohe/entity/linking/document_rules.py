@@ -1,8 +1,8 @@
-"""What the rules make of the mentions in one text: abbreviations that it defines, names in pieces, names that
-share words.
+"""Rules over the mentions of one text: abbreviations that it defines, interrupted names, names that share
+words.
 
-Rules ask for many names that may or may not be in the tree. So a page is worked on in two steps, `questions`
-and `resolved`, and the names of all pages are looked up together in between.
+The rules need many names that may or may not be in the tree. A page is therefore processed in two steps,
+`questions` and `resolved`, and the names of all pages are looked up together between them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MAX_ACRONYM = 6
 NEXT_WORD = re.compile(r"[ \-‐]([^\W_]+)")
 LAST_WORD = re.compile(r"([^\W_]+)[ \-‐]$")
 CJK_SHORT = re.compile(r"[(（]\s*([A-Z][A-Za-z0-9\-]{1,9})\s*[)）]")
-# HFE is a synonym of hemochromatosis; what stands before these words is the gene.
+# HFE is a synonym of hemochromatosis; before these words it is the gene.
 OF_A_GENE = re.compile(
     r" (?:candidate"
     r" )?(?:genes?|proteins?|mRNA|cDNA|alleles?|locus|loci|exons?|promoter|transcripts?|knockout|null|polymorphisms?|"  # noqa: E501
@@ -53,8 +53,9 @@ OF_A_GENE = re.compile(
 
 
 class Use(NamedTuple):
-    """One occurrence of an abbreviation and the names it may be a part of: (name, start, end), the first
-    known one counts."""
+    """One occurrence of an abbreviation, with the names (name, start, end) it may be a part of, the preferred
+    first.
+    """
 
     start: int
     end: int
@@ -62,7 +63,7 @@ class Use(NamedTuple):
 
 
 class Page:
-    """One text on its way: its mentions, its sentences and words, each made once."""
+    """One text while the rules work on it: its mentions, and its sentences and words, each parsed once."""
 
     def __init__(self, text: str, drafts: list[Draft]):
         self.text, self.drafts = text, drafts
@@ -73,15 +74,19 @@ class Page:
         self._senses: list[Sense] = []
 
     def questions(self) -> Iterator[str]:
-        """The names that the rules would like to be in the tree."""
+        """Names that the rules need looked up in the tree.
+
+        Yields:
+            names, possibly repeated; must be consumed before `resolved`
+        """
         text = self.text
         if any(bracket in text for bracket in "(（[=［"):
             self._uses = [(definition, uses(text, definition)) for definition in self._definitions()]
-            for definition, found in self._uses:
+            for definition, occurrences in self._uses:
                 yield from _long_names(text, definition)
-                yield from (name for use in found for name, _, _ in use.expanded)
+                yield from (name for use in occurrences for name, _, _ in use.expanded)
         explained = {text[d.short_start : d.short_end] for d, _ in self._uses}
-        self._senses = [one for one in senses(text) if text[one.start : one.end] not in explained]
+        self._senses = [sense for sense in senses(text) if text[sense.start : sense.end] not in explained]
         for sense in self._senses:
             yield from sense.names
         yield from longer_names.asked(text, self.drafts)
@@ -91,51 +96,72 @@ class Page:
                 self._proposals.append((mentions, proposed))
                 yield from (name for proposal in proposed for name, _, _ in proposal.options)
 
-    def resolved(self, names: Names, known: dict[str, str]) -> list[Draft]:
-        """The mentions after all rules; those of a coordination have one span, no others overlap."""
+    def resolved(self, names: Names, looked_up: dict[str, str]) -> list[Draft]:
+        """Apply all rules to the mentions.
+
+        Args:
+            names: of the tree.
+            looked_up: name -> entity, for the names of `questions` that the tree has.
+
+        Returns:
+            mentions in order; those of a coordination have one span, no others overlap
+        """
         drafts = [draft for draft in self.drafts if not self._is_something_else(draft)]
-        drafts = longer_names.whole(self.text, drafts, names.kind, known)
+        drafts = longer_names.whole(self.text, drafts, names.kind, looked_up)
         if self._senses:
-            drafts = self._with_senses(drafts, known)
+            drafts = self._with_senses(drafts, looked_up)
         if self._uses:
-            drafts = self._with_abbreviations(drafts, names, known)
+            drafts = self._with_abbreviations(drafts, names, looked_up)
         if self._proposals:
-            drafts = self._with_coordinations(drafts, names, known)
+            drafts = self._with_coordinations(drafts, names, looked_up)
         return drafts
 
     def contexts(self, drafts: Sequence[Draft]) -> list[context.Context]:
-        """As context.contexts, with the sentences and words there are already."""
+        """Contexts of mentions, as `context.contexts`, with the sentences and words that the page has parsed
+        already.
+
+        Args:
+            drafts: mentions in order.
+
+        Returns:
+            one Context for each
+        """
         below = context.sections(self.text)
-        said: dict[tuple[int, int], context.Context] = {}
+        by_span: dict[tuple[int, int], context.Context] = {}
         for sentence, here in self._by_sentence(drafts).items():
             if below or context.says_something(self.text[slice(*sentence)]):
-                there = list(dict.fromkeys(draft.span for draft in here))
-                said.update(
+                spans = list(dict.fromkeys(draft.span for draft in here))
+                by_span.update(
                     zip(
-                        there,
-                        context.in_sentence(self.text, self._words_of(sentence), there, below),
+                        spans,
+                        context.in_sentence(self.text, self._words_of(sentence), spans, below),
                         strict=True,
                     )
                 )
-        return [said.get(draft.span, context.PLAIN) for draft in drafts]
+        return [by_span.get(draft.span, context.PLAIN) for draft in drafts]
 
     def long_forms(self) -> dict[str, str]:
-        """What every short form that the text defines stands for."""
+        """Long form of every abbreviation that the text defines.
+
+        Returns:
+            short form -> long form, both as written; the first definition counts
+        """
         text = self.text
         return {
             text[d.short_start : d.short_end]: text[d.long_start : d.long_end] for d in self._definitions()
         }
 
     def _definitions(self) -> list[Definition]:
-        """A short form means what the text first says it means."""
-        text, kept = self.text, dict[str, Definition]()
+        """Abbreviations that the text defines, each by its first definition."""
+        text, first = self.text, dict[str, Definition]()
         for definition in definitions(text) + defined_in_cjk(text, self.drafts):
-            kept.setdefault(text[definition.short_start : definition.short_end], definition)
-        return list(kept.values())
+            first.setdefault(text[definition.short_start : definition.short_end], definition)
+        return list(first.values())
 
     def _is_something_else(self, draft: Draft) -> bool:
-        """The gene that a disease is named after, a name that the word beside it changes (heat stroke), or a
-        word of a sentence or heading in capitals: PLAN and ALL are diseases too."""
+        """Whether a mention means something else: a gene that names a disease (HFE gene), a name changed by
+        the word beside it (heat stroke), or a word of a sentence or heading in capitals (PLAN, ALL).
+        """
         text, start = self.text, draft.start
         if draft.ambiguous and OF_A_GENE.match(text, draft.end):
             return True
@@ -151,21 +177,28 @@ class Page:
         heading = text[line : text.find("\n", start) if "\n" in text[start:] else len(text)].partition(":")[0]
         return start < line + len(heading) and heading.isupper()
 
-    def _with_senses(self, drafts: list[Draft], known: dict[str, str]) -> list[Draft]:
-        """The short forms of everyday notes, by what short_forms.tsv says of them."""
+    def _with_senses(self, drafts: list[Draft], looked_up: dict[str, str]) -> list[Draft]:
+        """Add the short forms of clinical notes (short_forms.tsv)."""
         new = list[Draft]()
         for start, end, meant in self._senses:
-            if name := next((name for name in meant if name in known), ""):
+            if name := next((name for name in meant if name in looked_up), ""):
                 reason = f"short form of {name} (short_forms.tsv)"
-                new.append(Draft(start, end, known[name], False, "short form", reason))
+                new.append(Draft(start, end, looked_up[name], False, "short form", reason))
         return in_place_of(drafts, new)
 
-    def _with_abbreviations(self, drafts: list[Draft], names: Names, known: dict[str, str]) -> list[Draft]:
+    def _with_abbreviations(
+        self, drafts: list[Draft], names: Names, looked_up: dict[str, str]
+    ) -> list[Draft]:
+        """Link every use of a defined abbreviation to its long form; drop uses whose long form the tree does
+        not have.
+        """
         text, new, gone = self.text, list[Draft](), list[tuple[int, int]]()
         ending = {draft.end: draft for draft in drafts}
-        for definition, found in self._uses:
+        for definition, occurrences in self._uses:
             long = text[definition.long_start : definition.long_end]
-            entity = next((known[name] for name in _long_names(text, definition) if name in known), "")
+            entity = next(
+                (looked_up[name] for name in _long_names(text, definition) if name in looked_up), ""
+            )
             head = ending.get(definition.long_end)
             if head and (
                 head.start < definition.long_start
@@ -177,10 +210,10 @@ class Page:
             ):
                 # a longer name than the letters need, or one with a word of degree: chronic [anemia]
                 entity = head.entity
-            where = f"(defined at {definition.short_start})"
-            for use in found:
+            defined_at = f"(defined at {definition.short_start})"
+            for use in occurrences:
                 name, start, end = next(
-                    (option for option in use.expanded if option[0] in known), ("", use.start, use.end)
+                    (option for option in use.expanded if option[0] in looked_up), ("", use.start, use.end)
                 )
                 if name and start <= definition.long_start < use.start == definition.short_start:
                     parts = ((start, definition.long_end), (_next_letter(text, use.end), end))
@@ -188,7 +221,7 @@ class Page:
                         Draft(
                             start,
                             end,
-                            known[name],
+                            looked_up[name],
                             False,
                             "around",
                             f"name around an abbreviation: {name}",
@@ -196,8 +229,8 @@ class Page:
                         )
                     )
                 elif name:
-                    reason = f"{name}, with the abbreviation of {long} {where}"
-                    new.append(Draft(start, end, known[name], False, "abbreviation", reason))
+                    reason = f"{name}, with the abbreviation of {long} {defined_at}"
+                    new.append(Draft(start, end, looked_up[name], False, "abbreviation", reason))
                 elif entity:
                     new.append(
                         Draft(
@@ -206,21 +239,24 @@ class Page:
                             entity,
                             False,
                             "abbreviation",
-                            f"abbreviation of {long} {where}",
+                            f"abbreviation of {long} {defined_at}",
                         )
                     )
                 else:
-                    gone.append((use.start, use.end))  # it stands for what the tree does not have
+                    gone.append((use.start, use.end))  # the tree does not have its long form
         return in_place_of(drafts, new, gone)
 
-    def _with_coordinations(self, drafts: list[Draft], names: Names, known: dict[str, str]) -> list[Draft]:
+    def _with_coordinations(
+        self, drafts: list[Draft], names: Names, looked_up: dict[str, str]
+    ) -> list[Draft]:
+        """Replace mentions by the members of the coordinations that the tree has names for."""
         entities = {draft.span: draft.entity for draft in drafts}
         new: list[Draft] = []
         for mentions, proposed in self._proposals:
             still = [proposal for proposal in proposed if mentions[proposal.anchor] in entities]
-            for group in coordination.accepted(still, mentions, entities, known, names.kind):
+            for group in coordination.accepted(still, mentions, entities, looked_up, names.kind):
                 for member in group.members:
-                    entity = known[member.name] if member.name else entities[mentions[group.anchor]]
+                    entity = looked_up[member.name] if member.name else entities[mentions[group.anchor]]
                     name = member.name or self.text[slice(*mentions[group.anchor])]
                     new.append(
                         Draft(
@@ -239,26 +275,27 @@ class Page:
             {draft.span: draft for draft in new}.values(),
             key=lambda draft: (draft.start - draft.end, draft.start),
         )
-        kept = [draft.span for draft in without_overlap(hulls)]
+        spans = [draft.span for draft in without_overlap(hulls)]
         outside = [
             draft
             for draft in drafts
-            if not any(draft.start < end and start < draft.end for start, end in kept)
+            if not any(draft.start < end and start < draft.end for start, end in spans)
         ]
         return sorted(
-            [*outside, *(draft for draft in new if draft.span in kept)],
+            [*outside, *(draft for draft in new if draft.span in spans)],
             key=lambda draft: (draft.start, draft.parts),
         )
 
     def _by_sentence(self, drafts: Sequence[Draft]) -> dict[tuple[int, int], list[Draft]]:
+        """Group mentions by their sentence."""
         self._ends = self._ends or sentence_ends(self.text)
-        found: dict[tuple[int, int], list[Draft]] = {}
+        result: dict[tuple[int, int], list[Draft]] = {}
         begin = stop = -1
         for draft in drafts:
             if not begin <= draft.start < stop:
                 begin, stop = sentence_of(self._ends, draft.start)
-            found.setdefault((begin, stop), []).append(draft)
-        return found
+            result.setdefault((begin, stop), []).append(draft)
+        return result
 
     def _words_of(self, sentence: tuple[int, int]) -> context.Words:
         if sentence not in self._words:
@@ -267,16 +304,27 @@ class Page:
 
 
 def is_everyday(word: str) -> bool:
-    """Whether the small letters of an acronym are a word of English: ALL, MEN, WAS."""
+    """Whether the small letters of an acronym are a word of English: ALL, MEN, WAS.
+
+    Returns:
+        True when the word list has it
+    """
     return word.lower() in lists().words
 
 
 def uses(text: str, definition: Definition) -> list[Use]:
-    """Where a defined short form stands as a word, its plural included, and the names that it and the words
-    beside it may make."""
+    """Find all uses of a defined abbreviation, and the longer names that each may be a part of.
+
+    Args:
+        text: of the document.
+        definition: of the abbreviation.
+
+    Returns:
+        uses in order, a plural s included; the definition itself is one of them
+    """
     short = text[definition.short_start : definition.short_end]
     long = text[definition.long_start : definition.long_end]
-    found, at = [], -1
+    result, at = [], -1
     while (at := text.find(short, at + 1)) >= 0:
         end = at + len(short)
         end += text[end : end + 1] == "s" and short[-1].isupper()
@@ -293,13 +341,22 @@ def uses(text: str, definition: Definition) -> list[Use]:
                 for a, b in EXPANDED
                 if a < len(before) and b < len(beside)
             ]
-        found.append(Use(at, end, tuple(names)))
-    return found
+        result.append(Use(at, end, tuple(names)))
+    return result
 
 
 def defined_in_cjk(text: str, drafts: Sequence[Draft]) -> list[Definition]:
-    """慢性阻塞性肺疾病（COPD）: letters cannot be aligned with characters, but a name of the tree ends right before the
-    bracket."""  # noqa: E501
+    """Find abbreviations defined behind a Chinese or Japanese name: 慢性阻塞性肺疾病（COPD）.
+
+    Letters cannot be aligned with characters, so a name of the tree must end right before the bracket.
+
+    Args:
+        text: of the document.
+        drafts: mentions of names in it.
+
+    Returns:
+        definitions in order; [] for a text without such characters
+    """
     if not HAS_CJK.search(text):
         return []
     ending = {draft.end: draft for draft in drafts if HAS_CJK.search(text, draft.start, draft.end)}
@@ -313,11 +370,10 @@ def _long_names(text: str, definition: Definition) -> Iterable[str]:
 
 
 def _only_qualified(words: str, kind: str) -> bool:
-    """Whether the words before a known name leave it the same disease, of a degree or of a cause, or the same
-    substance in another form."""
-    said = CAUSED.sub(" ", words.lower())  # "levodopa-induced [dyskinesias]", "contrast media-induced"
+    """Whether words before a name keep its meaning: a degree or cause of a disease, a form of a substance."""
+    rest = CAUSED.sub(" ", words.lower())  # "levodopa-induced [dyskinesias]", "contrast media-induced"
     same = QUALIFIERS | FORMS if kind == "chemical" else QUALIFIERS
-    return same.issuperset(said.replace("-", " ").split())
+    return same.issuperset(rest.replace("-", " ").split())
 
 
 def _is_of_word(text: str, at: int) -> bool:
@@ -325,20 +381,21 @@ def _is_of_word(text: str, at: int) -> bool:
 
 
 def _following(text: str, at: int) -> list[tuple[str, int]]:
-    """One, two and three words after an offset, each with where it ends."""
-    found, so_far = list[tuple[str, int]](), ""
-    while len(found) < 3 and (mark := NEXT_WORD.match(text, at)):
+    """The next one, two and three words after an offset, each with its end."""
+    result, so_far = list[tuple[str, int]](), ""
+    while len(result) < 3 and (mark := NEXT_WORD.match(text, at)):
         so_far, at = f"{so_far} {mark[1]}".strip(), mark.end()
-        found.append((so_far, at))
-    return found
+        result.append((so_far, at))
+    return result
 
 
 def _preceding(text: str, at: int) -> list[tuple[str, int]]:
-    found, so_far = list[tuple[str, int]](), ""
-    while len(found) < 2 and (mark := LAST_WORD.search(text, max(0, at - 40), at)):
+    """The last one and two words before an offset, each with its start."""
+    result, so_far = list[tuple[str, int]](), ""
+    while len(result) < 2 and (mark := LAST_WORD.search(text, max(0, at - 40), at)):
         so_far, at = f"{mark[1]} {so_far}".strip(), mark.start(1)
-        found.append((so_far, at))
-    return found
+        result.append((so_far, at))
+    return result
 
 
 def _next_letter(text: str, at: int) -> int:

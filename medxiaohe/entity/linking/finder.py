@@ -1,5 +1,5 @@
-"""The fastest way to find a tree's names that this machine has: the compiled index, kept from run to run, or
-the linker.
+"""The fastest matcher of a tree's names on this machine: the compiled index, cached between runs, or the
+linker.
 
 Both find the same mentions (tests/entity/test_index.py). The index of a tree is built once, in the cache of
 medxiaohe, and mapped by every process that uses the tree; a changed tree, or changed rules of entity.link,
@@ -24,45 +24,71 @@ KEPT = 8  # indexes in the cache; the one not used for longest goes first
 
 
 class Finder(Protocol):
-    def find(self, text: str) -> list[Mention]: ...
+    """Protocol of Index and Linker."""
+
+    def find(self, text: str) -> list[Mention]:
+        """Find the names of the tree in a text.
+
+        Returns:
+            mentions in order, without overlap
+        """
+        ...
 
 
 def finder(folder: Path) -> Finder:
-    """What finds the names of the tree in this folder."""
+    """The fastest finder of a tree that this machine has.
+
+    Args:
+        folder: of the tree.
+
+    Returns:
+        the compiled index where numba is installed, else a Linker
+
+    Raises:
+        DataError: the folder has no tree.
+    """
     if importlib.util.find_spec("numba") is None:
         return Linker(Tree.load(folder))
     return index(folder)
 
 
 def index(folder: Path) -> Index:
-    """The compiled index of the tree in this folder. Raises MissingExtra without numba."""
+    """Load the compiled index of a tree from the cache, or build it there first.
+
+    Args:
+        folder: of the tree.
+
+    Raises:
+        MissingExtra: numba is not installed.
+        DataError: the folder has no tree.
+    """
     from medxiaohe.entity.linking.index import Index
 
     path = _path(folder)
-    if (found := _kept(path)) is None:
+    if (cached := _kept(path)) is None:
         # a second process that needs the same index waits, then finds it built; others are not held up
         with io.in_turn(path):
-            if (found := _kept(path)) is None:
+            if (cached := _kept(path)) is None:
                 Index.of(Tree.load(folder)).save(path)
                 for old in sorted(path.parent.glob("*.index"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
                     old.unlink(missing_ok=True)
                     old.with_name(f".{old.name}.lock").unlink(missing_ok=True)
-                found = Index.load(path)
-    return found
+                cached = Index.load(path)
+    return cached
 
 
 def _kept(path: Path) -> Index | None:
-    """The index in the cache, if it is there and whole."""
+    """Load the index from the cache; None where it is missing or damaged."""
     from medxiaohe.entity.linking.index import Index
 
     try:
-        found = Index.load(path) if path.is_file() else None
+        cached = Index.load(path) if path.is_file() else None
     except DataError:  # damaged, or half of it lost with the disk: it can be built again
         path.unlink(missing_ok=True)
         return None
-    if found is not None:
+    if cached is not None:
         path.touch()
-    return found
+    return cached
 
 
 def _path(folder: Path) -> Path:

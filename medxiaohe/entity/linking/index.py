@@ -1,11 +1,11 @@
-"""The names of a dictionary, compiled: what entity.link finds, tens of times as fast, for millions of names.
+"""Compiled dictionary of names: the mentions that entity.link finds, tens of times as fast, for millions of
+names.
 
-    index = Index.of(tree)                    # or Index.load(path), which maps the file and shares it between
-                                              processes
-    index.find(text)                          # the mentions that Linker(tree).find(text) gives
-    found = index.find_batch(texts)           # arrays, and no Python object per mention
+    index = Index.of(tree)                # or Index.load(path), which maps the file: processes share one copy
+    index.find(text)                      # the mentions that Linker(tree).find(text) gives
+    mentions = index.find_batch(texts)    # arrays, and no Python object for each mention
 
-Needs `pip install 'medxiaohe[fast]'`. Threads may share an index: the search lets go of the interpreter.
+Needs `pip install 'medxiaohe[fast]'`. Threads may share an index: the search releases the GIL.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 
 MAGIC = b"medxiaohe index 1\n"
 ALIGNED = 64  # bytes: where arrays begin in the file
-DIGEST = 32
-MULTIPLIER = 0x9E3779B97F4A7C15
+DIGEST = 32  # bytes of a SHA-256
+MULTIPLIER = 0x9E3779B97F4A7C15  # of the hash: 2^64 / golden ratio, odd (Fibonacci hashing)
 MAX_DOCUMENT = 2**31 - 1  # bytes: positions have 32 bits
-BLOCK = 512  # tokens looked at together: what the fastest cache holds
+BLOCK = 512  # tokens processed together: they fit in the L1 cache
 BYTES_PER_MENTION = 16  # a guess; the output grows where it is wrong
 PADDING = b"\0" * 80  # _kernels.scan reads so far ahead
-FULL = 0.6  # of the table, at most
-BITS_EACH = 16  # of a set of bits, two of them set: one in 64 or fewer are found by chance
-RUN = re.compile(rf"([{CJK}]+)|([^\W{CJK}]+)|[^\w\s\-\u2010\u2011]+")  # link.TOKEN, but whole runs of a kind
+FULL = 0.6  # largest load factor of the hash table
+BITS_EACH = 16  # Bloom filter: 16 bits a key or more, 2 hashes, so false-positive rate <= (2 / 16)^2 = 1/64
+RUN = re.compile(rf"([{CJK}]+)|([^\W{CJK}]+)|[^\w\s\-\u2010\u2011]+")  # link.TOKEN, but runs of a kind
 ARRAYS = {  # what the file holds: name -> type
     "narrow": "u1",  # kind or fold of an ASCII character
     "pages": "u2",
     "letters": "u4",  # kind and fold of any character, by pages of 256
-    "singles": "u8",
-    "pairs": "u8",  # the sets of bits of _kernels: of names of one token, and first two tokens of the others
-    "table": "u8",
+    "singles": "u8",  # Bloom filter of the names of one token
+    "pairs": "u8",  # Bloom filter of the first two tokens of the others
+    "table": "u8",  # hash table of prefixes
     "records": "u1",
     "ids": "u1",
     "id_bounds": "i8",
@@ -68,14 +68,21 @@ class Found:
 
     @property
     def document(self) -> np.ndarray:
+        """Document of each mention.
+
+        Returns:
+            (mentions,) int64
+        """
         import numpy as np
 
         return np.repeat(np.arange(len(self.rows) - 1), np.diff(self.rows))
 
 
 class Index:
-    """Names to values, ready to be found in texts. `values` of `Index.of` are 2 x number of the entity +
-    ambiguous."""
+    """Compiled dictionary that maps names to values and finds them in texts.
+
+    The values of `Index.of` are 2 x number of the entity + 1 for an ambiguous name.
+    """
 
     def __init__(self, arrays: dict[str, np.ndarray], *, longest: int, multiplier: int = MULTIPLIER):
         import numpy as np
@@ -93,7 +100,14 @@ class Index:
 
     @classmethod
     def of(cls, tree: Tree) -> Index:
-        """The names that a Linker looks for in this tree."""
+        """Compile the names that a Linker looks for in this tree.
+
+        Args:
+            tree: whose entities are numbered in tree order.
+
+        Raises:
+            MissingExtra: numba is not installed.
+        """
         linker = Linker(tree)
         numbers = {id: number for number, id in enumerate(tree.entities)}
         names = [*linker.acronyms, *linker.names]
@@ -111,10 +125,18 @@ class Index:
         ids: Iterable[str] = (),
         multiplier: int = MULTIPLIER,
     ) -> Index:
-        """An index of plain names. Of names with the same tokens the first stays; a value is the number of
-        its name.
+        """Compile an index of plain names.
 
-        The first num_exact names stand as written and go before the others, which match in any case.
+        Args:
+            names: of names with the same tokens the first stays.
+            values: of each name, below 2**31; None takes the number of the name.
+            num_exact: the first so many names match as written only, and go before the others, which match in
+                any case.
+            ids: entity ids, for `id`.
+            multiplier: odd 64-bit number of the hash; tests change it.
+
+        Raises:
+            MissingExtra: numba is not installed.
         """
         import numpy as np
 
@@ -170,10 +192,22 @@ class Index:
 
     @property
     def num_bytes(self) -> int:
+        """Size of the index in memory.
+
+        Returns:
+            bytes of all arrays
+        """
         return sum(array.nbytes for array in self._arrays.values())
 
     def id(self, number: int) -> str:
-        """The entity of a value is number value // 2."""
+        """Id of an entity.
+
+        Args:
+            number: value // 2 of a mention.
+
+        Returns:
+            id, as given to `build`
+        """
         if number not in self._ids:
             start, end = self._arrays["id_bounds"][number : number + 2]
             self._ids[number] = self._arrays["ids"][start:end].tobytes().decode()
@@ -182,27 +216,58 @@ class Index:
     # ---- finding ---------------------------------------------------------------------------------
 
     def find(self, text: str) -> list[Mention]:
-        """The mentions that the Linker of the same tree finds."""
+        """Find the names of a text, as the Linker of the same tree does.
+
+        Args:
+            text: to search.
+
+        Returns:
+            mentions in order, without overlap
+
+        Raises:
+            UsageError: the index was built without ids.
+            DataError: the text is larger than 2 GiB.
+        """
         if len(self._arrays["id_bounds"]) < 2:
             raise UsageError(
                 "this index has names without entities: use find_batch, or build it with Index.of(tree)"
             )
-        found = self.find_batch([text])
-        columns = zip(found.start.tolist(), found.end.tolist(), found.value.tolist(), strict=True)
+        matches = self.find_batch([text])
+        columns = zip(matches.start.tolist(), matches.end.tolist(), matches.value.tolist(), strict=True)
         return [
             Mention(start, end, self.id(value >> 1), text[start:end], value & 1 == 1)
             for start, end, value in columns
         ]
 
     def find_batch(self, texts: Sequence[str]) -> Found:
-        """Mentions of all texts; start and end count characters."""
+        """Find the names of many texts.
+
+        Args:
+            texts: to search.
+
+        Returns:
+            columns of mentions; start and end count code points
+
+        Raises:
+            DataError: a text is larger than 2 GiB.
+        """
         return self._find(*_packed([plain(text) for text in texts]), in_letters=True)
 
     def find_bytes(self, data: bytes | np.ndarray, offsets: np.ndarray) -> Found:
-        """Mentions of the UTF-8 documents data[offsets[d]:offsets[d + 1]]; start and end count bytes.
+        """Find the names of UTF-8 documents without decoding them.
 
-        The bytes are read where they lie: a dash in a word is no hyphen here, and a name that must stand as
-        written has its accents.
+        A dash inside a word is no hyphen here, and a name that must stand as written matches with its accents
+        only.
+
+        Args:
+            data: all documents, one after the other.
+            offsets: (documents + 1,): document d is data[offsets[d]:offsets[d + 1]].
+
+        Returns:
+            columns of mentions; start and end count bytes
+
+        Raises:
+            DataError: the offsets do not rise within the data, or a document is larger than 2 GiB.
         """
         return self._find(data, offsets, in_letters=False)
 
@@ -237,6 +302,11 @@ class Index:
     # ---- on disk ---------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
+        """Write the index to one file, with a SHA-256 of its bytes.
+
+        Args:
+            path: of the file, written atomically.
+        """
         io.write(path, self._write)
 
     def _write(self, out: IO[bytes]) -> None:
@@ -260,8 +330,17 @@ class Index:
 
     @classmethod
     def load(cls, path: Path) -> Index:
-        """The index that `save` left, mapped: processes that load it share one copy. Every byte is checked
-        first."""
+        """Memory-map the index that `save` wrote: processes that load it share one copy. Every byte is
+        checked first.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            DataError: the file is missing, damaged, of another version or of a machine with another byte
+                order.
+            MissingExtra: numba is not installed.
+        """
         import numpy as np
 
         try:
@@ -295,8 +374,16 @@ class Index:
 
 @functools.cache
 def kernels() -> Any:
-    """The compiled functions; the first use on a machine compiles them, which takes some seconds, and keeps
-    them."""
+    """Import the compiled functions; the first use on a machine compiles them, which takes some seconds, and
+    caches them.
+
+    Returns:
+        the module `_kernels`
+
+    Raises:
+        MissingExtra: numba is not installed.
+        UsageError: numba has no folder to cache compiled code in.
+    """
     try:
         from medxiaohe.entity.linking import _kernels
     except ImportError as error:
@@ -309,7 +396,7 @@ def kernels() -> Any:
 
 
 def _packed(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """UTF-8 of all texts, one after the other, and where each begins."""
+    """Concatenate the UTF-8 of all texts; returns the bytes (with PADDING) and the offset of each text."""
     import numpy as np
 
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
@@ -319,7 +406,7 @@ def _packed(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    """A view that cannot be written to, as those of a mapped file: one type, compiled once."""
+    """Read-only view of an array: the type of a mapped file, so that numba compiles each function once."""
     view = array.view()
     view.flags.writeable = False
     return view
@@ -337,8 +424,9 @@ def _power_of_two(least: float) -> int:
 
 @functools.cache
 def _letters() -> dict[str, np.ndarray]:
-    """What entity.link sees in every character, by pages of 256, each stored once, as _kernel_tokens.letter
-    reads them."""
+    """Tables of kind and fold of every code point, for _kernel_tokens.letter; equal pages of 256 are stored
+    once.
+    """
     import numpy as np
 
     from medxiaohe.entity.linking import _kernel_tokens as kernel
@@ -350,9 +438,10 @@ def _letters() -> dict[str, np.ndarray]:
         kinds[mark.start() : mark.end()] = (kernel.KIND_POINT, kernel.KIND_SINGLE, kernel.KIND_WORD)[
             mark.lastindex or 0
         ]
+    # fold minus code point: equal for whole alphabets, so that most pages of 256 are equal and stored once
     distance: Any = lower - np.arange(len(every), dtype=np.uint32)
-    whole = (kinds << 24 | distance & 0xFFFFFF).reshape(-1, 256)
-    letters, pages = np.unique(whole, axis=0, return_inverse=True)
+    entries = (kinds << 24 | distance & 0xFFFFFF).reshape(-1, 256)
+    letters, pages = np.unique(entries, axis=0, return_inverse=True)
     narrow = np.full(256, kernel.WIDE, np.uint8)
     narrow[:128] = np.choose(kinds[:128], [kernel.SPACE, kernel.POINT, lower[:128], kernel.POINT])
     return {"narrow": narrow, "pages": pages.ravel().astype(np.uint16), "letters": letters.ravel()}

@@ -1,15 +1,15 @@
-"""Find the entities of the tree that a text mentions: longest match over all their names, from left to right.
+"""Link text to the entities of a tree by dictionary: leftmost longest match over all their names.
 
 A name matches whole words, however they are spaced or hyphenated (non small cell, non-small-cell); Chinese
 and Japanese have no word boundary. Case does not matter, except that an acronym of up to four letters (AIDS,
-ALL), or one with small letters in it (mRNA), must stand as written. Other spellings of a name are found too:
-entity/linking/variants.py has the rules, and a variant never stands in the place of a real name. Common
-Chinese names of entities with an English one are in chinese_names.tsv.
+ALL), or one with small letters in it (mRNA), must stand as written. Other spellings of a name match too:
+entity/linking/variants.py has the rules, and a variant never replaces a real name. Common Chinese names of
+entities with an English one are in chinese_names.tsv.
 
-Not looked for: the domains themselves (layer 1), entities of UNNAMED kinds, names without a letter, names of
+Not matched: the domains themselves (layer 1), entities of UNNAMED kinds, names without a letter, names of
 fewer than three letters (two in Chinese), the words of GENERIC, which in a text rarely mean the entity, and
-names that are made of GROUPING words alone: they are headings of vocabularies ("Signs and Symptoms",
-"Pathologic Processes") and of articles, and say no more than a kind.
+names that consist of GROUPING words alone: they are headings of vocabularies ("Signs and Symptoms",
+"Pathologic Processes") and of articles, and mean no more than a kind.
 """
 
 import re
@@ -27,7 +27,7 @@ CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 TOKEN = re.compile(rf"[{CJK}]|[^\W{CJK}]+|[^\w\s\-\u2010\u2011]")  # hyphens and spaces only part tokens
 HAS_CJK = re.compile(f"[{CJK}]")
 CHINESE_NAMES = Path(__file__).with_name("chinese_names.tsv")
-# so that lower case does not depend on what is around, or grow; and what is typed for an apostrophe
+# lower case must not depend on neighbours or change the length; and characters typed for an apostrophe
 SAME = {"Σ": "σ", "ς": "σ", "İ": "i", **dict.fromkeys("\u2019\u2018\u00b4\u2032", "'")}
 # Latin letters with an accent are written without one as often: Sjögren, Sjogren
 SAME |= {
@@ -43,12 +43,12 @@ ONE = (1,)
 MAX_ACRONYM = 4  # longer capitals are read as words
 MAX_AMBIGUOUS_ACRONYM = 3  # MS, ALL: one entity of the tree, many meanings in the world
 ONE_THING = {"disease", "phenotype"}  # melanoma of MONDO and of HPO: two entities, but no ambiguity
-# what is preferred when several entities have a name; then the order of the tree
+# preference between entities of one name, the lowest first; equal ones in the order of the tree
 NAME, SYNONYM, VARIANT = range(3)
 
 # Function words, and names of the vocabularies that are everyday words in a paper: ChEBI's "application" and
 # "label" are roles of chemicals, "lipid" and "ester" groups of thousands of them, UBERON's "scale" and "crop"
-# are parts of fish and birds. Plurals are left out with them.
+# are parts of fish and birds. Their plurals are excluded too.
 GENERIC = frozenset(
     """
     a all an and any are as at be but by can did do for from had has have he her his if in into is it its let
@@ -94,6 +94,8 @@ _WITH_MARKS = re.compile(r"[^\u0300-\u036f][\u0300-\u036f]*|[\u0300-\u036f]+", r
 
 @dataclass(frozen=True, slots=True)
 class Mention:
+    """A name of the tree in a text."""
+
     start: int  # text[start:end] is the surface
     end: int
     entity: str
@@ -109,7 +111,7 @@ class _Meaning(NamedTuple):
 
 
 class Linker:
-    """The names of a tree, ready to be found in texts; built once per process."""
+    """Dictionary matcher over the names of a tree, in pure Python; built once for each process."""
 
     def __init__(self, tree: Tree):
         self.acronyms: dict[str, _Meaning] = {}  # tokens as written, joined by spaces
@@ -125,7 +127,14 @@ class Linker:
         self._lengths = _lengths((*self.names, *map(str.lower, self.acronyms)))
 
     def find(self, text: str) -> list[Mention]:
-        """Mentions in order, none overlapping."""
+        """Find the names of the tree in a text: leftmost, then longest match.
+
+        Args:
+            text: to search.
+
+        Returns:
+            mentions in order, without overlap; offsets count code points
+        """
         marks = list(TOKEN.finditer(plain(text)))
         words = [mark.group() for mark in marks]
         lower = [word.lower() for word in words]
@@ -134,6 +143,7 @@ class Linker:
         for i in [i for i, word in enumerate(lower) if word in starts]:
             if i < free:
                 continue
+            # longest match first, among the lengths of names that begin with these two tokens
             for length in lengths.get(" ".join(lower[i : i + 2]), ONE):
                 if i + length > len(words):
                     continue
@@ -148,7 +158,7 @@ class Linker:
         return mentions
 
     def _add_chinese(self) -> None:
-        """The names of chinese_names.tsv, of entities whose English name is there."""
+        """Add the names of chinese_names.tsv to entities whose English name is in the index."""
         for line in CHINESE_NAMES.read_text(encoding="utf-8").splitlines():
             if line.startswith("#") or line.startswith("chinese\t"):
                 continue
@@ -159,6 +169,7 @@ class Linker:
                 _prefer(self.names, key, meaning._replace(rank=VARIANT))
 
     def _add(self, entity: Entity) -> None:
+        """Add the names of an entity, with their variants."""
         names = (entity.name, *entity.synonyms)
         acronyms = {name.lower() for name in names if is_acronym(name)}
         for rank, name in zip((NAME, *[SYNONYM] * len(entity.synonyms)), names, strict=True):
@@ -179,23 +190,34 @@ class Linker:
 
 
 def plain(text: str) -> str:
-    """The text with one way of writing an apostrophe, a sigma, an i and a dash in a word, and Latin letters
-    without their accents; as long as it was."""
+    """Normalise characters one to one: apostrophes, sigma, dotted I, dashes in a word, and Latin letters with
+    accents.
+
+    Returns:
+        text of the same length, so that offsets stay
+    """
     return text if text.isascii() else DASH_IN_WORD.sub("\u2010", text.translate(SAME_LETTERS))
 
 
 def composed(text: str) -> tuple[str, list[int]]:
-    """The text with accents in their letters, as PDF and macOS do not write them, and where each of its
-    characters was, one more for the end; no places where nothing changed."""
+    """Compose accents with their letters (NFC), as PDF and macOS do not.
+
+    Args:
+        text: in any normal form.
+
+    Returns:
+        (text, offsets): `offsets` has the offset in the input of each character, and of the end; [] where
+        nothing changed
+    """
     if text.isascii() or unicodedata.is_normalized("NFC", text):
         return text, []
     parts, places = list[str](), list[int]()
     for mark in _WITH_MARKS.finditer(text):
-        part = unicodedata.normalize("NFC", mark.group())
-        if len(part) > len(mark.group()):  # some characters of Asia come apart: they stay as they are
-            part = mark.group()
-        parts.append(part)
-        places += [mark.start() + min(i, len(mark.group()) - 1) for i in range(len(part))]
+        letter = unicodedata.normalize("NFC", mark.group())
+        if len(letter) > len(mark.group()):  # NFC splits some Asian characters: these are not changed
+            letter = mark.group()
+        parts.append(letter)
+        places += [mark.start() + min(i, len(mark.group()) - 1) for i in range(len(letter))]
     return "".join(parts), [*places, len(text)]
 
 
@@ -212,13 +234,25 @@ def _is_generic(key: str) -> bool:
 
 
 def is_grouping(name: str) -> bool:
-    """Whether a name in lower case is made of words for groups of things, and of nothing else."""
+    """Whether a name consists of words for groups of things (GROUPING) alone.
+
+    Args:
+        name: in lower case.
+
+    Returns:
+        False for a name without words
+    """
     words = [word for word in TOKEN.findall(name) if word[0].isalnum()]
     return bool(words) and all(word in GROUPING or word.removesuffix("s") in GROUPING for word in words)
 
 
 def is_acronym(name: str) -> bool:
-    """COPD, mRNA, T-ALL would be; an entity that is also called "copd" is still looked for as COPD only."""
+    """Whether a name must stand as written: up to MAX_ACRONYM capitals, or one word with a capital inside
+    (mRNA).
+
+    Returns:
+        True for COPD, ALL, mRNA; an entity that is also called "copd" is still looked for as COPD only
+    """
     inner_capital = name.isalnum() and name[1:] != name[1:].lower() and not name.isupper()
     return inner_capital or (name.isupper() and len(name) <= MAX_ACRONYM)
 
@@ -233,11 +267,10 @@ def _prefer(table: dict[str, _Meaning], key: str, new: _Meaning) -> None:
 
 
 def _lengths(keys: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """First two tokens -> the lengths of the names that start with them, longest first, then 1 for the first
-    alone."""
-    found: dict[str, set[int]] = {}
+    """Lengths of the names that begin with two tokens, longest first, then 1 for the first token alone."""
+    sizes: dict[str, set[int]] = {}
     for key in keys:
         words = key.split(" ")
         if len(words) > 1:
-            found.setdefault(" ".join(words[:2]), {1}).add(len(words))
-    return {start: tuple(sorted(lengths, reverse=True)) for start, lengths in found.items()}
+            sizes.setdefault(" ".join(words[:2]), {1}).add(len(words))
+    return {start: tuple(sorted(lengths, reverse=True)) for start, lengths in sizes.items()}

@@ -1,11 +1,11 @@
-"""Where a name of the tree is a part of a longer name, or two names: "streptomycin sulfate", "renal injury".
+"""Names of the tree inside longer names, and names that are two: "streptomycin sulfate", "renal injury".
 
 Rules on the mentions of a dictionary, each chosen on the training parts of BC5CDR and NCBI-disease:
 
 - A salt behind the name of a substance is a part of it: "atropine sulfate" is one mention, of atropine where
   the tree has no name of both, as a drug is the same in all its salts (RxNorm calls it the ingredient).
-- A salt or ester behind another word is a piece of a drug's name, and so is a name glued to a locant or a
-  bracket ("maltolyl p-coumarate"): no mentions.
+- A salt or ester behind another word is a piece of a drug's name, and so is a name attached to a locant or a
+  bracket ("maltolyl p-coumarate"): neither is a mention.
 - An injury, calcification or hyperplasia of an organ is one mention with its organ.
 - A name "A and B" of two names of the tree is two mentions: nausea and vomiting.
 """
@@ -34,7 +34,7 @@ GLUED = re.compile(
     r"(?:(?<![^\W_])(?:[a-zA-Z]|[0-9](?:,[0-9])*|alpha|beta|gamma|delta|omega|cis|trans)-|[)\]]-?)$",
     re.IGNORECASE,
 )
-# an isotope or the hand of a molecule before its name leaves the name whole: [3H]nicotine, (+/-)-amphetamine
+# an isotope or the chirality before a name does not change the name: [3H]nicotine, (+/-)-amphetamine
 LABELLED = re.compile(r"(?:\[\d{0,3}[A-Z][a-z]?\d{0,3}\]|\((?:[+\-±/]{1,3}|[RSdl])\))-?$")
 CATIONS = frozenset({"disodium", "potassium", "sodium"})  # these stand alone as often as not
 # words behind which an anion is itself and no piece of a name: "serum phosphate", "an infusion of nitrate"
@@ -55,52 +55,64 @@ LETTERS_BEFORE = 24
 
 
 def asked(text: str, drafts: Sequence[Draft]) -> Iterator[str]:
-    """The names that the rules would like to be in the tree."""
+    """Names that the rules need looked up in the tree: both sides of a mention "A and B".
+
+    Args:
+        text: of the page.
+        drafts: mentions of names in it.
+
+    Yields:
+        names
+    """
     for draft in drafts:
         if both := BOTH.fullmatch(text, draft.start, draft.end):
             yield from both.groups()
 
 
 def whole(
-    text: str, drafts: Sequence[Draft], kind: Callable[[str], str], known: Mapping[str, str]
+    text: str, drafts: Sequence[Draft], kind: Callable[[str], str], looked_up: Mapping[str, str]
 ) -> list[Draft]:
-    """The mentions after the rules, in order.
+    """Extend, split and drop mentions by the rules of this module.
 
     Args:
         text: of the page.
         drafts: mentions that do not overlap, in order.
-        kind: of an entity.
-        known: entity of each name of `asked` that the tree has.
+        kind: entity -> kind.
+        looked_up: name -> entity, for the names of `asked` that the tree has.
+
+    Returns:
+        mentions in order
     """
-    kept: list[Draft] = []
+    result: list[Draft] = []
     for draft in drafts:
-        if kept and draft.end <= kept[-1].end:
+        if result and draft.end <= result[-1].end:
             continue  # the salt of the substance before
         if draft.how or not draft.entity:
-            kept.append(draft)
+            result.append(draft)
             continue
         before = text[max(0, draft.start - LETTERS_BEFORE) : draft.start]
         surface = text[draft.start : draft.end].lower()
         if kind(draft.entity) == "chemical":
             if not _is_piece(surface, before):
-                kept.append(draft._replace(end=_with_salt(text, draft)))
+                result.append(draft._replace(end=_with_salt(text, draft)))
         elif surface in OF_AN_ORGAN and (organ := ORGAN.search(before)):
             start = draft.start - len(organ[0])
-            kept = [other for other in kept if other.end <= start]  # the organ itself
-            kept.append(draft._replace(start=start))
-        elif (both := BOTH.fullmatch(text, draft.start, draft.end)) and all(
-            n in known for n in both.groups()
+            result = [earlier for earlier in result if earlier.end <= start]  # the organ itself
+            result.append(draft._replace(start=start))
+        elif (sides := BOTH.fullmatch(text, draft.start, draft.end)) and all(
+            n in looked_up for n in sides.groups()
         ):
-            kept += [
-                draft._replace(start=both.start(i), end=both.end(i), entity=known[both[i]]) for i in (1, 2)
+            result += [
+                draft._replace(start=sides.start(i), end=sides.end(i), entity=looked_up[sides[i]])
+                for i in (1, 2)
             ]
         else:
-            kept.append(draft)
-    return kept
+            result.append(draft)
+    return result
 
 
 def _with_salt(text: str, draft: Draft) -> int:
-    """Where the name of a substance ends with the salts behind it."""
+    """End of the name of a substance, the names of salts behind it included."""
     end = draft.end
     while (mark := NEXT_WORD.match(text, end)) and mark[1].lower() in SALTS - GROUPS:
         end = mark.end()
@@ -108,7 +120,7 @@ def _with_salt(text: str, draft: Draft) -> int:
 
 
 def _is_piece(surface: str, before: str) -> bool:
-    """Whether the name of a chemical is a piece of a longer one, by the letters before it."""
+    """Whether the name of a chemical is only a piece of a longer name, by the characters before it."""
     word = WORD.search(before)
     alone = lists().words if surface in CATIONS else MEASURED
     if surface in SALTS and word and word[1].lower() not in alone:

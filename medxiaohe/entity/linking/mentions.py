@@ -1,4 +1,4 @@
-"""Mentions on their way to annotations, and the names of a tree, found in texts and looked up whole."""
+"""Draft mentions, and the names of a tree: found in texts, or looked up as complete names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from medxiaohe.errors import MissingExtra
 
 
 class Draft(NamedTuple):
-    """A mention before its entity and its context are settled."""
+    """A mention before its entity and its context are final."""
 
     start: int
     end: int
@@ -28,12 +28,19 @@ class Draft(NamedTuple):
 
     @property
     def span(self) -> tuple[int, int]:
+        """Start and end of the mention.
+
+        Returns:
+            (start, end) in code points
+        """
         return self.start, self.end
 
 
 class Names:
-    """Compiled where numba is there, a Linker where it is not; both find the same. `index` is either, made
-    before."""
+    """Names of a tree: a compiled index where numba is installed, otherwise a Linker; both find the same.
+
+    `index` is either of them, built before; None builds one.
+    """
 
     def __init__(self, tree: Tree, index: Any = None):
         self._tree = tree
@@ -48,19 +55,32 @@ class Names:
                 self._linker = Linker(tree)
 
     def kind(self, entity: str) -> str:
-        """disease, for what is a phenotype too: the melanoma of MONDO and that of the HPO are one thing in a
-        text."""
+        """Kind of an entity, where a phenotype counts as a disease: the melanoma of MONDO and that of the HPO
+        are one thing.
+
+        Args:
+            entity: id in the tree.
+
+        Returns:
+            for example "disease"
+        """
         kind = self._tree.entities[entity].kind
         return "disease" if kind in ONE_THING else kind
 
     def find(self, texts: Sequence[str]) -> list[list[Draft]]:
-        """Leftmost longest names of every text, in order, none overlapping. Accents may stand behind their
-        letters."""
+        """Find the leftmost longest names of many texts. Accents may stand behind their letters.
+
+        Args:
+            texts: to search.
+
+        Returns:
+            for each text its mentions in order, without overlap
+        """
         pairs = [composed(text) for text in texts]
         drafts = self._find([text for text, _ in pairs])
         return [
-            [draft._replace(start=at[draft.start], end=at[draft.end]) for draft in found] if at else found
-            for found, (_, at) in zip(drafts, pairs, strict=True)
+            [draft._replace(start=at[draft.start], end=at[draft.end]) for draft in in_text] if at else in_text
+            for in_text, (_, at) in zip(drafts, pairs, strict=True)
         ]
 
     def _find(self, texts: Sequence[str]) -> list[list[Draft]]:
@@ -69,23 +89,30 @@ class Names:
                 [Draft(m.start, m.end, m.entity, m.ambiguous, "") for m in self._linker.find(text)]
                 for text in texts
             ]
-        found = self._index.find_batch(texts)
+        columns = self._index.find_batch(texts)
         id = self._index.id
         drafts = [
             Draft(start, end, id(value >> 1), value & 1 == 1, "")
             for start, end, value in zip(
-                found.start.tolist(), found.end.tolist(), found.value.tolist(), strict=True
+                columns.start.tolist(), columns.end.tolist(), columns.value.tolist(), strict=True
             )
         ]
-        rows = found.rows.tolist()
+        rows = columns.rows.tolist()
         return [drafts[begin:end] for begin, end in pairwise(rows)]
 
     def known(self, names: Iterable[str]) -> dict[str, str]:
-        """The entity of each name that is wholly one."""
-        asked = sorted(names)
+        """Look names up in the tree: each must be one mention from its first to its last character.
+
+        Args:
+            names: to look up.
+
+        Returns:
+            name -> entity, for those that the tree has
+        """
+        queries = sorted(names)
         return {
             name: drafts[0].entity
-            for name, drafts in zip(asked, self.find(asked), strict=True)
+            for name, drafts in zip(queries, self.find(queries), strict=True)
             if len(drafts) == 1 and drafts[0].span == (0, len(name))
         }
 
@@ -93,8 +120,17 @@ class Names:
 def in_place_of(
     drafts: Sequence[Draft], new: Sequence[Draft], gone: Iterable[tuple[int, int]] = ()
 ) -> list[Draft]:
-    """Old mentions and new ones without overlap: a longer one goes before a shorter, a new one before an old;
-    what stands exactly where something is gone is left out."""
+    """Merge new mentions into old ones without overlap: a longer one wins over a shorter, a new one over an
+    old.
+
+    Args:
+        drafts: old mentions.
+        new: mentions of a rule.
+        gone: spans; an old mention with exactly such a span is left out.
+
+    Returns:
+        mentions in order of start
+    """
     spans = set(gone)
     ranked = [(draft.start - draft.end, 0, draft.start, draft) for draft in new]
     ranked += [
@@ -105,11 +141,18 @@ def in_place_of(
 
 
 def without_overlap(drafts: Iterable[Draft]) -> list[Draft]:
-    """Those that come first keep their place; in the order of the text."""
-    kept, taken = list[Draft](), set[int]()
+    """Select mentions greedily: each that overlaps none of those before it.
+
+    Args:
+        drafts: in order of preference.
+
+    Returns:
+        the selected mentions in order of start
+    """
+    selected, taken = list[Draft](), set[int]()
     for draft in drafts:
         letters = range(draft.start, draft.end)
         if taken.isdisjoint(letters):
             taken.update(letters)
-            kept.append(draft)
-    return sorted(kept, key=lambda draft: draft.start)
+            selected.append(draft)
+    return sorted(selected, key=lambda draft: draft.start)

@@ -1,4 +1,4 @@
-"""Where the sentences of a text end: papers, notes with one statement a line, Chinese."""
+"""Sentence splitting for papers, for notes with one statement a line, and for Chinese."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ GOES_ON = re.compile(
     r"|[a-z]{3,}(?:al|ary|ic|ous|oid|ular)))$",
     re.IGNORECASE,
 )
-# A word that no statement begins with: the line before it goes on.
+# A word that no statement begins with: the line before it continues.
 COMES_AFTER = re.compile(
     r"[ \t]*(?:(?:of|or|nor|and|with|without|in|on|at|by|for|from|to|than|as|is|are|was|were|has|have|had"
     r"|which|who|that|but|due|since|seen|noted|present)\b|[),])"
 )
 NEW_LINE = re.compile(r"[ \t]*(?:[•*\-–]|\d+[.)]|[^\x00-\u2fff]|\n|$)")
 LONG_LINE = 40  # letters: a line in small letters that ends sooner is an item of a list
-WRAPS = 2  # lines that plainly go on: so many show a text of a fixed width
+WRAPS = 2  # lines that plainly continue: so many show that a text is hard-wrapped
 SITE = re.compile(r"(?:com|org|net|edu|gov|html?|pdf|csv|json|txt)\b")
 ABBREVIATED = re.compile(
     r"(?<![\w.])(?:dr|mr|mrs|ms|st|vs|fig|figs|no|approx|e\.g|i\.e|etc|cf|resp|al|ca|pt|hx|dx|wt|b\.i\.d|sp|spp|[A-Z])\.$",
@@ -37,7 +37,14 @@ ABBREVIATED = re.compile(
 
 
 def sentence_ends(text: str) -> list[int]:
-    """Offsets right behind every sentence, in order; the last is len(text)."""
+    """Split a text into sentences.
+
+    Args:
+        text: of a document.
+
+    Returns:
+        offsets right behind every sentence, ascending; the last is len(text)
+    """
     ends, width = [], _width(text)
     for mark in END.finditer(text):
         end = mark.end()
@@ -58,7 +65,7 @@ def sentence_ends(text: str) -> list[int]:
 
 
 def _is_of_address(text: str, end: int) -> bool:
-    """Whether the full stop before `end` is inside of a file name, an address or a mail address."""
+    """Whether the full stop before `end` is inside a file name, a web address or an e-mail address."""
     if text[end : end + 1].isspace() or end == len(text):
         return False
     word = text[max(text.rfind(" ", 0, end), text.rfind("\n", 0, end)) + 1 : end]
@@ -66,7 +73,7 @@ def _is_of_address(text: str, end: int) -> bool:
 
 
 def _width(text: str) -> int:
-    """Letters of the longest line of a text whose lines are wrapped at a width, 0 for any other text."""
+    """Width in characters of a text with hard-wrapped lines; 0 for any other text."""
     lines = text.split("\n")
     plain = sum(
         len(line) >= LONG_LINE and line[-1:].islower() and after[:1].islower()
@@ -76,12 +83,13 @@ def _width(text: str) -> int:
 
 
 def _is_wrapped(text: str, at: int, width: int) -> bool:
-    """Whether the sentence goes on behind the end of a line."""
+    """Whether the sentence continues behind the end of a line."""
     line = text[text.rfind("\n", 0, at) + 1 : at].rstrip()
     if not line or NEW_LINE.match(text, at + 1):
         return False
     if GOES_ON.search(line[-24:]) or COMES_AFTER.match(text, at + 1):
         return True
+    # hard-wrapped: the first word of the next line would not have fitted in this one
     after = re.match(r"[ \t]*(\S*)", text[at + 1 :])
     first = after[1] if after else ""
     fits = width and len(line) + 1 + len(first) <= width
@@ -91,6 +99,14 @@ def _is_wrapped(text: str, at: int, width: int) -> bool:
 
 
 def sentence_of(ends: list[int], offset: int) -> tuple[int, int]:
-    """Start and end of the sentence in which a character is; a sentence has the space in front of it."""
+    """Find the sentence that a character is in.
+
+    Args:
+        ends: from `sentence_ends`.
+        offset: of the character, in code points.
+
+    Returns:
+        (start, end); the white space before a sentence belongs to it
+    """
     at = bisect_right(ends, offset)
     return (ends[at - 1] if at else 0), (ends[at] if at < len(ends) else ends[-1])

@@ -1,11 +1,11 @@
-"""Signs beside a finding in everyday notes: nausea +, vomiting -, rales (±), edema 2+, 压痛（＋）.
+"""Signs beside a finding in clinical notes: nausea +, vomiting -, rales (±), edema 2+, 压痛（＋）.
 
     sign("Nausea +, vomiting -", 10, 18)     -> Sign("negated", 19, 20)
     sign("+fever, -chills", 9, 15)           -> Sign("negated", 8, 9)
 
-A sign in brackets, or one that a mark or the end of the line follows, speaks of the finding before it; on a
-line that begins with a sign each speaks of the finding behind it. A dash is a dash more often than a denial:
-without brackets it counts before a comma, or on a line that has another sign. Rules of our own.
+A sign in brackets, or one that a mark or the end of the line follows, belongs to the finding before it; on a
+line that begins with a sign, each belongs to the finding behind it. A dash is punctuation more often than a
+negation: without brackets it counts before a comma, or on a line that has another sign. Rules of our own.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def sign(text: str, start: int, end: int) -> Sign | None:
 
 
 def _leads(line: str) -> bool:
-    """Whether the signs of a line stand before what they speak of."""
+    """Whether the signs of a line stand before the findings that they belong to."""
     return bool(LEADS.match(line) or (MINUS_LEADS.match(line) and PLUS_BEFORE.search(line)))
 
 

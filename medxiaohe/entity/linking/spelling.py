@@ -1,5 +1,6 @@
-"""One way of writing a name, for comparing names: American, singular, without word order; with one word for
-words that mean the same."""
+"""Normalised spelling of names, for comparison: American, singular, without word order; one word for
+synonyms.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +52,11 @@ MEANS = {  # one word for several, where names of diseases use them alike
 
 
 def spelled(text: str) -> str:
-    """`key`, in American."""
+    """Normalise a name as `key` does, in American spelling.
+
+    Returns:
+        lower-case words, joined by single blanks
+    """
     text = key(text)
     for british, american in AMERICAN.items():
         if british in text:
@@ -60,6 +65,11 @@ def spelled(text: str) -> str:
 
 
 def singular(word: str) -> str:
+    """Reduce a plural to the singular by its ending.
+
+    Returns:
+        words of up to four letters unchanged
+    """
     if len(word) > 4 and not word.endswith(("ss", "us", "is")):
         for ending, instead in ENDINGS:
             if word.endswith(ending):
@@ -69,42 +79,68 @@ def singular(word: str) -> str:
 
 @lru_cache(1 << 16)
 def bag(text: str) -> str:
-    """The words of a name in alphabetical order, singular, without small ones."""
+    """Bag of the words of a name: singular, American, sorted, without function words.
+
+    Returns:
+        words joined by blanks; all of them in order where there are only function words
+    """
     words = [singular(word) for word in spelled(text).split()]
     return " ".join(sorted({word for word in words if word not in SMALL})) or " ".join(words)
 
 
 @lru_cache(1 << 16)
 def meaning(text: str) -> str:
-    """`bag` with one word for words that mean the same: renal tumor, kidney neoplasms."""
+    """`bag` with one word for synonyms: renal tumor, kidney neoplasms.
+
+    Returns:
+        sorted words joined by blanks
+    """
     return " ".join(sorted({MEANS.get(word, word) for word in bag(text).split()}))
 
 
 def broader(text: str) -> str:
-    """`meaning` of a disease of what is damaged: renal damage and kidney toxicity are kidney diseases."""
+    """`meaning` with "disease" for "damage": renal damage and kidney toxicity are kidney diseases.
+
+    Returns:
+        sorted words joined by blanks
+    """
     return " ".join(sorted({"disease" if word == "damage" else word for word in meaning(text).split()}))
 
 
 def stripped(text: str) -> Iterator[tuple[str, float]]:
-    """Parts of a name, those with most words first, of these the last words first; and the share of words
-    that stays."""
+    """Parts of a name, as runs of its words: the longest first, of these the last in the name first.
+
+    Args:
+        text: name.
+
+    Yields:
+        (part, share of the name's words), without parts of up to three letters or with a function word at an
+        end
+    """
     words = spelled(text).split()
     for length in range(len(words) - 1, 0, -1):
         for begin in range(len(words) - length, -1, -1):
-            part = words[begin : begin + length]
-            if len("".join(part)) > 3 and part[-1] not in SMALL and part[0] not in SMALL:
-                yield " ".join(part), length / len(words)
+            run = words[begin : begin + length]
+            if len("".join(run)) > 3 and run[-1] not in SMALL and run[0] not in SMALL:
+                yield " ".join(run), length / len(words)
 
 
 def coordinated(text: str) -> Iterator[tuple[str, ...]]:
-    """Ways to read a name of several: "breast and ovarian cancer" as breast cancer and ovarian cancer, or as
-    two that are whole."""
-    parts = [part for part in JOINT.split(text) if part.strip()]
+    """Ways to read a name as several: "breast and ovarian cancer" as breast cancer and ovarian cancer.
+
+    Args:
+        text: name.
+
+    Yields:
+        the names of one reading: a shared end first, then complete names, then a shared beginning; nothing
+        for a name without a conjunction
+    """
+    parts = [item for item in JOINT.split(text) if item.strip()]
     if len(parts) < 2:
         return
     head, first = parts[-1].split(), parts[0].split()
     for shared in range(1, len(head)):
-        yield (*(" ".join((part, *head[-shared:])) for part in parts[:-1]), parts[-1])
+        yield (*(" ".join((item, *head[-shared:])) for item in parts[:-1]), parts[-1])
     yield tuple(parts)
     for shared in range(len(first) - 1, 0, -1):  # cancer of the breast and ovary
-        yield (parts[0], *(" ".join((*first[:shared], part)) for part in parts[1:]))
+        yield (parts[0], *(" ".join((*first[:shared], item)) for item in parts[1:]))

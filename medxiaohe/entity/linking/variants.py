@@ -1,11 +1,9 @@
-"""Other ways of writing a name that mean the same: made once, when the names of a tree are prepared for
-finding.
+"""Spelling variants of names, generated once, when the names of a tree are prepared for matching.
 
-A variant is tokens joined by spaces, as entity.link sees a text: hyphens and spaces are gone already. Each
-rule rewrites the name, and the results of one rule are given to the next, so "haemolytic anaemia type II" has
-the form "hemolytic anemias type 2". What a rule makes is never looked for instead of a name that a vocabulary
-gives (entity.link prefers those), and no rule guesses at the inside of a word: a stem costs 15 to 17 points
-of precision, a word list none.
+A variant is tokens joined by blanks, as entity.link sees a text, without hyphens. Each rule rewrites the
+name, and its results are the input of the next rule, so "haemolytic anaemia type II" has the form "hemolytic
+anemias type 2". A variant never replaces a name that a vocabulary has (entity.link prefers those), and no
+rule guesses at the inside of a word: stemming costs 15 to 17 points of precision, a word list none.
 """
 
 from __future__ import annotations
@@ -101,8 +99,16 @@ _ADJECTIVES = (("tension", "tensive"), ("toxicity", "toxic"), ("sclerosis", "scl
 
 
 def variants(words: list[str], kind: str = "") -> Iterator[str]:
-    """Names in other spellings, in the case of the name or in lower case, each once and none the name
-    itself."""
+    """Other spellings of a name.
+
+    Args:
+        words: tokens of the name.
+        kind: of the entity; some rules are for one kind.
+
+    Yields:
+        up to MAX_VARIANTS forms, tokens joined by blanks, in the case of the name or in lower case; none is
+        the name itself, and a name of more than MAX_WORDS words has none
+    """
     if len(words) > MAX_WORDS:
         return
     name = " ".join(words)
@@ -127,7 +133,7 @@ def variants(words: list[str], kind: str = "") -> Iterator[str]:
 
 
 def _rules_for(name: str, words: list[str]) -> Iterator[Callable[[str], Iterator[str]]]:
-    """Only the rules that may do something: most names have none of what they look for."""
+    """Rules that can change this name: most names have nothing that a rule applies to."""
     low = {word.lower() for word in words}
     if "," in low:
         yield _uninverted
@@ -144,8 +150,14 @@ def _rules_for(name: str, words: list[str]) -> Iterator[Callable[[str], Iterator
 
 
 def acronym_variants(words: list[str]) -> Iterator[str]:
-    """Those of a short name that must stand as written: IL-6 = IL6, TNFα = TNF-alpha, and the plural
-    NSAIDs."""
+    """Other spellings of an acronym: IL-6 = IL6, TNFα = TNF-alpha, and the plural NSAIDs.
+
+    Args:
+        words: tokens of the acronym.
+
+    Yields:
+        forms as they must stand, tokens joined by blanks
+    """
     name = " ".join(words)
     forms = dict.fromkeys((*_greek(name), *_joined(name)))
     if len(words) == 1 and len(name) >= MIN_LETTERS and name.isalpha() and name.isupper():
@@ -154,7 +166,7 @@ def acronym_variants(words: list[str]) -> Iterator[str]:
 
 
 def _uninverted(name: str) -> Iterator[str]:
-    """Neoplasms, Breast; ataxia, type 2."""
+    """Undo an inversion: "Neoplasms, Breast"; "ataxia, type 2"."""
     if " , " in name:
         if (mark := _INVERTED.fullmatch(name)) and not mark[2].lower().startswith(_NOT_BEFORE):
             yield f"{mark[2]} {mark[1]}"
@@ -174,7 +186,7 @@ def _possessives(name: str) -> Iterator[str]:
 
 
 def _numerals(name: str) -> Iterator[str]:
-    """type II = type 2, only right after the words of NUMBERED."""
+    """Exchange Roman and Arabic numerals right behind the words of NUMBERED: type II = type 2."""
     words = name.split(" ")
     changed = list(words)
     for i in range(1, len(words)):
@@ -187,7 +199,7 @@ def _numerals(name: str) -> Iterator[str]:
 
 
 def _greek(name: str) -> Iterator[str]:
-    """alpha = α, whether it stands alone or right after an abbreviation (TNF-alpha, TNFα)."""
+    """Exchange Greek letters and their names, alone or right behind an abbreviation: TNF-alpha, TNFα."""
     words = name.split(" ")
     changed = [GREEK.get(word.lower(), GREEK_LETTERS.get(word.lower(), word)) for word in words]
     if changed != words:
@@ -212,8 +224,9 @@ def _greek(name: str) -> Iterator[str]:
 
 
 def _joined(name: str) -> Iterator[str]:
-    """nonsyndromic = non-syndromic; posttraumatic = post-traumatic; BRCA1 = BRCA-1; IL-6 = IL6; TNF-α =
-    TNFα."""
+    """Join or separate prefixes and numbers: nonsyndromic = non-syndromic, BRCA1 = BRCA-1, IL-6 = IL6, TNF-α
+    = TNFα.
+    """
     if (low := name.lower()).startswith("non ") or " non " in low:
         yield re.sub(r"\b([Nn]on) (?=[A-Za-z])", r"\1", name)
     elif "non" in low and _NON.search(name):
@@ -230,7 +243,7 @@ def _joined(name: str) -> Iterator[str]:
 
 
 def _spelled(name: str) -> Iterator[str]:
-    """All of it American, all of it British."""
+    """The name in American spelling, and in British."""
     words = name.lower().split(" ")
     for spelling in (0, 1):
         yield " ".join((_in_american_and_british(word) or (word, word))[spelling] for word in words)
@@ -238,17 +251,17 @@ def _spelled(name: str) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=1 << 18)
 def _in_american_and_british(word: str) -> tuple[str, str] | None:
-    """None for the words that have one spelling."""
+    """American and British spelling of a word; None where they are equal."""
     american = _TO_US.sub(lambda mark: _US[mark.group()], word)
     british = _TO_UK.sub(lambda mark: SPELLINGS[int((mark.lastgroup or "r0")[1:])][0], american)
     return (american, british) if american != british else None
 
 
 def _numbers(name: str) -> Iterator[str]:
-    """The plural of the last word, or of the word before "of"; the singular of a last word among several."""
-    head, of, rest = name.partition(" of ")
-    if of and rest:
-        yield from (f"{plural}{of}{rest}" for plural in _plurals(head))
+    """Plural of the last word, or of the word before "of"; singular of the last word of several."""
+    head, link, rest = name.partition(" of ")
+    if link and rest:
+        yield from (f"{plural}{link}{rest}" for plural in _plurals(head))
     yield from _plurals(name)
     last = name.rsplit(" ", 1)[-1]
     if (

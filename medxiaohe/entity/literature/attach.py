@@ -1,7 +1,7 @@
-"""Parents of new entities: a ranker that learns, on the tree itself, what a parent looks like (MedXIAOHE).
+"""Attach new entities to parents: a ranker that is trained on the tree itself (MedXIAOHE).
 
-`fit` takes nodes of the tree out, gathers what speaks for each candidate parent of each, and fits boosted
-trees. `rank` does the same for a concept that the tree does not have. Nothing of the tree is changed here.
+`fit` takes nodes of the tree out, computes features of each candidate parent of each, and trains boosted
+trees. `rank` does the same for a concept that the tree does not have. The tree is never changed here.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ BLOCK = 200
 
 @dataclass(frozen=True)
 class Parent:
-    """A candidate. `score` estimates the chance that it is right; those of all candidates of a concept sum to
-    1."""
+    """A candidate parent. `score` estimates the probability that it is right; the scores of a concept sum to
+    1.
+    """
 
     id: str
     score: float
@@ -44,7 +45,7 @@ class Parent:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Feature rows of the candidates of several queries: those of query `group[i]` are rows i."""
+    """Feature rows of the candidates of several queries; row i belongs to query `group[i]`."""
 
     rows: np.ndarray
     group: np.ndarray
@@ -52,6 +53,17 @@ class Gathered:
 
 
 def gather(skeleton: Skeleton, queries: Sequence[Entity], label: str = "candidates") -> Gathered:
+    """Feature rows of the most promising candidate parents of each query.
+
+    Args:
+        skeleton: nodes of one kind.
+        queries: entities to attach; need name, synonyms and definition only.
+        label: of the progress bar.
+
+    Returns:
+        up to KEPT candidates of each query, those with the largest sum of STRENGTH x feature; in the order of
+        the queries, and of the skeleton within a query
+    """
     import numpy as np
 
     columns, weights = [NAMES.index(name) for name in STRENGTH], np.array(list(STRENGTH.values()), np.float32)
@@ -60,10 +72,10 @@ def gather(skeleton: Skeleton, queries: Sequence[Entity], label: str = "candidat
     for g, (query, spaces) in enumerate(zip(queries, skeleton.spaces(queries), strict=True)):
         candidates = skeleton.candidates(query, spaces)
         table = rows(skeleton, query, candidates, spaces)
-        kept = np.sort(top(table[:, columns] @ weights, KEPT))
-        tables.append(table[kept])
-        groups.append(np.full(len(kept), g))
-        numbers.append(candidates[kept])
+        selected = np.sort(top(table[:, columns] @ weights, KEPT))
+        tables.append(table[selected])
+        groups.append(np.full(len(selected), g))
+        numbers.append(candidates[selected])
         meter.advance()
     meter.close()
     if not tables:
@@ -72,7 +84,15 @@ def gather(skeleton: Skeleton, queries: Sequence[Entity], label: str = "candidat
 
 
 def relevance(gathered: Gathered, held: HoldOut) -> np.ndarray:
-    """1 for the candidates that are gold parents of their query."""
+    """Labels for the ranker: which candidates are gold parents of their query.
+
+    Args:
+        gathered: candidates of `held.queries` in `held.skeleton`.
+        held: the nodes taken out, with their gold parents.
+
+    Returns:
+        (rows,) float64: 1 for a gold parent, 0 for another candidate
+    """
     import numpy as np
 
     ids = [entity.id for entity in held.skeleton]
@@ -83,10 +103,21 @@ def relevance(gathered: Gathered, held: HoldOut) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Attacher:
+    """A trained ranker of parents."""
+
     ranker: boost.Ranker
 
     def rank(self, skeleton: Skeleton, concepts: Sequence[Entity], best: int = 5) -> list[list[Parent]]:
-        """The `best` candidates of each concept, best first."""
+        """Rank candidate parents of new concepts.
+
+        Args:
+            skeleton: nodes of one kind.
+            concepts: entities that the skeleton does not have.
+            best: number of candidates returned for each concept.
+
+        Returns:
+            for each concept its `best` candidates, highest score first; [] for a concept without candidates
+        """
         results: list[list[Parent]] = []
         for start in range(0, len(concepts), BLOCK):
             block = concepts[start : start + BLOCK]
@@ -98,6 +129,18 @@ class Attacher:
     def rank_gathered(
         self, skeleton: Skeleton, concepts: Sequence[Entity], gathered: Gathered, best: int = 5
     ) -> list[list[Parent]]:
+        """Rank candidates whose feature rows exist already.
+
+        Args:
+            skeleton: the one that `gathered` was made with.
+            concepts: the queries of `gathered`, in the same order.
+            gathered: their candidates.
+            best: number of candidates returned for each concept.
+
+        Returns:
+            for each concept its `best` candidates, highest score first, of equal scores the first in the
+            skeleton
+        """
         import numpy as np
 
         results = []
@@ -107,6 +150,7 @@ class Attacher:
             if not len(own):
                 results.append(list[Parent]())
                 continue
+            # softmax over the candidates of one concept: the estimate that each is a right parent
             chance = boost.softmax(scores[own], np.zeros(len(own), np.int64), np.zeros(1, np.int64))
             order = np.lexsort((gathered.candidate[own], -chance))[:best]
             results.append(
@@ -131,8 +175,22 @@ def fit(
     num_queries: int = 3000,  # together
     growth: boost.Growth = boost.Growth(),  # noqa: B008
 ) -> Attacher:
-    """Fit on up to `num_queries` nodes of one kind, taken out a tenth at a time; DataError when there are too
-    few."""
+    """Train the ranker of parents on nodes of the tree that are taken out of it, a tenth at a time.
+
+    Args:
+        entities: nodes of one kind, with their parents.
+        embedder: for the features of the space "vectors"; None leaves them 0.
+        seed: decides which nodes are taken out.
+        folds: how many tenths of the nodes are queries, each with the rest as its skeleton; at most 10.
+        num_queries: largest number of queries in all folds together.
+        growth: settings of the boosted trees.
+
+    Returns:
+        the trained ranker
+
+    Raises:
+        DataError: no query has a gold parent among its candidates.
+    """
     import numpy as np
 
     tables, groups, golds, size = [], [], [], 0
@@ -152,24 +210,34 @@ def fit(
 
 
 def reason(skeleton: Skeleton, concept: Entity, candidate: int, row: np.ndarray) -> str:
-    """What speaks for a candidate, in words."""
+    """Explain in words what speaks for a candidate parent.
+
+    Args:
+        skeleton: has the candidate.
+        concept: the entity to attach.
+        candidate: number of the node in the skeleton.
+        row: its features, (len(NAMES),).
+
+    Returns:
+        clauses joined by "; ", never empty
+    """
     value = dict(zip(NAMES, row.tolist(), strict=True))
     name = skeleton.entities[candidate].name
-    said = []
+    clauses = []
     if value["genus equal"]:
-        said.append(f"the definition calls it {genus(concept.definition)!r}")
+        clauses.append(f"the definition calls it {genus(concept.definition)!r}")
     elif value["genus ends with"]:
-        said.append(
+        clauses.append(
             f"the definition calls it {genus(concept.definition)!r}, which ends with the name {name!r}"
         )
     if value["ends with"]:
-        said.append("its name ends with this one")
+        clauses.append("its name ends with this one")
     elif value["contained weight"]:
-        said.append("its name has every word of this one")
+        clauses.append("its name has every word of this one")
     if value["votes of all"] >= 0.3:
-        said.append(
+        clauses.append(
             f"the nearest entities are below it ({value['votes of all'] / len(SPACES):.2f} of the votes)"
         )
-    if not said and value["definition covers"] >= 1:
-        said.append("its definition mentions this one")
-    return "; ".join(said) or "it is the most similar by names, words and neighbours"
+    if not clauses and value["definition covers"] >= 1:
+        clauses.append("its definition mentions this one")
+    return "; ".join(clauses) or "it is the most similar by names, words and neighbours"

@@ -1,14 +1,13 @@
-"""Terms of passages without a model: what occurs like a term, and looks like the names that the tree has.
+"""Term extraction from passages without a model: by C-value, and by likeness to the names of the tree.
 
     c-value    how often a phrase occurs by itself, and not as a part of longer ones (Frantzi, Ananiadou and
                Mima 2000)
-    looks      a softmax regression over words, endings, letters, shape and neighbours of a phrase. It learns
-               from the passages
-               themselves: the names of the tree that stand in them, by kind, against phrases that are no
-               names.
+    looks      a softmax regression over words, endings, letters, shape and neighbours of a phrase. It is
+               trained on the passages themselves: the names of the tree in them, by kind, and phrases that
+               are no names.
 
 What the tree has already is subtracted: a phrase that is a name, or part of one, is no candidate; one that
-holds a name is.
+contains a name is.
 """
 
 from __future__ import annotations
@@ -81,13 +80,24 @@ def extract(
     passages: Sequence[Passage], find: Find, kind_of: Callable[[str], str], kinds: Sequence[str],
     options: Options = Options(),
 ) -> Extraction:  # fmt: skip
-    """New terms of the passages, each where it stands, with the kind it looks like. `find` gives the mentions
-    of the tree."""
+    """Extract new terms from passages without a model.
+
+    Args:
+        passages: texts to search.
+        find: returns the mentions of the tree in a text.
+        kind_of: entity id -> kind.
+        kinds: that a new term may get, and whose mentions are learned from.
+        options: thresholds.
+
+    Returns:
+        every occurrence of an accepted phrase with the kind that its features fit best; where two overlap in
+        a passage the longer one; `counts` has the steps
+    """
     result = Extraction()
-    known, phrases = list[tuple[Phrase, str]](), list[Phrase]()
+    labelled, phrases = list[tuple[Phrase, str]](), list[Phrase]()
     for i, passage in enumerate(track(passages, "phrases")):
         mentions = [(m.start, m.end, kind_of(m.entity)) for m in find(passage.text)]
-        known += [
+        labelled += [
             (_phrase(i, passage.text, start, end), kind) for start, end, kind in mentions if kind in kinds
         ]
         phrases += (
@@ -96,13 +106,13 @@ def extract(
             if not any(start <= p.start and p.end <= end for start, end, _ in mentions)
         )
     result.counts.update(
-        {"passages": len(passages), "mentions of the tree": len(known), "phrases": len(phrases)}
+        {"passages": len(passages), "mentions of the tree": len(labelled), "phrases": len(phrases)}
     )
     # where the linker passed over a name, it had a reason
-    names = {phrase.surface.casefold() for phrase, _ in known} | GENERIC
+    names = {phrase.surface.casefold() for phrase, _ in labelled} | GENERIC
     phrases = [phrase for phrase in phrases if not _says_nothing(phrase.surface.casefold(), names)]
     values = c_values(phrases)
-    chance = _chances(known, phrases, values, kinds, options)
+    chance = _chances(labelled, phrases, values, kinds, options)
     accepted = {}
     for surface, of_kinds in chance.items():
         if 1 - of_kinds[NONE] >= options.least and values[surface] > options.min_c_value:
@@ -120,7 +130,18 @@ def extract(
 
 
 def phrases_of(passage: int, text: str) -> Iterator[Phrase]:
-    """Every run of up to MAX_WORDS words with nothing but spaces and no function word between them."""
+    """Generate candidate phrases of a text: runs of up to MAX_WORDS words.
+
+    Only white space stands between the words of a run, no word of it is a function word, and its first and
+    last words are not numbers.
+
+    Args:
+        passage: index of the passage, copied to each phrase.
+        text: of the passage.
+
+    Yields:
+        phrases in the order of their start, then of their length
+    """
     words = list(WORD.finditer(text))
     for i, first in enumerate(words):
         if not _may_stand(first.group()):
@@ -139,17 +160,27 @@ def phrases_of(passage: int, text: str) -> Iterator[Phrase]:
 
 
 def c_values(phrases: Iterable[Phrase]) -> dict[str, float]:
-    """Of each phrase in lower case: log2(words + 1) x (its count - the mean count of the different longer
-    ones it is part of)."""
+    """C-value of each phrase (Frantzi, Ananiadou and Mima 2000).
+
+        C-value(a) = log2(|a| + 1) x (f(a) - mean of f(b) over the different longer phrases b that contain a)
+
+    The 1 is added so that a phrase of one word does not get 0.
+
+    Args:
+        phrases: all occurrences in a corpus.
+
+    Returns:
+        phrase in lower case -> C-value; 0 or less where it occurs only inside longer phrases
+    """
     count = Counter(phrase.surface.casefold() for phrase in phrases)
     longer: dict[str, list[int]] = defaultdict(list)
     for surface, n in count.items():
         words = surface.split()
         for size in range(1, len(words)):
             for start in range(len(words) - size + 1):
-                part = " ".join(words[start : start + size])
-                if part in count:
-                    longer[part].append(n)
+                subphrase = " ".join(words[start : start + size])
+                if subphrase in count:
+                    longer[subphrase].append(n)
     return {
         surface: (
             math.log2(len(surface.split()) + 1)
@@ -160,40 +191,42 @@ def c_values(phrases: Iterable[Phrase]) -> dict[str, float]:
 
 
 def _chances(
-    known: Sequence[tuple[Phrase, str]],
+    labelled_phrases: Sequence[tuple[Phrase, str]],
     phrases: Sequence[Phrase],
     values: dict[str, float],
     kinds: Sequence[str],
     options: Options,
 ) -> dict[str, dict[str, float]]:
-    """Of each phrase the chance of each kind, by what was learnt from the names of the tree and the other
-    half of the phrases.
+    """Probability of each kind for each phrase, by cross-fitting over two halves of the phrases.
 
-    A phrase that was learnt from as no name would be found to be none, and among the phrases are the names to
-    find.
+    A model scores the half that it was not trained on: the phrases include names to find, and a phrase that
+    was trained on as no name would be scored as none.
     """
     names: dict[str, Counter[str]] = defaultdict(Counter)
-    for phrase, kind in known:
+    for phrase, kind in labelled_phrases:
         names[phrase.surface.casefold()][kind] += 1
-    neighbours = _neighbours([*(phrase for phrase, _ in known), *phrases])
+    neighbours = _neighbours([*(phrase for phrase, _ in labelled_phrases), *phrases])
     labelled = [
         (surface, max(counts, key=lambda k: (counts[k], k))) for surface, counts in sorted(names.items())
     ]
+    # two folds by the hash of the phrase: each is scored by a model that was trained on the other
     halves: tuple[list[str], list[str]] = ([], [])
     for surface in sorted(values, key=lambda s: (io.unit_interval("phrase", s), s)):
         halves[io.unit_interval("half", surface) < 0.5].append(surface)
     result: dict[str, Any] = {}
-    for own, other in (halves, halves[::-1]):
-        often = sorted(other, key=lambda s: (-values[s], s))[: options.max_phrases // 2]
+    for own, training in (halves, halves[::-1]):
+        often = sorted(training, key=lambda s: (-values[s], s))[: options.max_phrases // 2]
         # half of them by C-value, half by lot
-        others = dict.fromkeys([*often, *other[: options.max_phrases // 2]])
+        others = dict.fromkeys([*often, *training[: options.max_phrases // 2]])
         looks = learn([*labelled, *((surface, NONE) for surface in others)], neighbours, (NONE, *kinds))
         result |= looks.chances(own, neighbours)
     return result
 
 
 def _neighbours(phrases: Iterable[Phrase]) -> dict[str, list[str]]:
-    """The words that stand most often before and after each phrase, and how it is written."""
+    """Features of each phrase from its contexts: the most frequent words before and after it, and its word
+    shape.
+    """
     sides: dict[str, tuple[Counter[str], ...]] = defaultdict(lambda: (Counter(), Counter(), Counter()))
     for phrase in phrases:
         before, after, shape = sides[phrase.surface.casefold()]
@@ -211,7 +244,7 @@ def _neighbours(phrases: Iterable[Phrase]) -> dict[str, list[str]]:
 
 
 def _shape(surface: str) -> str:
-    """How the last word is written: AIDS, mRNA, Crohn, fever."""
+    """Word shape of the last word: AIDS, mRNA, Crohn, fever."""
     last = surface.split()[-1]
     if last.isupper():
         return "capitals"
@@ -238,7 +271,7 @@ def _phrase(passage: int, text: str, start: int, end: int) -> Phrase:
 
 
 def _longest(phrases: Iterable[Phrase]) -> Iterator[Phrase]:
-    """Those that are not inside, or across the end of, a longer one of the same passage."""
+    """Select phrases that do not overlap a longer selected phrase of their passage."""
     free: dict[int, list[tuple[int, int]]] = defaultdict(list)
     selected = []
     for phrase in sorted(phrases, key=lambda p: (p.passage, -(p.end - p.start), p.start)):
@@ -249,7 +282,7 @@ def _longest(phrases: Iterable[Phrase]) -> Iterator[Phrase]:
 
 
 def _says_nothing(surface: str, names: set[str]) -> bool:
-    """A name that is known, its plural, or one word that is an adjective by its ending."""
+    """Whether a phrase is a known name, the plural of one, or one word with the ending of an adjective."""
     return surface in names or surface.removesuffix("s") in names or bool(ADJECTIVE.fullmatch(surface))
 
 

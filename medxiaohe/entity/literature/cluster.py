@@ -1,9 +1,9 @@
-"""Spellings to concepts: variants of one spelling first, then abbreviations that the passages define, then
+"""Cluster spellings to concepts: spelling variants first, then abbreviations that the passages define, then
 near vectors (MedXIAOHE).
 
 Only pairs that share a block are compared: the nearest few by letters. Pairs are joined from the nearest on,
-and only where the first names of both sides are near too, so that a chain of small steps does not join what
-is far apart. Names that differ in a number, a letter or a word of opposition (type 1 and type 2, acute and
+and only where the first names of both sets are near too, so that a chain of small steps does not join what is
+far apart. Names that differ in a number, a letter or a word of opposition (type 1 and type 2, acute and
 chronic) are never joined.
 """
 
@@ -44,7 +44,7 @@ OPPOSED_STARTS = (
 
 @dataclass
 class Concept:
-    """A thing that passages mention. `names` are spellings and how often each stands there."""
+    """A concept that passages mention, with the count of each spelling."""
 
     names: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)  # as claimed, with mentions
@@ -52,32 +52,52 @@ class Concept:
 
     @property
     def name(self) -> str:
-        """The most frequent spelling that is no abbreviation."""
+        """The most frequent spelling that is not an abbreviation.
+
+        Returns:
+            of equal counts the first in the alphabet; an abbreviation only where there is nothing else
+        """
         return min(self.names, key=lambda name: (is_abbreviation(name), -self.names[name], name))
 
     @property
     def type(self) -> str:
+        """The type that most mentions claim.
+
+        Returns:
+            of equal counts the first in the alphabet; "" where no mention claims one
+        """
         return min(self.types, key=lambda type: (-self.types[type], type), default="")
 
 
 def concepts(
-    found: Iterable[Found],
+    mentions: Iterable[Found],
     definitions: Mapping[str, Counter[str]],
     embedder: Embedder | None = None,
     least: float | None = None,
 ) -> list[Concept]:
-    """`definitions`: abbreviation -> long forms and how often the passages define it so. Most mentioned
-    first."""
+    """Cluster mentions into concepts: spelling variants, then defined abbreviations, then near names.
+
+    Args:
+        mentions: of all passages.
+        definitions: abbreviation -> long forms, with how often the passages define it so.
+        embedder: for the similarity of names; None compares them by letters.
+        least: cosine from which two names may be one; None takes LEAST.
+
+    Returns:
+        the most mentioned concept first, of equal ones by name
+    """
     by_key: dict[str, Concept] = defaultdict(Concept)
-    for one in found:
-        _add(by_key[variant_key(one.surface)], one)
+    for mention in mentions:
+        _add(by_key[variant_key(mention.surface)], mention)
     keys = sorted(by_key)
     sets = _Sets(keys)
+    # an abbreviation joins its long form where nearly all definitions agree on one
     for short, longs in sorted(definitions.items()):
         long, count = min(longs.items(), key=lambda item: (-item[1], item[0]))
         if count >= SURE * longs.total() and variant_key(short) in by_key and variant_key(long) in by_key:
             sets.join(variant_key(long), variant_key(short))
     names = {key: by_key[key].name for key in keys}
+    # agglomerate from the nearest pair on; two sets join only where their first names are near too
     near = near_pairs(
         [names[key] for key in keys], embedder, LEAST[embedder is not None] if least is None else least
     )
@@ -88,25 +108,34 @@ def concepts(
             sets.join(top_a, top_b)
     merged: dict[str, Concept] = defaultdict(Concept)
     for key in keys:
-        for one in by_key[key].mentions:
-            _add(merged[sets.top(key)], one)
+        for mention in by_key[key].mentions:
+            _add(merged[sets.top(key)], mention)
     return sorted(merged.values(), key=lambda concept: (-len(concept.mentions), concept.name))
 
 
-def _add(concept: Concept, one: Found) -> None:
-    concept.names[" ".join(one.surface.split())] += 1
-    concept.mentions.append(one)
-    if one.type:
-        concept.types[one.type] += 1
+def _add(concept: Concept, mention: Found) -> None:
+    concept.names[" ".join(mention.surface.split())] += 1
+    concept.mentions.append(mention)
+    if mention.type:
+        concept.types[mention.type] += 1
 
 
 def near_pairs(names: Sequence[str], embedder: Embedder | None, least: float) -> list[tuple[int, int]]:
-    """Pairs of names in one block whose similarity is at least `least`, the nearest first."""
+    """Pairs of names that are similar enough to be one concept.
+
+    Args:
+        names: candidates; only the NUM_NEAR nearest by letters of each are compared.
+        embedder: scores those pairs by the cosine of their vectors; None scores them by letters.
+        least: lowest score of a pair.
+
+    Returns:
+        pairs (i, j) of indices with i < j, highest score first
+    """
     import numpy as np
 
     letters = Sparse(names, letter_features)
     pairs = set()
-    blocks = []
+    blocks = []  # of each name: similarity by letters of the names compared with it
     for i, name in enumerate(names):
         similarity = letters.similarities(name)
         near = [
@@ -117,9 +146,9 @@ def near_pairs(names: Sequence[str], embedder: Embedder | None, least: float) ->
     chosen = sorted(pairs)
     if embedder is not None and chosen:
         used = sorted({i for pair in chosen for i in pair})
-        place = {i: n for n, i in enumerate(used)}
+        row = {i: n for n, i in enumerate(used)}
         vectors = embedder.encode([names[i] for i in used])
-        scores = [float(np.dot(vectors[place[a]], vectors[place[b]])) for a, b in chosen]
+        scores = [float(np.dot(vectors[row[a]], vectors[row[b]])) for a, b in chosen]
     else:
         scores = [max(blocks[a].get(b, 0), blocks[b].get(a, 0)) for a, b in chosen]
     selected = [
@@ -129,7 +158,12 @@ def near_pairs(names: Sequence[str], embedder: Embedder | None, least: float) ->
 
 
 def may_be_one(a: str, b: str) -> bool:
-    """Not when the names differ in a number, a single letter, an abbreviation or words of opposition."""
+    """Whether two names may be spellings of one concept.
+
+    Returns:
+        False when one is an abbreviation, or when they differ in a number, a word of one or two letters, or
+        words of opposition (acute and chronic, hyper- and hypo-)
+    """
     if is_abbreviation(a) or is_abbreviation(b):
         return False
     only_a, only_b = set(content(a)) - set(content(b)), set(content(b)) - set(content(a))
@@ -142,16 +176,27 @@ def may_be_one(a: str, b: str) -> bool:
 
 
 class _Sets:
-    """Union-find whose top is the member that joined first."""
+    """Union-find; the representative of a set is the member that the others were joined to."""
 
     def __init__(self, members: Iterable[str]):
         self._above = {member: member for member in members}
 
     def top(self, member: str) -> str:
+        """Representative of the set that a member is in, with path halving.
+
+        Returns:
+            the member that the others of its set were joined to
+        """
         while self._above[member] != member:
             self._above[member] = self._above[self._above[member]]
             member = self._above[member]
         return member
 
     def join(self, a: str, b: str) -> None:
+        """Merge the set of `b` into the set of `a`, whose representative stays.
+
+        Args:
+            a: a member of the first set.
+            b: a member of the second set.
+        """
         self._above[self.top(b)] = self.top(a)

@@ -1,5 +1,6 @@
-"""What a score cannot decide about a new entity: whether it is a node of the tree, which of two parents,
-which kind (MedXIAOHE)."""
+"""Questions about a new entity that a score cannot decide: whether it is a node of the tree, which of two
+parents it has, and of which kind it is (MedXIAOHE).
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,16 @@ class Conflict:
 
 
 def of_kind(entity: Entity, claimed: str, typed: Typed) -> Conflict | None:
-    """The extractor claims one kind, and nearly all neighbours in the tree are of another."""
+    """Conflict about the kind: the extractor claims one, and nearly all neighbours in the tree have another.
+
+    Args:
+        entity: the new entity.
+        claimed: kind from the extractor; "" where it claims none.
+        typed: kind of the nearest names of the tree.
+
+    Returns:
+        the question with two options; None where the share of the neighbours is below SURE_KIND
+    """
     if not claimed or not typed.kind or typed.kind == claimed or typed.share < SURE_KIND:
         return None
     options = (
@@ -51,12 +61,27 @@ def of_kind(entity: Entity, claimed: str, typed: Typed) -> Conflict | None:
 
 
 def of_place(entity: Entity, ranking: Sequence[Parent], tree: Tree) -> Conflict | None:
-    """A name nearly like that of a candidate, which is not simply longer; or two candidates far apart and
-    nearly as likely."""
+    """Conflict about the position: a synonym or a child, or which of two parents.
+
+    It is raised for a name nearly like that of a candidate that is not contained in it; or for two candidates
+    that are far apart and nearly as likely.
+
+    Args:
+        entity: the new entity.
+        ranking: its candidate parents, highest score first.
+        tree: has the candidates.
+
+    Returns:
+        the question with two or three options; None where there is no conflict
+    """
     if not ranking:
         return None
     alike = min(
-        ranking, key=lambda one: (-round(letter_likeness(entity.name, tree.entities[one.id].name), 4), one.id)
+        ranking,
+        key=lambda parent: (
+            -round(letter_likeness(entity.name, tree.entities[parent.id].name), 4),
+            parent.id,
+        ),
     )
     best = tree.entities[alike.id]
     is_form = set(content(best.name)) < set(content(entity.name))  # "familial X" is below "X"
@@ -92,7 +117,17 @@ def of_place(entity: Entity, ranking: Sequence[Parent], tree: Tree) -> Conflict 
 
 
 def far_apart(a: str, b: str, tree: Tree) -> bool:
-    """Neither is above the other, and nothing but a domain is near above both."""
+    """Whether two nodes are in different branches of the tree.
+
+    Args:
+        a: id of a node.
+        b: id of another.
+        tree: has both.
+
+    Returns:
+        True when neither is an ancestor of the other, and no node but a root is at most NEAR levels above
+        both
+    """
     if a in tree.ancestors(b) or b in tree.ancestors(a):
         return False
     return not (_near_above(a, tree) & _near_above(b, tree))
@@ -116,6 +151,17 @@ def _said(entity: Entity) -> str:
 
 
 def decided(conflict: Conflict, option: int) -> Mapping[str, str]:
-    """The option with this number, counted from 1."""
-    one = conflict.options[option - 1]
-    return {"do": one.do, "id": one.id}
+    """Turn a decision about a conflict into its action.
+
+    Args:
+        conflict: the question.
+        option: number of the option, from 1.
+
+    Returns:
+        `do` and `id` of that option
+
+    Raises:
+        IndexError: the conflict has fewer options.
+    """
+    choice = conflict.options[option - 1]
+    return {"do": choice.do, "id": choice.id}

@@ -1,5 +1,4 @@
-"""Nodes taken out of a tree, with their names and definitions, so that they can be put back: how attachment
-is fitted and measured."""
+"""Take nodes out of a tree, with their names and definitions, to train and evaluate attachment."""
 
 from __future__ import annotations
 
@@ -12,8 +11,9 @@ from medxiaohe.types import Entity
 
 @dataclass(frozen=True)
 class HoldOut:
-    """`skeleton` is without the nodes of `queries`; `gold` has the parents of each query that the skeleton
-    still has."""
+    """A tree without some nodes: `skeleton` is the rest, `gold` the parents of each query that the skeleton
+    has.
+    """
 
     skeleton: tuple[Entity, ...]
     queries: tuple[Entity, ...]  # without parents, codes or sources: name, synonyms and definition alone
@@ -22,18 +22,35 @@ class HoldOut:
 
 
 def fold(id: str, seed: str) -> float:
-    """A number in [0, 1) that decides where a node goes; it depends on the id and the seed only."""
+    """Assign a node to a fold by the hash of its id and the seed.
+
+    Returns:
+        a number in [0, 1), independent of all other nodes
+    """
     return io.unit_interval("attachment", seed, id)
 
 
 def hold_out(entities: Sequence[Entity], ids: Collection[str]) -> HoldOut:
-    """Take the nodes `ids` out, inner ones too: their children go to the nearest ancestors that stay, and so
-    does the gold."""
+    """Take nodes out of a tree; their children move up to the nearest ancestors that stay.
+
+    Args:
+        entities: the tree, or its nodes of one kind.
+        ids: of the nodes to take out; inner nodes too.
+
+    Returns:
+        the rest, the nodes taken out as queries in the order of their ids, and their gold parents. A node
+        that no ancestor is left for is no query
+    """
     out = set(ids)
     by_id = {entity.id: entity for entity in entities}
     inner = {parent for entity in entities for parent in entity.parents}
 
     def kept_above(id: str) -> dict[str, None]:
+        """Ancestors that stay: the nearest on every path up.
+
+        Returns:
+            their ids as keys, in the order of the paths
+        """
         result: dict[str, None] = {}
         for parent in by_id[id].parents:
             if parent in out:
@@ -42,6 +59,7 @@ def hold_out(entities: Sequence[Entity], ids: Collection[str]) -> HoldOut:
                 result[parent] = None
         return result
 
+    # every node that stays is attached to the nearest ancestors that stay
     skeleton = tuple(
         replace(entity, parents=tuple(kept_above(entity.id))) for entity in entities if entity.id not in out
     )
@@ -51,7 +69,11 @@ def hold_out(entities: Sequence[Entity], ids: Collection[str]) -> HoldOut:
 
 
 def drawn(entities: Iterable[Entity], seed: str, low: float, high: float) -> list[str]:
-    """Ids of the nodes below others whose fold is in [low, high)."""
+    """Draw the nodes whose fold is in [low, high); roots are never drawn.
+
+    Returns:
+        ids in the order of `entities`
+    """
     return [entity.id for entity in entities if entity.parents and low <= fold(entity.id, seed) < high]
 
 

@@ -1,4 +1,4 @@
-"""The kind of a new entity: that of the names of the tree that are nearest to its name (MedXIAOHE)."""
+"""Classify the kind of a new entity by the names of the tree that are nearest to its name (MedXIAOHE)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from medxiaohe import io
 from medxiaohe.entity.literature.vectors import Embedder, Sparse, letter_features, top
 from medxiaohe.entity.tree.tree import Tree
 
-NUM_NEAR = 10
-POWER = 4
+NUM_NEAR = 10  # neighbours that vote
+POWER = 4  # of a similarity as the weight of a vote: near names count much more than far ones
 # of a kind, drawn by the hash of the name, when vectors are computed; ten times as many by letters, which are
 # cheap
 MAX_NAMES = 2000
@@ -24,8 +24,9 @@ class Typed:
 
 
 class Typer:
-    """The names of the tree to compare with. `kinds` are those that an entity may get; empty is all of the
-    tree."""
+    """Classifier of names by the names of the tree. `kinds` are those that it may return; empty is all of the
+    tree.
+    """
 
     def __init__(
         self,
@@ -51,8 +52,18 @@ class Typer:
         self._letters = Sparse(self.names, letter_features) if embedder is None else None
 
     def types(self, names: Sequence[str], shown: int = 3) -> list[Typed]:
-        """Of each name the kind with the most weight among the nearest names; equal weights go by the
-        alphabet."""
+        """Classify names by the kinds of their nearest names in the tree (k nearest neighbours).
+
+        Each of the NUM_NEAR nearest votes for its kind with the weight max(similarity, 0) ** POWER.
+
+        Args:
+            names: to classify.
+            shown: number of nearest names in each result.
+
+        Returns:
+            for each name the kind with the largest weight (equal weights by the alphabet); kind "" and share
+            0 where all weights are 0
+        """
         import numpy as np
 
         vectors = self._embedder.encode(names) if self._embedder is not None and names else None

@@ -1,5 +1,4 @@
-"""What names look like: a softmax regression over hashed features of a phrase, learnt in numpy, the same
-every time."""
+"""Softmax regression over hashed features of a phrase, deterministic, in numpy."""
 
 from __future__ import annotations
 
@@ -15,28 +14,39 @@ if TYPE_CHECKING:
     import numpy as np
 
 SIZE = 2**16  # hashed features
-STEPS = 40
+STEPS = 40  # full passes
 # a feature of fewer phrases is not used: it would say which phrase this is, not what it looks like
 MIN_PHRASES = 3
-RATE = 0.5
-SHRINK = 1e-5
+RATE = 0.5  # learning rate of AdaGrad
+SHRINK = 1e-5  # L2 penalty
 
 
 @dataclass(frozen=True)
 class Looks:
+    """A fitted softmax regression."""
+
     weights: np.ndarray  # [SIZE, kinds]
     kinds: tuple[str, ...]
 
     def chances(
         self, phrases: Sequence[str], neighbours: Mapping[str, Sequence[str]]
     ) -> dict[str, dict[str, float]]:
-        """Of each phrase, the chance of each kind."""
+        """Probability of each kind for each phrase.
+
+        Args:
+            phrases: in lower case.
+            neighbours: phrase -> more features of it, such as the words beside it.
+
+        Returns:
+            phrase -> kind -> probability; those of a phrase sum to 1
+        """
         import numpy as np
 
         result = {}
         for start in range(0, len(phrases), 8192):
             block = phrases[start : start + 8192]
             flat, bounds = _packed(block, neighbours)
+            # logits of a phrase: the sum of the weight rows of its features, (block, kinds)
             share = _softmax(np.add.reduceat(self.weights[flat], bounds[:-1]))
             result.update(
                 {
@@ -48,8 +58,16 @@ class Looks:
 
 
 def features(phrase: str, neighbours: Sequence[str]) -> Iterator[str]:
-    """Words, first and last word, head, endings and letters of the last word, shape, length, words beside
-    it."""
+    """Features of a phrase: words, first and last word, head, endings, letters, marks, length, and its
+    neighbours.
+
+    Args:
+        phrase: at least one word.
+        neighbours: features from the passages, passed through.
+
+    Yields:
+        strings; some may occur twice
+    """
     yield "bias"
     words = phrase.casefold().split()
     yield f"words {len(words)}"
@@ -58,9 +76,9 @@ def features(phrase: str, neighbours: Sequence[str]) -> Iterator[str]:
     yield f"head {head(phrase)}"
     yield from (f"word {word}" for word in words)
     yield from neighbours
-    for place, word in (("l", words[-1]), ("f", words[0])):
-        yield from (f"{place} ends {word[-n:]}" for n in (2, 3, 4, 5) if len(word) >= n)
-        yield from (f"{place} starts {word[:n]}" for n in (3, 4) if len(word) >= n)
+    for position, word in (("l", words[-1]), ("f", words[0])):
+        yield from (f"{position} ends {word[-n:]}" for n in (2, 3, 4, 5) if len(word) >= n)
+        yield from (f"{position} starts {word[:n]}" for n in (3, 4) if len(word) >= n)
     last = f"{words[-1]}$"
     yield from (f"has {last[i : i + 4]}" for i in range(len(last) - 3))
     if any(map(str.isdigit, phrase)):
@@ -71,8 +89,18 @@ def features(phrase: str, neighbours: Sequence[str]) -> Iterator[str]:
 def learn(
     labelled: Sequence[tuple[str, str]], neighbours: Mapping[str, Sequence[str]], kinds: tuple[str, ...]
 ) -> Looks:
-    """Fit on (phrase, kind) by full passes of AdaGrad (Duchi and others 2011); kinds weigh by the root of how
-    many they have."""
+    """Fit the softmax regression by full-batch AdaGrad (Duchi and others 2011).
+
+    A phrase weighs 1 / sqrt(phrases of its kind), so that rare kinds are not ignored.
+
+    Args:
+        labelled: (phrase, kind) pairs.
+        neighbours: phrase -> more features of it.
+        kinds: all kinds, in the order of the columns of the weights.
+
+    Returns:
+        the fitted model; all weights are 0 without phrases
+    """
     import numpy as np
 
     weights = np.zeros((SIZE, len(kinds)))
@@ -86,18 +114,22 @@ def learn(
     bounds = np.searchsorted(row, np.arange(len(labelled) + 1))
     gold = np.array([kinds.index(kind) for _, kind in labelled])
     count = np.maximum(np.bincount(gold, minlength=len(kinds)), 1)
+    # weight of a phrase of kind k: 1 / sqrt(n_k), scaled so that all weights sum to 1
     importance = (1 / np.sqrt(count))[gold]
     importance /= importance.sum()
     squared = np.full_like(weights, 1e-12)
     meter = Meter("learn what names look like", STEPS)
     for _ in range(STEPS):
+        # gradient of the weighted cross-entropy by the logits: w_i (softmax - one-hot), (phrases, kinds)
         slope = _softmax(np.add.reduceat(weights[flat], bounds[:-1]))
         slope[np.arange(len(gold)), gold] -= 1
         slope *= importance[:, None]
+        # gradient by the weights: the slopes of all phrases that have the feature, and the L2 penalty
         step = (
             np.stack([np.bincount(flat, slope[row, k], SIZE) for k in range(len(kinds))], 1)
             + SHRINK * weights
         )
+        # AdaGrad: each weight's rate falls with the root of its summed squared gradients
         squared += step**2
         weights -= RATE * step / np.sqrt(squared)
         meter.advance()
@@ -106,7 +138,7 @@ def learn(
 
 
 def _packed(phrases: Sequence[str], neighbours: Mapping[str, Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Hashed features of all phrases one after the other, and where those of each begin."""
+    """Hashed features of all phrases concatenated, and the offset of each phrase, (phrases + 1,)."""
     import numpy as np
 
     numbers = [
@@ -124,6 +156,6 @@ def _number(feature: str) -> int:
 def _softmax(scores: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    power = np.exp(scores - scores.max(1, keepdims=True))
+    power = np.exp(scores - scores.max(1, keepdims=True))  # without the maximum exp may overflow
     shares: np.ndarray = power / power.sum(1, keepdims=True)
     return shares

@@ -1,4 +1,4 @@
-"""Passages, and the entities that an extractor reports in them, each with the span where it stands."""
+"""Passages, and the mentions that an extractor reports in them, each with its span."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Passage:
 
 @dataclass(frozen=True)
 class Found:
-    """An entity where it stands: passage.text[start:end] is its surface."""
+    """A mention of an entity: passage.text[start:end] is its surface."""
 
     passage: str
     start: int
@@ -31,14 +31,24 @@ class Found:
 
 @dataclass
 class Extraction:
+    """Result of an extractor: mentions, counts of its steps, and rows about what it dropped."""
+
     found: list[Found] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     dropped: list[dict[str, Any]] = field(default_factory=list)  # {passage, surface, type, reason}
 
 
 def spans_of(surface: str, text: str) -> Iterator[tuple[int, int]]:
-    """Where a surface stands in a text as whole words: letter by letter but for case and how words are
-    spaced."""
+    """Find the occurrences of a surface in a text as whole words, ignoring case and differences in white
+    space.
+
+    Args:
+        surface: a term; blank text matches nothing.
+        text: to search.
+
+    Yields:
+        (start, end) in code points, in order, without overlap
+    """
     words = surface.split()
     if words:
         pattern = r"\s+".join(map(re.escape, words))

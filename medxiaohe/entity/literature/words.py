@@ -1,5 +1,4 @@
-"""Words of names and definitions: when two spellings are one, which word is the head, what a definition says
-its subject is."""
+"""Words of names and definitions: variant keys, head words, and the genus of a definition."""
 
 from __future__ import annotations
 
@@ -38,8 +37,11 @@ ENDINGS = (
 
 @lru_cache(2**18)
 def stem(word: str) -> str:
-    """A word without its plural; British spellings as American ones. Nothing shorter than four letters is
-    touched."""
+    """Reduce a lower-case word to its singular in American spelling.
+
+    Returns:
+        the stem; of words shorter than four letters only the spelling is changed
+    """
     for old, new in SPELLINGS:
         if old in word:
             word = word.replace(old, new)
@@ -54,8 +56,12 @@ def stem(word: str) -> str:
 
 @lru_cache(2**19)
 def tokens(name: str) -> tuple[str, ...]:
-    """The stemmed words of a name in their order, Greek letters spelt out, Roman numbers (II and more) as
-    digits."""
+    """Tokenise a name: its stemmed words in order, Greek letters spelled out, Roman numbers from II on as
+    digits.
+
+    Returns:
+        tokens in lower case; () for a name without letters or digits
+    """
     for letter, word in GREEK_LETTERS.items():
         if letter in name:
             name = name.replace(letter, f" {word} ")
@@ -64,20 +70,30 @@ def tokens(name: str) -> tuple[str, ...]:
 
 @lru_cache(2**19)
 def content(name: str) -> tuple[str, ...]:
-    """Those of the tokens that are no function words."""
+    """The tokens of a name without function words (LINKS).
+
+    Returns:
+        tokens in order
+    """
     return tuple(token for token in tokens(name) if token not in LINKS)
 
 
 def variant_key(name: str) -> str:
-    """Equal for spellings of one term: case, plural, hyphen, spelling, order of words around a comma or
-    "of"."""
+    """Key that is equal for spellings of one term: case, plural, hyphen, spelling and word order are ignored.
+
+    Returns:
+        sorted content words, joined by blanks; all tokens in order where there are no content words
+    """
     return " ".join(sorted(content(name))) or " ".join(tokens(name))
 
 
 @lru_cache(2**19)
 def head(name: str) -> str:
-    """The word that says what a thing is: "lung carcinoma type 2" -> carcinoma, "carcinoma of the lung" ->
-    carcinoma."""
+    """The head word of a name: "lung carcinoma type 2" -> carcinoma, "carcinoma of the lung" -> carcinoma.
+
+    Returns:
+        the last token before a preposition, without enumerators; "" for a name without tokens
+    """
     words = list(tokens(name))
     for link in ("of", "in", "with", "without", "due", "to", "by", "from", "for", "on"):
         if link in words[1:]:
@@ -88,7 +104,11 @@ def head(name: str) -> str:
 
 
 def genus(definition: str) -> str:
-    """What a definition says its subject is: "A lung disease that ..." -> "lung disease"; "" without one."""
+    """The genus phrase of a definition: "A lung disease that ..." -> "lung disease".
+
+    Returns:
+        "" where the phrase is empty or has more than eight words
+    """
     text = SUBJECT.sub("", " ".join(definition.split()), count=1)
     end = GENUS_END.search(text)
     phrase = text[: end.start()] if end else text
@@ -96,8 +116,16 @@ def genus(definition: str) -> str:
 
 
 def said_to_be(passage: str, end: int) -> str:
-    """The definition that a passage gives of the term that ends at `end` ("... (COPD) is a lung disease that
-    ..."), or ""."""
+    """The definition that a passage gives of a term: "... (COPD) is a lung disease that ...".
+
+    Args:
+        passage: full text.
+        end: offset in code points at which the term ends.
+
+    Returns:
+        the rest of the sentence from its article on, at most about 400 characters; "" where "is a" (or "are
+        the", "was one") does not follow
+    """
     rest = passage[end : end + 400]
     match = IS_A.match(rest)
     if not match:

@@ -32,10 +32,28 @@ def read(
     outside: tuple[str, ...] = (),
     keep: Callable[[Term], bool] = lambda term: True,
 ) -> Terms:
-    """Terms of the vocabulary `name` (MONDO); returns how many were skipped and why.
+    """Read a vocabulary of cellxgene-ontology-guide.
 
-    Obsolete terms, unnamed terms, the branches below `outside` and terms that `keep` refuses are skipped;
-    a term below a skipped one moves up to the nearest terms that stay.
+    Obsolete terms, unnamed terms, the branches below `outside` and terms that `keep` refuses are skipped; a
+    term below a skipped one moves up to the nearest terms that stay.
+
+    Args:
+        path: a file, or a folder in which the newest NAME-ontology-VERSION file is read; None: the package
+            asset.
+        name: of the vocabulary, for example MONDO.
+        kind: of its entities.
+        license: of its entities.
+        outside: ids of branches that are not read.
+        keep: decides from a term of the file whether it stays.
+
+    Yields:
+        entities in the order of the file
+
+    Returns:
+        how many terms were skipped, by reason
+
+    Raises:
+        DataError: the file is missing, truncated, larger than MAX_BYTES or of another format.
     """
     file = _file(path or assets.folder(name.lower()), name)
     version = file.name.removeprefix(f"{name}-ontology-").split(".json")[0]
@@ -72,17 +90,17 @@ def read(
     return skipped
 
 
-def _parents(id: str, terms: Mapping[str, Term], kept: set[str]) -> tuple[str, ...]:
-    """The nearest kept ancestors on every way up."""
-    found, seen, queue = list[str](), {id}, list(terms[id]["ancestors"])
+def _parents(id: str, terms: Mapping[str, Term], selected: set[str]) -> tuple[str, ...]:
+    """The nearest selected ancestors on every path up."""
+    ancestors, seen, queue = list[str](), {id}, list(terms[id]["ancestors"])
     for parent in queue:
         # a parent the file does not have is for entity.build to count
-        if parent in kept or parent not in terms:
-            found.append(parent)
+        if parent in selected or parent not in terms:
+            ancestors.append(parent)
         elif parent not in seen:
             queue.extend(terms[parent]["ancestors"])
         seen.add(parent)
-    return tuple(p for p in dict.fromkeys(found) if p != id)
+    return tuple(p for p in dict.fromkeys(ancestors) if p != id)
 
 
 def _file(path: Path, name: str) -> Path:
@@ -121,8 +139,8 @@ def _terms(path: Path) -> Mapping[str, Term]:
     return terms
 
 
-def _slim(found: dict[str, Any]) -> dict[str, Any]:
-    """Keep of a term's ancestors only the parents: the ancestor tables of ChEBI take half a gigabyte."""
-    if isinstance(ancestors := found.get("ancestors"), dict):
-        found["ancestors"] = tuple(id for id, distance in ancestors.items() if distance == 1)
-    return found
+def _slim(fields: dict[str, Any]) -> dict[str, Any]:
+    """Keep only the parents of a term's ancestors: the ancestor tables of ChEBI take half a gigabyte."""
+    if isinstance(ancestors := fields.get("ancestors"), dict):
+        fields["ancestors"] = tuple(id for id, distance in ancestors.items() if distance == 1)
+    return fields

@@ -11,6 +11,11 @@ MAX_BYTES = 256 * 2**20  # unpacked; objects in memory take about eight times as
 
 
 def load(path: Path) -> Any:
+    """Load a JSON file of at most MAX_BYTES, plain or compressed.
+
+    Raises:
+        DataError: the file is missing, too large, not UTF-8, not JSON or truncated.
+    """
     raw = packed.read(path, MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         line = raw.count(b"\n") + 1

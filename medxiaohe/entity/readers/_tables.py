@@ -9,8 +9,20 @@ from medxiaohe.errors import ConfigError, DataError
 
 
 def rows(path: Path | None, reader: str, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Numbered rows; lines that start with # are comments. DataError names the line that has too few or too
-    many cells."""
+    """Read a tab-separated table with a header; lines that begin with # are comments.
+
+    Args:
+        path: of the table.
+        reader: name of the vocabulary, for the error.
+        needed: columns that the header must have.
+
+    Yields:
+        (line number from 1, {column: cell})
+
+    Raises:
+        ConfigError: `path` is None.
+        DataError: there is no header, a column is missing, or a line has too few or too many cells.
+    """
     columns: list[str] = []
     for number, line in io.lines(named(path, reader)):
         if line.startswith("#") or not line.strip():
@@ -34,7 +46,14 @@ def rows(path: Path | None, reader: str, needed: Sequence[str]) -> Iterator[tupl
 
 
 def comments(path: Path) -> dict[str, str]:
-    """`# key: value` and `#key: value` lines before the header."""
+    """Read the comment lines `# key: value` before the header of a table.
+
+    Returns:
+        key -> value
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     result = {}
     for _, line in io.lines(path):
         if not line.startswith("#"):
@@ -46,10 +65,20 @@ def comments(path: Path) -> dict[str, str]:
 
 
 def named(path: Path | None, reader: str) -> Path:
+    """Require a path for a vocabulary that has no package file.
+
+    Raises:
+        ConfigError: `path` is None.
+    """
     if path is None:
         raise ConfigError(f"the vocabulary {reader} has no package file: name one with `path:`")
     return path
 
 
 def source(path: Path) -> str:
+    """Name of the source of a file's terms.
+
+    Returns:
+        file name without .gz and its last ending
+    """
     return path.name.removesuffix(".gz").rsplit(".", 1)[0]

@@ -10,10 +10,19 @@ Terms = Generator[Assertion, None, Counter[str]]  # what a reader is that counts
 
 
 def read_all(reader: Iterable[Assertion]) -> tuple[list[Assertion], Counter[str]]:
-    """Everything a reader says, and how many terms it says it skipped, by reason."""
+    """Run a reader to its end.
+
+    Returns:
+        everything that it yielded, and how many terms it skipped, by reason (empty where it counts none)
+    """
     skipped = Counter[str]()
 
     def drain() -> Iterator[Assertion]:
+        """Pass on what the reader yields, and store the counts that it returns.
+
+        Yields:
+            entities, matches and relations
+        """
         counted = yield from reader  # type: ignore[func-returns-value]  # None where the reader returns nothing
         skipped.update(counted or {})
 
@@ -21,11 +30,24 @@ def read_all(reader: Iterable[Assertion]) -> tuple[list[Assertion], Counter[str]
 
 
 def entities(assertions: Iterable[Assertion]) -> list[Entity]:
+    """Select the entities among what a reader yielded.
+
+    Returns:
+        entities in their order, without matches and relations
+    """
     return [assertion for assertion in assertions if isinstance(assertion, Entity)]
 
 
 def below(branches: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[str]:
-    """The branches and all their descendants, from the parents of every term."""
+    """Descendants of branches, the branches included.
+
+    Args:
+        branches: ids at which the branches begin.
+        parents: id of each term -> ids of its parents.
+
+    Returns:
+        ids
+    """
     children: dict[str, list[str]] = {}
     for id, above in parents.items():
         for parent in above:

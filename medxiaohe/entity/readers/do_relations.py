@@ -34,7 +34,7 @@ def do_relations(path: Path | None = None) -> Iterator[Entity | Relation]:
     Raises:
         DataError: the file is missing, truncated or of another format.
     """
-    known = set()
+    seen = set()
     for number, row in _tables.rows(path, "do_relations", ()):
         assert path is not None
         column = next((name for name in OBJECTS if f"{name}_id" in row), "")
@@ -46,7 +46,7 @@ def do_relations(path: Path | None = None) -> Iterator[Entity | Relation]:
         predicate, kind = OBJECTS[column]
         object, label = row[f"{column}_id"], row.get(f"{column}_label", "")
         if object:
-            if object not in known and label and kind == "phenotype":
+            if object not in seen and label and kind == "phenotype":
                 yield Entity(object, label, kind, source=_tables.source(path), license=LICENSE)
-            known.add(object)
+            seen.add(object)
             yield Relation(subject, predicate, object, None, _tables.source(path), LICENSE)

@@ -54,8 +54,8 @@ def hpo(path: Path | None = None) -> Terms:
     """
     path = path or assets.folder("hpo")
     file = path if path.is_file() else next(iter(sorted(path.rglob("hp.obo"))), path / "hp.obo")
-    said, skipped = read_all(obo(file))
-    terms = entities(said)
+    assertions, skipped = read_all(obo(file))
+    terms = entities(assertions)
     inside = below([PHENOTYPE], {term.id: term.parents for term in terms})
     if PHENOTYPE not in {term.id for term in terms}:
         raise DataError(

@@ -38,14 +38,17 @@ EXAMPLE: dict[str, str | bytes] = {
 
 
 def hpoa_diseases(path: Path | None = None) -> Terms:
-    """`path` is phenotype.hpoa, or a folder that holds it and maybe a file of MONDO; MONDO is the asset's
-    else.
+    """Match the OMIM diseases of the HPO annotations to MONDO by name.
 
     Args:
-        path: of the vocabulary; None: the package file.
+        path: phenotype.hpoa, or a folder that has it and possibly a file of MONDO; None: the package file.
+            MONDO is read from the asset where the folder has none.
 
     Yields:
-        entities, exact matches and relations, as the module says
+        exact matches (OMIM id, MONDO id)
+
+    Returns:
+        how many diseases were skipped, by reason
 
     Raises:
         DataError: the file is missing, truncated or of another format.
@@ -64,43 +67,44 @@ def hpoa_diseases(path: Path | None = None) -> Terms:
             continue
         seen.add(id)
         name = row["disease_name"].partition(";")[0]
-        if found := names.get(_plain(name)) or words.get(_words(name)):
-            yield Match(id, found, "exact", source, LICENSE)
+        if mondo_id := names.get(_plain(name)) or words.get(_words(name)):
+            yield Match(id, mondo_id, "exact", source, LICENSE)
         else:
             skipped["outside the domain"] += 1
     return skipped
 
 
 def _by_name(path: Path | None) -> dict[str, str]:
-    """Name in lower case without signs -> id of the one disease that is called so; "" where two are. A name
-    of its own goes before a synonym of another."""
+    """Name in lower case without punctuation -> id of its disease; "" where two have it. Names precede
+    synonyms.
+    """
     own: dict[str, str] = {}
     others: dict[str, str] = {}
-    for one in mondo.mondo(path):
-        if isinstance(one, Entity):
-            for name, names in ((one.name, own), *((synonym, others) for synonym in one.synonyms)):
+    for disease in mondo.mondo(path):
+        if isinstance(disease, Entity):
+            for name, names in ((disease.name, own), *((synonym, others) for synonym in disease.synonyms)):
                 plain = _plain(name)
-                names[plain] = one.id if names.get(plain, one.id) == one.id else ""
+                names[plain] = disease.id if names.get(plain, disease.id) == disease.id else ""
     return {**others, **own}
 
 
 def _by_words(names: dict[str, str]) -> dict[str, str]:
-    """Words of a name -> id of the one disease that has a name of these words; "" where two have."""
-    found: dict[str, str] = {}
+    """Sorted words of a name -> id of its disease; "" where two diseases have it."""
+    by_words: dict[str, str] = {}
     for name, id in names.items():
         words = _words(name)
-        found[words] = id if found.get(words, id) == id else ""
-    return found
+        by_words[words] = id if by_words.get(words, id) == id else ""
+    return by_words
 
 
 def _words(name: str) -> str:
-    """The words of a name that tell diseases apart, sorted."""
+    """Words of a name that distinguish diseases, sorted."""
     plain = _plain(name).replace(*RENAMED)
     return " ".join(sorted(_arabic(word) for word in plain.split() if word not in SMALL))
 
 
 def _arabic(word: str) -> str:
-    """xii -> 12, iib -> 2b; another word as it is."""
+    """Convert a Roman numeral: xii -> 12, iib -> 2b; other words are unchanged."""
     match = ROMAN.fullmatch(word)
     number = 10 * len(match[1]) + UNITS[match[2]] if match else 0
     return f"{number}{match[3]}" if match and number else word

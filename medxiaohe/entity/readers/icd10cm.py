@@ -99,12 +99,14 @@ def _range(id: str) -> str:
 
 
 def _codes(
-    diag: Element, parent: str, kind: str, source: str, where: str, seventh: tuple[str, ...]
+    diag: Element, parent: str, kind: str, source: str, location: str, seventh: tuple[str, ...]
 ) -> Iterator[Entity]:
-    """A code and those below it. `seventh` are the seventh characters that a code above defines for them."""
+    """Yield a code and its descendants; `seventh` are the seventh characters that an ancestor defines for
+    them.
+    """
     code, title = _xml.text(diag.find("name")), _xml.text(diag.find("desc"))
     if not code:
-        raise DataError(f"{where}: a code of the chapter that ends here has no name")
+        raise DataError(f"{location}: a code of the chapter that ends here has no name")
     id = f"ICD10CM:{code}"
     notes = tuple(NOS.sub("", _xml.text(note)) for note in diag.findall("inclusionTerm/note"))
     of_title = frozenset[str]() if RESIDUAL.search(title) else _words(title)
@@ -119,7 +121,7 @@ def _codes(
         xrefs=tuple(full if "." in id else f"{id}.XXX{full[-1]}" for full in codes),
     )  # fmt: skip
     for child in below:
-        yield from _codes(child, id, kind, source, where, seventh)
+        yield from _codes(child, id, kind, source, location, seventh)
 
 
 def _words(text: str) -> frozenset[str]:

@@ -56,6 +56,6 @@ def id_names(path: Path | None = None) -> Iterator[Entity]:
 
 
 def _parts(names: str) -> list[str]:
-    """Names between slashes; "and/or" and "3q21/q22" are no such places."""
-    parts = [part.strip() for part in names.split("/")]
-    return parts if all(len(part) > 4 for part in parts) else [names]
+    """Split names at slashes, but not "and/or" and "3q21/q22"."""
+    parts = [name.strip() for name in names.split("/")]
+    return parts if all(len(name) > 4 for name in parts) else [names]

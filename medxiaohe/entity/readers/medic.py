@@ -47,7 +47,7 @@ def medic(path: Path | None = None) -> Iterator[Entity]:
             raise DataError(
                 f"{path}:{number}: a MEDIC line must be `id|other ids||name|synonyms`, not {line[:80]!r}"
             )
-        name, *synonyms = [name for part in names.split("|") if (name := part.strip())] or [""]
+        name, *synonyms = [name for cell in names.split("|") if (name := cell.strip())] or [""]
         first, *others = map(_curie, codes)
         yield Entity(
             first,

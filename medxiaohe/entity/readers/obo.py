@@ -65,6 +65,11 @@ class _Term:
     tags: dict[str, list[str]] = field(default_factory=dict)
 
     def first(self, tag: str) -> str:
+        """First value of a tag.
+
+        Returns:
+            "" where the stanza does not have the tag
+        """
         return self.tags.get(tag, [""])[0]
 
 
@@ -203,7 +208,7 @@ def _quoted(value: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without OBO's backslashes, in one line."""
+    """Text in one line, without the backslash escapes of OBO."""
     return " ".join(ESCAPE.sub(lambda m: {"n": "\n", "t": "\t", "W": " "}.get(m[1], m[1]), text).split())
 
 

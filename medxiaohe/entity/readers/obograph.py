@@ -138,7 +138,8 @@ def _about(graph: Mapping[str, Any], path: Path) -> tuple[str, str]:
     ) or _tables.source(path)
     version = graph.get("meta", {}).get("version", "")
     release = next(
-        (part for part in version.split("/") if part[:4].isdigit() or part.startswith("version")), ""
+        (segment for segment in version.split("/") if segment[:4].isdigit() or segment.startswith("version")),
+        "",
     )
     return (
         f"{name} {release.removeprefix('version') or values.get('owl_versionInfo', '')}".strip(),

@@ -67,8 +67,8 @@ def ordo(path: Path | None = None) -> Terms:
     Raises:
         DataError: the file is missing, truncated or of another format.
     """
-    said, skipped = read_all(obograph(path))
-    terms = entities(said)
+    assertions, skipped = read_all(obograph(path))
+    terms = entities(assertions)
     parents = {term.id: term.parents for term in terms}
     kinds = {id: kind for branch, kind in BRANCHES.items() for id in below([branch], parents)}
     if "ORPHA:C001" not in parents:
@@ -89,7 +89,7 @@ def ordo(path: Path | None = None) -> Terms:
                 license=LICENSE,
                 source=term.source.replace("orphanet", "ORDO"),
             )
-    for fact in said:
+    for fact in assertions:
         if isinstance(fact, Relation) and fact.subject in kinds and fact.object in kinds:
             yield replace(
                 fact,

@@ -97,16 +97,16 @@ def _entity(element: Element, id: str, source: str, license: str) -> Entity:
 def _facts(element: Element, id: str) -> list[tuple[str, str, str]]:
     results = []
     for restriction in element.findall(f"{RDFS}subClassOf/{OWL}Restriction"):
-        on, some = restriction.find(f"{OWL}onProperty"), restriction.find(f"{OWL}someValuesFrom")
-        if on is not None and some is not None and some.get(f"{RDF}resource"):
-            results.append((id, curie(on.get(f"{RDF}resource", "")), curie(some.get(f"{RDF}resource", ""))))
+        on, filler = restriction.find(f"{OWL}onProperty"), restriction.find(f"{OWL}someValuesFrom")
+        if on is not None and filler is not None and filler.get(f"{RDF}resource"):
+            results.append((id, curie(on.get(f"{RDF}resource", "")), curie(filler.get(f"{RDF}resource", ""))))
     return results
 
 
 def _about(element: Element, about: str, fallback: str) -> tuple[str, str]:
     version = element.find(f"{OWL}versionIRI")
     parts = (version.get(f"{RDF}resource", "") if version is not None else "").split("/")
-    release = next((part for part in parts if part[:4].isdigit()), "")
+    release = next((segment for segment in parts if segment[:4].isdigit()), "")
     license = next(
         (
             child.get(f"{RDF}resource") or _xml.text(child)
@@ -119,13 +119,13 @@ def _about(element: Element, about: str, fallback: str) -> tuple[str, str]:
 
 
 def _all(element: Element, tags: tuple[str, ...]) -> tuple[str, ...]:
-    found = (
+    texts = (
         _xml.text(child) or child.get(f"{RDF}resource", "")
         for tag in tags
         for child in element.findall(tag)
         if _is_english(child)
     )
-    return tuple(dict.fromkeys(text for text in found if text))
+    return tuple(dict.fromkeys(text for text in texts if text))
 
 
 def _first(element: Element, tags: tuple[str, ...]) -> str:

@@ -53,13 +53,14 @@ def tsv(path: Path | None = None) -> Iterator[Entity]:
         )
 
 
-def _header(cells: list[str], where: str) -> list[str]:
+def _header(cells: list[str], location: str) -> list[str]:
     for cell in cells:
         if cell not in COLUMNS:
-            raise DataError(f"{where}: unknown column {cell!r}{plugins.nearest(cell, COLUMNS)}")
+            raise DataError(f"{location}: unknown column {cell!r}{plugins.nearest(cell, COLUMNS)}")
     if missing := [name for name in ("id", "name") if name not in cells]:
         raise DataError(
-            f"{where}: no column {missing[0]!r}: the first line must name the columns, id and name among them"
+            f"{location}: no column {missing[0]!r}: the first line must name the columns, id and name among"
+            f" them"
         )
     return cells
 
@@ -71,7 +72,7 @@ def _entity(cells: list[str], columns: list[str], path: Path, number: int) -> En
     if not row["id"]:
         raise DataError(f"{path}:{number}: a row without an id")
     several = {
-        name: tuple(part.strip() for part in row.get(name, "").split("|") if part.strip()) for name in SEVERAL
+        name: tuple(item.strip() for item in row.get(name, "").split("|") if item.strip()) for name in SEVERAL
     }
     single: dict[str, Any] = {
         "kind": "other",

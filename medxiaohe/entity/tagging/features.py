@@ -1,5 +1,6 @@
-"""What a tagger sees of a token: its letters, its neighbours, the names of the tree it is in, the mentions of
-the corpus."""
+"""Features of a tagger's tokens: letters, word classes, names of the tree, and mentions of the training
+corpus.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +18,18 @@ TOKEN = re.compile(r"[^\W_]+|[^\w\s]|_")
 SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9(\[\"'])|\n")
 GREEK = re.compile(r"^(?:alpha|beta|gamma|delta|epsilon|kappa|lambda|omega|theta|zeta|[\u03b1-\u03c9])$")
 ROMAN = re.compile(r"^(?:i{1,3}|iv|vi{0,3}|ix|x)$")
-MAX_LETTERS, MAX_WORD = 4, 40  # of letter sequences, of the words they are taken from
+MAX_LETTERS, MAX_WORD = 4, 40  # characters: longest n-gram, and of a word that n-grams are taken from
 
 WORD, LEMMA, SHAPE, FULL_SHAPE, SUFFIX2, SUFFIX3, SUFFIX4, EXACT, CLASS, NEAR, FAR, HEAD = range(12)
 NUM_WORD_CHANNELS = 12  # of the word itself; those of its place in the text follow
 
 
 def code(text: str) -> int:
-    """64 bits, never 0, the same everywhere."""
+    """Hash a string to 64 bits (BLAKE2b), the same on every machine.
+
+    Returns:
+        an odd number, so never 0
+    """
     return (
         int.from_bytes(
             hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
@@ -34,7 +39,11 @@ def code(text: str) -> int:
 
 
 def lemma(word: str) -> str:
-    """A guess at the singular."""
+    """Guess the singular of an English word by its ending.
+
+    Returns:
+        words of up to four letters unchanged
+    """
     if len(word) > 4:
         if word.endswith("ies"):
             return word[:-3] + "y"
@@ -52,15 +61,25 @@ def lemma(word: str) -> str:
 
 
 def shape(word: str) -> str:
+    """Word shape: A for a capital, a for a small letter, 0 for a digit, other characters unchanged.
+
+    Returns:
+        as many characters as the word has: "HbA1c" -> "AaA0a"
+    """
     return "".join("A" if c.isupper() else "a" if c.islower() else "0" if c.isdigit() else c for c in word)
 
 
 def squeezed(text: str) -> str:
+    """Collapse runs of one character: "AAaa0" -> "Aa0".
+
+    Returns:
+        the shorter text
+    """
     return re.sub(r"(.)\1+", r"\1", text)
 
 
 class Words:
-    """What is known of every word as written: channels (words, NUM_WORD_CHANNELS) and letter sequences."""
+    """Features of word types: channels (words, NUM_WORD_CHANNELS) and hashed letter sequences."""
 
     def __init__(self, classes: Mapping[str, Sequence[int]], uses: Mapping[str, str]):
         self.numbers: dict[str, int] = {}
@@ -69,17 +88,22 @@ class Words:
         self._classes, self._uses, self._codes = classes, uses, dict[str, int]()
 
     def number(self, word: str) -> int:
-        found = self.numbers.get(word)
-        if found is None:
-            found = self.numbers[word] = len(self.numbers)
+        """Number of a word; a new word is added with its features.
+
+        Returns:
+            index into `channels` and `letters`
+        """
+        result = self.numbers.get(word)
+        if result is None:
+            result = self.numbers[word] = len(self.numbers)
             self._add(word)
-        return found
+        return result
 
     def _code(self, text: str) -> int:
-        found = self._codes.get(text)
-        if found is None:
-            found = self._codes[text] = code(text)
-        return found
+        value = self._codes.get(text)
+        if value is None:
+            value = self._codes[text] = code(text)
+        return value
 
     def _add(self, word: str) -> None:
         import numpy as np
@@ -98,13 +122,14 @@ class Words:
         )
         classes = self._classes.get(digits) or self._classes.get(lemma(digits)) or (0, 0)
         use = self._uses.get(lower, "")
-        of = self._code
+        code_of = self._code
         self.channels.append(
             [
-                of(digits), of(lemma(digits)), of(squeezed(full)), of(full[:12]), of(lower[-2:]),
-                of(lower[-3:]), of(lower[-4:]), of(word),
-                of("kind " + kind) if kind else 0, *(of(f"class {one}") if one else 0 for one in classes),
-                of("use " + use) if use else 0,
+                code_of(digits), code_of(lemma(digits)), code_of(squeezed(full)), code_of(full[:12]),
+                code_of(lower[-2:]), code_of(lower[-3:]), code_of(lower[-4:]), code_of(word),
+                code_of("kind " + kind) if kind else 0,
+                *(code_of(f"class {number}") if number else 0 for number in classes),
+                code_of("use " + use) if use else 0,
             ]
         )  # fmt: skip
         bounded = f"^{lower[:MAX_WORD]}$"
@@ -115,11 +140,18 @@ class Words:
             f">{lower[-n:]}" for n in range(3, 8) if len(lower) > n
         }
         pieces.add(f"long {min(len(word), 12)}")
-        self.letters.append(np.array([of(f"letters {piece}") for piece in sorted(pieces)], np.uint64))
+        self.letters.append(np.array([code_of(f"letters {piece}") for piece in sorted(pieces)], np.uint64))
 
 
 def tokens(text: str) -> tuple[list[str], list[int], list[int], list[int]]:
-    """Words, where they start and end, and the bounds of the sentences, counted in tokens."""
+    """Split a text into tokens and sentences.
+
+    A token is a run of letters and digits, or one other character that is not white space.
+
+    Returns:
+        words; offsets in code points at which each starts, and ends; bounds of the sentences in tokens:
+        sentence s is bounds[s]..bounds[s + 1]
+    """
     marks = list(TOKEN.finditer(text))
     cuts = [mark.start() + (mark.group() == "\n") for mark in SENTENCE.finditer(text)]
     starts = [mark.start() for mark in marks]
@@ -137,23 +169,32 @@ def tokens(text: str) -> tuple[list[str], list[int], list[int], list[int]]:
 def in_parts(
     starts: Sequence[int], ends: Sequence[int], spans: Iterable[tuple[int, int, str]]
 ) -> dict[int, str]:
-    """Token number -> "B name", "I name", "E name" or "S name" of the spans (start, end, name) that begin and
-    end with tokens."""
-    found = {}
+    """Tags of the tokens inside spans, as position and name: "B disease", "I ...", "E ...", or "S ..." for
+    one token.
+
+    Args:
+        starts: of the tokens, in code points.
+        ends: of the tokens.
+        spans: (start, end, name) in code points, which begin and end with tokens; a later span overwrites an
+            earlier one.
+
+    Returns:
+        number of a token -> its tag; tokens outside spans are left out
+    """
+    result = {}
     for start, end, name in spans:
         first, last = bisect_left(starts, start), bisect_left(ends, end)
         if first < len(starts) and last < len(ends):
             for token in range(first, last + 1):
-                part = "S" if first == last else "B" if token == first else "E" if token == last else "I"
-                found[token] = f"{part} {name}"
-    return found
+                position = "S" if first == last else "B" if token == first else "E" if token == last else "I"
+                result[token] = f"{position} {name}"
+    return result
 
 
 class CorpusNames:
-    """Surfaces that were marked in training texts, and how often they were marked where they occur.
+    """Surfaces that are marked in training texts, with the share of their occurrences that is marked.
 
-    For a training text itself, the counts leave that text out: what is seen of it must be as it will be of a
-    new text.
+    For a training text itself the counts leave that text out, so that it looks as a new text will.
     """
 
     def __init__(self, marked: dict[str, dict[str, Counter[str]]], seen: dict[str, Counter[str]]):
@@ -166,14 +207,23 @@ class CorpusNames:
         for key in marked:
             words = key.split(" ")
             lengths[words[0]].add(len(words))
-        self._lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
+        self._lengths = {first: sorted(sizes, reverse=True) for first, sizes in lengths.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """Sums only: which text a mention is from matters in training alone."""
+        """Convert to JSON: sums over texts only, as the counts of each text are needed in training alone.
+
+        Returns:
+            key -> [occurrences, {kind: marked occurrences}]
+        """
         return {key: [self._totals[key], self._sums[key]] for key in self.marked}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> CorpusNames:
+        """Read what `to_json` wrote.
+
+        Returns:
+            names from which no single text can be left out any more
+        """
         marked = {
             key: {kind: Counter({"": count}) for kind, count in kinds.items()}
             for key, (_, kinds) in row.items()
@@ -182,7 +232,11 @@ class CorpusNames:
 
     @classmethod
     def of(cls, texts: Iterable[tuple[str, list[str], list[tuple[int, int, str]]]]) -> CorpusNames:
-        """texts: (id, words, spans as (first token, last token + 1, kind))."""
+        """Count the marked surfaces of training texts, and all occurrences of these surfaces.
+
+        Args:
+            texts: (id, words, spans as (first token, last token + 1, kind)).
+        """
         texts = list(texts)
         marked = defaultdict[str, dict[str, Counter[str]]](dict)
         for id, words, spans in texts:
@@ -205,22 +259,40 @@ class CorpusNames:
                         yield i, i + length, key
 
     def spans(self, words: Sequence[str], without: str = "") -> list[tuple[int, int, str]]:
-        """Longest names, from left to right, as (first token, last token + 1, "disease 3": kind and how
-        surely)."""
-        found, free = list[tuple[int, int, str]](), 0
+        """Match the names of the corpus in a text: from left to right, the longest at each token, without
+        overlap.
+
+        Args:
+            words: tokens of the text.
+            without: id of a training text whose own counts are left out; "" leaves none out.
+
+        Returns:
+            (first token, last token + 1, label of `says`)
+        """
+        matches, free = list[tuple[int, int, str]](), 0
         for first, last, key in self._all(words):
-            if first >= free and (said := self.says(key, without)):
-                found.append((first, last, said))
+            if first >= free and (label := self.says(key, without)):
+                matches.append((first, last, label))
                 free = last
-        return found
+        return matches
 
     def says(self, key: str, without: str = "") -> str:
+        """Most frequent kind of a name, and in what share of its occurrences it is marked.
+
+        Args:
+            key: a name of the corpus (`name_key`).
+            without: id of a training text whose own counts are left out; "" leaves none out.
+
+        Returns:
+            kind and a grade from 0 (up to 30 % marked) to 3 (above 95 %), with "+" for more than two marked,
+            for example "disease 3+"; "" where no other text marks it
+        """
         total = self._totals.get(key, 0)
         kinds = self._sums[key]
         if without:
             total -= self.seen[key].get(without, 0) if key in self.seen else 0
             kinds = {kind: count - self.marked[key][kind].get(without, 0) for kind, count in kinds.items()}
-        kind = max(kinds, key=lambda one: (kinds[one], one))
+        kind = max(kinds, key=lambda candidate: (kinds[candidate], candidate))
         count = kinds[kind]
         if count <= 0:
             return ""
@@ -230,6 +302,10 @@ class CorpusNames:
 
 
 def name_key(words: Sequence[str]) -> str:
-    """Lower case, the last word in the singular."""
+    """Key of a name: lower case, the last word in the singular.
+
+    Returns:
+        words joined by blanks
+    """
     lower = [word.lower() for word in words]
     return " ".join((*lower[:-1], lemma(lower[-1])))

@@ -1,5 +1,4 @@
-"""Texts with the mentions that people marked in them: what a tagger learns from and what it is scored
-against."""
+"""Documents with gold mentions: what a tagger is trained on and evaluated with."""
 
 from __future__ import annotations
 
@@ -15,11 +14,13 @@ KINDS = {  # how corpora call a kind -> how the tree does
     "CompositeMention": "disease",
     "Chemical": "chemical",
 }  # fmt: skip
-NO_ID = {"", "-", "-1"}  # what PubTator files write where an annotator found no concept
+NO_ID = {"", "-", "-1"}  # PubTator: the annotator found no concept
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
+    """A gold mention, in code points of the text."""
+
     start: int
     end: int
     kind: str
@@ -28,14 +29,28 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """A text with gold mentions."""
+
     id: str
     text: str
     spans: tuple[Span, ...]
 
 
 def documents(samples: Iterable[Sample], kinds: Mapping[str, str] = KINDS) -> list[Document]:
-    """Samples with mentions (`types.Mention`) as documents, each text once; the first stays."""
-    found: dict[str, Document] = {}
+    """Convert samples with mentions (`types.Mention`) to annotated documents; of several with one id the
+    first stays.
+
+    Args:
+        samples: from a reader of annotated corpora.
+        kinds: type of a mention in the corpus -> kind of the tree; other types stay.
+
+    Returns:
+        documents in the order of the samples, spans by start, the longer first
+
+    Raises:
+        DataError: the surface of a mention is not what the text has at its offsets.
+    """
+    by_id: dict[str, Document] = {}
     for sample in samples:
         text = sample.text
         spans = []
@@ -46,16 +61,19 @@ def documents(samples: Iterable[Sample], kinds: Mapping[str, str] = KINDS) -> li
                     f" {text[start:end]!r}"
                 )
             spans.append(Span(start, end, kinds.get(kind, kind), concept_ids(ids)))
-        found.setdefault(
+        by_id.setdefault(
             sample.id,
             Document(sample.id, text, tuple(sorted(set(spans), key=lambda span: (span.start, -span.end)))),
         )
-    return list(found.values())
+    return list(by_id.values())
 
 
 def concept_ids(written: str) -> tuple[str, ...]:
-    """ "D001943|D010051" and "D012878+D009386" are several concepts; "OMIM:114480" is written as it is in the
-    tree."""
+    """Split the concept ids of a PubTator annotation at | and +, and add MESH: where there is no prefix.
+
+    Returns:
+        ids without duplicates; () where the annotator gave none
+    """
     codes = (code.strip() for code in re.split(r"[|+]", written))
     return tuple(
         dict.fromkeys(code if ":" in code else f"MESH:{code}" for code in codes if code not in NO_ID)
@@ -63,7 +81,11 @@ def concept_ids(written: str) -> tuple[str, ...]:
 
 
 def without_shared(train: Iterable[Document], test: Iterable[Document]) -> None:
-    """Refuse a test set that shares a document, by id or by text, with what was learned from."""
+    """Refuse a test set that shares a document with the training set.
+
+    Raises:
+        DataError: a test document has the id or the exact text of a training document.
+    """
     train = list(train)
     ids, texts = {document.id for document in train}, {document.text for document in train}
     if shared := sorted(document.id for document in test if document.id in ids or document.text in texts):

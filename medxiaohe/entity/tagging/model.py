@@ -1,5 +1,4 @@
-"""The weights of a tagger: which features count, how they are hashed, trained and used. Arrays in, arrays
-out."""
+"""Weights of a tagger: feature templates, hashing, training and decoding. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -15,10 +14,12 @@ from medxiaohe.progress import track
 if TYPE_CHECKING:
     import numpy as np
 
-SMALLEST = 1e-4  # rows of weights below this are left out on saving: they change no tag
+SMALLEST = 1e-4  # features whose weights are all below this are not saved: they change no tag
 
 
 class Hashed(NamedTuple):
+    """Feature hashes of texts."""
+
     hashes: np.ndarray  # uint64, of all tokens
     rows: np.ndarray  # where those of each token begin
     bounds: np.ndarray  # where each sentence begins, in tokens
@@ -26,6 +27,8 @@ class Hashed(NamedTuple):
 
 @dataclass(frozen=True)
 class Weights:
+    """Weights of a trained CRF."""
+
     keys: np.ndarray  # (features,) uint64: their hashes
     state: np.ndarray  # (features, tags) float32
     between: np.ndarray  # (tags, tags) float64: row before column
@@ -33,59 +36,89 @@ class Weights:
 
     @classmethod
     def of(cls, keys: np.ndarray, state: np.ndarray, between: np.ndarray) -> Weights:
+        """Weights with the hash table of their keys.
+
+        Args:
+            keys: (features,) uint64 hashes, each once.
+            state: (features, tags) float32.
+            between: (tags, tags) float64.
+        """
         return cls(keys, state, between, _table(keys))
 
     def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays to save, without features whose weights are all at most SMALLEST.
+
+        Returns:
+            keyword arguments of `of`
+        """
         import numpy as np
 
-        kept = np.abs(self.state).max(1, initial=0) > SMALLEST
-        return {"keys": self.keys[kept], "state": self.state[kept], "between": self.between}
+        is_used = np.abs(self.state).max(1, initial=0) > SMALLEST
+        return {"keys": self.keys[is_used], "state": self.state[is_used], "between": self.between}
 
 
 def templates() -> list[list[tuple[int, int]]]:
-    """Which channels at which offsets are one feature together."""
+    """Feature templates: which channels at which offsets form one feature.
+
+    Returns:
+        one to three (channel, offset) pairs each; the index of a template is part of the hash of its features
+    """
     near, far = f.NEAR, f.FAR
     disease, chemical, anatomy, corpus = t.DISEASE, t.CHEMICAL, t.ANATOMY, t.CORPUS
     names = (disease, t.PHENOTYPE, chemical, anatomy, t.GENE, corpus)
-    one = [
+    unigrams = [
         [(channel, offset)]
         for channel in (f.WORD, f.LEMMA, f.SHAPE, near, far)
         for offset in (-2, -1, 0, 1, 2)
     ]
-    one += [[(f.WORD, 3)], [(f.WORD, -3)]]
-    one += [
+    unigrams += [[(f.WORD, 3)], [(f.WORD, -3)]]
+    unigrams += [
         [(channel, offset)]
         for channel in (f.SUFFIX3, f.SUFFIX4, f.CLASS, f.HEAD, *names)
         for offset in (-1, 0, 1)
     ]
-    one += [
+    unigrams += [
         [(channel, 0)]
         for channel in (f.FULL_SHAPE, f.SUFFIX2, f.EXACT, t.SHORT, t.LONG, t.JOINED, t.CHUNK, t.BRACKETS)
     ]
-    one += [[(t.SHORT, 1)], [(t.SHORT, -1)], [(t.JOINED, 1)]]
-    two = [
+    unigrams += [[(t.SHORT, 1)], [(t.SHORT, -1)], [(t.JOINED, 1)]]
+    bigrams = [
         [(channel, a), (channel, a + 1)]
         for channel in (f.WORD, f.LEMMA, f.SHAPE, near, far)
         for a in (-2, -1, 0, 1)
     ]
-    two += [[(name, 0), (f.WORD, offset)] for name in (disease, chemical, corpus) for offset in (-1, 0, 1)]
-    two += [[(disease, 0), (other, 0)] for other in (corpus, chemical, t.PHENOTYPE, anatomy)] + [
+    bigrams += [
+        [(name, 0), (f.WORD, offset)] for name in (disease, chemical, corpus) for offset in (-1, 0, 1)
+    ]
+    bigrams += [[(disease, 0), (second, 0)] for second in (corpus, chemical, t.PHENOTYPE, anatomy)] + [
         [(chemical, 0), (corpus, 0)]
     ]
-    two += [[(name, 0), (name, offset)] for name in (disease, corpus) for offset in (-1, 1)]
-    two += [[(anatomy, 0), (channel, 1)] for channel in (f.LEMMA, f.HEAD, near)] + [
+    bigrams += [[(name, 0), (name, offset)] for name in (disease, corpus) for offset in (-1, 1)]
+    bigrams += [[(anatomy, 0), (channel, 1)] for channel in (f.LEMMA, f.HEAD, near)] + [
         [(f.SHAPE, 0), (t.JOINED, 0)]
     ]
-    one += [[(t.RULES, offset)] for offset in (-1, 0, 1)]
-    two += [[(t.RULES, 0), (t.RULES, offset)] for offset in (-1, 1)] + [[(t.RULES, 0), (corpus, 0)]]
-    two += [[(t.RULES, 0), (f.WORD, offset)] for offset in (-1, 0, 1)]
-    two += [[(channel, -1), (channel, 1)] for channel in (f.LEMMA, near)]
-    three = [[(channel, -1), (channel, 0), (channel, 1)] for channel in (f.SHAPE, f.LEMMA, near)]
-    three += [[(f.LEMMA, a), (f.LEMMA, a + 1), (f.LEMMA, a + 2)] for a in (-2, 0)]
-    return one + two + three
+    unigrams += [[(t.RULES, offset)] for offset in (-1, 0, 1)]
+    bigrams += [[(t.RULES, 0), (t.RULES, offset)] for offset in (-1, 1)] + [[(t.RULES, 0), (corpus, 0)]]
+    bigrams += [[(t.RULES, 0), (f.WORD, offset)] for offset in (-1, 0, 1)]
+    bigrams += [[(channel, -1), (channel, 1)] for channel in (f.LEMMA, near)]
+    trigrams = [[(channel, -1), (channel, 0), (channel, 1)] for channel in (f.SHAPE, f.LEMMA, near)]
+    trigrams += [[(f.LEMMA, a), (f.LEMMA, a + 1), (f.LEMMA, a + 2)] for a in (-2, 0)]
+    return unigrams + bigrams + trigrams
 
 
 def hashed(words: f.Words, texts: Sequence[t.Text]) -> Hashed:
+    """Feature hashes of texts.
+
+    Args:
+        words: features of words; new words are added.
+        texts: tokenised texts with their codes.
+
+    Returns:
+        hashes of all tokens, and the bounds of tokens and sentences
+
+    Raises:
+        MissingExtra: numba is not installed.
+    """
     import numpy as np
 
     crf = _compiled()
@@ -94,7 +127,7 @@ def hashed(words: f.Words, texts: Sequence[t.Text]) -> Hashed:
     places = [text.place for text in texts] or [np.zeros((0, len(t.PLACE)), np.uint64)]
     channels = np.concatenate([of_words[kinds], np.concatenate(places)], axis=1)
     pointers = np.zeros(len(words.letters) + 1, np.int64)
-    np.cumsum([len(one) for one in words.letters], out=pointers[1:])
+    np.cumsum([len(letters) for letters in words.letters], out=pointers[1:])
     inner = np.concatenate([np.zeros(0, np.uint64), *words.letters])
     shapes = np.full((len(templates()), 6), -1, np.int64)
     for number, template in enumerate(templates()):
@@ -115,7 +148,18 @@ def hashed(words: f.Words, texts: Sequence[t.Text]) -> Hashed:
 def fitted(
     words: f.Words, texts: Sequence[t.Text], gold: np.ndarray, allowed: np.ndarray, options: Any
 ) -> Weights:
-    """Weights trained on texts whose tokens have the tags `gold`."""
+    """Train the weights of the CRF.
+
+    Args:
+        words: features of words.
+        texts: training texts.
+        gold: (tokens of all texts,) numbers of the right tags.
+        allowed: (tags + 1, tags + 1) from `allowed_of`.
+        options: `tagger.Options`: epochs, penalty, rate, least and seed.
+
+    Returns:
+        weights of the features that occur at least `options.least` times
+    """
     import numpy as np
 
     crf = _compiled()
@@ -130,6 +174,7 @@ def fitted(
     buffers = _buffers(int(np.diff(bounds).max(initial=1)), num_tags)
     rng = np.random.default_rng(options.seed)
     order, step, scale = np.arange(len(bounds) - 1), 0, 1.0
+    # of the corpus, spread over the sentences: each step takes its part
     penalty = options.penalty / max(len(order), 1)
     for _ in track(range(options.epochs), f"tagger on {len(texts)} texts"):
         rng.shuffle(order)
@@ -147,10 +192,20 @@ def decoded(
     texts: Hashed,
     tags: Sequence[str],
     lean: Mapping[str, float],
-    more: np.ndarray | None = None,
+    extra: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best tags (tokens,) and the marginals (tokens, tags); lean[kind] is added to the score of the tags
-    of a kind, `more` (tokens, tags) to all."""
+    """Decode texts: the best tags and the marginals of all tags.
+
+    Args:
+        weights: of the CRF.
+        texts: hashed features.
+        tags: "O" and "B kind", in the order of training.
+        lean: kind -> what is added to the score of its tags, in nats.
+        extra: (tokens, tags) added to the scores, in nats, for example by the encoder; None adds nothing.
+
+    Returns:
+        (tokens,) numbers of tags, and (tokens, tags) float32 marginal probabilities
+    """
     import numpy as np
 
     hashes, rows, bounds = texts
@@ -159,10 +214,10 @@ def decoded(
     crf.numbers(weights.table, weights.keys, hashes, features)
     longest, num_tags = int(np.diff(bounds).max(initial=1)), len(tags)
     leans = np.array([lean.get(tag[2:], 0.0) for tag in tags])
-    found, sure = np.zeros(len(rows) - 1, np.int64), np.zeros((len(rows) - 1, num_tags), np.float32)
+    best, sure = np.zeros(len(rows) - 1, np.int64), np.zeros((len(rows) - 1, num_tags), np.float32)
     back, value = np.zeros((longest, num_tags), np.int64), np.zeros((longest, num_tags))
     buffers = _buffers(longest, num_tags)
-    more = np.zeros((0, num_tags)) if more is None else more
+    extra = np.zeros((0, num_tags)) if extra is None else extra
     crf.decode(
         bounds,
         rows,
@@ -171,22 +226,30 @@ def decoded(
         weights.between,
         allowed_of(tags),
         leans,
-        more,
+        extra,
         *buffers,
         back,
         value,
-        found,
+        best,
         sure,
     )
-    return found, sure
+    return best, sure
 
 
 def allowed_of(tags: Sequence[str]) -> np.ndarray:
-    """(K + 1, K + 1): whether a tag may come before another; the last row starts a sentence, the last column
-    ends it."""
+    """Transitions that the scheme BIES allows.
+
+    Args:
+        tags: "O" and "B kind", "I kind", "E kind", "S kind".
+
+    Returns:
+        (K + 1, K + 1) bool: whether the tag of the row may come before that of the column; the last row
+        starts a sentence, the last column ends it
+    """
     import numpy as np
 
     every = [*tags, "O"]
+    # B and I must be followed by I or E of the same kind; I and E need such a tag before them
     inside, follows = [tag[0] in "BI" for tag in every], [tag[0] in "IE" for tag in every]
     pairs = [
         [
@@ -214,7 +277,7 @@ def _buffers(longest: int, num_tags: int) -> tuple[np.ndarray, ...]:
 
 
 def _compiled() -> Any:
-    kernels()  # says what to install when numba is not there
+    kernels()  # raises MissingExtra without numba
     from medxiaohe.entity.tagging import crf
 
     return crf

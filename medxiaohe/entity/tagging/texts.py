@@ -1,5 +1,6 @@
-"""Texts as a tagger reads them: tokens, and for each what the word, its place and the names around it say, as
-64-bit codes."""
+"""Texts as a tagger reads them: tokens, and features of each word, its neighbours and the names around it,
+as 64-bit codes.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +45,8 @@ Annotate = Callable[[Sequence[str]], list[list[Any]]]
 
 
 class Text(NamedTuple):
+    """A tokenised text with the codes of its tokens."""
+
     words: list[str]
     starts: list[int]
     ends: list[int]
@@ -52,8 +55,7 @@ class Text(NamedTuple):
 
 
 class Reading:
-    """What a tagger knows beside its weights: names of the tree and of the corpus, classes and uses of
-    words."""
+    """Inputs of a tagger besides its weights: names of tree and corpus, classes and uses of words."""
 
     def __init__(
         self,
@@ -68,20 +70,35 @@ class Reading:
         self.words = f.Words(classes, uses)
         self._code = functools.cache(f.code)
 
-    def texts(self, texts: Sequence[str], known: Sequence[str] = ()) -> list[Text]:
-        """`known` are the ids of training texts: what the corpus says of one then leaves that text out."""
+    def texts(self, texts: Sequence[str], training_ids: Sequence[str] = ()) -> list[Text]:
+        """Tokenise texts and code what is known of each token.
+
+        Args:
+            texts: to read.
+            training_ids: ids of the texts in the corpus that the names were counted on; the counts then leave
+                each text itself out. () for new texts.
+
+        Returns:
+            one Text for each
+        """
         names: dict[str, list[list[tuple[int, int, str]]]] = {
             group: [[] for _ in texts] for group in self.indexes
         }
         for group, index in self.indexes.items():
-            found = index.find_batch(texts)
+            names_found = index.find_batch(texts)
             for document, start, end in zip(
-                found.document.tolist(), found.start.tolist(), found.end.tolist(), strict=True
+                names_found.document.tolist(),
+                names_found.start.tolist(),
+                names_found.end.tolist(),
+                strict=True,
             ):
                 names[group][document].append((start, end, group))
         annotations = self.annotate(texts) if self.annotate else [[]] * len(texts)
-        names["rules"] = [[(one.start, one.end, _annotated(one)) for one in found] for found in annotations]
-        ids = known or [""] * len(texts)
+        names["rules"] = [
+            [(mention.start, mention.end, _annotated(mention)) for mention in names_found]
+            for names_found in annotations
+        ]
+        ids = training_ids or [""] * len(texts)
         return [
             self._text(text, id, {group: names[group][i] for group in names})
             for i, (text, id) in enumerate(zip(texts, ids, strict=True))
@@ -91,16 +108,16 @@ class Reading:
         import numpy as np
 
         words, starts, ends, bounds = f.tokens(text)
-        place = np.zeros((len(words), len(PLACE)), np.uint64)
-        said = {group: f.in_parts(starts, ends, spans) for group, spans in named.items()}
+        codes = np.zeros((len(words), len(PLACE)), np.uint64)
+        tags = {group: f.in_parts(starts, ends, spans) for group, spans in named.items()}
         corpus = [(starts[a], ends[b - 1], says) for a, b, says in self.corpus.spans(words, without=id)]
-        said["corpus"] = f.in_parts(starts, ends, corpus)
-        said["short"], said["long"] = _short_forms(text, words, starts, ends, said)
-        said["joined"], said["chunk"], said["brackets"] = _around(text, words, starts, ends)
+        tags["corpus"] = f.in_parts(starts, ends, corpus)
+        tags["short"], tags["long"] = _short_forms(text, words, starts, ends, tags)
+        tags["joined"], tags["chunk"], tags["brackets"] = _around(text, words, starts, ends)
         for number, name in enumerate(PLACE):
-            for token, what in said[name].items():
-                place[token, number] = self._code(f"{number} {what}")
-        return Text(words, starts, ends, bounds, place)
+            for token, tag in tags[name].items():
+                codes[token, number] = self._code(f"{number} {tag}")
+        return Text(words, starts, ends, bounds, codes)
 
 
 def _annotated(annotation: Any) -> str:
@@ -108,19 +125,20 @@ def _annotated(annotation: Any) -> str:
 
 
 def _short_forms(
-    text: str, words: list[str], starts: list[int], ends: list[int], said: Mapping[str, dict[int, str]]
+    text: str, words: list[str], starts: list[int], ends: list[int], tags: Mapping[str, dict[int, str]]
 ) -> tuple[dict[int, str], dict[int, str]]:
-    """For the tokens of a short form, everywhere in the text: what the last word of its long form is in, and
-    that word."""
+    """For the tokens of a defined short form, wherever it occurs: the tags of the last word of its long form,
+    and that word.
+    """
     meanings = {}
-    for one in definitions(text):
-        first, last = bisect_left(starts, one.long_start), bisect_left(ends, one.long_end)
+    for definition in definitions(text):
+        first, last = bisect_left(starts, definition.long_start), bisect_left(ends, definition.long_end)
         if first <= last < len(ends):
             kinds = [
-                said[name].get(last, "")[2:].split(" ")[0]
+                tags[name].get(last, "")[2:].split(" ")[0]
                 for name in ("corpus", "disease", "chemical", "phenotype", "gene")
             ]
-            short = tuple(f.TOKEN.findall(text[one.short_start : one.short_end]))
+            short = tuple(f.TOKEN.findall(text[definition.short_start : definition.short_end]))
             meanings[short] = ("; ".join(kinds), f.lemma(words[last].lower()))
     by_first = defaultdict[str, list[tuple[str, ...]]](list)
     for short in meanings:
@@ -140,8 +158,9 @@ def _short_forms(
 def _around(
     text: str, words: list[str], starts: list[int], ends: list[int]
 ) -> tuple[dict[int, str], dict[int, str], dict[int, str]]:
-    """The marks that join a token to its neighbours, the run of letters and marks it is in, whether brackets
-    are open."""
+    """Punctuation that joins a token to its neighbours, the run of characters it is in, and whether a bracket
+    is open.
+    """
     joined, chunk, brackets = dict[int, str](), dict[int, str](), dict[int, str]()
     depth, first = 0, 0
     while first < len(words):
@@ -150,10 +169,10 @@ def _around(
             last += 1
         core = text[starts[first] : ends[last]].strip(".,;:()[]").lower()[:MAX_CHUNK]
         for i in range(first, last + 1):
-            left = words[i - 1] if i > first and not words[i - 1].isalnum() else ""
-            right = words[i + 1] if i < last and not words[i + 1].isalnum() else ""
-            if left or right:
-                joined[i] = f"{left} {right}"
+            before = words[i - 1] if i > first and not words[i - 1].isalnum() else ""
+            after = words[i + 1] if i < last and not words[i + 1].isalnum() else ""
+            if before or after:
+                joined[i] = f"{before} {after}"
             if last > first:
                 chunk[i] = core
             depth = max(0, depth + (words[i] in "([") - (words[i] in ")]"))
@@ -164,8 +183,13 @@ def _around(
 
 
 def indexes_of(tree: Tree) -> dict[str, Index]:
-    """The names of each group of kinds and their plain plurals; short abbreviations stand as written."""
-    found = {}
+    """Compile the names of the tree for each group of kinds, with plain plurals and inverted names turned
+    around.
+
+    Returns:
+        group -> index; abbreviations shorter than five characters match as written only
+    """
+    result = {}
     for group, kinds in GROUPS.items():
         names = dict.fromkeys(
             name
@@ -177,19 +201,23 @@ def indexes_of(tree: Tree) -> dict[str, Index]:
         plain = [name for name in names if not (is_abbreviation(name) and len(name) < 5)]
         plain += [turned for name in plain if (turned := _turned(name))]
         plural = [name + "s" for name in plain if name[-1].islower() and not name.endswith("s")]
-        found[group] = Index.build([*exact, *plain, *plural], num_exact=len(exact))
-    return found
+        result[group] = Index.build([*exact, *plain, *plural], num_exact=len(exact))
+    return result
 
 
 def _turned(name: str) -> str:
-    """ "Acids, Fatty" as it is written in a text."""
+    """Undo an inversion: "Acids, Fatty" -> "Fatty Acids"; "" where there is none."""
     head, comma, tail = name.partition(", ")
     return f"{tail} {head}" if comma and ", " not in tail else ""
 
 
 def uses_of(tree: Tree) -> dict[str, str]:
-    """Lower-case word -> in how many names of which kinds it is, in steps, and of how many diseases it is the
-    last word."""
+    """Count in how many names of each kind a word occurs, and of how many diseases it is the last word.
+
+    Returns:
+        lower-case word -> letters of HEADS (and "l" for last) with a grade: 1 for one name, 2 for up to 4, 3
+        for up to 29, 4 for more; for example "d3 l2 c1"
+    """
     counts = defaultdict[str, Counter[str]](Counter)
     for kind, letter in HEADS.items():
         for name in tree.names_of(kind):
@@ -200,8 +228,8 @@ def uses_of(tree: Tree) -> dict[str, str]:
             if letter == "d" and words and "," not in words and words[-1].isalpha():
                 counts[words[-1]]["l"] += 1
     return {
-        word: " ".join(f"{letter}{_step(of[letter])}" for letter in "dlcagpo" if of[letter])
-        for word, of in counts.items()
+        word: " ".join(f"{letter}{_step(count[letter])}" for letter in "dlcagpo" if count[letter])
+        for word, count in counts.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""AMCS (MedXIAOHE): how near the terms of one set are to those of another, in both directions.
+"""AMCS (MedXIAOHE): average maximum cosine similarity of two sets of terms, in both directions.
 
     AMCS(A -> B) = 1/|A| * sum over a in A of max over b in B of cos(e_a, e_b)
 
@@ -7,9 +7,9 @@ similarity"; it does not print one. With a reference as A and the tree as B, for
 what the reference has, and backward is lower when the tree also has what the reference lacks: that is how the
 paper reads its own figures.
 
-A similarity rests on its encoder, so a result carries its name; it says that a like-sounding term is there,
-not that anything is known about it (MedXIAOHE). `control` is the same number with the axes of B's vectors
-shuffled: what this encoder gives between clouds of the same shape that have nothing to do with each other.
+A similarity depends on its encoder, so a result has the encoder's name. It shows that the other set has a
+term with a similar name, not that it has knowledge about it (MedXIAOHE). `control` is the same number with
+the axes of B's vectors permuted: what this encoder gives between unrelated clouds of the same shape.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCK = 4096  # rows multiplied together: 64 MiB of cosines at a time, whatever the sets
-RESAMPLES = 1000
-FARTHEST = 20
+RESAMPLES = 1000  # of the bootstrap: enough for two digits of a 95 % interval
+FARTHEST = 20  # terms of A listed in the result
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
+    """A term of one set and the nearest term of the other."""
+
     term: str
     nearest: str
     cosine: float
@@ -39,7 +41,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """One of the two numbers, over `n` terms of A (drawn when there are more), against all terms of B."""
+    """The score of one direction, over `n` terms of A (a sample where `n` < `of`), with all terms of B."""
 
     score: float
     low: float  # 95 %, percentile bootstrap over the terms of A
@@ -54,6 +56,8 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class Amcs:
+    """The scores of both directions, with the encoder and the seed they depend on."""
+
     encoder: str
     seed: int
     forward: Direction  # A -> B
@@ -70,11 +74,23 @@ def amcs(
     sample: int = 0,
     seed: int = 0,
 ) -> Amcs:
-    """Both directions. `vectors_a` is (len(a), d) and `vectors_b` (len(b), d), rows of length one; they may
-    be memory-mapped.
+    """Average maximum cosine similarity of two sets of terms, in both directions.
 
-    `sample` averages over at most so many terms, drawn without replacement; the maximum is always over all of
-    the other set. 0 takes all.
+    Args:
+        a: terms of set A, for example a reference list.
+        b: terms of set B, for example the names of the tree.
+        vectors_a: embeddings of `a`, (len(a), d), rows of length 1; may be memory-mapped.
+        vectors_b: embeddings of `b`, (len(b), d), rows of length 1; may be memory-mapped.
+        encoder: name of the encoder that made the vectors; copied to the result.
+        sample: average over at most so many terms, drawn without replacement; 0 takes all. The maximum is
+            always over the complete second set.
+        seed: of the sample, the bootstrap and the control.
+
+    Returns:
+        both directions, each with a 95 % interval, a control and the terms that are farthest
+
+    Raises:
+        DataError: a set is empty, or has another number of vectors than of terms.
     """
     for name, terms, vectors in (("A", a, vectors_a), ("B", b, vectors_b)):
         if not len(terms):
@@ -93,24 +109,28 @@ def _direction(
     import numpy as np
 
     chosen = _drawn(len(a), sample, seed)
-    rows = np.ascontiguousarray(vectors_a[chosen], np.float32)
+    rows = np.ascontiguousarray(vectors_a[chosen], np.float32)  # e_a, (n, d)
+    # control: permuting the axes of e_b keeps its length and the cloud's shape, and unpairs it from e_a
     shuffled = np.array(random.Random(seed).sample(range(rows.shape[1]), rows.shape[1]))
     best = np.full(len(rows), -1.0, np.float32)
-    where = np.zeros(len(rows), np.int64)
-    floor = best.copy()
+    nearest = np.zeros(len(rows), np.int64)
+    floor = best.copy()  # the maximum for the control
     for begin, block in _blocks(vectors_b, len(rows)):
         for start in range(0, len(rows), BLOCK):
-            part = slice(start, start + BLOCK)
-            cosines = rows[part] @ block.T
+            batch = slice(start, start + BLOCK)
+            # cos(e_a, e_b) of rows of length 1 is their dot product, (batch, block)
+            cosines = rows[batch] @ block.T
             at = cosines.argmax(1)
             value = cosines[np.arange(len(at)), at]
-            better = value > best[part]
-            best[part] = np.where(better, value, best[part])
-            where[part] = np.where(better, at + begin, where[part])
-            floor[part] = np.maximum(floor[part], (rows[part] @ block[:, shuffled].T).max(1))
-    best = np.clip(best, -1, 1)
+            # running maximum over the blocks of B; of equal cosines the first term of B stays
+            better = value > best[batch]
+            best[batch] = np.where(better, value, best[batch])
+            nearest[batch] = np.where(better, at + begin, nearest[batch])
+            floor[batch] = np.maximum(floor[batch], (rows[batch] @ block[:, shuffled].T).max(1))
+    best = np.clip(best, -1, 1)  # float32 products may leave [-1, 1] by rounding
     low, high = _interval(best, seed)
-    known = {term.casefold() for term in b}
+    names_b = {term.casefold() for term in b}
+    # lowest maximum first, equal ones in the order of A
     order = np.lexsort((np.array(chosen), best))[:FARTHEST]
     return Direction(
         score=float(best.mean(dtype=np.float64)),
@@ -119,9 +139,9 @@ def _direction(
         n=len(rows),
         of=len(a),
         against=len(b),
-        equal=sum(a[i].casefold() in known for i in chosen) / len(chosen),
+        equal=sum(a[i].casefold() in names_b for i in chosen) / len(chosen),
         control=float(floor.mean(dtype=np.float64)),
-        farthest=tuple(Neighbour(a[chosen[i]], b[where[i]], round(float(best[i]), 4)) for i in order),
+        farthest=tuple(Neighbour(a[chosen[i]], b[nearest[i]], round(float(best[i]), 4)) for i in order),
     )
 
 
@@ -147,10 +167,11 @@ def _blocks(vectors: np.ndarray, rows: int) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _interval(values: np.ndarray, seed: int) -> tuple[float, float]:
-    """The middle 95 % of the means of RESAMPLES samples drawn with replacement (Efron 1979)."""
+    """Percentile bootstrap interval of the mean, 95 % (Efron 1979)."""
     import numpy as np
 
     generator = np.random.default_rng(seed)
+    # percentile bootstrap: the mean of each resample of size n; float64, as a sum may have a million terms
     means = [
         values[generator.integers(0, len(values), len(values))].mean(dtype=np.float64)
         for _ in range(RESAMPLES)

@@ -1,5 +1,4 @@
-"""One spelling for an id that vocabularies spell differently: mesh:D1, MeSH:D1 and http://.../mesh/D1 are
-MESH:D1."""
+"""Normalise ids that vocabularies spell differently: mesh:D1, MeSH:D1 and http://.../mesh/D1 are MESH:D1."""
 
 import re
 
@@ -45,7 +44,15 @@ OTHER_KIND = "other"
 
 
 def curie(text: str) -> str:
-    """`text` with the tree's spelling of its prefix; an id of an unknown vocabulary stays as it is."""
+    """Normalise the prefix of an identifier to the tree's spelling.
+
+    Args:
+        text: a CURIE such as "mesh:D001249", or a URI that ends with PREFIX_CODE or PREFIX/CODE.
+
+    Returns:
+        PREFIX:CODE; an id of an unknown vocabulary keeps its prefix, and other text is returned without
+        blanks around it (a URI without angle brackets)
+    """
     text = text.strip()
     if "://" in text:
         match = next(filter(None, (pattern.match(text) for pattern in URIS)), None)
@@ -62,10 +69,22 @@ def curie(text: str) -> str:
 
 
 def prefix(id: str) -> str:
-    """The vocabulary an id belongs to, or "" when the id does not say."""
+    """The vocabulary of an id: "MONDO" of "MONDO:0004979".
+
+    Returns:
+        the text before the first colon; "" where the id has no colon
+    """
     head, colon, _ = id.partition(":")
     return head if colon else ""
 
 
 def kind_of(id: str) -> str:
+    """The kind of entity that ids of this vocabulary name (KIND_OF).
+
+    Args:
+        id: in any spelling that `curie` reads.
+
+    Returns:
+        for example "disease" or "anatomy"; OTHER_KIND for an unknown vocabulary
+    """
     return KIND_OF.get(prefix(curie(id)), OTHER_KIND)

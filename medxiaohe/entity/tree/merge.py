@@ -1,4 +1,4 @@
-"""Which terms of different vocabularies are one entity, and why.
+"""Merge terms of different vocabularies that are one entity, and record the reason.
 
 A term joins an entity of its own kind for the first of these reasons that holds. The entity keeps the id and
 the name of the vocabulary that was read first.
@@ -30,13 +30,15 @@ ROOT = "MET:"  # MET:disease, MET:anatomy: ids that no vocabulary may use for a 
 IDENTITY = frozenset({"UMLS", "MESH", "OMIM", "ORPHA", "MONDO", "DOID", "NCIT"})  # one code is one thing
 # one code is many things
 CLASSIFICATIONS = frozenset({"ICD10", "ICD10CM", "ICD9", "ICD9CM", "ICDO", "MEDDRA"})
-MIN_SYNONYM_LETTERS = 5
-MAX_RIVALS = 6  # in the words about an undecided one
+MIN_SYNONYM_LETTERS = 5  # characters: shorter synonyms have too many meanings to merge by
+MAX_RIVALS = 6  # listed in the row about a term that is not merged
 Pairs = Iterable[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
+    """A term that was merged into an entity, with the reason."""
+
     kept: str
     merged: str
     why: str  # id, mapping, xref, shared code, name, synonym
@@ -46,7 +48,7 @@ class Merge:
 
 
 class Union:
-    """Entities in the order they were read, with every id that leads to one."""
+    """Entities in the order they were read, with an index from every id to its entity."""
 
     def __init__(self, matches: Iterable[Match] = ()):
         self.entities: dict[str, Entity] = {}
@@ -57,27 +59,52 @@ class Union:
         self._codes: dict[str, dict[str, None]] = defaultdict(dict)
         self._names: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._synonyms: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-        # id -> id that is the same, and who says so
+        # id -> {equal id: the mapping table that says so}
         self._matches: dict[str, dict[str, str]] = defaultdict(dict)
         for match in matches:
             if match.predicate == "exact":
                 self._matches[match.a][match.b] = self._matches[match.b][match.a] = match.source
 
     def refuses(self, term: Entity) -> bool:
-        """Whether the id of the term is that of an entity of another kind, or of a root."""
-        kept = self._home.get(term.id, "")
-        return term.id.startswith(ROOT) or (bool(kept) and self.entities[kept].kind != term.kind)
+        """Whether the term's id cannot join: it is a root, or the id of an entity of another kind.
+
+        Args:
+            term: a term of the next vocabulary, not added yet.
+
+        Returns:
+            True when the term must be left out
+        """
+        owner = self._home.get(term.id, "")
+        return term.id.startswith(ROOT) or (bool(owner) and self.entities[owner].kind != term.kind)
 
     def kind_of(self, id: str) -> str:
-        """That of the entity that `id` leads to, or ""."""
+        """The kind of the entity that `id` leads to.
+
+        Returns:
+            the kind; "" where the id leads to no entity
+        """
         return self.entities[self._home[id]].kind if id in self._home else ""
 
     def home(self, id: str) -> str:
-        """The entity that `id` leads to, or `id` itself."""
+        """Resolve an id to the entity that it was merged into.
+
+        Returns:
+            id of the entity; `id` itself where it leads to none
+        """
         return self._home.get(id, id)
 
     def of_code(self, code: str) -> str:
-        """The only entity with this id, or with this code and no second one of its vocabulary, or ""."""
+        """Resolve an id or a cross-reference to the only entity that it can mean.
+
+        A group has the codes of its members too: where several entities have the code, only one that has no
+        second code of the same vocabulary counts.
+
+        Args:
+            code: any id in the tree's spelling.
+
+        Returns:
+            id of the entity; "" where there is none or more than one
+        """
         if code in self._home:
             return self._home[code]
         results = list(self._codes.get(code, ()))
@@ -86,6 +113,12 @@ class Union:
         return results[0] if len(results) == 1 else ""
 
     def add_root(self, root: Entity) -> None:
+        """Add the root of a kind, unless it is there already.
+
+        Args:
+            root: its synonyms are what vocabularies call their own top term; a term with that name merges
+                into the root.
+        """
         if root.id not in self.entities:
             self._new(root)
             # what vocabularies call their top term, which becomes one with the root
@@ -93,26 +126,33 @@ class Union:
                 self._names[root.kind, key(name)][root.id] = None
 
     def add(self, terms: Sequence[Entity], problems: Problems, *, only_known: bool = False) -> None:
-        """Merge the terms of one vocabulary, whose ids differ, into the entities there are, and add the
-        rest."""
+        """Merge the terms of one vocabulary into the entities that exist, and add the others as new entities.
+
+        Args:
+            terms: of one vocabulary, each id once.
+            problems: counts what cannot be decided, with a row for each term (`ambiguous name`, ...).
+            only_known: add no new entity; a term that merges into none is counted and left out.
+        """
         terms = [self._with_matches(term) for term in terms]
-        found = self._same(terms, problems)
+        same = self._same(terms, problems)
         for term in terms:
-            if term.id in found:
-                kept, why, because = found[term.id]
-                self._absorb(kept, term)
-                self.merges.append(Merge(kept, term.id, why, because, term.source, term.license))
+            if term.id in same:
+                home_id, why, because = same[term.id]
+                self._absorb(home_id, term)
+                self.merges.append(Merge(home_id, term.id, why, because, term.source, term.license))
             elif only_known:
                 problems["not in the tree yet"] += 1
             else:
                 self._new(term)
 
     def _same(self, terms: Sequence[Entity], problems: Problems) -> dict[str, tuple[str, str, str]]:
+        """Match the terms of one vocabulary to entities: term id -> (entity id, reason, explanation)."""
         result = {}
         for term in terms:
-            if (kept := self._home.get(term.id)) and self.entities[kept].kind == term.kind:
-                result[term.id] = (kept, "id", term.id)
-        taken = {kept for kept, _, _ in result.values()}
+            if (home_id := self._home.get(term.id)) and self.entities[home_id].kind == term.kind:
+                result[term.id] = (home_id, "id", term.id)
+        # an entity takes one term of a vocabulary only; reasons are tried from the surest on
+        taken = {home_id for home_id, _, _ in result.values()}
         for why, pairs_of in (
             ("mapping", self._by_mapping),
             ("xref", self._by_xref),
@@ -122,24 +162,24 @@ class Union:
         ):
             rest = [term for term in terms if term.id not in result]
             because: dict[tuple[str, str], str] = {}
-            for id, kept, what in pairs_of(rest):
-                if kept not in taken:
-                    because.setdefault((id, kept), what)
+            for id, home_id, reason in pairs_of(rest):
+                if home_id not in taken:
+                    because.setdefault((id, home_id), reason)
             certain = one_to_one(
                 because, {term.id: term.source for term in rest}, problems, f"ambiguous {why}"
             )
-            result |= {id: (kept, why, because[id, kept]) for id, kept in certain.items()}
+            result |= {id: (home_id, why, because[id, home_id]) for id, home_id in certain.items()}
             taken |= set(certain.values())
         return result
 
-    # Each yields (term, entity, what they have in common). An id that leads nowhere stands for itself, as a
-    # second claim.
+    # Each yields (term, entity, what they have in common). An id that leads to no entity stands for itself,
+    # as a second claim.
 
     def _by_mapping(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
         for term in terms:
             for id, source in self._matches.get(term.id, {}).items():
-                if self._has_kind(kept := self.home(id), term.kind):
-                    yield term.id, kept, f"{source}: {term.id} = {id}"
+                if self._has_kind(home_id := self.home(id), term.kind):
+                    yield term.id, home_id, f"{source}: {term.id} = {id}"
 
     def _by_xref(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
         for term in terms:
@@ -147,28 +187,28 @@ class Union:
                 continue
             for xref in term.xrefs:
                 if prefix(xref) not in CLASSIFICATIONS and self._has_kind(
-                    kept := self._home.get(xref, ""), term.kind
+                    home_id := self._home.get(xref, ""), term.kind
                 ):
-                    yield term.id, kept, f"{term.id} has the xref {xref}"
-                    yield from ((term.id, other, "") for other in _codes_beside(term, xref))
-            for kept, beside in self._carriers(term.id, term):
-                yield term.id, kept, f"{kept} has the xref {term.id}"
-                yield from ((other, kept, "") for other in beside)
+                    yield term.id, home_id, f"{term.id} has the xref {xref}"
+                    yield from ((term.id, rival, "") for rival in _codes_beside(term, xref))
+            for home_id, beside in self._carriers(term.id, term):
+                yield term.id, home_id, f"{home_id} has the xref {term.id}"
+                yield from ((rival, home_id, "") for rival in beside)
 
     def _by_code(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
         for term in terms:
             for code in term.xrefs:
                 if prefix(code) in IDENTITY and not _codes_beside(term, code):
-                    for kept, beside in self._carriers(code, term):
-                        if self._may_be(kept, term):
-                            yield term.id, kept, f"both are {code}"
-                            yield from ((other, kept, "") for other in beside)
+                    for home_id, beside in self._carriers(code, term):
+                        if self._may_be(home_id, term):
+                            yield term.id, home_id, f"both are {code}"
+                            yield from ((rival, home_id, "") for rival in beside)
 
     def _carriers(self, code: str, term: Entity) -> list[tuple[str, list[str]]]:
-        """Entities of the term's kind that have this code, and their other codes of its vocabulary.
+        """Entities of the term's kind that have this code, with their other codes of its vocabulary.
 
-        A group has the codes of its members too: where one has this code only, those with several are left
-        out.
+        A group has the codes of its members too: where an entity has this code only, those with several are
+        left out.
         """
         selected = [id for id in self._codes.get(code, ()) if self.entities[id].kind == term.kind]
         results = [(id, _codes_beside(self.entities[id], code)) for id in selected]
@@ -176,19 +216,25 @@ class Union:
 
     def _by_name(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
         for term in terms:
-            for kept in self._names.get((term.kind, key(term.name)), ()):
-                if self._may_be(kept, term):
-                    yield term.id, kept, f"both are named {term.name}"
+            for home_id in self._names.get((term.kind, key(term.name)), ()):
+                if self._may_be(home_id, term):
+                    yield term.id, home_id, f"both are named {term.name}"
 
     def _by_synonym(self, terms: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
         for term in terms:
-            for kept in self._synonyms.get((term.kind, key(term.name)), ()) if _is_telling(term.name) else ():
-                if self._may_be(kept, term):
-                    yield term.id, kept, f"{term.name} is a synonym of {self.entities[kept].name}"
+            for home_id in (
+                self._synonyms.get((term.kind, key(term.name)), ()) if _is_telling(term.name) else ()
+            ):
+                if self._may_be(home_id, term):
+                    yield term.id, home_id, f"{term.name} is a synonym of {self.entities[home_id].name}"
             for name in filter(_is_telling, term.synonyms):
-                for kept in self._names.get((term.kind, key(name)), ()):
-                    if self._may_be(kept, term) and not kept.startswith(ROOT):
-                        yield term.id, kept, f"{self.entities[kept].name} is a synonym of {term.name}"
+                for home_id in self._names.get((term.kind, key(name)), ()):
+                    if self._may_be(home_id, term) and not home_id.startswith(ROOT):
+                        yield (
+                            term.id,
+                            home_id,
+                            f"{self.entities[home_id].name} is a synonym of {term.name}",
+                        )
 
     def _with_matches(self, term: Entity) -> Entity:
         same = self._matches.get(term.id)
@@ -197,11 +243,11 @@ class Union:
     def _has_kind(self, id: str, kind: str) -> bool:
         return id in self.entities and self.entities[id].kind == kind
 
-    def _may_be(self, kept: str, term: Entity) -> bool:
-        """Of the same kind, and not another id of the vocabulary of the term."""
+    def _may_be(self, home_id: str, term: Entity) -> bool:
+        """Whether the entity has the term's kind and no other id of the term's vocabulary."""
         own = prefix(term.id)
-        return self.entities[kept].kind == term.kind and not (
-            own and any(prefix(id) == own for id in self._ids[kept])
+        return self.entities[home_id].kind == term.kind and not (
+            own and any(prefix(id) == own for id in self._ids[home_id])
         )
 
     def _new(self, term: Entity) -> None:
@@ -209,27 +255,36 @@ class Union:
         self.entities[term.id] = replace(term, sources=sources)
         self._register(term, term.id)
 
-    def _absorb(self, kept: str, term: Entity) -> None:
-        self.entities[kept] = merged(self.entities[kept], term)
-        self._register(term, kept)
+    def _absorb(self, home_id: str, term: Entity) -> None:
+        self.entities[home_id] = merged(self.entities[home_id], term)
+        self._register(term, home_id)
 
-    def _register(self, term: Entity, kept: str) -> None:
-        self._home.setdefault(term.id, kept)
-        self._ids.setdefault(kept, set()).add(term.id)
-        kind, own = self.entities[kept].kind, prefix(term.id)
+    def _register(self, term: Entity, home_id: str) -> None:
+        self._home.setdefault(term.id, home_id)
+        self._ids.setdefault(home_id, set()).add(term.id)
+        kind, own = self.entities[home_id].kind, prefix(term.id)
         for code in term.xrefs:
             if own and prefix(code) == own:
-                self._home.setdefault(code, kept)  # an alternative id
-            self._codes[code][kept] = None
-        self._names[kind, key(self.entities[kept].name)][kept] = None
+                self._home.setdefault(code, home_id)  # an alternative id
+            self._codes[code][home_id] = None
+        self._names[kind, key(self.entities[home_id].name)][home_id] = None
         for name in (term.name, *term.synonyms):
             if _is_telling(name):
-                self._synonyms[kind, key(name)][kept] = None
+                self._synonyms[kind, key(name)][home_id] = None
 
 
 def one_to_one(pairs: Pairs, sources: Mapping[str, str], problems: Problems, problem: str) -> dict[str, str]:
-    """The pairs in which neither side has a second partner; the terms (id -> source) that have one are
-    written down."""
+    """Select the pairs in which neither side has a second partner.
+
+    Args:
+        pairs: (term, entity) candidates for a merge.
+        sources: term id -> its vocabulary; a first side that is not in here is a rival only, never a result.
+        problems: gets a row for each term that has rivals.
+        problem: name of that problem.
+
+    Returns:
+        term id -> entity id
+    """
     pairs = list(pairs)
     partners, claims = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for a, b in pairs:
@@ -253,25 +308,41 @@ def one_to_one(pairs: Pairs, sources: Mapping[str, str], problems: Problems, pro
     return result
 
 
-def merged(kept: Entity, term: Entity) -> Entity:
-    """`kept` with what `term` adds; parents only when it has none of its own."""
-    names = [name for name in dict.fromkeys((*kept.synonyms, term.name, *term.synonyms)) if name != kept.name]
-    known = {kept.name, *names}
+def merged(entity: Entity, term: Entity) -> Entity:
+    """Merge the names, codes, definition and sources of `term` into `entity`.
+
+    Args:
+        entity: keeps its id, name, kind, source, license, and its definition and parents where it has some.
+        term: gives its definition and its parents only where the entity has none; a root gets no parents.
+
+    Returns:
+        a new Entity
+    """
+    names = [
+        name for name in dict.fromkeys((*entity.synonyms, term.name, *term.synonyms)) if name != entity.name
+    ]
+    own_names = {entity.name, *names}
     return replace(
-        kept,
+        entity,
         synonyms=tuple(names),
-        xrefs=tuple(xref for xref in dict.fromkeys((*kept.xrefs, term.id, *term.xrefs)) if xref != kept.id),
-        definition=kept.definition or term.definition,
-        parents=kept.parents or (() if kept.id.startswith(ROOT) else term.parents),
-        lay=tuple(dict.fromkeys((*kept.lay, *term.lay))),
-        abbreviations=tuple(dict.fromkeys((*kept.abbreviations, *term.abbreviations))),
-        related=tuple(name for name in dict.fromkeys((*kept.related, *term.related)) if name not in known),
-        sources=tuple(dict.fromkeys((*kept.sources, term.source))),
+        xrefs=tuple(
+            xref for xref in dict.fromkeys((*entity.xrefs, term.id, *term.xrefs)) if xref != entity.id
+        ),
+        definition=entity.definition or term.definition,
+        parents=entity.parents or (() if entity.id.startswith(ROOT) else term.parents),
+        lay=tuple(dict.fromkeys((*entity.lay, *term.lay))),
+        abbreviations=tuple(dict.fromkeys((*entity.abbreviations, *term.abbreviations))),
+        related=tuple(
+            name for name in dict.fromkeys((*entity.related, *term.related)) if name not in own_names
+        ),
+        sources=tuple(dict.fromkeys((*entity.sources, term.source))),
     )
 
 
 def _codes_beside(entity: Entity, code: str) -> list[str]:
-    """Its other codes of the vocabulary of `code`: with several, none of them says what the entity is."""
+    """Other codes of an entity in the vocabulary of `code`; where there are several, none identifies the
+    entity.
+    """
     own = prefix(code)
     return [xref for xref in entity.xrefs if xref != code and prefix(xref) == own]
 

@@ -1,4 +1,4 @@
-"""When two names are the same name, and which names are abbreviations."""
+"""Compare names, and recognise abbreviations."""
 
 import re
 
@@ -8,8 +8,14 @@ MAX_ABBREVIATION = 8
 
 
 def key(name: str) -> str:
-    """What is left of a name without case, punctuation, possessives and the inversion of "Syndrome,
-    Refeeding"."""
+    """Normalise a name for comparison: case, punctuation, possessives and an inverted comma are ignored.
+
+    "Syndrome, Refeeding" and "refeeding syndrome" have one key. A comma is inverted only where there is one,
+    and where what follows has no digit and does not begin with "type", "with", "due" or "un".
+
+    Returns:
+        lower-case words, joined by single blanks
+    """
     head, comma, tail = name.partition(", ")
     if (
         comma
@@ -22,7 +28,12 @@ def key(name: str) -> str:
 
 
 def is_abbreviation(name: str) -> bool:
-    """COPD, mRNA, T-ALL, HbA1c: one word, more capitals and digits than a written word has."""
+    """Whether a name looks like an abbreviation: COPD, mRNA, T-ALL, HbA1c.
+
+    Returns:
+        True for one word of 2 to MAX_ABBREVIATION characters with at least two capitals or digits, one of
+        them a capital
+    """
     if not 2 <= len(name) <= MAX_ABBREVIATION or " " in name:  # most names, and quick to see
         return False
     capitals = sum(c.isupper() or c.isdigit() for c in name)

@@ -18,6 +18,11 @@ SLIM, CODE = "DO_rare_slim", "ORPHA:"
 
 
 def is_rare(entity: Entity) -> bool:
+    """Whether an entity is a rare disease, by the rule of this module.
+
+    Returns:
+        False for every entity that is not a disease
+    """
     return entity.kind == "disease" and (
         entity.id.startswith(CODE)
         or any(code.startswith(CODE) for code in entity.xrefs)

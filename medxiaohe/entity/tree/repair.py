@@ -1,5 +1,6 @@
-"""What is wrong in vocabularies: counted, written down one by one, and repaired or left out; never
-ignored."""
+"""Repair the terms of vocabularies: duplicate ids, missing parents, cycles. Each problem is counted or
+listed.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +17,18 @@ TWO_NAMES = (ONE_THING, {"chemical", "gene product"})  # kinds that vocabularies
 
 
 def first_of_each_id(terms: list[Entity], union: Union, problems: Problems) -> list[Entity]:
-    """The terms without those whose id an earlier one, or an entity of another kind, has.
+    """Drop terms whose id an earlier term, or an entity of another kind, has.
 
     A disease and a sign are one thing with two names for its kind, and so is a protein that a list of
-    substances has: such a term takes the kind that is there.
+    substances has: such a term takes the kind of the entity that exists.
+
+    Args:
+        terms: of one vocabulary, in the order of its file.
+        union: the entities of the vocabularies read before.
+        problems: gets a row for each term that is dropped, and a count of changed kinds.
+
+    Returns:
+        the terms that stay, in their order
     """
     result: dict[str, Entity] = {}
     for term in terms:
@@ -43,42 +52,60 @@ def first_of_each_id(terms: list[Entity], union: Union, problems: Problems) -> l
 
 
 def nearest_to_the_root(terms: list[Entity], limit: int, problems: Counter[str]) -> list[Entity]:
-    """The first `limit` terms, level by level from the top, in the order of the file."""
+    """Select the first `limit` terms breadth-first: level by level from the top, in the order of the file.
+
+    Args:
+        terms: of one vocabulary.
+        limit: largest number of terms to keep.
+        problems: counts the others as "beyond the limit". A term that only a cycle leads to is one of them.
+
+    Returns:
+        the selected terms in the order of the file, without parents that were dropped
+    """
     children: dict[str, list[str]] = {}
-    known = {term.id for term in terms}
+    ids = {term.id for term in terms}
     tops = []
     for term in terms:
-        parents = [parent for parent in term.parents if parent in known]
+        parents = [parent for parent in term.parents if parent in ids]
         for parent in parents:
             children.setdefault(parent, []).append(term.id)
         if not parents:
             tops.append(term.id)
-    kept, queue = set[str](), deque(tops)
-    while queue and len(kept) < limit:
+    selected, queue = set[str](), deque(tops)
+    while queue and len(selected) < limit:
         id = queue.popleft()
-        if id not in kept:
-            kept.add(id)
+        if id not in selected:
+            selected.add(id)
             queue.extend(children.get(id, ()))
-    problems["beyond the limit"] += len(terms) - len(kept)
-    left_out = known - kept
+    problems["beyond the limit"] += len(terms) - len(selected)
+    left_out = ids - selected
     return [
         replace(term, parents=tuple(p for p in term.parents if p not in left_out))
         for term in terms
-        if term.id in kept
+        if term.id in selected
     ]
 
 
 def linked(union: Union, problems: Problems) -> list[Entity]:
-    """Every entity below the root of its kind: roots first, then in the order they were read."""
+    """Resolve the parents of every entity, cut cycles, and put entities without parents below the root of
+    their kind.
+
+    Args:
+        union: all vocabularies, merged.
+        problems: gets a row for each parent that is not in the tree and for each edge that closes a cycle.
+
+    Returns:
+        the roots first, then the entities in the order they were read
+    """
     parents: dict[str, list[str]] = {}
     for entity in union.entities.values():
-        known = dict.fromkeys(union.home(parent) for parent in entity.parents)
-        for parent in known:
+        homes = dict.fromkeys(union.home(parent) for parent in entity.parents)
+        for parent in homes:
             if parent not in union.entities:
                 problems.note(
                     "parent not in the tree", entity.id, f"left out the parent {parent}", entity.source
                 )
-        parents[entity.id] = [parent for parent in known if parent in union.entities]
+        parents[entity.id] = [parent for parent in homes if parent in union.entities]
     cut_cycles(parents, problems, union.entities)
     entities = union.entities.values()
     roots = [replace(entity, parents=()) for entity in entities if entity.id.startswith(ROOT)]
@@ -89,8 +116,14 @@ def linked(union: Union, problems: Problems) -> list[Entity]:
 
 
 def cut_cycles(parents: dict[str, list[str]], problems: Problems, entities: Mapping[str, Entity]) -> None:
-    """Walk up from every entity in turn and remove each edge that leads back to the way there."""
-    on_the_way, done = 1, 2
+    """Remove the edges that close a cycle, by a depth-first search from every entity in turn.
+
+    Args:
+        parents: entity id -> ids of its parents, all of them keys; changed in place.
+        problems: gets a row for each edge that is removed.
+        entities: for the source of an entity in that row.
+    """
+    on_the_way, done = 1, 2  # grey and black of a depth-first search; white is not in `state`
     state: dict[str, int] = {}
     for start in parents:
         stack = [] if start in state else [(start, iter(list(parents[start])))]
@@ -98,7 +131,7 @@ def cut_cycles(parents: dict[str, list[str]], problems: Problems, entities: Mapp
         while stack:
             id, rest = stack[-1]
             for parent in rest:
-                if state.get(parent) == on_the_way:
+                if state.get(parent) == on_the_way:  # a back edge closes a cycle
                     parents[id].remove(parent)
                     problems.note(
                         "cycle", id, f"left out the parent {parent}, which is below {id}", entities[id].source

@@ -1,7 +1,7 @@
-"""Counts added up towards the roots of a tree, where an entity may have several parents.
+"""Sum counts over the subtrees of a tree in which an entity may have several parents.
 
-Entities are numbered in the order of the tree. What is below an entity, itself included, counts once for it,
-by however many paths it is reached: a document that names two subtypes of asthma is one document of asthma.
+Entities are numbered in the order of the tree. A descendant counts once for an ancestor, by however many
+paths it is reached: a document that names two subtypes of asthma is one document of asthma.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from medxiaohe.entity.tree.tree import Tree
 
 
 class Rollup:
+    """Ancestors of entities by number, for counts over subtrees."""
+
     def __init__(self, tree: Tree):
         self.ids = list(tree.entities)
         self.number = {id: number for number, id in enumerate(self.ids)}
@@ -25,7 +27,14 @@ class Rollup:
         return len(self.ids)
 
     def above(self, number: int) -> tuple[int, ...]:
-        """The entity and everything above it, each once."""
+        """The entity and all its ancestors, each once.
+
+        Args:
+            number: of the entity, in the order of the tree from 0.
+
+        Returns:
+            numbers in breadth-first order, `number` first; the result is cached
+        """
         if number not in self._above:
             result = {number: None}
             queue = [number]
@@ -38,17 +47,28 @@ class Rollup:
         return self._above[number]
 
     def above_any(self, numbers: Iterable[int]) -> set[int]:
-        """These entities and everything above any of them."""
+        """The union of `above` over several entities.
+
+        Returns:
+            their numbers and those of all their ancestors
+        """
         results: set[int] = set()
         for number in numbers:
             results.update(self.above(number))
         return results
 
     def total(self, own: Sequence[int]) -> array[int]:
-        """For every entity the sum of `own` over itself and everything below it."""
+        """Sum counts over every subtree: for each entity itself and all its descendants, each once.
+
+        Args:
+            own: a count for each entity, in the order of the tree.
+
+        Returns:
+            int64 sums in the same order
+        """
         sums = array("q", bytes(8 * len(own)))
         for number, value in enumerate(own):
             if value:
-                for place in self.above(number):
-                    sums[place] += value
+                for ancestor in self.above(number):
+                    sums[ancestor] += value
         return sums

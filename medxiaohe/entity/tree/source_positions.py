@@ -1,4 +1,4 @@
-"""Where in a file of a vocabulary an id is defined: for what is said about terms that are wrong."""
+"""Lines of a vocabulary's file that define an id, for messages about terms that are wrong."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ CODE = re.compile(r"\w+[:_]\w*\d\w*|\d{4,}")  # another id: the line is about th
 REFERS = re.compile(
     r"\b(?:is_a|parents?|sub|subClassOf|obj|xrefs?|alt_id|relationship|resource|intersection_of|consider|replaced_by)\b"
 )
-MAX_BYTES = 256 * 2**20  # of a file that is looked through
+MAX_BYTES = 256 * 2**20  # of a file that is searched
 
 
 def places(path: Path, ids: Collection[str]) -> dict[str, list[int]]:
-    """Line numbers at which each id is defined; where none is, the first line that has it; none in a file
-    that cannot be looked through."""
+    """Find the lines of a vocabulary's file that define the given ids.
+
+    Args:
+        path: a text file, plain or compressed, of at most MAX_BYTES; a folder or a larger file gives {}.
+        ids: CURIEs; the part after the last colon is searched for.
+
+    Returns:
+        id -> line numbers from 1 that define it, or the first line that mentions it where none does; an id
+        that does not occur is left out
+    """
     local = {id.rpartition(":")[2]: id for id in ids}
     if not local or not path.is_file() or path.stat().st_size > MAX_BYTES:
         return {}

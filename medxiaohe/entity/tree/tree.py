@@ -13,7 +13,7 @@ from medxiaohe.errors import DataError
 from medxiaohe.types import Entity
 
 SEVERAL = ("parents", "synonyms", "xrefs", "lay", "abbreviations", "related", "sources")
-MAX_VARIANTS = 20  # more leaves than this below one entity, and it is a group
+MAX_VARIANTS = 20  # children: an entity with more leaves than this below it is a group
 
 
 class Tree:
@@ -40,7 +40,15 @@ class Tree:
 
     @classmethod
     def load(cls, folder: Path) -> Tree:
-        """The tree that the stage entity.build left in `folder`."""
+        """Read the tree that the stage entity.build wrote.
+
+        Args:
+            folder: of that stage, with entities.jsonl.
+
+        Raises:
+            DataError: the file is missing, a row is not an Entity, an id occurs twice, or a parent is
+                unknown.
+        """
         path = folder / "entities.jsonl"
         return cls(entity_from_json(row, path) for row in io.read_jsonl(path))
 
@@ -52,14 +60,30 @@ class Tree:
 
     @cached_property
     def roots(self) -> tuple[str, ...]:
-        """The domains: one root per kind."""
+        """The domains: one root per kind.
+
+        Returns:
+            ids of the entities without parents, in tree order
+        """
         return tuple(entity.id for entity in self.entities.values() if not entity.parents)
 
     def children(self, id: str) -> tuple[str, ...]:
+        """Direct children of an entity.
+
+        Returns:
+            ids in tree order; () for a leaf or an unknown id
+        """
         return tuple(self._children.get(id, ()))
 
     def ancestors(self, id: str) -> Iterator[str]:
-        """Parents, then their parents and so on, each once, nearest first."""
+        """Iterate over the ancestors of an entity breadth-first: parents, then their parents, each once.
+
+        Yields:
+            ids, nearest first, without `id` itself
+
+        Raises:
+            KeyError: the tree has no such entity.
+        """
         seen, queue = {id}, deque(self.entities[id].parents)
         while queue:
             parent = queue.popleft()
@@ -76,11 +100,15 @@ class Tree:
         3  group: deeper, and what is below it is divided again, or is more than MAX_VARIANTS entities
         4  entity: a concept that nothing divides, or only its variants
         5  variant: what an entity is divided into, and nothing below it (a subtype, a numbered form, a side)
+
+        Raises:
+            KeyError: the tree has no such entity.
+            DataError: the parents of the tree have a cycle.
         """
         if not self.entities[id].parents:
-            return 1
+            return 1  # domain
         below = self._heights[id]
-        if below == 0:
+        if below == 0:  # a leaf is a variant below an entity, else an entity itself
             return (
                 5
                 if any(self.entities[p].parents and self.layer(p) == 4 for p in self.entities[id].parents)
@@ -91,8 +119,14 @@ class Tree:
         return 4 if below == 1 and len(self._children[id]) <= MAX_VARIANTS else 3
 
     def names_of(self, kind: str = "") -> dict[str, tuple[str, ...]]:
-        """Every name and synonym of a kind ("" is all kinds), as written, and the ids it stands for in tree
-        order."""
+        """Index the entities of a kind by their names and synonyms, as written.
+
+        Args:
+            kind: of the entities; "" is all kinds.
+
+        Returns:
+            name -> ids of the entities that have it, in tree order
+        """
         result: dict[str, tuple[str, ...]] = {}
         for entity in self.entities.values():
             if not kind or entity.kind == kind:
@@ -102,11 +136,17 @@ class Tree:
 
     @cached_property
     def names(self) -> dict[str, tuple[str, ...]]:
+        """All names and synonyms of the tree.
+
+        Returns:
+            name as written -> ids of the entities that have it, in tree order
+        """
         return self.names_of()
 
     @cached_property
     def _heights(self) -> dict[str, int]:
-        """How many steps below an entity its farthest descendant is; refuses cycles."""
+        """Longest path from each entity down to a leaf, in edges; DataError for a cycle."""
+        # Kahn's topological sort from the leaves up: an entity is final once all its children are
         heights: dict[str, int] = {}
         waiting = {id: len(children) for id, children in self._children.items()}
         queue = deque(id for id in self.entities if id not in waiting)
@@ -114,10 +154,12 @@ class Tree:
         while queue:
             id = queue.popleft()
             for parent in self.entities[id].parents:
+                # longest path down: 1 + the largest height of a child
                 heights[parent] = max(heights.get(parent, 0), heights[id] + 1)
                 waiting[parent] -= 1
                 if not waiting[parent]:
                     queue.append(parent)
+        # a child that is never final is in a cycle or above one
         if lost := next((id for id, children in waiting.items() if children), ""):
             raise DataError(
                 f"entity {lost!r} is in or above a cycle of parents: build the tree again with entity.build"
@@ -125,10 +167,18 @@ class Tree:
         return heights
 
 
-def entity_from_json(row: Mapping[str, Any], where: Path) -> Entity:
-    """The inverse of `io.to_json` for an Entity; DataError when the row is not one."""
+def entity_from_json(row: Mapping[str, Any], path: Path) -> Entity:
+    """Read an Entity from a JSON row: the inverse of `io.to_json`.
+
+    Args:
+        row: fields of the entity; lists become tuples.
+        path: of the file, for the error.
+
+    Raises:
+        DataError: the row has an unknown field, or lacks one.
+    """
     try:
         several = {key: tuple(row[key]) for key in SEVERAL if key in row}
         return Entity(**{**row, **several})
     except TypeError as error:
-        raise DataError(f"{where}: not an Entity ({error}): {str(row)[:200]}") from error
+        raise DataError(f"{path}: not an Entity ({error}): {str(row)[:200]}") from error
