@@ -15,18 +15,20 @@ import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
-from medxiaohe.entity.linking.context import Context, contexts
+from medxiaohe.entity.linking.context import contexts
 from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.entity.linking.link import Linker
 from medxiaohe.entity.linking.sentences import sentence_ends
 from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.scoring._finding_attributes import GONE_DEVICE, Finding, Mark, sentence_findings
 from medxiaohe.scoring._sentences import GLUED
 from medxiaohe.types import Entity
+
+__all__ = ["Finding", "Lexicon", "lexicon", "prepared"]
 
 FILE = Path(__file__).with_name("radiology_lexicon.tsv")
 KINDS = ("disease", "phenotype", "chemical", "procedure")  # of a tree, that are findings
@@ -74,19 +76,6 @@ BEFORE_NOW = re.compile(  # a size of an earlier study
     r"\b(?:previously|formerly|prior|compared (?:to|with)|was|from|versus|vs)\s+(?:measur(?:ed|ing)\s+)?$",
     re.IGNORECASE,
 )
-# what ends a finding: it was there, and is not any more
-GONE = re.compile(
-    r"\b(?:resol|clear|disappear|gone|remov|vanish|cured|withdrawn|no longer|is out|pulled)|消失|拔除",
-    re.IGNORECASE,
-)
-EITHER = re.compile(r"\s*(?:,\s*)?(?:or|versus|vs\.?)\s+(?:an? |\w+ )?", re.IGNORECASE)
-AS_ARE = re.compile(
-    r"\s*,?\s*as (?:is|are) (?:the )?", re.IGNORECASE
-)  # "the heart is normal, as are the bones"
-GONE_DEVICE = "gone:"  # before the name of a device that a word says is removed
-JOINED = re.compile(
-    r"[\s,]*(?:(?:and|&|contours?|size|silhouette|outlines?)[\s,]*)*"
-)  # "normal heart and hila"
 STATE = re.compile(
     r"\b(?P<normal>within (?:the )?normal limits|normal|(?:not|un)\s?remarkable|clear(?! of\b)"
     r"|negative(?= chest\b)|intact|well[- ]expanded"
@@ -95,52 +84,9 @@ STATE = re.compile(
     r"|\b(?P<abnormal>enlarged|abnormal|widened|prominent|dilated|engorged|tortuous|ectatic)\b",
     re.IGNORECASE,
 )
-HARD = re.compile(r"[;:]|\b(?:but|however|while|whereas|although)\b", re.IGNORECASE)  # nothing reaches across
-LOOSE = re.compile(  # between a side and a finding it does not belong to
-    r"[,:.()]|\b(?:and|or|with|without|is|are|was|were|be|there|has|have|shows?|no|not|which|that|may|could|nor|than|from|to)\b",
-    re.IGNORECASE,
-)
 BESIDE_PLACE = re.compile(r"\b(?:left|right|lung|joint|of|the)\b", re.IGNORECASE)  # lower lobe of left lung
-LEVELS = ("mild", "moderate", "severe")
-CHANGES = ("new", "larger", "smaller", "stable")
-TRAITS = ("side", "degree", "place", "time", "change", "size")
 REMEMBERED = 1024  # texts whose findings are kept
 MADE_OF = 60  # letters between the two words of a compound: fluid ... pleural space
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    name: str  # of the lexicon, or an id of the tree
-    status: str = "present"  # present, absent, possible, hypothetical
-    side: str = ""  # left, right, both
-    degree: str = ""  # mild, moderate, severe
-    places: frozenset[str] = frozenset()
-    time: str = ""  # acute, chronic
-    change: str = ""  # new, larger, smaller, stable
-    size_mm: float | None = None  # the largest of its measures
-    person: str = "patient"  # patient, family, other
-    sentence: int = 0
-    surface: str = ""
-    # where it is named, and that with its sides, degrees and the rest: code points of the text as given
-    at: tuple[int, int] = field(default=(0, 0), compare=False)
-    around: tuple[int, int] = field(default=(0, 0), compare=False)
-
-    @property
-    def said(self) -> str:
-        """For people: "no left pleural effusion"."""
-        words = {"absent": "no", "possible": "possible", "hypothetical": "if"}.get(self.status, "")
-        where = f"({', '.join(sorted(self.places))})" if self.places else ""
-        whose = "" if self.person == "patient" else f"of {self.person}"
-        size = f"{self.size_mm:g} mm" if self.size_mm is not None else ""
-        said = (words, self.change, self.time, self.degree, size, self.side, self.name, where, whose)
-        return " ".join(filter(None, said))
-
-
-class _Mark(NamedTuple):
-    start: int
-    end: int
-    kind: str  # finding, organ, place, side, degree, time, change, size, state
-    value: str
 
 
 class Lexicon:
@@ -173,17 +119,17 @@ class Lexicon:
         start = 0
         for number, end in enumerate(sentence_ends(text)):
             here = [mark for mark in marks if start <= mark.start < end]
-            for one in _sentence(text, here, said, self.parents):
+            for one in sentence_findings(text, here, said, self.parents):
                 at, around = offsets.span(one.at), offsets.span(one.around)
                 yield replace(one, sentence=number, at=at, around=around)
             start = end
 
-    def _marks(self, text: str) -> list[_Mark]:
-        names = [_Mark(m.start, m.end, *self._own_value(m.entity)) for m in self._own.find(text)]
+    def _marks(self, text: str) -> list[Mark]:
+        names = [Mark(m.start, m.end, *self._own_value(m.entity)) for m in self._own.find(text)]
         if self._tree is not None:
             for m in self._tree.find(text):
                 if known := self._tree_value(m.entity):
-                    names.append(_Mark(m.start, m.end, *known))
+                    names.append(Mark(m.start, m.end, *known))
         marks = _compounded(text, _longest(names), self._compounds)
         taken = [m for m in marks if m.kind in ("finding", "organ")]
         patterns = (
@@ -195,12 +141,12 @@ class Lexicon:
                 if within and kind != "side" and not (kind == "time" and within[0] in self.parents):
                     continue  # "enlarged heart" is a name
                 value = (match.lastgroup or "").removesuffix("_zh")
-                marks.append(_Mark(match.start(), match.end(), kind, value))
+                marks.append(Mark(match.start(), match.end(), kind, value))
         for match in SIZE.finditer(text):
             if not BEFORE_NOW.search(text, max(0, match.start() - 40), match.start()):
                 largest = max(map(float, re.findall(r"\d+(?:\.\d+)?", match["numbers"])))
                 scale = 10 if match["unit"].lower().startswith(("c", "厘")) else 1
-                marks.append(_Mark(match.start(), match.end(), "size", f"{largest * scale:g}"))
+                marks.append(Mark(match.start(), match.end(), "size", f"{largest * scale:g}"))
         states = [mark for mark in marks if mark.kind == "state"]
         return sorted(m for m in marks if m.value != "acute abnormality" or not _within(m, states))
 
@@ -343,9 +289,7 @@ def _compound(form: str) -> re.Pattern[str]:
     )
 
 
-def _compounded(
-    text: str, marks: list[_Mark], compounds: Sequence[tuple[re.Pattern[str], str]]
-) -> list[_Mark]:
+def _compounded(text: str, marks: list[Mark], compounds: Sequence[tuple[re.Pattern[str], str]]) -> list[Mark]:
     """The marks, with a finding for each compound in the place of the words that it is made of."""
     for pattern, name in compounds:
         for match in pattern.finditer(text):
@@ -358,21 +302,21 @@ def _compounded(
             if any(m.kind == "finding" and (m.start, m.end) != head for m in own):
                 continue
             marks = [m for m in marks if m not in own]
-            marks.append(_Mark(*head, "finding", name))
+            marks.append(Mark(*head, "finding", name))
     return marks
 
 
-def _within(mark: _Mark, others: Iterable[_Mark]) -> bool:
+def _within(mark: Mark, others: Iterable[Mark]) -> bool:
     """Whether one of the others has all of a mark in it: "without acute abnormality" is a state."""
     return any(other.start <= mark.start and mark.end <= other.end for other in others)
 
 
-def _is_named_by(mark: _Mark) -> bool:
+def _is_named_by(mark: Mark) -> bool:
     """Whether a compound says all that a mark does: an organ, or a place that only the tree knows."""
     return mark.kind == "organ" or (mark.kind == "place" and ":" in mark.value)
 
 
-def _overlaps(mark: _Mark, span: tuple[int, int]) -> bool:
+def _overlaps(mark: Mark, span: tuple[int, int]) -> bool:
     return mark.start < span[1] and span[0] < mark.end
 
 
@@ -381,154 +325,10 @@ def _entities(tree: Path) -> dict[str, Entity]:
     return Tree.load(tree).entities
 
 
-def _longest(names: Iterable[_Mark]) -> list[_Mark]:
+def _longest(names: Iterable[Mark]) -> list[Mark]:
     """No two overlap: the longer one stays, of equals the first given."""
-    kept: list[_Mark] = []
+    kept: list[Mark] = []
     for mark in sorted(names, key=lambda m: m.start - m.end):
         if all(mark.end <= other.start or other.end <= mark.start for other in kept):
             kept.append(mark)
     return kept
-
-
-def _sentence(
-    text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], parents: dict[str, str]
-) -> list[Finding]:
-    state = _organ_states(text, marks)
-    organs = {organ: _organ(organ, one, said[one], parents) for organ, one in state.items()}
-    anchors = sorted([mark for mark in marks if mark.kind == "finding"] + list(organs))
-    traits: dict[_Mark, list[_Mark]] = {anchor: [] for anchor in anchors}
-    for mark in marks:
-        if mark.kind in TRAITS and (owner := _owner(text, mark, anchors)):
-            traits[owner].append(mark)
-    found = []
-    for anchor in anchors:
-        one = organs.get(anchor) or _finding(anchor, said[anchor])
-        sides = {mark.value for mark in traits[anchor] if mark.kind == "side"}
-        degrees = [LEVELS.index(mark.value) for mark in traits[anchor] if mark.kind == "degree"]
-        side = "both" if len(sides) > 1 else "".join(sides)
-        if side == "both" and one.status == "absent":
-            side = ""  # what is on neither side is nowhere
-        # "no large effusion" is no effusion
-        degree = LEVELS[max(degrees)] if degrees and one.status != "absent" else ""
-        values = {kind: [m.value for m in traits[anchor] if m.kind == kind] for kind in TRAITS}
-        if one.status != "absent":
-            sizes = [float(value) for value in values["size"]]
-            one = replace(
-                one,
-                time=one.time or next(iter(values["time"]), ""),
-                change=next(iter(values["change"]), ""),
-                size_mm=max(sizes, default=None),
-            )
-        marked = [mark for mark in traits[anchor] if mark.kind == "place"]
-        places = frozenset(_sided(mark, traits[anchor]) if len(sides) > 1 else mark.value for mark in marked)
-        ends = [*traits[anchor], *([state[anchor]] if anchor in state else []), anchor]
-        found.append(
-            replace(
-                one,
-                side=side,
-                degree=degree,
-                places=places,
-                surface=text[anchor.start : anchor.end],
-                at=(anchor.start, anchor.end),
-                around=(min(mark.start for mark in ends), max(mark.end for mark in ends)),
-            )
-        )
-    return _either(text, anchors, found)
-
-
-def _either(text: str, anchors: Sequence[_Mark], found: list[Finding]) -> list[Finding]:
-    """Two findings joined by "or" or "versus" are both possible; what is said of one is said of the other."""
-    for i, (before, after) in enumerate(pairwise(anchors)):
-        one, other = found[i], found[i + 1]
-        if not EITHER.fullmatch(text[before.end : after.start]):
-            continue
-        if "present" in (one.status, other.status) and {one.status, other.status} <= {"present", "possible"}:
-            one, other = replace(one, status="possible"), replace(other, status="possible")
-        for a, b in ((0, 1), (1, 0)):
-            two = [one, other]
-            traits = {key: getattr(two[b], key) for key in ("side", "places", "change", "time")}
-            two[a] = replace(two[a], **{k: v for k, v in traits.items() if v and not getattr(two[a], k)})
-            one, other = two
-        found[i], found[i + 1] = one, other
-    return found
-
-
-def _sided(place: _Mark, traits: Sequence[_Mark]) -> str:
-    """ "bilateral opacities, more in the left upper lobe": the side of a place, where one word for the
-    finding is not enough."""
-    beside = [
-        mark.value for mark in traits if mark.kind == "side" and place.start - 1 <= mark.end <= place.end
-    ]
-    return " ".join([*beside, place.value])
-
-
-def _finding(mark: _Mark, context: Context) -> Finding:
-    status, name = _status(context), mark.value.removeprefix(GONE_DEVICE)
-    if name != mark.value:  # "extubated": the tube is not there
-        status = "present" if status == "absent" else "absent" if status == "present" else status
-    time = "chronic" if context.temporality == "historical" and status != "absent" else ""
-    return Finding(name, status, time=time, person=context.experiencer)
-
-
-def _status(context: Context) -> str:
-    if context.negated:
-        return "absent"
-    if context.temporality == "historical" and any(GONE.search(words) for words in context.because):
-        return "absent"
-    return (
-        "hypothetical"
-        if context.temporality == "hypothetical"
-        else "possible"
-        if context.uncertain
-        else "present"
-    )
-
-
-def _organ_states(text: str, marks: Sequence[_Mark]) -> dict[_Mark, _Mark]:
-    """Organs that are said to be normal or not, with the word that says so."""
-    found = {}
-    states = [mark for mark in marks if mark.kind == "state"]
-    for organ in (mark for mark in marks if mark.kind == "organ"):
-        before = [s for s in states if s.end <= organ.start and _stands_before(text, s, organ, marks)]
-        after = [s for s in states if s.start >= organ.end and _reaches(text, organ, s, marks)]
-        if state := (before[-1] if before else after[0] if after else None):
-            found[organ] = state
-    return found
-
-
-def _stands_before(text: str, state: _Mark, organ: _Mark, marks: Sequence[_Mark]) -> bool:
-    """Whether a state is said of an organ behind it, or of one joined to that: "normal heart and hila"."""
-    between = text[state.end : organ.start]
-    if not LOOSE.search(between):
-        return True
-    for other in reversed([m for m in marks if m.kind == "organ" and state.end <= m.start < organ.start]):
-        between = between[: other.start - state.end] + between[other.end - state.end :]
-    return bool(JOINED.fullmatch(AS_ARE.sub("", between, count=1) if AS_ARE.match(between) else between))
-
-
-def _organ(organ: _Mark, state: _Mark, context: Context, parents: dict[str, str]) -> Finding:
-    """An organ that is normal or not, as a finding."""
-    normal = state.value == "normal"
-    status = "possible" if state.value == "open" else "absent" if normal != context.negated else "present"
-    return Finding(parents[f"organ:{organ.value}"], status, person=context.experiencer)
-
-
-def _reaches(text: str, organ: _Mark, state: _Mark, marks: Sequence[_Mark]) -> bool:
-    """Whether nothing of its own is said between an organ and a state after it."""
-    between = [m for m in marks if organ.end <= m.start and m.end <= state.start]
-    return not HARD.search(text[organ.end : state.start]) and all(
-        m.kind in ("organ", "place", "side", "degree") for m in between
-    )
-
-
-def _owner(text: str, mark: _Mark, anchors: Sequence[_Mark]) -> _Mark | None:
-    """The finding that a side, degree or place is about."""
-    at = bisect_right([anchor.start for anchor in anchors], mark.start)
-    inside = next((a for a in anchors if a.start <= mark.start < a.end), None)
-    if inside:
-        return inside
-    before = anchors[at - 1] if at and not HARD.search(text[anchors[at - 1].end : mark.start]) else None
-    after = anchors[at] if at < len(anchors) and not HARD.search(text[mark.end : anchors[at].start]) else None
-    if after and not LOOSE.search(text[mark.end : after.start]):
-        return after
-    return before or after
