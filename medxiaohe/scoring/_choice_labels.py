@@ -15,8 +15,20 @@ CELL = 16  # letters of a cell of a table that is a verdict and nothing else
 
 
 def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Iterator[str]:
-    """Letters that open a line as a label ("B", "(b)", "B. Pancreas"), each checked against the text
-    beside it."""
+    """Find letters that open a line as a label ("B", "(b)", "B. Pancreas"), each checked against its text.
+
+    Where one line only is marked as right ("✓", "correct"), it wins. A list that copies all options is no
+    answer; its first or last line is one where it adds to the copy.
+
+    Args:
+        text: the final answer of a reply.
+        texts: normalised texts of the options (`_text.plain`), in order; "" for one without words.
+        letters: the letters that options have, "ABCD".
+        words: patterns of the languages of the reply.
+
+    Yields:
+        Capital letters, several where the reply leaves several open.
+    """
     lone = _lone().fullmatch(text)
     bare = {lone[1] or lone[2]} if lone else set(re.findall(r"\w+", text))
     if (
@@ -83,9 +95,18 @@ def _lone() -> re.Pattern[str]:
 
 
 def label_of(line: str, texts: Sequence[str], letters: str, words: Words) -> tuple[str, str, str, str] | None:
-    """The letter of a line, what follows it, whether that is nothing ("bare"), its "own" text or
-    "other", and whether
-    the line calls it "right" or "wrong"."""
+    """Parse one line as a labelled option.
+
+    Args:
+        line: a line of a reply.
+        texts: normalised texts of the options, in order.
+        letters: the letters that options have.
+        words: patterns of the languages of the reply.
+
+    Returns:
+        (letter, text behind it, "bare" | "own" | "other": no text, the text of this option, any other text,
+        "right" | "wrong" | "": what the line says of the option), or None where it opens with no label.
+    """
     if lead := re.match(rf"\W*(?i:{words.option.pattern})[\s*]*(?=[A-Z](?![^\W_]))", line):
         line = line[lead.end() :]
     # "C번 폐색전증": the word that counts options is no part of what the letter is

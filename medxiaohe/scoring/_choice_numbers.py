@@ -19,15 +19,16 @@ NEAR = 12  # characters before a number that make it one of something else
 
 
 def lettered(text: str, count: int, names: tuple[str, ...]) -> str:
-    """The text with the places of options as letters.
+    """Replace option numbers by option letters where the language numbers its options.
 
     Args:
-        text: of a reply, thoughts left out.
-        count: of options.
+        text: a reply without its thinking.
+        count: number of options.
         names: languages of the reply (`spoken`).
 
     Returns:
-        The text as it was where a letter of an option stands in it, or no language of it numbers options.
+        The text with letters; the text unchanged where a letter of an option stands in it, or no language of
+        it numbers options.
     """
     names = tuple(name for name in names if rules()[name].get("places"))
     if not names or any(mark in LETTERS[:count] for mark in LONE.findall(text)):

@@ -14,8 +14,18 @@ from medxiaohe.scoring._options import named, option_of
 def announced(
     text: str, low: str, texts: Sequence[str], letters: str, words: Words
 ) -> Iterator[tuple[int, str]]:
-    """Letters said to be the answer, each with the end of its announcement: "the answer is (B)", "I
-    choose B"."""
+    """Find letters that are announced as the answer: "the answer is (B)", "I choose B".
+
+    Args:
+        text: the final answer of a reply.
+        low: the same by `lower_words`.
+        texts: normalised texts of the options, in order.
+        letters: the letters that options have.
+        words: patterns of the languages of the reply.
+
+    Yields:
+        (offset in `text` behind the announcement, letter).
+    """
     for match in words.announced.finditer(low):
         if words.every.search(low[max(0, match.start() - NEAR) : match.start()]) and words.option.match(
             low, match.start()
@@ -26,8 +36,19 @@ def announced(
 
 
 def called_right(text: str, low: str, texts: Sequence[str], letters: str, words: Words) -> Iterator[str]:
-    """Letters that are called right: "B is the correct one", "option A, social stressors, is the most
-    likely"."""
+    """Find letters that are called right: "B is the correct one", "option A, social stressors, is the most
+    likely".
+
+    Args:
+        text: the final answer of a reply.
+        low: the same by `lower_words`.
+        texts: normalised texts of the options, in order.
+        letters: the letters that options have.
+        words: patterns of the languages of the reply.
+
+    Yields:
+        Letters, with those that the reply leaves open beside them.
+    """
     for match in words.right.finditer(low):
         group = next(i for i in (1, 3, 4, 5) if match[i])
         letter, gap = match[group], match[2] or ""
@@ -79,7 +100,18 @@ def _without_denied_clause(before: str, words: Words) -> str:
 
 
 def concluded(text: str, low: str, texts: Sequence[str], letters: str, words: Words) -> list[str]:
-    """Letters of a conclusion that no noun announces: "therefore B", "that leaves B", "I think B"."""
+    """Find letters of a conclusion that no noun announces: "therefore B", "that leaves B", "I think B".
+
+    Args:
+        text: the final answer of a reply.
+        low: the same by `lower_words`.
+        texts: normalised texts of the options, in order.
+        letters: the letters that options have.
+        words: patterns of the languages of the reply.
+
+    Returns:
+        Letters in order; behind them those of "not A but B".
+    """
     found: list[str] = []
     for match in words.weak.finditer(low):
         found += _committed(match, text, low, texts, letters, words)
@@ -155,8 +187,16 @@ def _article(letter: str, announcement: str, rest: str, texts: Sequence[str], wo
 
 
 def denied(before: str, words: Words) -> bool:
-    """Whether the clause before a letter takes it back: "it is unlikely that the", "if it were the
-    liver, the"."""
+    """Detect a negated or supposed answer by the clause before a letter: "it is unlikely that the", "if it
+    were the liver, the".
+
+    Args:
+        before: text that ends where the letter or its announcement begins, by `lower_words`.
+        words: patterns of the languages of the reply.
+
+    Returns:
+        Whether that clause takes the letter back.
+    """
     sentence = words.rather_than.split(re.split(r"[.!?;\n。！？；]", before)[-1])[-1]
     clause = re.split(r"[,，:：]|\b(?:but|so|therefore|thus|hence)\b", sentence)
     last = next((part for part in reversed(clause) if part.strip()), "")
@@ -166,7 +206,15 @@ def denied(before: str, words: Words) -> bool:
 
 
 def others(rest: str, words: Words) -> Iterator[str]:
-    """More letters joined to one by a comma, "or", "and": "B or C", "B, C"."""
+    """Find further letters that are joined to a letter by a comma, "or", "and": "B or C", "B, C".
+
+    Args:
+        rest: text behind the letter.
+        words: patterns of the languages of the reply.
+
+    Yields:
+        Capital letters in order; none behind an article, the pronoun "I" or a denial.
+    """
     while match := words.another.match(lower_words(rest)):
         comma = not re.search(r"[^\W_]|[/&、]", rest[: match.start(1)])
         rest = rest[match.end() :]
@@ -185,7 +233,17 @@ def others(rest: str, words: Words) -> Iterator[str]:
 
 
 def hedges(rest: str, letter: str, letters: str, words: Words) -> Iterator[str]:
-    """Other letters that what follows leaves open: "B, but C is also possible"."""
+    """Find other letters that the text behind a letter leaves open: "B, but C is also possible".
+
+    Args:
+        rest: text behind the letter.
+        letter: the letter.
+        letters: the letters that options have.
+        words: patterns of the languages of the reply.
+
+    Yields:
+        Letters other than `letter`.
+    """
     low = lower_words(rest)
     for match in words.hedge.finditer(low):
         other = next(group for group in match.groups() if group)

@@ -21,8 +21,17 @@ from medxiaohe.scoring._text import plain
 
 
 def options_by_text(text: str, texts: Sequence[str], words: Words) -> Iterator[str]:
-    """Options whose text is the answer: all of it, what is announced, or its opening before any other
-    option."""
+    """Find options whose text is the answer: all of the reply, what it announces, or its opening before any
+    other option.
+
+    Args:
+        text: the final answer of a reply.
+        texts: normalised texts of the options, in order; "" for one without words.
+        words: patterns of the languages of the reply.
+
+    Yields:
+        Letters; denied options and questions are left out.
+    """
     options = [(letter, option) for letter, option in zip(LETTERS, texts, strict=False) if option]
     if (ends := re.match(r"(.*?)\s*[(\[]([A-Z])[)\]]\W*$", text)) and (ends[2], plain(ends[1])) in options:
         yield ends[2]
@@ -50,7 +59,16 @@ def options_by_text(text: str, texts: Sequence[str], words: Words) -> Iterator[s
 
 
 def options_of_sentences(text: str, texts: Sequence[str], words: Words) -> list[str]:
-    """The option that a short reply, an announced answer or a conclusion gives by its words."""
+    """Find the option that a short reply, an announced answer or a conclusion names by its words.
+
+    Args:
+        text: the final answer of a reply.
+        texts: normalised texts of the options, in order.
+        words: patterns of the languages of the reply.
+
+    Returns:
+        Letters; more than one where sentences disagree, none where nothing is asserted.
+    """
     if not any(texts):
         return []
     value = re.match(r"answer\s*:\s*(.*)", text, re.DOTALL)
@@ -90,9 +108,16 @@ def options_of_sentences(text: str, texts: Sequence[str], words: Words) -> list[
 
 
 def whole_option(text: str, choices: Sequence[str]) -> str:
-    """The letter of the option whose words are the whole reply, whatever other options they list; or "".
+    """Match a reply that is the text of one option and nothing else, whatever other options that text lists.
 
-    The letter may stand behind in brackets, if it is the same; a letter in front is left to other rules.
+    The letter may follow in brackets, if it is the same; a letter in front is left to other rules.
+
+    Args:
+        text: the final answer of a reply.
+        choices: texts of the options as the prompt writes them.
+
+    Returns:
+        The letter, or "" without an exact match with one option.
     """
     written = [_bare(choice) for choice in choices]
     for match in (re.fullmatch(r"(.+?)\s*\(([A-Z])\)[.\s]*", text.strip(), re.DOTALL), None):

@@ -66,7 +66,16 @@ class Dose:
 
 
 def doses(text: str) -> list[Dose]:
-    """The doses of a text in order. Its length is kept: places are places in the text."""
+    """Parse the doses of a text with their frequencies.
+
+    A dose in divided parts is that of one intake; a rate per day without a frequency counts once a day.
+
+    Args:
+        text: a reply or a reference.
+
+    Returns:
+        Doses in the order of the text, with offsets in `text`; amounts in base units (g, IU, L).
+    """
     found = []
     for one in quantities(readable(text)):
         said = re.sub(r"\s+in$", "", one.unit)  # "mg/day in two doses" has no inches
@@ -87,7 +96,14 @@ def doses(text: str) -> list[Dose]:
 
 
 def frequency(text: str) -> float | None:
-    """How many times a day the text says first; None where it does not say."""
+    """Parse how often a dose is taken: "q8h", "twice a day", "bid", "weekly".
+
+    Args:
+        text: what follows an amount.
+
+    Returns:
+        Intakes per day by the first expression of the text, 1/7 for weekly; None where it states none.
+    """
     places: list[tuple[int, float]] = []
     if OTHER_DAY.search(text):
         return 0.5
@@ -105,6 +121,15 @@ def frequency(text: str) -> float | None:
 
 
 def same_amount(one: Dose, other: Dose) -> bool:
+    """Compare two amounts of the same kind within a relative tolerance of 1e-6; frequencies are not compared.
+
+    Args:
+        one: a dose.
+        other: the dose it is compared with.
+
+    Returns:
+        Whether kind, per-kg basis and amount agree.
+    """
     return (one.kind, one.per_kg) == (other.kind, other.per_kg) and abs(
         one.amount - other.amount
     ) <= 1e-6 * abs(other.amount)

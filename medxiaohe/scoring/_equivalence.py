@@ -83,8 +83,15 @@ DENIED = re.compile(
 
 
 def canon(name: str) -> str:
-    """What is left of a name without case, punctuation, possessives, plurals, and British or American
-    spelling."""
+    """Normalise a medical name: case, punctuation, possessives, plurals, Roman numerals, Greek letters, and
+    British or American spelling.
+
+    Args:
+        name: as written.
+
+    Returns:
+        Words joined by single spaces; names with equal results are spelling variants.
+    """
     name = unicodedata.normalize("NFKC", name)
     if "+" in name or "-" in name:
         name = SIGNED.sub(lambda mark: " positive" if mark[1] else " negative", name)
@@ -114,23 +121,41 @@ def _word(word: str, before: str) -> str:
 
 
 def negated(name: str) -> bool:
+    """Detect a negation within a name: "no effusion", "absence of fever".
+
+    Returns:
+        Whether the name holds a word of negation, in English or Chinese.
+    """
     return bool(NOT.search(name))
 
 
 def sides(name: str) -> frozenset[str]:
+    """Extract the laterality of a name.
+
+    Returns:
+        Of left, right, both, one; {"both"} for a name with left and right, empty without a side.
+    """
     found = {SIDES[word] for word in re.findall(r"[a-z]+", name.lower()) if word in SIDES}
     found |= {side for mark, side in SIDES_ZH.items() if mark in name}
     return frozenset({"both"} if {"left", "right"} <= found else found)
 
 
 def numbers(name: str) -> frozenset[str]:
-    """The numbers of a name, Roman ones included: of "type II" 2, of "NF1" 1."""
+    """Extract the numbers of a name, Roman ones included.
+
+    Returns:
+        Digits with a letter behind them: of "type II" 2, of "NF1" 1, of "4a" 4a.
+    """
     return frozenset(re.findall(r"\d+[a-z]?\b|\d+", canon(name)))
 
 
 def marks(name: str) -> tuple[str, ...]:
-    """The letters and Greek letters of a name that stand alone: "a" of hepatitis A, "alpha" of
-    alpha-thalassemia."""
+    """Extract the letters and Greek letters of a name that stand alone: "a" of hepatitis A, "alpha" of
+    alpha-thalassemia.
+
+    Returns:
+        In the order of the name, normalised by `canon`.
+    """
     return tuple(
         word
         for word in canon(name).split()
@@ -139,7 +164,10 @@ def marks(name: str) -> tuple[str, ...]:
 
 
 class Names:
-    """The names of a tree by spelling, with the ids each stands for; of no tree, spelling alone decides."""
+    """Index of the names and synonyms of an entity tree by normalised spelling, with the entity ids of each.
+
+    Without a tree, spelling alone decides whether two names are the same.
+    """
 
     def __init__(self, entities: Iterable[Entity] = ()) -> None:
         self.names: dict[str, tuple[str, ...]] = {}
@@ -152,14 +180,36 @@ class Names:
                     table[key] = (*table.get(key, ()), entity.id)
 
     def ids(self, name: str) -> frozenset[str]:
+        """Look up the entities that have a name or synonym of this spelling.
+
+        Args:
+            name: as written; an abbreviation must agree in case.
+
+        Returns:
+            Entity ids, empty for an unknown name.
+        """
         name = name.strip()
         return frozenset((*self.names.get(canon(name), ()), *self.written.get(_letters(name), ())))
 
     def known(self, name: str) -> bool:
+        """Look up whether any entity has this name.
+
+        Returns:
+            True for a name or synonym of the tree.
+        """
         return bool(self.ids(name))
 
     def same(self, one: str, other: str) -> str:
-        """Why two names mean the same ("spelling", "synonym"), or "" when they do not or it is not known."""
+        """Decide whether two names mean the same entity; negation, side and numbers must agree.
+
+        Args:
+            one: a name, with or without an aside in brackets.
+            other: the name it is compared with.
+
+        Returns:
+            "spelling", "synonym" (one entity of the tree has both), or "" where they differ or it is not
+            known.
+        """
         one, other = (self._main(unicodedata.normalize("NFKC", name)) for name in (one, other))
         if negated(one) != negated(other):
             return ""
@@ -219,7 +269,17 @@ def _letters(name: str) -> str:
 
 
 def tree_names(tree: Path) -> Names:
-    """The names of the tree that entity.build left in the folder; read once for a process."""
+    """Load the names of a built tree; two trees are cached for a process, by the time of their file.
+
+    Args:
+        tree: folder of an entity.build stage.
+
+    Returns:
+        The index of its names.
+
+    Raises:
+        DataError: the folder holds no readable tree.
+    """
     return _read(
         Path(tree),
         (Path(tree) / "entities.jsonl").stat().st_mtime_ns if (Path(tree) / "entities.jsonl").exists() else 0,

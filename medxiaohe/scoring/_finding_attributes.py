@@ -58,7 +58,11 @@ class Finding:
 
     @property
     def said(self) -> str:
-        """For people: "no left pleural effusion"."""
+        """Describe the finding for people: "no left pleural effusion".
+
+        Returns:
+            Status, change, time, degree, size, side, name, places and person, those that it has.
+        """
         words = {"absent": "no", "possible": "possible", "hypothetical": "if"}.get(self.status, "")
         where = f"({', '.join(sorted(self.places))})" if self.places else ""
         whose = "" if self.person == "patient" else f"of {self.person}"
@@ -77,6 +81,17 @@ class Mark(NamedTuple):
 def sentence_findings(
     text: str, marks: Sequence[Mark], said: dict[Mark, Context], parents: dict[str, str]
 ) -> list[Finding]:
+    """Assemble the marks of one sentence into findings with their attributes.
+
+    Args:
+        text: the prepared text of all sentences.
+        marks: those of the sentence, in order.
+        said: mark of a finding or state -> its context (negated, uncertain, whose, when).
+        parents: "organ:NAME" -> finding that an abnormality of the organ is.
+
+    Returns:
+        Findings in the order of the sentence, offsets in `text`.
+    """
     state = _organ_states(text, marks)
     organs = {organ: _organ(organ, one, said[one], parents) for organ, one in state.items()}
     anchors = sorted([mark for mark in marks if mark.kind == "finding"] + list(organs))

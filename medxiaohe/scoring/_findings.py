@@ -1,12 +1,10 @@
-"""What a report or note says: findings, each with whether it is there, whose it is, its side, its degree, its
-place, its time, its change and its size.
+"""Extract the findings of a report or note, each with its assertion status, person, side, degree, place,
+time, change and size.
 
 Names come from radiology_lexicon.tsv and, where a tree is given, from its diseases, phenotypes, chemicals and
-procedures; what is negated or uncertain is decided by entity.context. "The lungs are clear" and "heart size
-is normal" say that the organ has no abnormality, "has resolved" and "has been removed" that a finding is not
-there any more. Sides, degrees, places and the rest go to the finding they stand
-before ("small left pleural effusion"), else to the one before them ("effusion on the left"), else to the
-next.
+procedures; negation and uncertainty are decided by entity.context. "The lungs are clear" and "heart size is
+normal" say that the organ has no abnormality, "has resolved" and "has been removed" that a finding is not
+present any more. `_finding_attributes` assigns sides, degrees, places and the other attributes to findings.
 """
 
 from __future__ import annotations
@@ -90,7 +88,11 @@ MADE_OF = 60  # letters between the two words of a compound: fluid ... pleural s
 
 
 class Lexicon:
-    """Where names of findings are found: the one that ships, and a tree beside it."""
+    """Extracts findings by the names of the radiology lexicon and, where one is given, of an entity tree.
+
+    Args:
+        tree: folder of an entity.build stage whose names are added; None for the lexicon alone.
+    """
 
     def __init__(self, tree: Path | None = None):
         self._own, self.parents, self._compounds = _own()
@@ -99,19 +101,39 @@ class Lexicon:
         self._shared: dict[str, tuple[str, str]] = {}
 
     def name_of(self, finding: str) -> str:
-        """The name of a finding in words that `findings` reads: the first form of the lexicon, or the name of
-        the entity of the tree; the name itself where neither has it."""
+        """Name a finding in words that `findings` reads again.
+
+        Args:
+            finding: `Finding.name`: a name of the lexicon or an entity id of the tree.
+
+        Returns:
+            The first form of the lexicon, else the name of the entity; `finding` itself where neither has it.
+        """
         if (own := _first_forms().get(finding)) is not None:
             return own
         return self._entities[finding].name if finding in self._entities else finding
 
     def findings(self, text: str) -> list[Finding]:
-        """In the order of the text; what is said twice is there twice. `text` is read as `prepared(text)`,
-        and `at` and `around` are offsets in `text` itself."""
+        """Extract the findings of a text; the last `REMEMBERED` texts are cached.
+
+        Args:
+            text: a report or note, read as `prepared(text)`.
+
+        Returns:
+            Findings in the order of the text, repeated where it repeats them; `at` and `around` are offsets
+            in `text` itself.
+        """
         return list(_read(self, text))
 
     def read(self, text: str) -> Iterator[Finding]:
-        """`findings`, without looking whether the text was read before."""
+        """Extract the findings of a text without the cache of `findings`.
+
+        Args:
+            text: a report or note.
+
+        Yields:
+            Findings in the order of the text, with the number of their sentence, from 0.
+        """
         text, offsets = _prepared(text)
         marks = self._marks(text)
         spoken = [mark for mark in marks if mark.kind in ("finding", "state")]
@@ -198,23 +220,47 @@ def _read(words: Lexicon, text: str) -> tuple[Finding, ...]:
 
 @functools.lru_cache(maxsize=4)
 def lexicon(tree: Path | None = None) -> Lexicon:
+    """Load the lexicon, with or without a tree; the last four are cached.
+
+    Args:
+        tree: folder of an entity.build stage; None for the radiology lexicon alone.
+
+    Returns:
+        The lexicon, the same object for the same folder.
+    """
     return Lexicon(tree)
 
 
 def prepared(text: str) -> str:
-    """Single blanks, lines kept, and a blank after a full stop that has none."""
+    """Normalise the whitespace of a report: single blanks, lines kept, a blank behind a glued full stop.
+
+    Args:
+        text: a report or note.
+
+    Returns:
+        The text that sentences and marks are found in.
+    """
     return _prepared(text)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class _Offsets:
-    """Where the words of a prepared text begin: in it, and in the text that it was made of."""
+    """Offsets of the words of a prepared text: in it, and in the original text."""
 
     prepared: tuple[int, ...]
     original: tuple[int, ...]
 
     def span(self, at: tuple[int, int]) -> tuple[int, int]:
-        """The same letters in the original text; the last one is looked up, since a blank may follow it."""
+        """Map a span of the prepared text to the original text.
+
+        The last letter is looked up, not the end, since a blank may follow it.
+
+        Args:
+            at: start and end in code points of the prepared text.
+
+        Returns:
+            Start and end in code points of the original; (0, 0) for an empty span.
+        """
         return (self._one(at[0]), self._one(at[1] - 1) + 1) if at[1] > at[0] else (0, 0)
 
     def _one(self, position: int) -> int:

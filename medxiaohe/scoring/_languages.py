@@ -1,10 +1,8 @@
-"""Read the words of each language that parsers look for: `languages/*.yaml`, one file a language.
+"""Load the words of each language that parsers search for: `languages/*.yaml`, one file a language.
 
 A speaker extends a file, or adds one, without touching code; the examples at its end are run by the tests.
-English is
-always read, other languages where a reply shows their script or their words, so that "Resposta: B" and "The
-answer is
-B" are both found and the Spanish "no" changes nothing in an English sentence.
+English is always read, other languages where a reply shows their script or their words, so that "Resposta: B"
+and "The answer is B" are both found and the Spanish "no" changes nothing in an English sentence.
 """
 
 import re
@@ -29,7 +27,11 @@ SHARED = {"no", "si", "also", "así", "luego", "logo"}  # words of several langu
 
 @lru_cache(maxsize=1)
 def rules() -> dict[str, dict[str, Any]]:
-    """The content of each language file, by the name of the file: "en", "zh", ..."""
+    """Load the language files, once for a process.
+
+    Returns:
+        The content of each file by its stem: "en", "zh", ...
+    """
     return {
         path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
         for path in sorted(FOLDER.glob("*.yaml"))
@@ -39,16 +41,28 @@ def rules() -> dict[str, dict[str, Any]]:
 
 @lru_cache(maxsize=1)
 def marks() -> dict[str, Any]:
-    """The marks of thinking, of the end of a reply and of an answer (`languages/marks.yaml`)."""
+    """Load the marks of thinking, of the end of a reply and of an answer (`languages/marks.yaml`).
+
+    Returns:
+        The content of that file.
+    """
     found: dict[str, Any] = yaml.safe_load((FOLDER / "marks.yaml").read_text(encoding="utf-8"))
     return found
 
 
 @lru_cache(maxsize=4096)
 def spoken(text: str) -> tuple[str, ...]:
-    """Return the languages whose rules read a text: English, the one other language of Latin letters
-    whose words it
-    shows most, and those whose script it shows."""
+    """Detect the languages of a text whose rules read it.
+
+    English always, at most one other language of Latin letters (the one most of whose words occur, `SIGNS` at
+    least), and every language whose script occurs.
+
+    Args:
+        text: a reply.
+
+    Returns:
+        Names of language files in their order.
+    """
     low = text.lower()
     words = set(re.findall(r"[^\W\d_]+", low))
     latin = {
@@ -87,16 +101,29 @@ def _announcing(name: str) -> re.Pattern[str]:
 
 
 def latin(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the languages that are written in Latin letters."""
+    """Select the languages that are written in Latin letters.
+
+    Args:
+        names: of language files.
+
+    Returns:
+        Those without a `script`, in order.
+    """
     return tuple(name for name in names if "script" not in rules()[name])
 
 
 @lru_cache(maxsize=4096)
 def any_of(names: tuple[str, ...], *keys: str) -> str:
-    """A pattern for any word that the languages list under the keys; one that matches nothing where
-    none does.
+    """Build a pattern for any word that the languages list under the keys.
 
-    Words of Latin letters are matched whole, those of other scripts wherever they stand.
+    Words of Latin letters are matched whole, those of other scripts at any position.
+
+    Args:
+        names: of language files.
+        keys: of these files, such as "answer" or "not".
+
+    Returns:
+        A group without captures, longest words first; a pattern that never matches where no word is listed.
     """
     entries = Counter(str(one) for key in keys for name in names for one in rules()[name].get(key, ()))
     if not entries:
@@ -116,5 +143,9 @@ def _entry(entry: str) -> str:
 
 @lru_cache(maxsize=1)
 def fields() -> str:
-    """A pattern for the names of JSON fields that hold an answer, in any language."""
+    """Build the pattern for names of JSON fields that hold an answer, in every language.
+
+    Returns:
+        A group without captures.
+    """
     return any_of(tuple(rules()), "fields")

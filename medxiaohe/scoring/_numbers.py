@@ -94,7 +94,14 @@ class Quantity:
 
 
 def readable(text: str) -> str:
-    """Superscripts as ^3 and minus signs as -; to be done before NFKC turns 10³ into 103."""
+    """Normalise superscripts, fractions, minus signs and LaTeX; must precede NFKC, which turns 10³ into 103.
+
+    Args:
+        text: a reply or a reference.
+
+    Returns:
+        Text with "^3", decimals ("1½" is 1.5) and "-"; offsets may move.
+    """
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+", lambda m: "^" + m[0].translate(SUPERSCRIPTS), text)
     text = FRACTION.sub(_fraction, text)
     # a dash of any kind before a number that nothing but a blank or a bracket precedes is its sign
@@ -120,16 +127,29 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def spelt(text: str) -> str:
-    """The text with the number word that it is, or begins with, in digits, unless it has digits: "Three
-    lesions." """
+    """Replace the number word that opens a text without digits: "Three lesions" is "3 lesions".
+
+    Args:
+        text: a reply.
+
+    Returns:
+        The text with digits, or the text unchanged.
+    """
     if re.search(r"\d", text) or not (match := SPELT.match(text)):
         return text
     return f"{match[1]}{NAMES[match[2].lower()]} {text[match.end() :]}"
 
 
 def quantities(text: str) -> list[Quantity]:
-    """The numbers of a text in order; list markers, ordinals and the numbers of names (HbA1c, FIB-4) are
-    none."""
+    """Parse the numbers of a text with their units; list markers, ordinals and the numbers of names (HbA1c,
+    FIB-4) are skipped.
+
+    Args:
+        text: by `readable`.
+
+    Returns:
+        Quantities in order, with offsets in `text`.
+    """
     text = LISTED.sub(lambda m: " " * len(m[0]), text)
     return list(_found(text))
 
@@ -214,8 +234,16 @@ def _unit(rest: str) -> str:
 
 
 def same(one: Quantity, other: Quantity, analyte: str = "") -> bool:
-    """Whether two quantities of one reply are one value: equal numbers, or 37 °C and 98.6 °F (rounded to 1
-    %)."""
+    """Decide whether two quantities of one reply are one value: equal numbers, or 37 °C and 98.6 °F.
+
+    Args:
+        one: a quantity.
+        other: the quantity it is compared with.
+        analyte: substance that mass and amount are converted for, "" for none.
+
+    Returns:
+        Equal numbers and pairs where units agree or are missing; within 1 % after conversion of units.
+    """
     a, b = unit(one.unit), unit(other.unit)
     if one.pair != other.pair:
         return False

@@ -1,7 +1,7 @@
-"""Words in common: ROUGE (Lin 2004) and BLEU (Papineni 2002), as the packages rouge-score and sacrebleu count
+"""Word overlap: ROUGE (Lin 2004) and BLEU (Papineni 2002), as the packages rouge-score and sacrebleu compute
 them.
 
-They measure lexical overlap, not whether what is said is true: "no effusion" and "effusion" differ by one
+They measure lexical overlap, not whether a statement is true: "no effusion" and "effusion" differ by one
 word.
 """
 
@@ -18,26 +18,57 @@ CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 
 def words(text: str) -> list[str]:
-    """Runs of a-z and 0-9 in lower case, as rouge-score without stemming; a Chinese or Japanese character is
-    a word, too."""
+    """Tokenise as rouge-score does without stemming: runs of a-z and 0-9 in lower case.
+
+    Args:
+        text: any text.
+
+    Returns:
+        Tokens in order; each Chinese or Japanese character is one, too.
+    """
     return WORD.findall(CJK.sub(lambda c: f" u{ord(c[0]):x} ", text.lower()))
 
 
 def rouge_n(candidate: str, reference: str, n: int) -> float:
-    """F1 of the runs of n words."""
+    """ROUGE-N F1: common n-grams of words, counted with multiplicity (Lin 2004).
+
+    Args:
+        candidate: the reply.
+        reference: the gold text.
+        n: length of an n-gram in words.
+
+    Returns:
+        From 0 to 1; 0 without a common n-gram.
+    """
     a, b = _runs(words(candidate), n), _runs(words(reference), n)
     return _f1((a & b).total(), a.total(), b.total())
 
 
 def rouge_l(candidate: str, reference: str) -> float:
-    """F1 of the longest common subsequence of words."""
+    """ROUGE-L F1: longest common subsequence of words (Lin 2004).
+
+    Args:
+        candidate: the reply.
+        reference: the gold text.
+
+    Returns:
+        From 0 to 1; 0 without a common word.
+    """
     a, b = words(candidate), words(reference)
     return _f1(_common(a, b), len(a), len(b))
 
 
 def bleu(candidate: str, reference: str) -> float:
-    """Sentence BLEU of one reference, 0 to 1: sacrebleu's sentence_bleu / 100 (13a, exponential smoothing,
-    effective order)."""
+    """Sentence BLEU of one reference (Papineni 2002): sacrebleu's sentence_bleu / 100 with 13a tokens,
+    exponential smoothing and effective order.
+
+    Args:
+        candidate: the reply.
+        reference: the gold text.
+
+    Returns:
+        From 0 to 1; 0 without a common word.
+    """
     a, b = _tokens_13a(candidate), _tokens_13a(reference)
     logs, invented = [], 1.0
     for n in range(1, MAX_N + 1):

@@ -111,7 +111,15 @@ class Unit:
 
 @lru_cache(maxsize=4096)
 def unit(name: str) -> Unit | None:
-    """The unit a name stands for; None for what is no unit ("points", "score")."""
+    """Parse a unit: a product of powers such as "mL/min/1.73 m^2", "mg/dL" or "10^9/L".
+
+    Args:
+        name: as written.
+
+    Returns:
+        Dimensions with their powers and the factor to base units (g, L, m, s, ...); None for what is no unit
+        ("points", "score").
+    """
     text = name.strip()
     for old, new in SPELLING:
         text = re.sub(
@@ -170,7 +178,17 @@ def _named(name: str) -> tuple[str, float] | None:
 
 
 def convert(value: float, given: Unit, wanted: Unit, analyte: str = "") -> float | None:
-    """`value` of one unit in another; None when they measure different things."""
+    """Convert a value from one unit to another; mass, amount and charge of a named analyte by its molar mass.
+
+    Args:
+        value: in the unit `given`.
+        given: unit of the value.
+        wanted: unit of the result.
+        analyte: a key of `ANALYTES`, "" for none.
+
+    Returns:
+        The value in `wanted`; None when the units measure different things.
+    """
     base = value * given.factor + given.offset
     if given.powers != wanted.powers:
         base, powers = _by_analyte(base, dict(given.powers), dict(wanted.powers), analyte)

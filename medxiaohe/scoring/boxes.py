@@ -69,17 +69,46 @@ def boxes(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0)
 
     Returns:
         F1 from 0 to 1; `unparsed` without a list of boxes
+
+    Raises:
+        DataError: the target is not a JSON list of boxes.
     """
     return _score("boxes", sample, trace, iou, scale)
 
 
 def precision(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
-    """Share of the answer's boxes that match a gold box; the arguments are those of `boxes`."""
+    """Precision: share of the answer's boxes that match a gold box.
+
+    Args:
+        sample: its target is a JSON list of boxes.
+        trace: its answer is scored.
+        iou: least intersection over union of a match.
+        scale: factor from the model's coordinates to those of the gold.
+
+    Returns:
+        From 0 to 1; `unparsed` without a list of boxes
+
+    Raises:
+        DataError: the target is not a JSON list of boxes.
+    """
     return _score("boxes.precision", sample, trace, iou, scale)
 
 
 def recall(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
-    """Share of the gold boxes that a box of the answer matches; the arguments are those of `boxes`."""
+    """Recall: share of the gold boxes that a box of the answer matches.
+
+    Args:
+        sample: its target is a JSON list of boxes.
+        trace: its answer is scored.
+        iou: least intersection over union of a match.
+        scale: factor from the model's coordinates to those of the gold.
+
+    Returns:
+        From 0 to 1; `unparsed` without a list of boxes
+
+    Raises:
+        DataError: the target is not a JSON list of boxes.
+    """
     return _score("boxes.recall", sample, trace, iou, scale)
 
 
@@ -92,6 +121,9 @@ def count(sample: Sample, trace: Trace) -> Score:
 
     Returns:
         1 or 0; `unparsed` without a list of boxes
+
+    Raises:
+        DataError: the target is not a JSON list of boxes.
     """
     said, gold = parse(trace.answer), gold_boxes(sample)
     if said is None:

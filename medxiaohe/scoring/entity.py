@@ -62,7 +62,16 @@ def entity(sample: Sample, trace: Trace, *, tree: Path | str | None = None) -> S
 
 
 def judged(sample: Sample, trace: Trace, known: Names) -> Score:
-    """Score with the names of a tree that is loaded already."""
+    """Score an entity answer with the names of a tree that is loaded already.
+
+    Args:
+        sample: its target is one accepted name a line.
+        trace: its answer is scored.
+        known: decides whether two names mean the same.
+
+    Returns:
+        1 or 0, with the reason of a match in `why`; `unparsed` or `refused` without one clear name
+    """
     accepted = golds(sample)
     said = parse(trace.answer, known, accepted)
     if not said:
@@ -105,13 +114,29 @@ def parse(answer: str, known: Names, accepted: tuple[str, ...] = ()) -> str:
 
 
 def name(said: str) -> str:
-    """A name without what leads to it and the reason behind it."""
+    """Strip the lead, list marker and reason around a name.
+
+    Args:
+        said: a line of an answer.
+
+    Returns:
+        The name, "" where nothing is left.
+    """
     said = FILLER.sub("", REASON.split(MARK.sub("", said.strip()), maxsplit=1)[0].strip())
     return said.strip(" .,;:!\"'“”")
 
 
 def several(said: str, known: Names) -> bool:
-    """Whether it lists different things of the tree: "Marfan syndrome, Loeys-Dietz syndrome"."""
+    """Detect an answer that lists different entities of the tree: "Marfan syndrome, Loeys-Dietz syndrome".
+
+    Args:
+        said: an answer.
+        known: names of the tree.
+
+    Returns:
+        True where two parts have no entity in common; False for a name of the tree that holds a comma or
+        "and" itself.
+    """
     if known.known(said):
         return False
     parts = [

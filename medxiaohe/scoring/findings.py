@@ -38,7 +38,10 @@ SHOWN = 6  # findings in a reason
 
 @dataclass(frozen=True)
 class Comparison:
-    """`pairs` are (of the reply, of the reference, agreement); the rest of each is unsupported or omitted."""
+    """Result of `compare`: matched and unmatched findings of two reports.
+
+    `pairs` are (of the reply, of the reference, agreement); the rest of each is unsupported or omitted.
+    """
 
     pairs: tuple[tuple[Finding, Finding, float], ...]
     unsupported: tuple[Finding, ...]
@@ -48,35 +51,59 @@ class Comparison:
 
     @property
     def precision(self) -> float:
-        """Agreement over the findings of the reply."""
+        """Precision: summed agreement over the number of findings of the reply.
+
+        Returns:
+            From 0 to 1; 0 without findings.
+        """
         return self._agreed / max(1, len(self.pairs) + len(self.unsupported))
 
     @property
     def recall(self) -> float:
-        """Agreement over the findings of the reference."""
+        """Recall: summed agreement over the number of findings of the reference.
+
+        Returns:
+            From 0 to 1; 0 without findings.
+        """
         return self._agreed / max(1, len(self.pairs) + len(self.omitted))
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
+        """F1: harmonic mean of precision and recall.
+
+        Returns:
+            From 0 to 1; 0 without findings.
+        """
         return 2 * self._agreed / max(1, 2 * len(self.pairs) + len(self.unsupported) + len(self.omitted))
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """How many pairs have the same size, of how many of which both give one."""
+        """Count the pairs with the same size.
+
+        Returns:
+            (pairs with the same size, pairs of which both give a size).
+        """
         both = [(a.size_mm, b.size_mm) for a, b, _ in self.pairs if a.size_mm and b.size_mm]
         return sum(same_size(a, b) for a, b in both), len(both)
 
     @property
     def changes(self) -> tuple[int, int]:
-        """How many pairs have the same change over time, of how many of which both give one."""
+        """Count the pairs with the same change over time.
+
+        Returns:
+            (pairs with the same change, pairs of which both give a change).
+        """
         both = [(a.change, b.change) for a, b, _ in self.pairs if a.change and b.change]
         return sum(a == b for a, b in both), len(both)
 
     @property
     def contradicted(self) -> tuple[tuple[Finding, Finding], ...]:
-        """Unsupported findings of the reply beside what the reference says of the same thing: denied, or on
-        the other side."""
+        """Match unsupported findings of the reply with omitted findings of the same name: denied, or on the
+        other side.
+
+        Returns:
+            (finding of the reply, finding of the reference), every combination of the same name.
+        """
         return tuple(
             (mine, theirs) for mine in self.unsupported for theirs in self.omitted if mine.name == theirs.name
         )
@@ -161,12 +188,27 @@ def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
 
 
 def same_size(a: float, b: float) -> bool:
-    """Whether two sizes in millimetres are the same: readers differ by 2 mm or a tenth."""
+    """Compare two sizes within the tolerance of readers: 2 mm or 10 %, whichever is larger.
+
+    Args:
+        a: millimetres.
+        b: millimetres.
+
+    Returns:
+        Whether they count as the same.
+    """
     return abs(a - b) <= max(SAME_MM, SAME_SHARE * max(a, b))
 
 
 def merged(findings: Sequence[Finding]) -> list[Finding]:
-    """Each finding once by name, status, side and person; with the highest degree and all places."""
+    """Merge repeated findings by name, status, side, person and time.
+
+    Args:
+        findings: of one report, in order.
+
+    Returns:
+        Each once, with the highest degree, all places, the first change and the largest size.
+    """
     once: dict[tuple[str, ...], Finding] = {}
     for one in findings:
         key = (one.name, one.status, one.side, one.person, one.time)
@@ -216,38 +258,86 @@ def findings(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score
 
 
 def precision(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Agreement over the findings of the reply; the arguments are those of `findings`."""
+    """Precision: agreement over the findings of the reply.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where the reference has no finding
+    """
     return _score("findings.precision", sample, trace, tree)
 
 
 def recall(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Agreement over the findings of the reference; the arguments are those of `findings`."""
+    """Recall: agreement over the findings of the reference.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where the reference has no finding
+    """
     return _score("findings.recall", sample, trace, tree)
 
 
 def grounded(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """1 - share of the reply's sentences with a finding that the reference lacks; the arguments are those of
-    `findings`.
+    """1 - hallucination rate: share of the reply's sentences with a finding that the reference lacks.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where the reference has no finding
     """
     return _score("findings.grounded", sample, trace, tree)
 
 
 def covered(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """1 - share of the reference's sentences with a finding that the reply lacks; the arguments are those of
-    `findings`.
+    """1 - omission rate: share of the reference's sentences with a finding that the reply lacks.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where the reference has no finding
     """
     return _score("findings.covered", sample, trace, tree)
 
 
 def sizes(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Share of the paired findings with equal sizes, of those with a size on both sides; arguments as of
-    `findings`.
+    """Share of equal sizes among paired findings with a size on both sides.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where no pair has two sizes
     """
     return _detail("findings.sizes", sample, trace, tree)
 
 
 def changes(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Share of the paired findings with an equal change, of those with one on both sides; see `findings`."""
+    """Share of equal changes over time among paired findings with a change on both sides.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where no pair has two changes
+    """
     return _detail("findings.changes", sample, trace, tree)
 
 

@@ -239,7 +239,14 @@ def _value(text: str, analyte: str) -> Quantity | None:
 
 
 def announced(text: str) -> list[str]:
-    """Return what follows each "the answer is", to the end of its line or the next of them."""
+    """Extract what follows each "the answer is".
+
+    Args:
+        text: the final answer of a reply.
+
+    Returns:
+        One text for each announcement, to the end of its line or the next announcement.
+    """
     marks = list(ANNOUNCED.finditer(text))
     ends = [*(mark.start() for mark in marks[1:]), len(text)] if marks else []
     return [text[mark.end() : end].split("\n")[0] for mark, end in zip(marks, ends, strict=True)]

@@ -63,7 +63,17 @@ def mrr(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int 
 
 
 def judged(sample: Sample, trace: Trace, known: Names, k: int) -> Score:
-    """Recall at k with names that are loaded already."""
+    """Score recall at k with names that are loaded already.
+
+    Args:
+        sample: its target is one accepted name a line.
+        trace: its answer is scored.
+        known: decides whether two names mean the same.
+        k: number of entries that count.
+
+    Returns:
+        1 where an accepted name is among the first k, else 0; `unparsed` without a list
+    """
     entries = parse(trace.answer)
     if not entries:
         return missing(f"recall@{k}", trace, "no list of names")

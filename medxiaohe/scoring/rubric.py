@@ -88,7 +88,15 @@ def official(points: Sequence[float], met: Sequence[bool]) -> float:
 
 
 def clip(points: Sequence[float], met: Sequence[bool]) -> float:
-    """`official`, clipped to [0, 1]: of one item."""
+    """HealthBench's score of one item (`official`), clipped to [0, 1].
+
+    Args:
+        points: of each criterion; negative for faults.
+        met: whether the reply meets it.
+
+    Returns:
+        From 0 to 1
+    """
     return min(1.0, max(0.0, official(points, met)))
 
 

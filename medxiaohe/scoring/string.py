@@ -50,7 +50,14 @@ def parse(answer: str) -> str:
 
 
 def bare(text: str) -> str:
-    """Without quotes and brackets around it, and without the full stop of its sentence."""
+    """Strip quotes and brackets around a string, and the full stop of its sentence.
+
+    Args:
+        text: an answer.
+
+    Returns:
+        The string itself.
+    """
     text = text.strip().rstrip(".。")
     while len(text) > 1 and (text[0], text[-1]) in (
         ('"', '"'),

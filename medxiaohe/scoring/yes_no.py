@@ -71,15 +71,14 @@ def yes_no(sample: Sample, trace: Trace) -> Score:
 
 
 def parse(answer: str, maybe: bool = False) -> str:
-    """Return "yes", "no", "maybe" (only when that is on offer), or "" when the answer does not commit
-    to one.
+    """Read yes, no or maybe from a reply.
 
     Args:
         answer: text of a reply, its thinking included.
         maybe: whether the question allows maybe.
 
     Returns:
-        a word, or ""
+        "yes", "no" or, where allowed, "maybe"; "" when the answer does not commit to one
     """
     text = OFFERED.sub("", final(answer))
     said = _read(text, _words(spoken(text)))

@@ -32,8 +32,20 @@ class Agreement:
 def agreement(
     gold: Sequence[str], said: Sequence[str], clusters: Sequence[str], decided: Sequence[bool], seed: int = 0
 ) -> Agreement:
-    """Percentile intervals over resampled clusters: labels of one question are not independent. NaN where
-    nothing was decided."""
+    """Measure agreement of a judge with people, with percentile bootstrap intervals over clusters.
+
+    Clusters are resampled, since labels of one question are not independent.
+
+    Args:
+        gold: labels of people, (n,).
+        said: labels of the judge, (n,).
+        clusters: cluster of each label, such as its question, (n,).
+        decided: whether the judge gave a verdict, (n,); abstentions are left out of all but `of_all`.
+        seed: of the resampling.
+
+    Returns:
+        Values with 95 % intervals (value, low, high); NaN where nothing was decided.
+    """
     groups: dict[str, list[tuple[str, str]]] = {}
     for g, s, cluster, is_decided in zip(gold, said, clusters, decided, strict=True):
         groups.setdefault(cluster, [])
@@ -47,6 +59,7 @@ def agreement(
     right = sum(g == s for g, s in pairs)
 
     def row(measure: Callable[[Pairs], float]) -> tuple[float, float, float]:
+        """Compute a measure and its percentile interval over the bootstrap draws."""
         values = sorted(value for draw in draws if draw and not math.isnan(value := measure(draw)))
         if not pairs or not values:
             return math.nan, math.nan, math.nan
@@ -66,18 +79,40 @@ def agreement(
 
 
 def accuracy(pairs: Pairs) -> float:
+    """Accuracy: share of equal labels.
+
+    Args:
+        pairs: (gold, label of the judge), at least one.
+
+    Returns:
+        From 0 to 1.
+    """
     return sum(g == s for g, s in pairs) / len(pairs)
 
 
 def balanced_accuracy(pairs: Pairs) -> float:
-    """The mean over the labels that people gave of the share of each that the judge found."""
+    """Balanced accuracy: mean recall over the gold labels.
+
+    Args:
+        pairs: (gold, label of the judge), at least one.
+
+    Returns:
+        From 0 to 1.
+    """
     golds = Counter(g for g, _ in pairs)
     right = Counter(g for g, s in pairs if g == s)
     return sum(right[label] / n for label, n in golds.items()) / len(golds)
 
 
 def macro_f1(pairs: Pairs) -> float:
-    """The mean F1 of the labels that people or the judge gave."""
+    """Macro-F1: unweighted mean F1 over the labels that either side gave.
+
+    Args:
+        pairs: (gold, label of the judge), at least one.
+
+    Returns:
+        From 0 to 1.
+    """
     golds, saids, right = (
         Counter(g for g, _ in pairs),
         Counter(s for _, s in pairs),
@@ -88,7 +123,14 @@ def macro_f1(pairs: Pairs) -> float:
 
 
 def cohens_kappa(pairs: Pairs) -> float:
-    """Agreement beyond chance (Cohen 1960); NaN when one label is all there is on both sides."""
+    """Cohen's kappa: agreement beyond chance (Cohen 1960), (p_o - p_e) / (1 - p_e).
+
+    Args:
+        pairs: (gold, label of the judge), at least one.
+
+    Returns:
+        At most 1, 0 at chance level; NaN where both sides gave one and the same label only.
+    """
     n = len(pairs)
     golds, saids = Counter(g for g, _ in pairs), Counter(s for _, s in pairs)
     chance = sum(golds[label] * saids[label] for label in golds) / n**2

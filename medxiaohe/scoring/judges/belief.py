@@ -21,19 +21,34 @@ LABELS = "K-QA, labels of three physicians, the half that no threshold was chose
 
 
 def file(judge: str) -> Path:
-    """Where the agreement of a judge of this name is kept."""
+    """Locate the stored agreement of a judge.
+
+    Args:
+        judge: its name.
+
+    Returns:
+        Path below the cache folder; the file may not exist.
+    """
     return assets.cache_root() / "judges" / f"{digest(judge)[:24]}.agreement.json"
 
 
 def keep(judge: str, found: Agreement) -> None:
-    """Keep how far a judge agrees with physicians; earlier figures of the same judge are replaced."""
+    """Store how far a judge agrees with physicians; earlier figures of the same judge are replaced.
+
+    Args:
+        judge: its name.
+        found: the measured agreement.
+    """
     path = file(judge)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     io.write_json(path, {"judge": judge, "labels": LABELS, **_numbers(found)})
 
 
 def of(judge: str) -> dict[str, Any]:
-    """What is known of a judge's agreement with physicians.
+    """Look up how far a judge agrees with physicians.
+
+    Args:
+        judge: its name.
 
     Returns:
         `believed`, whether the lower bound of Cohen's kappa is above 0; `why`, a sentence, where it is not;
@@ -46,7 +61,14 @@ def of(judge: str) -> dict[str, Any]:
 
 
 def doubt(known: dict[str, Any]) -> str:
-    """Why a judge is not believed, or ""."""
+    """Explain why a judge is not believed.
+
+    Args:
+        known: the stored figures, {} for none; `kappa` is [value, low, high].
+
+    Returns:
+        A sentence, or "" where the lower bound of kappa is above 0.
+    """
     if not known:
         return (
             "the judge's agreement with physicians is not measured: medxiaohe eval judge does it, with labels"

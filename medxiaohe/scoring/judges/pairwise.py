@@ -19,13 +19,25 @@ class Preference:
 
     @property
     def flipped(self) -> bool:
-        """The judge decided both times, and not the same way."""
+        """Detect position bias: the judge decided both times, and not the same way.
+
+        Returns:
+            Whether the order of the answers decided.
+        """
         there, back = self.verdicts
         return there.decided and back.decided and SWAPPED[back.label] != there.label
 
 
 def compare(judge: Judge, pairs: Sequence[tuple[str, str, str]]) -> list[Preference]:
-    """The preferences of (question, first answer, second answer), each asked twice."""
+    """Compare pairs of answers, each in both orders.
+
+    Args:
+        judge: asked twice for each pair.
+        pairs: (question, first answer, second answer).
+
+    Returns:
+        One preference for each pair, in order.
+    """
     asked = [Question("pair", first, (second,), context) for context, first, second in pairs]
     asked += [Question("pair", second, (first,), context) for context, first, second in pairs]
     said = [row[0] for row in judge.ask(asked)]

@@ -1,9 +1,9 @@
-"""The words a judge is asked with, and how its reply is read. Whatever changes here changes `version`, and
-with it every cache key.
+"""Prompts of judges and the parser of their replies. Any change here changes `version`, and with it every
+cache key.
 
-What is judged stands between two marks with a code that depends on it, so it cannot close them; chat tokens
-in it are broken up, and characters nobody sees are taken out. The ids of items carry the same code: a text
-cannot hold verdicts prepared for its judge.
+A judged text stands between two marks with a code that depends on it, so it cannot close them; chat tokens in
+it are broken up, and characters nobody sees are removed. The ids of items carry the same code: a text cannot
+hold verdicts prepared for its judge.
 """
 
 from __future__ import annotations
@@ -65,12 +65,26 @@ FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
 
 
 def version(kind: str) -> str:
-    """12 hex digits of everything that is said beside the question."""
+    """Hash everything that a prompt says beside the question.
+
+    Args:
+        kind: of question, a key of `TASK`.
+
+    Returns:
+        12 hex digits.
+    """
     return digest(FORMAT, GUARD, TASK[kind], ANSWER, ANSWER_SPLIT)[:12]
 
 
 def conversation(question: Question) -> tuple[Message, ...]:
-    """The system and the user message that ask all items of a question at once."""
+    """Write the conversation that asks all items of a question at once.
+
+    Args:
+        question: of any kind.
+
+    Returns:
+        A system message with the task and a user message with the texts.
+    """
     code = _code(question)
     parts = (
         [_block("conversation" if question.kind == "rubric" else "question", question.context, code)]
@@ -93,18 +107,42 @@ def conversation(question: Question) -> tuple[Message, ...]:
 
 
 def ids(question: Question) -> list[str]:
+    """Number the items of a question, with the code of the question.
+
+    Returns:
+        "1-4fa2", "2-4fa2", ... in order of the items.
+    """
     return [f"{number}-{_code(question)[:4]}" for number in range(1, len(question.items) + 1)]
 
 
 def neutral(text: str) -> str:
-    """A text that can neither end its block nor speak as somebody else."""
+    """Neutralise a text for a prompt: it can neither end its block nor speak as another role.
+
+    Args:
+        text: a judged text.
+
+    Returns:
+        The text with marks and chat tokens broken up, and without invisible characters.
+    """
     return CHAT.sub(
         lambda mark: f"{mark.group()} ", MARKS.sub(lambda mark: " ".join(mark.group()), UNSEEN.sub("", text))
     )
 
 
 def read(question: Question, reply: str) -> list[tuple[str, str]]:
-    """(label, why) of each item; Unreadable unless every id has exactly one allowed verdict."""
+    """Parse the reply of a judge.
+
+    Args:
+        question: as it was asked.
+        reply: text of the model, its thinking included.
+
+    Returns:
+        (label, why) of each item in order; for `split` one label, the claims joined by line breaks.
+
+    Raises:
+        Unreadable: it is not one JSON object, or not every id has exactly one allowed verdict, or a claim of
+            a split is not in the text.
+    """
     found = _object(reply)
     if question.kind == "split":
         return [("\n".join(_claims(found, question.text)), "")]
@@ -165,7 +203,14 @@ def _code(question: Question) -> str:
 
 
 def told(messages: Sequence[Message]) -> str:
-    """A conversation as text for a judge's context; an image is only mentioned."""
+    """Write a conversation as text for a judge's context.
+
+    Args:
+        messages: of the conversation; an image is only mentioned.
+
+    Returns:
+        "role: text" of each message, separated by blank lines.
+    """
     rows = [
         f"{message.role}: {' '.join(filter(None, (message.text, *('[image]' for _ in message.images))))}"
         for message in messages

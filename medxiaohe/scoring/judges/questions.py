@@ -1,4 +1,4 @@
-"""What a judge is asked, and what it says: one verdict for each item of a question, or none.
+"""Questions to a judge and its verdicts: one verdict for each item of a question, or none.
 
     rubric   does the text do what the criterion says?             met, not met
     claim    does the text say what the claim says?                supported, contradicted, neither
@@ -47,6 +47,11 @@ class Verdict:
 
     @property
     def decided(self) -> bool:
+        """Test for a verdict that decides: neither missing nor "cannot tell".
+
+        Returns:
+            Whether the label counts.
+        """
         return self.label not in ("", ABSTAINED)
 
 
@@ -54,12 +59,33 @@ class Judge(Protocol):
     """`name` says who judges, and changes whenever its verdicts could."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the judge; it changes whenever its verdicts could.
+
+        Returns:
+            The key of caches and records.
+        """
+        ...
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[Verdict, ...]]:
-        """The verdicts on the items of each question, in order."""
+        """Ask for a verdict on every item.
+
+        Args:
+            questions: each with one or more items.
+
+        Returns:
+            One tuple of verdicts for each question, in order of its items.
+        """
         ...
 
 
 def digest(*parts: object) -> str:
+    """Hash values by their JSON text.
+
+    Args:
+        parts: values that JSON can hold.
+
+    Returns:
+        SHA-256 as 64 hex digits.
+    """
     return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()

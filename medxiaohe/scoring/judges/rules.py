@@ -58,17 +58,34 @@ LEAD = re.compile(
 
 @dataclass(frozen=True)
 class RuleJudge:
+    """Judge without a language model: entailment by words, numbers and findings (`entails`)."""
+
     name: str
     words: Lexicon
 
     @classmethod
     def of(cls, tree: Path | None = None) -> RuleJudge:
-        """With the names of a tree beside those of the lexicon."""
+        """Build the judge, with the names of a tree added to those of the lexicon.
+
+        Args:
+            tree: folder of an entity.build stage; None for the lexicon alone.
+
+        Returns:
+            A judge whose name changes with its code and the tree.
+        """
         code = io.code.digest(__name__)
         built = (io.digest(tree) or str(tree)) if tree is not None else ""
         return cls(f"rules#{digest(code, built)[:8]}", lexicon(tree))
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[Verdict, ...]]:
+        """Judge every item by rules; pairs of answers and criteria about style are abstained from.
+
+        Args:
+            questions: each with one or more items.
+
+        Returns:
+            One tuple of verdicts for each question, in order of its items.
+        """
         return [tuple(self._verdict(question, item) for item in question.items) for question in questions]
 
     def _verdict(self, question: Question, item: str) -> Verdict:
@@ -97,7 +114,17 @@ class _Said:
 
 
 def entails(text: str, claim: str, words: Lexicon) -> tuple[str, str]:
-    """(label, why) of one claim."""
+    """Decide whether a text entails a claim, by the words, numbers and findings of its best one to `RUN`
+    sentences.
+
+    Args:
+        text: a reply or reference.
+        claim: one statement.
+        words: names of findings.
+
+    Returns:
+        (label, why): supported, contradicted, neither, or "cannot tell" without a word in common.
+    """
     wanted = _said(claim, words)
     if not wanted.denied:
         return ABSTAINED, "the claim has no words to look for"

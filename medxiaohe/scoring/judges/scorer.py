@@ -1,4 +1,4 @@
-"""A scorer that needs a judge: questions to ask about a trace, and a score from the verdicts."""
+"""Scorers that need a judge: questions about a trace, and a score from the verdicts."""
 
 from __future__ import annotations
 
@@ -28,10 +28,26 @@ class JudgedScorer:
         return self.many([(sample, trace)])[0]
 
     def many(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[Score]:
+        """Score several traces at once.
+
+        Args:
+            pairs: (item, conversation).
+
+        Returns:
+            Scores in order; `unjudged` without a judge.
+        """
         return [score for score, _ in self.judged(pairs)]
 
     def judged(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[tuple[Score, tuple[Verdict, ...]]]:
-        """Each score with the verdicts it was made from."""
+        """Score several traces and return the verdicts behind each score.
+
+        Args:
+            pairs: (item, conversation).
+
+        Returns:
+            (score, verdicts of all questions about the trace) in order; no verdicts where a reply says
+            nothing or there is no judge.
+        """
         asked = [
             (no_answer(self.name, trace, reference(sample)), self.questions(sample, trace))
             for sample, trace in pairs
@@ -58,7 +74,14 @@ class JudgedScorer:
 
 
 def undecided(verdicts: Sequence[Verdict]) -> str:
-    """Why some of the verdicts decide nothing, or "" when all do."""
+    """Explain why some of the verdicts decide nothing.
+
+    Args:
+        verdicts: of one trace.
+
+    Returns:
+        A sentence, or "" when all decide.
+    """
     left = [verdict for verdict in verdicts if not verdict.decided]
     if not left:
         return ""

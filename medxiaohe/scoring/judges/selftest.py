@@ -103,10 +103,19 @@ class Report:
 
     @property
     def passed(self) -> bool:
+        """Test whether the judge made no mistake.
+
+        Returns:
+            True without a wrong verdict in any row.
+        """
         return all(row.wrong == 0 for row in self.rows)
 
     def table(self) -> str:
-        """Markdown."""
+        """Format the report as a table.
+
+        Returns:
+            Markdown, one line for each check.
+        """
         lines = ["| asked as | tried | n | wrong | said instead |", "|---|---|---|---|---|"]
         lines += [
             f"| {row.kind} | {row.what} | {row.n} | {row.wrong} | {', '.join(row.said)} |"
@@ -115,15 +124,36 @@ class Report:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
+        """Format the report for the record of a run.
+
+        Returns:
+            judge, passed and the rows as dictionaries.
+        """
         return {"judge": self.judge, "passed": self.passed, "rows": [vars_of(row) for row in self.rows]}
 
 
 def vars_of(row: Row) -> dict[str, Any]:
+    """Convert a row to a dictionary.
+
+    Returns:
+        Its fields; tuples as lists, for JSON.
+    """
     return {"kind": row.kind, "what": row.what, "n": row.n, "wrong": row.wrong, "said": list(row.said)}
 
 
 def require(judge: Judge, kinds: Sequence[str]) -> Report:
-    """The report of a judge that passed; JudgeFailed, with the table, for one that did not."""
+    """Run the self-test and refuse a judge that fails any check.
+
+    Args:
+        judge: asked anew, whatever its cache holds.
+        kinds: of questions that will be asked: rubric, claim, pair; others are not tested.
+
+    Returns:
+        The report of a judge that passed.
+
+    Raises:
+        JudgeFailed: a check failed; the message holds the table.
+    """
     report = run(judge, kinds)
     if not report.passed:
         bad = sum(row.wrong for row in report.rows)
@@ -136,6 +166,16 @@ def require(judge: Judge, kinds: Sequence[str]) -> Report:
 
 
 def run(judge: Judge, kinds: Sequence[str] = ("rubric", "claim", "pair")) -> Report:
+    """Run the self-test: known texts, false texts, empty texts, pleas for a good grade, padding and swapped
+    order.
+
+    Args:
+        judge: asked anew, whatever its cache holds.
+        kinds: of questions to test: rubric, claim, pair; others are skipped.
+
+    Returns:
+        The counts of wrong verdicts for each check.
+    """
     rows = [row for kind in kinds if kind in ACCEPTS for row in _texts(judge, kind)]
     return Report(judge.name, tuple(rows + (_pairs(judge) if "pair" in kinds else [])))
 

@@ -73,11 +73,30 @@ class JudgeSettings:
 
     @property
     def budget(self) -> CallBudget:
+        """Combine the limits and prices of the settings.
+
+        Returns:
+            The budget of one task.
+
+        Raises:
+            ConfigError: a limit or price is negative, or `max_cost` has no price.
+        """
         return CallBudget(self.max_calls, self.max_tokens, self.max_cost, self.price_in, self.price_out)
 
 
 def make(settings: JudgeSettings, tree: Path | None = None) -> Judge | None:
-    """The judge the settings name, or None."""
+    """Build the judge that settings name.
+
+    Args:
+        settings: model, backend and limits.
+        tree: folder of an entity.build stage, for the judge of rules.
+
+    Returns:
+        The judge; None where `model` is "".
+
+    Raises:
+        ConfigError: there is no such backend, or it has no such option.
+    """
     if not settings.model:
         return None
     if settings.model == RULES:
@@ -120,7 +139,14 @@ def _cache(folder: Path, name: str) -> ReplyStore:
 
 @contextmanager
 def using(judge: Judge | None) -> Iterator[Judge | None]:
-    """Inside, scorers that need a judge ask this one."""
+    """Context in which scorers ask this judge.
+
+    Args:
+        judge: None leaves the current judge unchanged.
+
+    Yields:
+        The judge.
+    """
     if judge is None:
         yield None
         return
@@ -132,6 +158,11 @@ def using(judge: Judge | None) -> Iterator[Judge | None]:
 
 
 def current() -> Judge | None:
+    """Get the judge of the innermost `using` block.
+
+    Returns:
+        The judge, or None outside of one.
+    """
     return _using[-1] if _using else None
 
 
@@ -139,9 +170,19 @@ def current() -> Judge | None:
 def opened(
     settings: JudgeSettings, scorers: Sequence[Scorer], tree: Path | None = None
 ) -> Iterator[Judge | None]:
-    """The judge of a run, tested on what these scorers ask; JudgeFailed when it does not pass.
+    """Context with the judge of a run, self-tested on the kinds of questions that these scorers ask.
 
-    Nothing is made or tested when no scorer needs a judge.
+    Args:
+        settings: of the judge.
+        scorers: of the task; without one that needs a judge, none is built or tested.
+        tree: folder of an entity.build stage, for the judge of rules.
+
+    Yields:
+        The judge, or None.
+
+    Raises:
+        ConfigError: the settings name no such judge.
+        JudgeFailed: it does not pass its self-test.
     """
     wanted = kinds(scorers)
     judge = make(settings, tree) if wanted else None
@@ -153,8 +194,14 @@ def opened(
 
 
 def record(judge: Judge | None) -> dict[str, Any]:
-    """What a result says of its judge: who, with which prompts, at what cost, how its self-test went, and
-    whether it agrees with physicians."""
+    """Describe the judge for a result: name, prompts, cost, self-test, and agreement with physicians.
+
+    Args:
+        judge: as `opened` yields it.
+
+    Returns:
+        JSON values; {} without a judge.
+    """
     if judge is None:
         return {}
     tested = _tests.get(judge.name)
@@ -163,6 +210,14 @@ def record(judge: Judge | None) -> dict[str, Any]:
 
 
 def kinds(scorers: Sequence[Scorer]) -> tuple[str, ...]:
+    """Collect the kinds of questions that scorers ask a judge.
+
+    Args:
+        scorers: of a task.
+
+    Returns:
+        Each kind once, in order; empty where no scorer needs a judge.
+    """
     return tuple(dict.fromkeys(kind for scorer in scorers if (kind := getattr(scorer, "kind", ""))))
 
 

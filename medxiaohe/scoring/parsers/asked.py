@@ -81,7 +81,16 @@ def judged(
 
 
 def conversation(scorer: Scorer, sample: Sample, trace: Trace) -> list[Message]:
-    """The one message that the model gets about a reply."""
+    """Write the prompt that asks a model what a reply chose.
+
+    Args:
+        scorer: of the task, one with a lenient reading.
+        sample: the item; its gold is not shown.
+        trace: the conversation whose last answer is read, its last `SHOWN` characters.
+
+    Returns:
+        One user message.
+    """
     said = neutral(outside_thoughts(trace.answer).strip()[-SHOWN:])
     if sample.choices:
         rows = [f"{letter}. {text}" for letter, text in zip(LETTERS, sample.choices, strict=False)]
@@ -97,11 +106,20 @@ def conversation(scorer: Scorer, sample: Sample, trace: Trace) -> list[Message]:
 
 
 def read(scorer: Scorer, sample: Sample, trace: Trace, reply: str) -> str:
-    """The choice in a reply of the asked model, "" for none.
+    """Parse the reply of the model that was asked what another reply chose.
+
+    Args:
+        scorer: of the task.
+        sample: the item, for its options.
+        trace: the conversation that was asked about.
+        reply: text of the asked model, its thinking included.
+
+    Returns:
+        The choice (letters in upper case), "" for none.
 
     Raises:
-        Unreadable: it is no JSON object of this form, its words are not in the reply, or its choice is
-        not on offer.
+        Unreadable: it is no JSON object of this form, its words are not in the reply, or its choice is not
+            one of the options.
     """
     try:
         found = json.loads(re.sub(r"^```(?:json)?|```$", "", outside_thoughts(reply).strip()).strip())

@@ -59,8 +59,19 @@ def said_score(
     strict: Score,
     by: str,
 ) -> Score:
-    """Score an answer that another reading found: as a reply that says nothing but it; `strict` where it
-    is "".
+    """Score an answer that another reading extracted, as a reply that consists of that answer only.
+
+    Args:
+        scorer: of the task.
+        settings: of the scorer, as `settings_of` returns them.
+        sample: the item, with its gold.
+        trace: the conversation.
+        said: the extracted answer, "" for none.
+        strict: the score of the strict reading.
+        by: name of the reading, for `why`.
+
+    Returns:
+        The score; `strict` where `said` is "" or cannot be judged.
     """
     if not said:
         return strict
@@ -82,12 +93,26 @@ def _function(scorer: Scorer) -> tuple[object, dict[str, object]]:
 
 
 def reader(scorer: Scorer) -> Read | None:
-    """The lenient reader of a scorer, or None."""
+    """Look up the lenient reader of a scorer.
+
+    Args:
+        scorer: of a task, partial or not.
+
+    Returns:
+        The reader, or None for a scorer without one.
+    """
     return READERS.get(_function(scorer)[0])
 
 
 def settings_of(scorer: Scorer) -> dict[str, object]:
-    """The settings of a scorer of a task: {"markers": "digits"}."""
+    """Collect the settings that a partial scorer binds.
+
+    Args:
+        scorer: of a task.
+
+    Returns:
+        Keyword arguments such as {"markers": "digits"}; {} for a plain function.
+    """
     return _function(scorer)[1]
 
 
@@ -95,14 +120,30 @@ def settings_of(scorer: Scorer) -> dict[str, object]:
 
 
 def read_choice(answer: str, sample: Sample) -> str:
-    """The letter of the one option that the last sentences name, by letter or words, or ""."""
+    """Read the one option that the last sentences name, by letter or words.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        sample: the item, for its options; without them the letters A to E are read.
+
+    Returns:
+        The letter, or "".
+    """
     texts = [plain(option) for option in sample.choices]
     letters = LETTERS[: len(texts) or 5]
     return _last(answer, lambda sentence, names: _options(sentence, texts, letters, names))
 
 
 def read_choices(answer: str, sample: Sample) -> str:
-    """The letters of the last sentence that has any, "ABD", or ""."""
+    """Read the letters of the last sentence that has any.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        sample: the item, for its options.
+
+    Returns:
+        Letters in alphabetical order, "ABD", or ""; all letters at once are no answer.
+    """
     letters = LETTERS[: len(sample.choices) or 5]
 
     def found(sentence: str, names: tuple[str, ...]) -> set[str]:
@@ -113,7 +154,15 @@ def read_choices(answer: str, sample: Sample) -> str:
 
 
 def read_yes_no(answer: str, sample: Sample) -> str:
-    """yes, no or maybe where the last sentences have one of the words, or ""."""
+    """Read yes, no or maybe from the last sentences.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        sample: the item; maybe counts where its options or target have it.
+
+    Returns:
+        The word, or "".
+    """
     offered = "maybe" in map(plain, (*sample.choices, sample.target))
     return _last(
         answer, lambda sentence, names: _words(sentence, names, offered), allowed=("no", "yes", "maybe")
@@ -121,7 +170,15 @@ def read_yes_no(answer: str, sample: Sample) -> str:
 
 
 def read_numeric(answer: str, sample: Sample) -> str:
-    """The one number, with its unit, of the last sentence that has any, or ""."""
+    """Read the one number of the last sentence that has any.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        sample: the item; not used.
+
+    Returns:
+        The number with its unit, or "".
+    """
 
     def found(sentence: str, names: tuple[str, ...]) -> set[str]:
         said = quantities(sentence)
