@@ -51,6 +51,11 @@ NUMBERS = re.compile(r"\d+/\d+/\d{4}|\d+(?:\.\d+)?")
 
 
 def bedside() -> Task:
+    """Bedside arithmetic with tools: body mass index, mean arterial pressure, due date.
+
+    Returns:
+        The task; its items are generated, no data is needed.
+    """
     return Task(
         "bedside",
         samples,
@@ -65,6 +70,17 @@ def bedside() -> Task:
 
 
 def samples(split: str) -> Iterator[Sample]:
+    """Generate the items of a split.
+
+    Args:
+        split: train, validation or test.
+
+    Yields:
+        `SIZES[split]` items, the same at every call; the test split also has wordings of its own.
+
+    Raises:
+        ConfigError: the task has no such split.
+    """
     known_split(split)
     number = found = 0
     while found < SIZES[split]:
@@ -113,6 +129,11 @@ def _question(kind: str, a: str, b: str, gold: str, split: str, number: int) -> 
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question("map", "120", "90", "100.0 (99.4 to 100.6)", "test", 0)
 
 
@@ -122,6 +143,18 @@ class Expert:
     name = "the expert of bedside"
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
+        """Solve each question by calling its tool, then repeating the result.
+
+        Args:
+            conversations: each ends with a question of this task or the result of the tool.
+            tools: not used.
+
+        Returns:
+            One assistant message for each conversation.
+
+        Raises:
+            ModelError: a question does not hold exactly two numbers.
+        """
         return [_said(conversation) for conversation in conversations]
 
 

@@ -22,7 +22,15 @@ FINGERPRINTS = {"test": "120f88280fcd460c"}
 
 
 def craftmd_talk(path: str = "") -> Task:
-    """`path` is the CSV of CRAFT-MD; by default ${MEDXIAOHE_DATA}/cases/craftmd_usmle_sample.csv."""
+    """CRAFT-MD in conversation: four options and the first sentence of the case; the doctor model asks for
+    the rest.
+
+    Args:
+        path: CSV of CRAFT-MD; "" for ${MEDXIAOHE_DATA}/cases/craftmd_usmle_sample.csv.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "craftmd_talk",
         partial(samples, path),
@@ -39,6 +47,20 @@ def craftmd_talk(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each vignette, with the facts of the simulated patient, in an order that depends only on
+        the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing, or a row is not of CRAFT-MD.
+    """
     known_split(split, ("test",))
     for row, meta in craftmd.rows(path):
         yield _question(row, meta)
@@ -67,4 +89,9 @@ def _question(row: Mapping[str, str], meta: Mapping[str, str]) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question(craftmd.EXAMPLE, {"row": "0"})

@@ -30,8 +30,16 @@ READABLE = re.compile(r"[A-Za-z][A-Za-z' -]{3,39}")
 
 
 def entity_kind(tree: Path | None = None, data: Path | None = None) -> Task:
-    """`tree` is the folder of an entity.build stage, `data` that of a data.read stage, whose coverage.json is
-    read."""
+    """Kind of a medical term (disease, anatomy, phenotype, chemical), asked of the entities of a tree.
+
+    Args:
+        tree: folder of an entity.build stage.
+        data: folder of a data.read stage whose coverage.json orders entities by frequency; None for no such
+            order.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "entity_kind",
         partial(samples, tree, data),
@@ -45,6 +53,21 @@ def entity_kind(tree: Path | None = None, data: Path | None = None) -> Task:
 
 
 def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample]:
+    """Build the items of a split from the tree.
+
+    Args:
+        tree: as the task takes it.
+        data: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        As many items of each kind, in rounds; frequent, middling and rare entities take turns where `data` is
+        given.
+
+    Raises:
+        ConfigError: the task has no such split, or no tree is given.
+        DataError: fewer than two kinds have usable names in the split.
+    """
     known_split(split)
     if tree is None:
         raise ConfigError("the task entity_kind asks about a tree: name it in the stage's `needs:` as `tree`")
@@ -119,7 +142,14 @@ def _names(entity: Entity) -> set[str]:
 
 
 def normal(name: str) -> str:
-    """Letters and digits only, lower case, no plural s: "Wilson's diseases" is "wilson disease"."""
+    """Normalise a name: letters and digits, lower case, no plural s: "Wilson's diseases" is "wilson disease".
+
+    Args:
+        name: as written.
+
+    Returns:
+        Words joined by single spaces.
+    """
     words = re.findall(r"[^\W_]+", re.sub(r"'s\b", "", name.casefold()))
     return " ".join(
         word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
@@ -128,5 +158,10 @@ def normal(name: str) -> str:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     entity = Entity("EX:1", "scurvy", "disease", parents=("EX:0",), license="CC0-1.0")
     return _question(entity, list(KINDS), "test")

@@ -23,6 +23,11 @@ FILE = Path(__file__).with_name("everyday.tsv")  # topic, question, answer; othe
 
 
 def everyday() -> Task:
+    """General knowledge outside of medicine, to measure what medical training makes a model forget.
+
+    Returns:
+        The task; its questions ship with the package.
+    """
     return Task(
         "everyday",
         samples,
@@ -46,6 +51,17 @@ def _rows() -> list[tuple[str, str, str]]:
 
 
 def samples(split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        split: test, the only one.
+
+    Yields:
+        One item for each question, in an order that depends only on the questions.
+
+    Raises:
+        ConfigError: the task has no such split.
+    """
     known_split(split, ("test",))
     for topic, question, answer in shuffled(_rows(), key=lambda row: row[1]):
         yield _question(str(_rows().index((topic, question, answer))), topic, question, answer)
@@ -64,7 +80,15 @@ def _question(number: str, topic: str, question: str, answer: str) -> Sample:
 
 
 def mentioned(sample: Sample, trace: Trace) -> Score:
-    """1 where the reply names an accepted answer as whole words; a reply that says nothing is unparsed."""
+    """Score a reply that names an accepted answer as whole words.
+
+    Args:
+        sample: its target is one accepted answer a line.
+        trace: its answer is scored.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` for a reply that commits to nothing
+    """
     text = final(trace.answer)
     said = plain(text)
     if not refuses(text) and any(

@@ -27,7 +27,14 @@ FIT_ANYTHING = ("finding", "prior")
 
 
 def iu_verify(path: str = "") -> Task:
-    """`path` is the CSV file; by default ${MEDXIAOHE_DATA}/cxr/iu_reports/indiana_reports.csv."""
+    """Verify a sentence, with or without a planted error, against a chest X-ray report: yes or no.
+
+    Args:
+        path: CSV file of reports; "" for ${MEDXIAOHE_DATA}/cxr/iu_reports/indiana_reports.csv.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "iu_verify",
         partial(samples, path),
@@ -42,6 +49,20 @@ def iu_verify(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        At most one item for each report, in the order of the file; the drawn error depends only on the
+        report's uid.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing or lacks a column.
+    """
     known_split(split)
     file = place(path, "cxr/iu_reports/indiana_reports.csv")
     try:
@@ -85,6 +106,11 @@ def _question(uid: str, report: str, text: str, kind: str, *, split: str) -> Sam
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question(
         "example", "The lungs are clear. The heart is enlarged.", "The heart is enlarged.", LEFT, split="test"
     )

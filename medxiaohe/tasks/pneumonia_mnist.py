@@ -29,7 +29,14 @@ FINGERPRINTS = {"train": "8d6b694d8414b6d2", "validation": "381a0ed5395ef62f", "
 
 
 def pneumonia_mnist(path: str = "") -> Task:
-    """`path` is the .npz of MedMNIST; by default ${MEDXIAOHE_DATA}/cxr/pneumoniamnist_train_val.npz."""
+    """PneumoniaMNIST: chest radiographs of children at 28 x 28 pixels, yes or no.
+
+    Args:
+        path: .npz of MedMNIST; "" for ${MEDXIAOHE_DATA}/cxr/pneumoniamnist_train_val.npz.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "pneumonia_mnist",
         partial(samples, path),
@@ -44,6 +51,21 @@ def pneumonia_mnist(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        Items that alternate between yes and no as long as both last; images are written as PNG below the
+        cache.
+
+    Raises:
+        ConfigError: the task has no such split.
+        MissingExtra: NumPy or Pillow is not installed.
+        DataError: the file is missing or not of PneumoniaMNIST.
+    """
     known_split(split)
     plugins.need("numpy", "PIL", why="the task pneumonia_mnist")
     import numpy as np
@@ -81,4 +103,9 @@ def _png(pixels: np.ndarray, folder: Path) -> ImageRef:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question("example", ImageRef("example.png"), "yes", "test")  # nobody opens the image

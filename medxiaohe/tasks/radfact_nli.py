@@ -23,7 +23,14 @@ TAGS = ("text", "english", "radiology", "judging")
 
 
 def radfact_nli(path: str = "") -> Task:
-    """`path` is the JSON file; by default ${MEDXIAOHE_DATA}/report_eval/radfact_nli_examples.json."""
+    """RadFact entailment: a phrase of one report against another report.
+
+    Args:
+        path: JSON file of worked examples; "" for ${MEDXIAOHE_DATA}/report_eval/radfact_nli_examples.json.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "radfact_nli",
         partial(samples, path),
@@ -39,6 +46,19 @@ def radfact_nli(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each phrase of both reports of a pair, in the order of the file.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing or does not hold examples of RadFact.
+    """
     known_split(split, ("test",))
     file = place(path, "report_eval/radfact_nli_examples.json")
     try:
@@ -66,6 +86,11 @@ def _question(id: str, report: list[str], one: Mapping[str, Any], study: str) ->
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question(
         "example",
         ["The lungs are clear."],

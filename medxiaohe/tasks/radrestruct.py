@@ -18,7 +18,14 @@ FINGERPRINTS = {"train": "33b170042f04a266", "validation": "d793e996975a03f6", "
 
 
 def radrestruct(path: str = "") -> Task:
-    """`path` holds radrestruct/ and iu_reports/; by default ${MEDXIAOHE_DATA}/cxr."""
+    """Rad-ReStruct: is a finding in the report, yes or no.
+
+    Args:
+        path: folder with radrestruct/ and iu_reports/; "" for ${MEDXIAOHE_DATA}/cxr.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "radrestruct",
         partial(samples, path),
@@ -33,6 +40,19 @@ def radrestruct(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        As many no as yes of each study, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: files are missing or not of Rad-ReStruct.
+    """
     studies: dict[str, dict[str, list[_radrestruct.Asked]]] = {}
     for question in _radrestruct.questions(path, split):
         if set(question.options) == {"yes", "no"}:
@@ -52,6 +72,11 @@ def _question(one: _radrestruct.Asked, split: str) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     question = "Is there calcified granuloma in the lung?"
     so_far = [["Are there any diseases in the lung?", ["yes"]]]
     return _question(
