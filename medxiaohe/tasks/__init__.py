@@ -25,11 +25,21 @@ def make(
     *,
     from_data: bool = False,
 ) -> Task:
-    """The task `name` with its options, and with the folders of the tree and of the corpus where its factory
-    takes them.
+    """Build a task by name, with its options and the folders that its factory takes.
 
-    `from_data` says that a row or a file names the task, not a person: its code must have been allowed.
-    Raises ConfigError for an unknown task or option, and for something that is not a task.
+    Args:
+        name: of a task that ships, a YAML file, or FILE.py:FUNCTION.
+        tree: folder of a built tree, given to factories with a parameter `tree`.
+        options: of the factory; they win over `tree` and `data`.
+        data: folder of a corpus, given to factories with a parameter `data`.
+        from_data: a row or a file names the task, not a person: its code must have been allowed.
+
+    Returns:
+        The task.
+
+    Raises:
+        ConfigError: there is no such task or option, or the factory returns something else.
+        CodeRefused: the name stands for code that nobody allowed.
     """
     factory = plugins.load("tasks", name, from_data=from_data)
     known = inspect.signature(factory).parameters
@@ -55,6 +65,12 @@ def reads(
         split: whose items are read.
         tree: folder of a tree, for tasks that take one; its content is not repeated.
         data: folder of a corpus, the same.
+
+    Returns:
+        Digests of data and of code, by name.
+
+    Raises:
+        ConfigError: there is no such task or option.
     """
     known = [folder for folder in (tree, data) if folder is not None]
     found = _reads.reads(make(name, tree, options, data), split, known)
@@ -95,14 +111,19 @@ def named(sample: Sample, task: Task) -> Sample:
 
 
 class Fingerprint:
-    """16 hex digits that change when an item, its gold, its pixels, its cluster or the order does; paths do
-    not count."""
+    """Running hash of items: 16 hex digits that change when an item, its gold, its pixels, its cluster or the
+    order does; paths do not count.
+    """
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
     def add(self, s: Sample) -> None:
-        """Add the next item."""
+        """Add the next item.
+
+        Args:
+            s: an item; its images count by their digest.
+        """
         parts = [
             [
                 part if isinstance(part, str) else part.sha256
@@ -161,7 +182,16 @@ def changed(task: Task, split: str, samples: Iterable[Sample]) -> str:
 
 
 def differs(task: Task, split: str, found: str) -> str:
-    """The same of a fingerprint; "" where the task was written without one."""
+    """Compare a fingerprint with the one that the task was written with.
+
+    Args:
+        task: with its fingerprints.
+        split: of the items.
+        found: fingerprint of the items that were read.
+
+    Returns:
+        A sentence where they differ, or ""; "" as well where the task was written without one.
+    """
     expected = task.fingerprints.get(split, "")
     return (
         f"{task.name} ({split}) has fingerprint {found}, not {expected}: the data changed"

@@ -1,5 +1,6 @@
-"""What a YAML task may say, checked before anything is read. Keys of lm-eval and lmms-eval mean what they
-mean there."""
+"""Schema of a YAML task, checked before anything is read. Keys of lm-eval and lmms-eval mean what they mean
+there.
+"""
 
 from __future__ import annotations
 
@@ -92,12 +93,21 @@ class Definition:
 
     @property
     def split_names(self) -> dict[str, str]:
-        """Our split -> its name in the data set."""
+        """Map splits to their names in the data set.
+
+        Returns:
+            train, validation, test -> name, those that the task has.
+        """
         named = {split: getattr(self, key) for split, key in SPLIT_KEYS.items() if getattr(self, key)}
         return {split: next(iter(named.values())) for split in self.hashed} if self.hash_split else named
 
     @property
     def hashed(self) -> list[str]:
+        """List the splits that `hash_split` makes of one file.
+
+        Returns:
+            Those with a share above 0, in the order train, validation, test.
+        """
         rest = 1 - sum(self.hash_split.values())
         return [
             split for split in SPLIT_KEYS if self.hash_split.get(split) or (split == "test" and rest > 1e-9)
@@ -105,15 +115,29 @@ class Definition:
 
     @property
     def configs(self) -> list[str]:
+        """List the configurations of the data set.
+
+        Returns:
+            At least one name, "" for the default.
+        """
         return [self.dataset_name] if isinstance(self.dataset_name, str) else list(self.dataset_name)
 
     @property
     def visuals(self) -> list[str]:
+        """List the columns or templates of images.
+
+        Returns:
+            Names in order, none for a text task.
+        """
         return [self.doc_to_visual] if isinstance(self.doc_to_visual, str) else list(self.doc_to_visual)
 
     @property
     def metrics(self) -> list[tuple[str, dict[str, Any]]]:
-        """Names of scorers, with the options of each."""
+        """List the scorers with their options.
+
+        Returns:
+            (name of a scorer, options); names of lm-eval are translated by `METRICS`.
+        """
         rows = [row if isinstance(row, Mapping) else {"metric": row} for row in self.metric_list]
         neutral = ("metric", "aggregation", "higher_is_better", "parser")
         return [
@@ -123,7 +147,17 @@ class Definition:
 
 
 def read(path: Path) -> Definition:
-    """The checked definition in a file; ConfigError says what is wrong with it."""
+    """Read and check the definition of a task.
+
+    Args:
+        path: a YAML file; its stem is the default name of the task.
+
+    Returns:
+        The definition.
+
+    Raises:
+        ConfigError: no such file, not YAML, or a key that is unknown, missing or wrong.
+    """
     import yaml
 
     try:
@@ -140,6 +174,18 @@ def read(path: Path) -> Definition:
 
 
 def checked(raw: Mapping[str, Any], where: str) -> Definition:
+    """Check the keys of a task file.
+
+    Args:
+        raw: mapping of the file.
+        where: name of the file, for messages.
+
+    Returns:
+        The definition.
+
+    Raises:
+        ConfigError: a key is unknown, missing or wrong, or would run code.
+    """
     known = {f.name: f for f in fields(Definition)}
     for key, value in raw.items():
         if key in FIXED:

@@ -16,7 +16,15 @@ CODE = re.compile(r"\{%|\{#|\|\s*\w+\s*\}\}|\{\{[^{}]*\(")
 
 
 def check(template: str, where: str) -> None:
-    """ConfigError for what a jinja template may hold and this does not run."""
+    """Refuse what a jinja template may hold and this does not run.
+
+    Args:
+        template: text with {{field}}.
+        where: name of the file, for messages.
+
+    Raises:
+        ConfigError: it has an expression, a filter or a statement, or a field without a valid name.
+    """
     if CODE.search(template) or FIELD.sub("", template).count("{{"):
         raise ConfigError(
             f"{where}: {template[:80]!r} is more than {{{{field}}}}: no code is run; write the task as a .py"
@@ -30,8 +38,18 @@ def check(template: str, where: str) -> None:
 
 
 def value(row: Mapping[str, Any], path: str) -> Any:
-    """The value at "answer", "options.A" or "images[0]"; a column whose name holds dots or spaces is found by
-    its whole name."""
+    """Look up a field of a row; a column whose name holds dots or spaces is found by its whole name.
+
+    Args:
+        row: of the data set.
+        path: "answer", "options.A" or "images[0]".
+
+    Returns:
+        The value, of any type.
+
+    Raises:
+        DataError: the row has no such field.
+    """
     if path in row:
         return row[path]
     result: Any = row
@@ -46,15 +64,36 @@ def value(row: Mapping[str, Any], path: str) -> Any:
 
 
 def filled(template: str, row: Mapping[str, Any]) -> str:
-    """The template with every `{{field}}` replaced; without one it is the name of a column. An empty value is
-    ""."""
+    """Fill a template with the fields of a row.
+
+    Args:
+        template: text with {{field}}, or the name of a column.
+        row: of the data set.
+
+    Returns:
+        The text; None becomes "".
+
+    Raises:
+        DataError: the row has no such field, or it is not text or a number.
+    """
     if "{{" not in template:
         return text(value(row, template))
     return FIELD.sub(lambda match: text(value(row, match[1])), template)
 
 
 def given(template: str, row: Mapping[str, Any]) -> Any:
-    """The value itself where the template is one field or a column's name, else the filled text."""
+    """Look up a template that is one field or the name of a column, or fill it.
+
+    Args:
+        template: text with {{field}}, or the name of a column.
+        row: of the data set.
+
+    Returns:
+        The value itself for one field, else the filled text.
+
+    Raises:
+        DataError: the row has no such field, or a filled one is not text or a number.
+    """
     whole = FIELD.fullmatch(template)
     if whole or "{{" not in template:
         return value(row, whole[1] if whole else template)
@@ -62,6 +101,17 @@ def given(template: str, row: Mapping[str, Any]) -> Any:
 
 
 def text(value: Any) -> str:
+    """Convert a value to text.
+
+    Args:
+        value: text, number or None.
+
+    Returns:
+        The text; "" for None.
+
+    Raises:
+        DataError: it is a boolean, a list or a mapping.
+    """
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):

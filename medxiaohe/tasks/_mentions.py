@@ -42,6 +42,16 @@ class Corpus:
 
 
 def task(corpus: Corpus, path: str, tree: Path | None) -> Task:
+    """Build the task of a corpus.
+
+    Args:
+        corpus: what the task differs in.
+        path: folder of the PubTator files; "" for the corpus' folder below ${MEDXIAOHE_DATA}.
+        tree: folder of a built tree whose synonyms count as the same name; None compares names by spelling.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         corpus.task,
         partial(samples, corpus, path),
@@ -57,7 +67,20 @@ def task(corpus: Corpus, path: str, tree: Path | None) -> Task:
 
 
 def samples(corpus: Corpus, path: str, split: str) -> Iterator[Sample]:
-    """One item for each abstract that names such things."""
+    """Build one item for each abstract that names such entities.
+
+    Args:
+        corpus: what the task differs in.
+        path: as the task takes it.
+        split: one that the corpus has.
+
+    Yields:
+        Items, in an order that depends only on the PMIDs.
+
+    Raises:
+        ConfigError: the corpus has no such split.
+        DataError: the file is missing or not in PubTator format.
+    """
     known_split(split, tuple(corpus.files))
     file = place(path, corpus.folder) / corpus.files[split]
     for one in shuffled(abstracts(file), key=lambda one: one.pmid):
@@ -66,7 +89,17 @@ def samples(corpus: Corpus, path: str, split: str) -> Iterator[Sample]:
 
 
 def abstracts(file: Path) -> Iterator[Abstract]:
-    """Each PMID once, its first record; the two corpora have one twice."""
+    """Parse a PubTator file; of a PMID that occurs twice the first record counts.
+
+    Args:
+        file: blocks of PMID|t|TITLE, PMID|a|ABSTRACT and lines of mentions.
+
+    Yields:
+        Abstracts in the order of the file.
+
+    Raises:
+        DataError: the file is missing, or a record has no title and abstract.
+    """
     seen = set[str]()
     for _, block in io.blocks(file):
         one = _abstract(block, file)
@@ -89,7 +122,16 @@ def _abstract(block: Sequence[str], file: Path) -> Abstract:
 
 
 def things(one: Abstract, types: Sequence[str]) -> list[str]:
-    """The names of what the abstract mentions, one for each id: the longest, which is no abbreviation."""
+    """Name the entities that an abstract mentions, one name for each id: the longest, which is no
+    abbreviation.
+
+    Args:
+        one: an abstract.
+        types: of mentions that count.
+
+    Returns:
+        Names in the order of their first mention; mentions without an id are left out.
+    """
     names: dict[str, list[str]] = {}
     for text, type, id in one.mentions:
         if type in types and id not in ("", "-1"):
@@ -98,6 +140,17 @@ def things(one: Abstract, types: Sequence[str]) -> list[str]:
 
 
 def question(corpus: Corpus, one: Abstract, gold: Sequence[str], split: str) -> Sample:
+    """Build the item of an abstract.
+
+    Args:
+        corpus: what the task differs in.
+        one: the abstract.
+        gold: names of its entities.
+        split: of the item.
+
+    Returns:
+        An item whose target has one name a line.
+    """
     words = "\n".join(different(gold))
     text = (
         f"{one.text}\n\nWhich {corpus.what} does this abstract name? Give each once, as it is written out in"

@@ -16,11 +16,26 @@ BULLET = re.compile(r"^\s*(?:[-•*]|\d{1,3}[.):])\s+|^answer:\s*")
 
 
 def known(tree: Path | None) -> Names:
+    """Load the names of a tree.
+
+    Args:
+        tree: folder of a built tree; None compares names by spelling.
+
+    Returns:
+        The index that compares names.
+    """
     return tree_names(tree) if tree else Names()
 
 
 def named(tree: Path | None) -> Scorer:
-    """One name: `scoring.entity`."""
+    """Build the scorer of one name (`scoring.entity`).
+
+    Args:
+        tree: folder of a built tree; None compares names by spelling.
+
+    Returns:
+        A scorer: 1 where the answer names the target.
+    """
 
     def named(sample: Sample, trace: Trace) -> Score:
         return entity.judged(sample, trace, known(tree))
@@ -29,7 +44,15 @@ def named(tree: Path | None) -> Scorer:
 
 
 def among(tree: Path | None, k: int) -> Scorer:
-    """The name among the first k of a list: `scoring.ranked`."""
+    """Build the scorer of recall at k in a ranked list (`scoring.ranked`).
+
+    Args:
+        tree: folder of a built tree; None compares names by spelling.
+        k: number of entries that count.
+
+    Returns:
+        A scorer: 1 where the target is among the first k; "A or B" as the only entry is unparsed.
+    """
 
     def among(sample: Sample, trace: Trace) -> Score:
         names, entries = known(tree), ranked.parse(trace.answer)
@@ -44,7 +67,14 @@ def among(tree: Path | None, k: int) -> Scorer:
 
 
 def listed(tree: Path | None) -> Scorer:
-    """All the names, one a line: harmonic mean of precision and recall over different things."""
+    """Build the scorer of a list of names, as F1 over different entities.
+
+    Args:
+        tree: folder of a built tree; None compares names by spelling.
+
+    Returns:
+        A scorer from 0 to 1; `unparsed` without a list.
+    """
 
     def listed(sample: Sample, trace: Trace) -> Score:
         names, gold = known(tree), golds(sample)
@@ -70,8 +100,15 @@ def listed(tree: Path | None) -> Scorer:
 
 
 def parse(answer: str, accepted: Sequence[str] = ()) -> list[str]:
-    """The lines of a list without bullets and numbers; a line that leaves open which of two is meant is no
-    name."""
+    """Parse a list of names, one a line; lines that leave open which of two is meant are dropped.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        accepted: gold names, which may hold "or" themselves.
+
+    Returns:
+        Lines without bullets and numbers; [] for a refusal.
+    """
     text = final(answer)
     if refuses(text):
         return []
@@ -105,5 +142,12 @@ def _apart(said: Sequence[str], names: Names) -> list[str]:
 
 
 def different(names: Sequence[str]) -> list[str]:
-    """The names without those that are spelt like an earlier one."""
+    """Drop names that are spelling variants of an earlier one.
+
+    Args:
+        names: in order.
+
+    Returns:
+        The first of each spelling.
+    """
     return _apart(names, Names())

@@ -52,7 +52,11 @@ def note(name: str, place: Path | str) -> None:
 
 @contextmanager
 def recorded() -> Iterator[Found]:
-    """What is read inside the block: name -> path or digest. `Pinned` ends the block."""
+    """Context that records what is read inside it; `Pinned` ends the block.
+
+    Yields:
+        Name (path, pack:PATH, asset:NAME, hub:NAME) -> path or digest, filled while the block runs.
+    """
     _listen()
     found: Found = {}
     token = _reading.set(found)
@@ -79,12 +83,15 @@ def _listen() -> None:
 
 
 def reads(task: Task, split: str, known: Collection[Path] = ()) -> Reads:
-    """The data and the code that the numbers of a task depend on.
+    """Find the data and the code that the numbers of a task depend on.
 
     Args:
         task: as `tasks.make` returns it.
         split: whose items are made; one is enough.
         known: folders whose content the caller accounts for, such as that of the tree.
+
+    Returns:
+        Digests of data and of code, by name; an error of the task is recorded as "unreadable", not raised.
     """
     with recorded() as found:
         try:
@@ -124,7 +131,14 @@ def _system() -> list[Path]:
 
 
 def shown(path: Path) -> str:
-    """A path as a record names it: below the data pack or the working directory where it is inside."""
+    """Name a path for a record.
+
+    Args:
+        path: of a file or folder.
+
+    Returns:
+        "pack:..." below the data pack, a relative path below the working directory, else the path itself.
+    """
     pack = Path(os.environ[DATA]).expanduser().absolute() if DATA in os.environ else None
     if pack is not None and path.absolute().is_relative_to(pack):
         return f"pack:{path.absolute().relative_to(pack).as_posix()}"
@@ -132,7 +146,14 @@ def shown(path: Path) -> str:
 
 
 def code(task: Task) -> dict[str, str]:
-    """Source files of the scorers, the tools and the workflow of a task: name -> 16 hex digits."""
+    """Hash the source files of the scorers, the tools and the workflow of a task.
+
+    Args:
+        task: as `tasks.make` returns it.
+
+    Returns:
+        Name of the file -> 16 hex digits.
+    """
     result: dict[str, str] = {}
     for scorer in task.scorers:
         result |= source_files(scorer)
@@ -142,7 +163,14 @@ def code(task: Task) -> dict[str, str]:
 
 
 def source_files(function: Any) -> dict[str, str]:
-    """Files of a function, or of an object and the functions it holds, and of all they import."""
+    """Hash the files of a function, or of an object and the functions it holds, and of all they import.
+
+    Args:
+        function: a function, a partial, a class or a dataclass object.
+
+    Returns:
+        Name of the file -> 16 hex digits; {} for what has no source file.
+    """
     target = unwrapped(function)
     parts = [target if inspect.isroutine(target) or inspect.isclass(target) else type(target)]
     if dataclasses.is_dataclass(target) and not isinstance(target, type):
@@ -156,13 +184,27 @@ def source_files(function: Any) -> dict[str, str]:
 
 
 def unwrapped(function: Any) -> Any:
-    """What a partial or a decorated function calls in the end."""
+    """Follow partials and decorators to the function that is called.
+
+    Args:
+        function: any object.
+
+    Returns:
+        The function; the object itself where it is not callable.
+    """
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.unwrap(function) if callable(function) else function
 
 
 def paths(options: Mapping[str, Any]) -> dict[str, Path]:
-    """Files and folders that the options of a task name."""
+    """Find the files and folders that the options of a task name.
+
+    Args:
+        options: of a task.
+
+    Returns:
+        Shown name -> path, of texts that are existing paths.
+    """
     texts = [value for value in options.values() if isinstance(value, str) and value]
     return {shown(path): path for text in texts if (path := Path(text).expanduser()).exists()}

@@ -23,8 +23,17 @@ FORMATS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
 def local(path: str) -> Path | None:
-    """The file or folder that `path` names: "pack:x/y" below the data pack, "asset:NAME", or a path that
-    exists; None for a hub id."""
+    """Locate local data by its name.
+
+    Args:
+        path: "pack:x/y" below the data pack, "asset:NAME", a path, or a hub id.
+
+    Returns:
+        File or folder; None for a hub id.
+
+    Raises:
+        DataError: it looks like a path and does not exist.
+    """
     if path.startswith("pack:"):
         return place("", path.removeprefix("pack:"))
     if path.startswith("asset:") or Path(path).expanduser().exists():
@@ -35,16 +44,46 @@ def local(path: str) -> Path | None:
 
 
 def rows(root: Path, split: str, config: str = "", files: str = "") -> Sequence[Mapping[str, Any]]:
-    """The rows of one split below a local folder, or of the file `root`; `files` is a name or pattern of
-    files."""
+    """Read the rows of one split from a local folder or file.
+
+    Args:
+        root: file, or a folder as the hub lays it out.
+        split: first part of the names of files; not used where `root` is a file.
+        config: folder of the configuration, "" for none.
+        files: name or pattern of files below `root`, in place of `split`.
+
+    Returns:
+        Rows of all files, in the order of their names.
+
+    Raises:
+        DataError: there is no such file, or it is damaged or of an unknown format.
+        MissingExtra: a Parquet file, and the extra `train` is not installed.
+    """
     found = [root] if root.is_file() else _files(root, split, config, files)
     parts = [_read(file) for file in found]
     return parts[0] if len(parts) == 1 else [row for part in parts for row in part]
 
 
 def hub(name: str, split: str, config: str = "", revision: str | None = None) -> Sequence[Mapping[str, Any]]:
-    """The rows of one split of a data set of the hub, images as the bytes they are stored as. The commit that
-    is read is the one that is noted. Of a folder on this machine, by its absolute path, nothing is asked."""
+    """Load one split of a data set of the hub, images as the bytes they are stored as.
+
+    The commit that is read is recorded. Of a folder on this machine, by its absolute path, nothing is
+    requested.
+
+    Args:
+        name: hub id, or absolute path of a folder.
+        split: name in the data set.
+        config: configuration, "" for the default.
+        revision: branch, tag or commit; None for the default branch.
+
+    Returns:
+        Rows of the split.
+
+    Raises:
+        DataError: offline, not loadable, or the cache holds another commit.
+        Pinned: while data is recorded.
+        MissingExtra: the extra `train` is not installed.
+    """
     own = Path(name).is_absolute() and Path(name).is_dir()
     if own:
         note(shown(Path(name)), Path(name))
@@ -142,7 +181,17 @@ def _json(file: Path) -> list[Mapping[str, Any]]:
 
 
 def table(file: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV or TSV file with a header, UTF-8, as text."""
+    """Parse a CSV or TSV file with a header.
+
+    Args:
+        file: UTF-8; tabs separate cells in .tsv.
+
+    Yields:
+        Column -> text.
+
+    Raises:
+        DataError: it cannot be read, or a row has more or fewer cells than the header.
+    """
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
         with open(file, encoding="utf-8-sig", newline="") as opened:

@@ -1,5 +1,6 @@
-"""A task from a YAML file: rows become samples by templates, judged by a scorer of scoring/. No code of the
-file is run."""
+"""Build a task from a YAML file: rows become samples by templates, judged by a scorer of scoring/. No code of
+the file is run.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +30,17 @@ LETTERED = re.compile(r"^\s*[(\[]?([A-Z])[)\]]?\s*[:.、．)：\s]\s*(.*\S)\s*$"
 
 
 def factory(path: Path) -> Callable[..., Task]:
-    """The function that makes the task of a file, as `plugins.load` returns it: NAME(path="",
-    revision=None,
-    allow_outside=())."""
+    """Build the function that makes the task of a file, as `plugins.load` returns it.
+
+    Args:
+        path: YAML in our format, or that of lm-eval or lmms-eval.
+
+    Returns:
+        NAME(path="", revision=None, allow_outside=()) -> Task; paths in the file are relative to it.
+
+    Raises:
+        ConfigError: the file is missing, or a key is unknown, missing or wrong.
+    """
     if _lm_eval.is_one(path):
         return _lm_eval.factory(path)
     about = _definition.read(path)
@@ -56,6 +65,22 @@ def factory(path: Path) -> Callable[..., Task]:
 def task(
     about: Definition, path: str = "", revision: str | None = None, allow_outside: Sequence[str] = ()
 ) -> Task:
+    """Build the task of a definition.
+
+    Args:
+        about: the definition.
+        path: file or folder in the layout of the data set; "" for what the definition names.
+        revision: branch, tag or commit of a data set of the hub.
+        allow_outside: folders whose images rows may name.
+
+    Returns:
+        The task; data is read when its samples are.
+
+    Raises:
+        ConfigError: there is no such scorer, or it has no such option.
+        DataError: the example does not fit the definition.
+        CodeRefused: a scorer is code that nobody has allowed.
+    """
     return Task(
         name=about.task,
         samples=partial(samples, about, path, revision, allow_outside=tuple(allow_outside)),
@@ -85,8 +110,23 @@ def _library(path: str) -> Store:
 def samples(
     about: Definition, path: str, revision: str | None, split: str, allow_outside: Sequence[str] = ()
 ) -> Iterator[Sample]:
-    """Items of a split in an order that depends on nothing but the rows; DataError names the row that does
-    not fit."""
+    """Build the items of a split.
+
+    Args:
+        about: the definition.
+        path: as the task takes it.
+        revision: as the task takes it.
+        split: one that the definition has.
+        allow_outside: as the task takes it.
+
+    Yields:
+        Items in the definition's `order`, which depends on nothing but the rows.
+
+    Raises:
+        ConfigError: there is no such split.
+        DataError: the data is missing; a row does not fit, and the message names it.
+        Rejected: a row names an image outside of the folders.
+    """
     known_split(split, tuple(about.split_names))
     root = _rows.local(path or about.dataset_path)
     if path and root is None:

@@ -50,14 +50,26 @@ class Function:
 
     @property
     def key(self) -> str:
-        """The name by which its code is allowed, "file.py:function"."""
+        """Name by which the code is allowed.
+
+        Returns:
+            "FILE.py:FUNCTION".
+        """
         return f"{self.file}:{self.name}"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.load()(*args, **kwargs)
 
     def load(self) -> Any:
-        """Import the file, if that is allowed, and return the function."""
+        """Import the file, if that is allowed, and return the function.
+
+        Returns:
+            The function; imported once for a process.
+
+        Raises:
+            CodeRefused: nobody has allowed its code.
+            ConfigError: it imports a package that is not installed.
+        """
         return _loaded(self.key)
 
 
@@ -70,7 +82,14 @@ def _loaded(key: str) -> Any:
 
 
 def is_one(path: Path) -> bool:
-    """Whether a YAML file is a task of those harnesses rather than one of ours, which has an `example`."""
+    """Detect a task file of those harnesses; ours always has an `example`.
+
+    Args:
+        path: a YAML file.
+
+    Returns:
+        False as well for a file that cannot be read.
+    """
     try:
         raw = _raw(path)
     except ConfigError:
@@ -81,7 +100,13 @@ def is_one(path: Path) -> bool:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The checked keys of a file, with those that it includes.
+    """Read and check the keys of a file, merged with the files that it includes.
+
+    Args:
+        path: a YAML file.
+
+    Returns:
+        Key -> value, functions as `Function`.
 
     Raises:
         ConfigError: no such file, no task, a key that is not known or not done here.
@@ -103,7 +128,17 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def functions(path: Path) -> list[str]:
-    """The names of the code that a file and its group's files would run, for `permission.allow`."""
+    """List the code that a file and the files of its group would run, for `permission.allow`.
+
+    Args:
+        path: a YAML file.
+
+    Returns:
+        "FILE.py:FUNCTION", each once, in order.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
     results = [function.key for function in _functions(_merged(path, MOST_INCLUDED))]
     for member in members(path):
         results += functions(Path(member)) if Path(member) != path else []
@@ -111,9 +146,18 @@ def functions(path: Path) -> list[str]:
 
 
 def members(path: Path) -> list[str]:
-    """The files of the tasks that a group file lists, in its order; the file itself where it is one task.
+    """List the task files of a group file.
 
-    A name in the list is looked for as `task:` or `group:` of the YAML files in the folder and below.
+    A name in the list is searched for as `task:` or `group:` of the YAML files in the folder and below.
+
+    Args:
+        path: a YAML file.
+
+    Returns:
+        Files in the order of the list, each once; the file itself where it is one task.
+
+    Raises:
+        ConfigError: a name has no file, or a task is written inside the group.
     """
     raw = _raw(path)
     listed = raw.get("task")

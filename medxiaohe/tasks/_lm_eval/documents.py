@@ -47,7 +47,17 @@ class Documents:
     # ---- rows ------------------------------------------------------------------------------------------
 
     def rows(self, split: str) -> Sequence[Row]:
-        """The rows of a split as the file processes them; where a row has its pictures, as pictures."""
+        """Load the rows of a split, processed by `process_docs`.
+
+        Args:
+            split: name in the data set.
+
+        Returns:
+            Rows in the order of the data set.
+
+        Raises:
+            DataError: the data is missing or unreadable, or the function fails.
+        """
         kwargs = self.config.get("dataset_kwargs") or {}
         name = self._path or str(self.config["dataset_path"])
         config = str(self.config.get("dataset_name") or "")
@@ -82,11 +92,32 @@ class Documents:
     # ---- one row ---------------------------------------------------------------------------------------
 
     def text(self, row: Row, key: str = "doc_to_text") -> str:
-        """The question of a row."""
+        """Write the question of a row.
+
+        Args:
+            row: of the data set.
+            key: of the file, whose template, column or function it is.
+
+        Returns:
+            The text.
+
+        Raises:
+            DataError: the template cannot be filled, or the function fails.
+        """
         return str(self._of(self._given(key), row))
 
     def choices(self, row: Row) -> list[str]:
-        """The options of a row; none where the file has no doc_to_choice."""
+        """List the options of a row.
+
+        Args:
+            row: of the data set.
+
+        Returns:
+            Texts in order; [] where the file has no doc_to_choice.
+
+        Raises:
+            DataError: doc_to_choice gives no list.
+        """
         requested = self._given("doc_to_choice")
         if requested is None:
             return []
@@ -103,7 +134,18 @@ class Documents:
         return [str(item) for item in found]
 
     def target(self, row: Row, key: str = "doc_to_target") -> Any:
-        """The target of a row: a number of an option, a text, or a list of either."""
+        """Read the target of a row.
+
+        Args:
+            row: of the data set.
+            key: of the file, whose template, column or function it is.
+
+        Returns:
+            Index of an option, a text, or a list of either.
+
+        Raises:
+            DataError: the template cannot be filled, or the function fails.
+        """
         requested = self._given(key)
         if isinstance(requested, (int, list)):
             return requested
@@ -119,10 +161,18 @@ class Documents:
         return result
 
     def gold(self, row: Row, choices: Sequence[str]) -> list[int]:
-        """The numbers of the right options.
+        """Find the indices of the right options.
+
+        Args:
+            row: of the data set.
+            choices: its options.
+
+        Returns:
+            Indices from 0.
 
         Raises:
-            DataError: the target is none of them; lm-eval counts such a row as wrong, whatever is answered.
+            DataError: the target is not one of them; lm-eval counts such a row as wrong, whatever is
+                answered.
         """
         found = self.target(row)
         numbers = []
@@ -134,7 +184,18 @@ class Documents:
         return numbers
 
     def pictures(self, row: Row) -> list[ImageRef]:
-        """The pictures that doc_to_visual (lmms-eval) or doc_to_image (lm-eval) gives."""
+        """Collect the images that doc_to_visual (lmms-eval) or doc_to_image (lm-eval) gives.
+
+        Args:
+            row: of the data set.
+
+        Returns:
+            References to files; bytes and PIL images are stored below the cache.
+
+        Raises:
+            DataError: an image is neither a path, bytes nor a PIL image.
+            Rejected: a path leads out of the folder of the data.
+        """
         requested = self.config.get("doc_to_visual") or self.config.get("doc_to_image")
         if not requested:
             return []
@@ -162,7 +223,17 @@ class Documents:
         return images.ref(io.confined(root, [folder]).path(value, folder))
 
     def messages(self, row: Row) -> tuple[Message, ...] | None:
-        """The conversation that doc_to_messages gives; None where the file has none."""
+        """Build the conversation that doc_to_messages gives.
+
+        Args:
+            row: of the data set.
+
+        Returns:
+            Messages in order; None where the file has no doc_to_messages.
+
+        Raises:
+            DataError: the function fails, or gives a part that is neither text nor image.
+        """
         requested = self.config.get("doc_to_messages")
         if requested is None:
             return None
@@ -185,11 +256,19 @@ class Documents:
     # ---- few-shot --------------------------------------------------------------------------------------
 
     def sampler(self, number: int, split: str) -> Callable[[Row], str]:
-        """The text of few-shot examples before a row, drawn as lm-eval draws them.
+        """Build the few-shot sampler, which draws examples as lm-eval does (`ContextSampler.get_context`,
+        seed 1234).
 
         Args:
-            number: of examples.
-            split: that is asked about; an example that is the row itself is left out.
+            number: of examples before each question.
+            split: not used: lm-eval draws one more where the source is `test_split`, whatever split is built.
+
+        Returns:
+            Row -> text of its examples; an example that equals the row is left out.
+
+        Raises:
+            ConfigError: the file names another kind of sampler.
+            DataError: there are fewer rows than examples.
         """
         if not number:
             return lambda row: ""
@@ -238,7 +317,11 @@ class Documents:
 
     @property
     def delimiter(self) -> str:
-        """What stands between a question and its answer."""
+        """Text between a question and its answer.
+
+        Returns:
+            `target_delimiter`, by default one blank.
+        """
         return str(self.config.get("target_delimiter", " "))
 
     # ---- templates and functions -----------------------------------------------------------------------
@@ -289,7 +372,14 @@ class Documents:
 
 
 def plain(value: Any) -> Any:
-    """What of a row is text, number, list or mapping: what templates and metrics are given."""
+    """Reduce a row to text, numbers, lists and mappings: what templates and metrics receive.
+
+    Args:
+        value: a row or a part of one.
+
+    Returns:
+        A copy without bytes and objects.
+    """
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items() if not isinstance(v, bytes) and _is_plain(v)}
     if isinstance(value, (list, tuple)):

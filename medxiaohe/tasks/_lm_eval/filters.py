@@ -1,4 +1,4 @@
-"""What a reply goes through before it is scored, by `filter_list`. Semantics: lm_eval/filters, v0.4.9."""
+"""Filters of replies before scoring, by `filter_list`. Semantics: lm_eval/filters, v0.4.9."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ NAMES = (
 
 
 def check(pipelines: Sequence[Mapping[str, Any]], where: str) -> None:
-    """ConfigError for a filter that is not done here, or a pattern that is none."""
+    """Check the filter pipelines of a file.
+
+    Args:
+        pipelines: entries of `filter_list`.
+        where: name of the file, for messages.
+
+    Raises:
+        ConfigError: a filter is not done here, or a pattern is no regular expression.
+    """
     for pipeline in pipelines:
         for step in pipeline.get("filter") or ():
             name = str(step.get("function"))
@@ -36,7 +44,15 @@ def check(pipelines: Sequence[Mapping[str, Any]], where: str) -> None:
 
 
 def filtered(replies: Sequence[str], steps: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The replies of one item after every step; `take_first` leaves the first one."""
+    """Apply the steps of a pipeline to the replies of one item.
+
+    Args:
+        replies: of one item, in order.
+        steps: of one pipeline, checked by `check`.
+
+    Returns:
+        Replies after the last step; one after `take_first` or `majority_vote`.
+    """
     result = list(replies)
     for step in steps:
         name = str(step["function"])

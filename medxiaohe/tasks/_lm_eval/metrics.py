@@ -33,7 +33,19 @@ GOLD, ROW = "gold", "row"  # keys of Annotations.harness
 
 
 def scorers(config: Mapping[str, Any], output: str, where: str) -> tuple[Scorer, ...]:
-    """A scorer for each metric and, of generated replies, each filter pipeline."""
+    """Build a scorer for each metric and, of generated replies, each filter pipeline.
+
+    Args:
+        config: checked keys of the file.
+        output: its output_type.
+        where: name of the file, for messages.
+
+    Returns:
+        Scorers named METRIC, or METRIC,PIPELINE where there are several pipelines.
+
+    Raises:
+        ConfigError: a metric or filter is not done here.
+    """
     metrics = config.get("metric_list") or [
         {"metric": "acc" if output != "generate_until" else "exact_match"}
     ]
@@ -93,7 +105,15 @@ def _scorer(
 
 
 def acc(sample: Sample, trace: Trace) -> Score:
-    """Return 1 where the likeliest option is the right one."""
+    """Accuracy: 1 where the likeliest option is right.
+
+    Args:
+        sample: with options and gold.
+        trace: with the likelihoods of the options, or a generated answer.
+
+    Returns:
+        1 or 0; `unparsed` for a generated answer without a letter
+    """
     found = log_likelihoods(trace)
     if found is None:
         return _read("acc", sample, trace)
@@ -101,7 +121,15 @@ def acc(sample: Sample, trace: Trace) -> Score:
 
 
 def acc_norm(sample: Sample, trace: Trace) -> Score:
-    """Return 1 where the option of the highest log-likelihood per character is the right one."""
+    """Length-normalised accuracy: 1 where the option of the highest log-likelihood per character is right.
+
+    Args:
+        sample: with options and gold.
+        trace: with the likelihoods of the options.
+
+    Returns:
+        1 or 0; `unjudged` without likelihoods
+    """
     found = log_likelihoods(trace)
     if found is None:
         return Score("acc_norm", None, "unjudged", why="the model gave no likelihoods")
@@ -112,7 +140,15 @@ def acc_norm(sample: Sample, trace: Trace) -> Score:
 
 
 def loglikelihood(sample: Sample, trace: Trace) -> Score:
-    """Return the log-likelihood of the target, in nats; exp(-mean) of them is the perplexity of lm-eval."""
+    """Log-likelihood of the target; exp(-mean) of them is the perplexity of lm-eval.
+
+    Args:
+        sample: its only option is the target.
+        trace: with its likelihood.
+
+    Returns:
+        Nats, at most 0; `unjudged` without likelihoods
+    """
     found = log_likelihoods(trace)
     if found is None:
         return Score("loglikelihood", None, "unjudged", why="the model gave no likelihoods")
@@ -120,7 +156,14 @@ def loglikelihood(sample: Sample, trace: Trace) -> Score:
 
 
 def log_likelihoods(trace: Trace) -> list[float] | None:
-    """Those of the options, in nats; None where nothing was ranked."""
+    """Extract the log-likelihoods of the options from a trace.
+
+    Args:
+        trace: of the workflow `likeliest`.
+
+    Returns:
+        Nats, in the order of the options; None where nothing was ranked.
+    """
     for step in reversed(trace.steps):
         if step.kind == "rank" and step.got is not None:
             return [-float(value) for value in step.got]
@@ -147,7 +190,14 @@ def _read(name: str, sample: Sample, trace: Trace) -> Score:
 
 
 def golds(sample: Sample) -> list[int]:
-    """The numbers of the right options."""
+    """List the right options of an item.
+
+    Args:
+        sample: built by `task.samples`.
+
+    Returns:
+        Indices from 0.
+    """
     found = sample.annotations.harness[GOLD]
     return list(found) if isinstance(found, (list, tuple)) else [int(found)]
 
@@ -156,7 +206,16 @@ def golds(sample: Sample) -> list[int]:
 
 
 def reply(trace: Trace, steps: Sequence[Mapping[str, Any]], until: Sequence[str]) -> str:
-    """The reply up to the first of the strings that end it, after the filters."""
+    """Cut a reply at its stop strings and apply the filters.
+
+    Args:
+        trace: its answer is read.
+        steps: of one filter pipeline.
+        until: strings that end a reply.
+
+    Returns:
+        The first filtered reply, "" for none.
+    """
     text = trace.answer
     for end in until:
         if end:
@@ -176,7 +235,22 @@ def exact_match(
     ignore_numbers: bool = False,
     regexes_to_ignore: Sequence[str] = (),
 ) -> Score:
-    """Return 1 where the filtered reply is one of the golds, but for what is ignored."""
+    """Exact match of the filtered reply with one of the golds.
+
+    Args:
+        sample: with its gold.
+        trace: its answer is scored.
+        label: name of the score.
+        steps: of one filter pipeline.
+        until: strings that end a reply.
+        ignore_case: compare in lower case.
+        ignore_punctuation: compare without ASCII punctuation.
+        ignore_numbers: compare without digits.
+        regexes_to_ignore: patterns that are removed before comparison.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` where a filter pattern matches nothing
+    """
     found = reply(trace, steps, until)
     gold = sample.annotations.harness[GOLD]
 
@@ -204,7 +278,20 @@ def of_function(
     steps: Sequence[Mapping[str, Any]] = (),
     until: Sequence[str] = (),
 ) -> Score:
-    """What a metric function of the file says of the reply and the gold."""
+    """Score with a metric function of the file.
+
+    Args:
+        sample: with its gold.
+        trace: its answer is scored.
+        label: name of the score.
+        function: called with references and predictions.
+        options: its further arguments.
+        steps: of one filter pipeline.
+        until: strings that end a reply.
+
+    Returns:
+        Its number; of a mapping the value under the function's name, else the first.
+    """
     found = reply(trace, steps, until)
     said = function(references=[sample.annotations.harness[GOLD]], predictions=[found], **options)
     value = said.get(function.name, next(iter(said.values()))) if isinstance(said, Mapping) else said
@@ -223,10 +310,24 @@ def of_results(
     until: Sequence[str] = (),
     output: str = "generate_until",
 ) -> Score:
-    """What `process_results` of the file gives under the name of a metric.
+    """Score with `process_results` of the file.
 
-    A value that is no number goes through the aggregation function of the file, of this item alone: true
-    for a share of right items, and not for a measure of a whole corpus.
+    A value that is no number goes through the aggregation function of the file, of this item alone: true for
+    a share of right items, and not for a measure of a whole corpus.
+
+    Args:
+        sample: with its row.
+        trace: its answer or likelihoods are scored.
+        label: name of the score.
+        metric: key of the result.
+        function: called with the row and the results.
+        aggregation: name or function of the file.
+        steps: of one filter pipeline.
+        until: strings that end a reply.
+        output: output_type of the file.
+
+    Returns:
+        The number; `unjudged` without likelihoods, or where the result has no number for the metric
     """
     found = reply(trace, steps, until)
     results: list[Any] = [found]

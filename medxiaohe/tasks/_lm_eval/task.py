@@ -1,4 +1,4 @@
-"""A Task of a task file of lm-eval or lmms-eval."""
+"""Build a Task from a task file of lm-eval or lmms-eval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,18 @@ RANKED = "medxiaohe.agents.engine.likeliest:likeliest"  # the workflow that rank
 
 
 def factory(path: Path) -> Callable[..., Task]:
-    """The function that makes the task: NAME(path="", revision=None, num_fewshot=None, chat=False)."""
+    """Build the function that makes the task of a file.
+
+    Args:
+        path: YAML of one task.
+
+    Returns:
+        NAME(path="", revision=None, num_fewshot=None, chat=False) -> Task.
+
+    Raises:
+        ConfigError: the file cannot be read, or is a group of tasks.
+        CodeRefused: it names functions, and nobody has allowed their code.
+    """
     raw = files.read(path)
     if isinstance(raw.get("task"), list):
         raise ConfigError(
@@ -51,7 +62,18 @@ def task(
     num_fewshot: int | None = None,
     chat: bool = False,
 ) -> Task:
-    """The task of the checked keys of a file.
+    """Build the task of the checked keys of a file.
+
+    Args:
+        raw: keys by `config.read`.
+        where: name of the file, for messages and paths beside it.
+        path: file or folder in the layout of the data set; "" for what the file names.
+        revision: branch, tag or commit of a data set of the hub.
+        num_fewshot: examples before each question; None for what the file says.
+        chat: ask text questions in the model's chat template.
+
+    Returns:
+        The task; data is read when its samples are.
 
     Raises:
         ConfigError: a key is missing, or says what is not done here.
@@ -94,7 +116,22 @@ def task(
 def samples(
     documents: Documents, output: str, named: Mapping[str, str], bare: bool, split: str
 ) -> Iterator[Sample]:
-    """The items of a split in the order of the data set; DataError names the row that does not fit."""
+    """Build the items of a split.
+
+    Args:
+        documents: rows of the file.
+        output: its output_type.
+        named: split -> name in the data set.
+        bare: ask without a chat template, as one document.
+        split: one of `named`.
+
+    Yields:
+        Items in the order of the data set.
+
+    Raises:
+        ConfigError: there is no such split.
+        DataError: a row does not fit, and the message names it.
+    """
     known_split(split, tuple(named))
     rows = documents.rows(named[split])
     shots = documents.sampler(int(documents.config.get("num_fewshot") or 0), split)
