@@ -147,8 +147,8 @@ def final(answer: str) -> str:
     if (field := answer_field(text)) is not None:
         return _said(field)
     text = without_invented_turns(text)
-    if tagged := [one for one in _tagged(text) if one.strip()]:
-        return "\n".join(_said(one) for one in dict.fromkeys(one.strip() for one in tagged))
+    if tagged := [content for content in _tagged(text) if content.strip()]:
+        return "\n".join(_said(content) for content in dict.fromkeys(content.strip() for content in tagged))
     if _empty_tag(text):
         return ""
     for mark in reversed(list(_finals().finditer(text))):
@@ -206,17 +206,18 @@ def answer_field(text: str) -> str | None:
         The value of the field that is first in `FIELD_ORDER`; None without such a field, "" where the field
         occurs with different values.
     """
-    found: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     for match in _field().finditer(text):
         value = _value(match)
         if value.strip() and value.strip().lower() not in ("null", "none", "..."):
-            found.setdefault(match["name"].lower(), []).append(value.strip())
-    if not found:
+            by_name.setdefault(match["name"].lower(), []).append(value.strip())
+    if not by_name:
         return None
     name = min(
-        found, key=lambda one: next((i for i, key in enumerate(FIELD_ORDER) if key in one), len(FIELD_ORDER))
+        by_name,
+        key=lambda field: next((i for i, key in enumerate(FIELD_ORDER) if key in field), len(FIELD_ORDER)),
     )
-    values = dict.fromkeys(found[name])
+    values = dict.fromkeys(by_name[name])
     return next(iter(values)) if len(values) == 1 else ""
 
 
@@ -230,11 +231,11 @@ def without_invented_turns(text: str) -> str:
         The text before that; all of it where nothing follows or where the part before holds no answer.
     """
     for mark in marks()["ends"]:
-        before, found, _ = text.partition(unicodedata.normalize("NFKC", mark))
-        if found and before.strip():
+        before, separator, _ = text.partition(unicodedata.normalize("NFKC", mark))
+        if separator and before.strip():
             text = before
-        elif found:
-            text = text.replace(found, " ")
+        elif separator:
+            text = text.replace(separator, " ")
     match = _question(spoken(text)).search(text)
     return text[: match.start()] if match and _answers(text[: match.start()]) else text
 
@@ -300,8 +301,8 @@ def _thoughtless(text: str) -> tuple[str, bool]:
     text = opened.sub(" ", text)
     if ends := list(closing.finditer(text)):
         text = text[ends[-1].end() :]
-    if left := _opening().search(text):
-        return text[: left.start()] + _last_object(text[left.end() :]), False
+    if unclosed := _opening().search(text):
+        return text[: unclosed.start()] + _last_object(text[unclosed.end() :]), False
     return text, True
 
 

@@ -130,12 +130,12 @@ def label_of(line: str, texts: Sequence[str], letters: str, words: Words) -> tup
 
 def _mark(rest: str, texts: Sequence[str], letter: str, own: bool, words: Words) -> str:
     """Whether what follows a label calls it right or wrong, at its beginning or at its end."""
-    said = rest
+    remark = rest
     if own and (
         stops := [stop for stop, opening in openings(rest, texts) if opening == texts[LETTERS.index(letter)]]
     ):
-        said = rest[max(stops) :]
-    low = lower_words(said).lower()
+        remark = rest[max(stops) :]
+    low = lower_words(remark).lower()
     head = re.sub(r"^[^\w✓✔✅☑✗✘❌✖☒×○〇⭕]+", "", low)
     for mark, pattern in (("wrong", words.wrong_mark), ("right", words.right_mark)):
         if pattern.match(head) or re.search(rf"[{CROSS if mark == 'wrong' else TICK}]", low):

@@ -33,14 +33,14 @@ def lettered(text: str, count: int, names: tuple[str, ...]) -> str:
     names = tuple(name for name in names if rules()[name].get("places"))
     if not names or any(mark in LETTERS[:count] for mark in LONE.findall(text)):
         return text
-    order = "".join(one for name in names for one in rules()[name]["places"])
-    patterns, other = _patterns(names, order)
+    order = "".join(symbol for name in names for symbol in rules()[name]["places"])
+    patterns, counted = _patterns(names, order)
 
     def letter(mark: re.Match[str]) -> str:
-        one = mark["place"]
-        at = int(one) - 1 if one.isascii() else (CIRCLED if one in CIRCLED else order).index(one)
+        symbol = mark["place"]
+        at = int(symbol) - 1 if symbol.isascii() else (CIRCLED if symbol in CIRCLED else order).index(symbol)
         before = mark.string[max(0, mark.start("place") - NEAR) : mark.start("place")]
-        if at >= count or other.search(before):
+        if at >= count or counted.search(before):
             return mark[0]
         return (
             mark[0][: mark.start("place") - mark.start()]

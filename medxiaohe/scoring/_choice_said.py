@@ -112,10 +112,10 @@ def concluded(text: str, low: str, texts: Sequence[str], letters: str, words: Wo
     Returns:
         Letters in order; behind them those of "not A but B".
     """
-    found: list[str] = []
+    results: list[str] = []
     for match in words.weak.finditer(low):
-        found += _committed(match, text, low, texts, letters, words)
-    return found + ["".join(filter(None, match.groups())) for match in words.not_but.finditer(low)]
+        results += _committed(match, text, low, texts, letters, words)
+    return results + ["".join(filter(None, match.groups())) for match in words.not_but.finditer(low)]
 
 
 def _committed(
@@ -123,7 +123,7 @@ def _committed(
 ) -> Iterator[str]:
     """The letters that an announcement gives and does not take back, with those it leaves open beside
     them."""
-    group = next(i for i, one in enumerate(match.groups(), 1) if one)
+    group = next(i for i, value in enumerate(match.groups(), 1) if value)
     letter, end = match[group].upper(), match.end(group)
     near = max(NEAR, 2 * max(map(len, texts), default=0))
     before, rest = text[max(0, match.start() - NEAR) : match.start()], text[end : end + near]
@@ -142,10 +142,10 @@ def _committed(
         return  # all options copied behind a heading
     if words.condition.match(lower_words(rest)):
         return  # "it would be B if the angle were blunted"
-    said = lower_words(before) + low[match.start() : match.start(group)]
+    statement = lower_words(before) + low[match.start() : match.start(group)]
     if words.lesser.search(lower_words(before)):
         return  # "my second choice would be C"
-    if words.denied_before.search(lower_words(before)) or denied(said, words):
+    if words.denied_before.search(lower_words(before)) or denied(statement, words):
         return
     if not beside and (spelt := option_of(letter + rest, texts)):
         yield spelt  # "the answer is E. coli"
@@ -199,7 +199,7 @@ def denied(before: str, words: Words) -> bool:
     """
     sentence = words.rather_than.split(re.split(r"[.!?;\n。！？；]", before)[-1])[-1]
     clause = re.split(r"[,，:：]|\b(?:but|so|therefore|thus|hence)\b", sentence)
-    last = next((part for part in reversed(clause) if part.strip()), "")
+    last = next((piece for piece in reversed(clause) if piece.strip()), "")
     if len(clause) > 1 and words.claimed.search(clause[-2]):
         return True  # "viele würden sagen, die Antwort ist A"
     return bool(words.doubt.search(last) or words.suppose.match(words.conclude.split(sentence)[-1]))
@@ -246,9 +246,9 @@ def hedges(rest: str, letter: str, letters: str, words: Words) -> Iterator[str]:
     """
     low = lower_words(rest)
     for match in words.hedge.finditer(low):
-        other = next(group for group in match.groups() if group)
-        article = other == "A" and re.match(
+        candidate = next(group for group in match.groups() if group)
+        article = candidate == "A" and re.match(
             r" (?!is\b|are\b|could\b|may\b|might\b|also\b)[a-z]", rest[match.end(match.lastindex or 0) :]
         )
-        if other != letter and other in letters and not article:
-            yield other
+        if candidate != letter and candidate in letters and not article:
+            yield candidate

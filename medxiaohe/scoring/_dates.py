@@ -69,7 +69,7 @@ def durations(text: str) -> list[int]:
     Returns:
         Durations in days, in the order of the text.
     """
-    found = []
+    results = []
     # 39 2/7 weeks is 39 weeks and 2 days
     text = SEVENTHS.sub(lambda m: f"{m[1]} weeks {m[3]} days" if m[2] or m[4] else m[0], text)
     for match in DURATION.finditer(text):
@@ -77,5 +77,5 @@ def durations(text: str) -> list[int]:
             ((w, d) for w, d in zip(match.groups()[:8:2], match.groups()[1:8:2], strict=True) if w),
             ("0", match[9]),
         )
-        found.append(7 * int(weeks) + int(days or 0))
-    return found
+        results.append(7 * int(weeks) + int(days or 0))
+    return results

@@ -135,9 +135,9 @@ def sides(name: str) -> frozenset[str]:
     Returns:
         Of left, right, both, one; {"both"} for a name with left and right, empty without a side.
     """
-    found = {SIDES[word] for word in re.findall(r"[a-z]+", name.lower()) if word in SIDES}
-    found |= {side for mark, side in SIDES_ZH.items() if mark in name}
-    return frozenset({"both"} if {"left", "right"} <= found else found)
+    results = {SIDES[word] for word in re.findall(r"[a-z]+", name.lower()) if word in SIDES}
+    results |= {side for mark, side in SIDES_ZH.items() if mark in name}
+    return frozenset({"both"} if {"left", "right"} <= results else results)
 
 
 def numbers(name: str) -> frozenset[str]:
@@ -199,40 +199,43 @@ class Names:
         """
         return bool(self.ids(name))
 
-    def same(self, one: str, other: str) -> str:
+    def same(self, first: str, second: str) -> str:
         """Decide whether two names mean the same entity; negation, side and numbers must agree.
 
         Args:
-            one: a name, with or without an aside in brackets.
-            other: the name it is compared with.
+            first: a name, with or without an aside in brackets.
+            second: the name it is compared with.
 
         Returns:
             "spelling", "synonym" (one entity of the tree has both), or "" where they differ or it is not
             known.
         """
-        one, other = (self._main(unicodedata.normalize("NFKC", name)) for name in (one, other))
-        if negated(one) != negated(other):
+        first, second = (self._main(unicodedata.normalize("NFKC", name)) for name in (first, second))
+        if negated(first) != negated(second):
             return ""
-        if why := self._whole(one, other):
+        if why := self._whole(first, second):
             return why
-        said = sides(one) == sides(other) and (sides(one) or negated(one))
-        return self._whole(_core(one), _core(other)) if said else ""
+        comparable = sides(first) == sides(second) and (sides(first) or negated(first))
+        return self._whole(_core(first), _core(second)) if comparable else ""
 
-    def _whole(self, one: str, other: str) -> str:
-        if sides(one) == sides(other) and canon(one) == canon(other) != "":
+    def _whole(self, first: str, second: str) -> str:
+        if sides(first) == sides(second) and canon(first) == canon(second) != "":
             return "spelling"
-        return "synonym" if self._synonyms(one, other) else ""
+        return "synonym" if self._synonyms(first, second) else ""
 
-    def _synonyms(self, one: str, other: str) -> bool:
+    def _synonyms(self, first: str, second: str) -> bool:
         """One entity has both names, and they do not name different sides, numbers or, if that is all,
         letters."""
-        if not self.ids(one) & self.ids(other):
+        if not self.ids(first) & self.ids(second):
             return False
-        apart = (sides(one) and sides(other) and sides(one) != sides(other)) or (
-            numbers(one) and numbers(other) and numbers(one) != numbers(other)
+        apart = (sides(first) and sides(second) and sides(first) != sides(second)) or (
+            numbers(first) and numbers(second) and numbers(first) != numbers(second)
         )
         return not apart and not (
-            marks(one) and marks(other) and marks(one) != marks(other) and _unmarked(one) == _unmarked(other)
+            marks(first)
+            and marks(second)
+            and marks(first) != marks(second)
+            and _unmarked(first) == _unmarked(second)
         )
 
     def _main(self, name: str) -> str:
@@ -241,9 +244,9 @@ class Names:
         name = PLURAL.sub("s", name)
         main = ASIDE.sub("", name).strip()
         for match in ASIDE.finditer(name):
-            aside, whole = self.ids(match[1]), self.ids(main)
-            if aside and whole:
-                if not aside & whole:
+            aside_ids, main_ids = self.ids(match[1]), self.ids(main)
+            if aside_ids and main_ids:
+                if not aside_ids & main_ids:
                     return name
             elif TYPE.fullmatch(match[1].strip()) or DENIED.fullmatch(match[1]) or sides(match[1]):
                 return name

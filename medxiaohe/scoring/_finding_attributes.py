@@ -64,11 +64,11 @@ class Finding:
             Status, change, time, degree, size, side, name, places and person, those that it has.
         """
         words = {"absent": "no", "possible": "possible", "hypothetical": "if"}.get(self.status, "")
-        where = f"({', '.join(sorted(self.places))})" if self.places else ""
+        places = f"({', '.join(sorted(self.places))})" if self.places else ""
         whose = "" if self.person == "patient" else f"of {self.person}"
         size = f"{self.size_mm:g} mm" if self.size_mm is not None else ""
-        said = (words, self.change, self.time, self.degree, size, self.side, self.name, where, whose)
-        return " ".join(filter(None, said))
+        parts = (words, self.change, self.time, self.degree, size, self.side, self.name, places, whose)
+        return " ".join(filter(None, parts))
 
 
 class Mark(NamedTuple):
@@ -79,51 +79,51 @@ class Mark(NamedTuple):
 
 
 def sentence_findings(
-    text: str, marks: Sequence[Mark], said: dict[Mark, Context], parents: dict[str, str]
+    text: str, marks: Sequence[Mark], contexts: dict[Mark, Context], parents: dict[str, str]
 ) -> list[Finding]:
     """Assemble the marks of one sentence into findings with their attributes.
 
     Args:
         text: the prepared text of all sentences.
         marks: those of the sentence, in order.
-        said: mark of a finding or state -> its context (negated, uncertain, whose, when).
+        contexts: mark of a finding or state -> its context (negated, uncertain, whose, when).
         parents: "organ:NAME" -> finding that an abnormality of the organ is.
 
     Returns:
         Findings in the order of the sentence, offsets in `text`.
     """
     state = _organ_states(text, marks)
-    organs = {organ: _organ(organ, one, said[one], parents) for organ, one in state.items()}
+    organs = {organ: _organ(organ, word, contexts[word], parents) for organ, word in state.items()}
     anchors = sorted([mark for mark in marks if mark.kind == "finding"] + list(organs))
     traits: dict[Mark, list[Mark]] = {anchor: [] for anchor in anchors}
     for mark in marks:
         if mark.kind in TRAITS and (owner := _owner(text, mark, anchors)):
             traits[owner].append(mark)
-    found = []
+    findings = []
     for anchor in anchors:
-        one = organs.get(anchor) or _finding(anchor, said[anchor])
+        finding = organs.get(anchor) or _finding(anchor, contexts[anchor])
         sides = {mark.value for mark in traits[anchor] if mark.kind == "side"}
         degrees = [LEVELS.index(mark.value) for mark in traits[anchor] if mark.kind == "degree"]
         side = "both" if len(sides) > 1 else "".join(sides)
-        if side == "both" and one.status == "absent":
+        if side == "both" and finding.status == "absent":
             side = ""  # what is on neither side is nowhere
         # "no large effusion" is no effusion
-        degree = LEVELS[max(degrees)] if degrees and one.status != "absent" else ""
+        degree = LEVELS[max(degrees)] if degrees and finding.status != "absent" else ""
         values = {kind: [m.value for m in traits[anchor] if m.kind == kind] for kind in TRAITS}
-        if one.status != "absent":
+        if finding.status != "absent":
             sizes = [float(value) for value in values["size"]]
-            one = replace(
-                one,
-                time=one.time or next(iter(values["time"]), ""),
+            finding = replace(
+                finding,
+                time=finding.time or next(iter(values["time"]), ""),
                 change=next(iter(values["change"]), ""),
                 size_mm=max(sizes, default=None),
             )
         marked = [mark for mark in traits[anchor] if mark.kind == "place"]
         places = frozenset(_sided(mark, traits[anchor]) if len(sides) > 1 else mark.value for mark in marked)
         ends = [*traits[anchor], *([state[anchor]] if anchor in state else []), anchor]
-        found.append(
+        findings.append(
             replace(
-                one,
+                finding,
                 side=side,
                 degree=degree,
                 places=places,
@@ -132,33 +132,38 @@ def sentence_findings(
                 around=(min(mark.start for mark in ends), max(mark.end for mark in ends)),
             )
         )
-    return _either(text, anchors, found)
+    return _either(text, anchors, findings)
 
 
-def _either(text: str, anchors: Sequence[Mark], found: list[Finding]) -> list[Finding]:
+def _either(text: str, anchors: Sequence[Mark], findings: list[Finding]) -> list[Finding]:
     """Two findings joined by "or" or "versus" are both possible; what is said of one is said of the other."""
     for i, (before, after) in enumerate(pairwise(anchors)):
-        one, other = found[i], found[i + 1]
+        first, second = findings[i], findings[i + 1]
         if not EITHER.fullmatch(text[before.end : after.start]):
             continue
-        if "present" in (one.status, other.status) and {one.status, other.status} <= {"present", "possible"}:
-            one, other = replace(one, status="possible"), replace(other, status="possible")
+        if "present" in (first.status, second.status) and {first.status, second.status} <= {
+            "present",
+            "possible",
+        }:
+            first, second = replace(first, status="possible"), replace(second, status="possible")
         for a, b in ((0, 1), (1, 0)):
-            two = [one, other]
+            two = [first, second]
             traits = {key: getattr(two[b], key) for key in ("side", "places", "change", "time")}
             two[a] = replace(two[a], **{k: v for k, v in traits.items() if v and not getattr(two[a], k)})
-            one, other = two
-        found[i], found[i + 1] = one, other
-    return found
+            first, second = two
+        findings[i], findings[i + 1] = first, second
+    return findings
 
 
-def _sided(place: Mark, traits: Sequence[Mark]) -> str:
+def _sided(location: Mark, traits: Sequence[Mark]) -> str:
     """ "bilateral opacities, more in the left upper lobe": the side of a place, where one word for the
     finding is not enough."""
     beside = [
-        mark.value for mark in traits if mark.kind == "side" and place.start - 1 <= mark.end <= place.end
+        mark.value
+        for mark in traits
+        if mark.kind == "side" and location.start - 1 <= mark.end <= location.end
     ]
-    return " ".join([*beside, place.value])
+    return " ".join([*beside, location.value])
 
 
 def _finding(mark: Mark, context: Context) -> Finding:
@@ -185,14 +190,14 @@ def _status(context: Context) -> str:
 
 def _organ_states(text: str, marks: Sequence[Mark]) -> dict[Mark, Mark]:
     """Organs that are said to be normal or not, with the word that says so."""
-    found = {}
+    state_of = {}
     states = [mark for mark in marks if mark.kind == "state"]
     for organ in (mark for mark in marks if mark.kind == "organ"):
         before = [s for s in states if s.end <= organ.start and _stands_before(text, s, organ, marks)]
         after = [s for s in states if s.start >= organ.end and _reaches(text, organ, s, marks)]
         if state := (before[-1] if before else after[0] if after else None):
-            found[organ] = state
-    return found
+            state_of[organ] = state
+    return state_of
 
 
 def _stands_before(text: str, state: Mark, organ: Mark, marks: Sequence[Mark]) -> bool:
@@ -200,8 +205,8 @@ def _stands_before(text: str, state: Mark, organ: Mark, marks: Sequence[Mark]) -
     between = text[state.end : organ.start]
     if not LOOSE.search(between):
         return True
-    for other in reversed([m for m in marks if m.kind == "organ" and state.end <= m.start < organ.start]):
-        between = between[: other.start - state.end] + between[other.end - state.end :]
+    for joined in reversed([m for m in marks if m.kind == "organ" and state.end <= m.start < organ.start]):
+        between = between[: joined.start - state.end] + between[joined.end - state.end :]
     return bool(JOINED.fullmatch(AS_ARE.sub("", between, count=1) if AS_ARE.match(between) else between))
 
 

@@ -137,21 +137,23 @@ class Lexicon:
         text, offsets = _prepared(text)
         marks = self._marks(text)
         spoken = [mark for mark in marks if mark.kind in ("finding", "state")]
-        said = dict(zip(spoken, contexts(text, [(mark.start, mark.end) for mark in spoken]), strict=True))
+        context_of = dict(
+            zip(spoken, contexts(text, [(mark.start, mark.end) for mark in spoken]), strict=True)
+        )
         start = 0
         for number, end in enumerate(sentence_ends(text)):
             here = [mark for mark in marks if start <= mark.start < end]
-            for one in sentence_findings(text, here, said, self.parents):
-                at, around = offsets.span(one.at), offsets.span(one.around)
-                yield replace(one, sentence=number, at=at, around=around)
+            for finding in sentence_findings(text, here, context_of, self.parents):
+                at, around = offsets.span(finding.at), offsets.span(finding.around)
+                yield replace(finding, sentence=number, at=at, around=around)
             start = end
 
     def _marks(self, text: str) -> list[Mark]:
         names = [Mark(m.start, m.end, *self._own_value(m.entity)) for m in self._own.find(text)]
         if self._tree is not None:
             for m in self._tree.find(text):
-                if known := self._tree_value(m.entity):
-                    names.append(Mark(m.start, m.end, *known))
+                if kind_and_value := self._tree_value(m.entity):
+                    names.append(Mark(m.start, m.end, *kind_and_value))
         marks = _compounded(text, _longest(names), self._compounds)
         taken = [m for m in marks if m.kind in ("finding", "organ")]
         patterns = (
@@ -185,8 +187,10 @@ class Lexicon:
             for name in (entity.name, *entity.synonyms):
                 plain = BESIDE_PLACE.sub(" ", name) if kind == "place" else name
                 plain = " ".join(plain.split())
-                found = [one for one in self._own.find(plain) if (one.start, one.end) == (0, len(plain))]
-                if found and (value := self._own_value(found[0].entity))[0] in (kind, "organ"):
+                matches = [
+                    match for match in self._own.find(plain) if (match.start, match.end) == (0, len(plain))
+                ]
+                if matches and (value := self._own_value(matches[0].entity))[0] in (kind, "organ"):
                     self._shared[id] = value
                     break
                 if kind == "finding" and self._is_of_parts(name):
@@ -195,10 +199,10 @@ class Lexicon:
 
     def _is_of_parts(self, name: str) -> bool:
         """Whether a name is made of one finding of the lexicon, places and sides, and nothing else."""
-        found = self._own.find(name)
-        kinds = [self._own_value(one.entity)[0] for one in found]
-        for one in reversed(found):
-            name = name[: one.start] + name[one.end :]
+        matches = self._own.find(name)
+        kinds = [self._own_value(match.entity)[0] for match in matches]
+        for match in reversed(matches):
+            name = name[: match.start] + name[match.end :]
         return (
             kinds.count("finding") == 1
             and len(kinds) > 1
@@ -270,7 +274,7 @@ class _Offsets:
 
 def _prepared(text: str) -> tuple[str, _Offsets]:
     """The text of `prepared` and the offsets of its words."""
-    lines, here, there, length = list[str](), list[int](), list[int](), 0
+    lines, prepared_starts, original_starts, length = list[str](), list[int](), list[int](), 0
     start = 0
     for line in text.splitlines(keepends=True):
         words = []
@@ -278,14 +282,14 @@ def _prepared(text: str) -> tuple[str, _Offsets]:
             # a glued full stop ends a word
             cuts = [0, *(m.end() - match.start() for m in GLUED.finditer(line, *match.span())), len(match[0])]
             for a, b in pairwise(cuts):
-                here.append(length)
-                there.append(start + match.start() + a)
+                prepared_starts.append(length)
+                original_starts.append(start + match.start() + a)
                 words.append(match[0][a:b])
                 length += b - a + 1
         lines.append(" ".join(words))
         length += not words  # the line break of a line without words
         start += len(line)
-    return "\n".join(lines), _Offsets(tuple(here), tuple(there))
+    return "\n".join(lines), _Offsets(tuple(prepared_starts), tuple(original_starts))
 
 
 @functools.cache
@@ -316,17 +320,17 @@ def _own() -> tuple[Linker, dict[str, str], list[tuple[re.Pattern[str], str]]]:
 @functools.cache
 def _first_forms() -> dict[str, str]:
     """Finding or place of the lexicon -> its first form."""
-    found: dict[str, str] = {}
+    first_forms: dict[str, str] = {}
     for line in FILE.read_text(encoding="utf-8").splitlines():
         if line.startswith(("finding\t", "device\t", "place\t")):
             _, name, _, forms = line.split("\t")
-            found.setdefault(name, forms.partition("|")[0])
-    return found
+            first_forms.setdefault(name, forms.partition("|")[0])
+    return first_forms
 
 
 def _compound(form: str) -> re.Pattern[str]:
     """What finds "fluid + pleural space": the two words in either order, in one clause."""
-    head, tail = (re.escape(part.strip()) for part in form.split("+"))
+    head, tail = (re.escape(word.strip()) for word in form.split("+"))
     between = rf"(?:(?!\b(?:but|however|no|without|and)\b)[^.;:,\n]){{0,{MADE_OF}}}?"
     return re.compile(
         rf"\b(?P<head>{head}){between}\b(?P<tail>{tail}s?)\b"
@@ -352,9 +356,9 @@ def _compounded(text: str, marks: list[Mark], compounds: Sequence[tuple[re.Patte
     return marks
 
 
-def _within(mark: Mark, others: Iterable[Mark]) -> bool:
+def _within(mark: Mark, outers: Iterable[Mark]) -> bool:
     """Whether one of the others has all of a mark in it: "without acute abnormality" is a state."""
-    return any(other.start <= mark.start and mark.end <= other.end for other in others)
+    return any(outer.start <= mark.start and mark.end <= outer.end for outer in outers)
 
 
 def _is_named_by(mark: Mark) -> bool:
@@ -373,8 +377,8 @@ def _entities(tree: Path) -> dict[str, Entity]:
 
 def _longest(names: Iterable[Mark]) -> list[Mark]:
     """No two overlap: the longer one stays, of equals the first given."""
-    kept: list[Mark] = []
+    selected: list[Mark] = []
     for mark in sorted(names, key=lambda m: m.start - m.end):
-        if all(mark.end <= other.start or other.end <= mark.start for other in kept):
-            kept.append(mark)
-    return kept
+        if all(mark.end <= chosen.start or chosen.end <= mark.start for chosen in selected):
+            selected.append(mark)
+    return selected

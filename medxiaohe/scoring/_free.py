@@ -32,9 +32,9 @@ def said(trace: Trace) -> str:
     """
     text = outside_thoughts(trace.answer)
     for message in trace.prompt.messages[-1:]:
-        asked = outside_thoughts(message.text).strip()
-        if len(asked.split()) >= COPIED:
-            text = text.replace(asked, " ")
+        question = outside_thoughts(message.text).strip()
+        if len(question.split()) >= COPIED:
+            text = text.replace(question, " ")
     if not speaks_to_grader(text):
         return text.strip()
     return "\n".join(sentence for sentence in sentences(text) if not speaks_to_grader(sentence))

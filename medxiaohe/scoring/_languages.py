@@ -46,8 +46,8 @@ def marks() -> dict[str, Any]:
     Returns:
         The content of that file.
     """
-    found: dict[str, Any] = yaml.safe_load((FOLDER / "marks.yaml").read_text(encoding="utf-8"))
-    return found
+    content: dict[str, Any] = yaml.safe_load((FOLDER / "marks.yaml").read_text(encoding="utf-8"))
+    return content
 
 
 @lru_cache(maxsize=4096)
@@ -82,7 +82,7 @@ def spoken(text: str) -> tuple[str, ...]:
 
 def _written(script: str, text: str) -> bool:
     # "正解：B" and "答案：B" have no kana: Han alone is read by the rules of both
-    return any(SCRIPTS[one].search(text) for one in (("kana", "han") if script == "kana" else (script,)))
+    return any(SCRIPTS[name].search(text) for name in (("kana", "han") if script == "kana" else (script,)))
 
 
 def _shown(name: str, low: str, words: set[str]) -> int:
@@ -95,8 +95,8 @@ def _shown(name: str, low: str, words: set[str]) -> int:
 @lru_cache(maxsize=64)
 def _announcing(name: str) -> re.Pattern[str]:
     rule = rules()[name]
-    more = set(rule["yes"] + rule["no"] + rule["maybe"] + rule["therefore"]) - SHARED
-    entries = [*rule["answer"], *rule["final"], *rule["choose"], *rule["it_is"], *sorted(more)]
+    answer_words = set(rule["yes"] + rule["no"] + rule["maybe"] + rule["therefore"]) - SHARED
+    entries = [*rule["answer"], *rule["final"], *rule["choose"], *rule["it_is"], *sorted(answer_words)]
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(str, entries))})(?!\w)")
 
 
@@ -125,11 +125,11 @@ def any_of(names: tuple[str, ...], *keys: str) -> str:
     Returns:
         A group without captures, longest words first; a pattern that never matches where no word is listed.
     """
-    entries = Counter(str(one) for key in keys for name in names for one in rules()[name].get(key, ()))
+    entries = Counter(str(entry) for key in keys for name in names for entry in rules()[name].get(key, ()))
     if not entries:
         return NEVER
-    longest = sorted(entries, key=lambda one: (-len(one), one))
-    return "(?:" + "|".join(_entry(one) for one in longest) + ")"
+    longest = sorted(entries, key=lambda entry: (-len(entry), entry))
+    return "(?:" + "|".join(_entry(entry) for entry in longest) + ")"
 
 
 def _entry(entry: str) -> str:

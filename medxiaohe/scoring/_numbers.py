@@ -118,9 +118,9 @@ def readable(text: str) -> str:
 
 def _fraction(match: re.Match[str]) -> str:
     """A fraction in one sign, or a LaTeX one that stands for a number, in decimals: "1½" is 1.5."""
-    whole, sign, before, top, bottom = match.groups()
+    integer, sign, before, top, bottom = match.groups()
     if sign:
-        return f"{int(whole or 0) + VULGAR[sign][0] / VULGAR[sign][1]:.10g}"
+        return f"{int(integer or 0) + VULGAR[sign][0] / VULGAR[sign][1]:.10g}"
     if not float(bottom):
         return match[0]
     return f"{float(before or 0) + float(top) / float(bottom):.10g}"
@@ -194,8 +194,8 @@ def _found(text: str) -> Iterator[Quantity]:
 
 
 def _rest_of_number(text: str) -> str:
-    found = re.match(r"[\d.,]*\d", text)
-    return found[0] if found else " "
+    match = re.match(r"[\d.,]*\d", text)
+    return match[0] if match else " "
 
 
 def _value(match: re.Match[str]) -> float:
@@ -223,31 +223,31 @@ def _unit(rest: str) -> str:
     rest = re.sub(r"^-(?=[A-Za-z])", " ", rest)  # 4-year
     if not (match := UNIT.match(rest)):
         return ""
-    said = match[0].rstrip(" .()-/*")
-    while said.strip():
-        after = rest[len(said) :]
-        preposition = said.strip() == "in" and re.match(r" \w", after)
-        if unit(said) is not None and not re.match(r"[A-Za-z0-9]", after) and not preposition:
-            return said
-        said = said[:-1].rstrip(" .()-/*")
+    candidate = match[0].rstrip(" .()-/*")
+    while candidate.strip():
+        after = rest[len(candidate) :]
+        preposition = candidate.strip() == "in" and re.match(r" \w", after)
+        if unit(candidate) is not None and not re.match(r"[A-Za-z0-9]", after) and not preposition:
+            return candidate
+        candidate = candidate[:-1].rstrip(" .()-/*")
     return ""
 
 
-def same(one: Quantity, other: Quantity, analyte: str = "") -> bool:
+def same(first: Quantity, second: Quantity, analyte: str = "") -> bool:
     """Decide whether two quantities of one reply are one value: equal numbers, or 37 °C and 98.6 °F.
 
     Args:
-        one: a quantity.
-        other: the quantity it is compared with.
+        first: a quantity.
+        second: the quantity it is compared with.
         analyte: substance that mass and amount are converted for, "" for none.
 
     Returns:
         Equal numbers and pairs where units agree or are missing; within 1 % after conversion of units.
     """
-    a, b = unit(one.unit), unit(other.unit)
-    if one.pair != other.pair:
+    a, b = unit(first.unit), unit(second.unit)
+    if first.pair != second.pair:
         return False
-    if isinstance(a, Unit) and isinstance(b, Unit) and one.unit != other.unit:
-        turned = convert(one.value, a, b, analyte)
-        return turned is not None and abs(turned - other.value) <= 0.01 * abs(other.value)
-    return one.value == other.value and (one.unit == other.unit or not one.unit or not other.unit)
+    if isinstance(a, Unit) and isinstance(b, Unit) and first.unit != second.unit:
+        turned = convert(first.value, a, b, analyte)
+        return turned is not None and abs(turned - second.value) <= 0.01 * abs(second.value)
+    return first.value == second.value and (first.unit == second.unit or not first.unit or not second.unit)

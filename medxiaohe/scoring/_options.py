@@ -52,10 +52,12 @@ def option_of(text: str, texts: Sequence[str], own: str = "") -> str:
         The letter, or "" without a match.
     """
     best = ""
-    for _, said in openings(text, texts):
-        found = [letter for letter, option in zip(LETTERS, texts, strict=False) if option and said == option]
-        if found:
-            best = own if own in found else best or found[0]
+    for _, opening in openings(text, texts):
+        matching = [
+            letter for letter, option in zip(LETTERS, texts, strict=False) if option and opening == option
+        ]
+        if matching:
+            best = own if own in matching else best or matching[0]
             if best == own:
                 return own
     return best
@@ -74,12 +76,12 @@ def named(text: str, texts: Sequence[str], names: tuple[str, ...]) -> dict[str, 
     Returns:
         Letter -> whether any mention of it is not denied.
     """
-    found: dict[str, bool] = {}
+    mentions: dict[str, bool] = {}
     for clause in CLAUSE.split(text):
         if words := plain(clause):
             for letter, affirmed in _in_clause(words, texts, names):
-                found[letter] = found.get(letter, False) or affirmed
-    return found
+                mentions[letter] = mentions.get(letter, False) or affirmed
+    return mentions
 
 
 def _in_clause(words: str, texts: Sequence[str], names: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
@@ -146,12 +148,12 @@ def asserted(sentence: str, texts: Sequence[str], names: tuple[str, ...], freely
     if cuts := list(rather_than(names).finditer(sentence)):
         if _denial(names).search(sentence[: cuts[-1].end()]):  # "not the liver but the pancreas"
             sentence, freely = sentence[cuts[-1].end() :], True
-    found = named(sentence, texts, names)
-    if len(found) != 1 or not all(found.values()) or sentence.rstrip().endswith(("?", "？")):
+    mentions = named(sentence, texts, names)
+    if len(mentions) != 1 or not all(mentions.values()) or sentence.rstrip().endswith(("?", "？")):
         return ""
     if _open(names).search(plain(sentence)):
         return ""
-    letter = next(iter(found))
+    letter = next(iter(mentions))
     if _praise(names).search(sentence.lower()):
         return letter
     words, option = plain(sentence), texts[LETTERS.index(letter)]

@@ -107,13 +107,13 @@ def _runs(tokens: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 def _common(a: Sequence[str], b: Sequence[str]) -> int:
     """Length of the longest common subsequence, a row of the table in one integer (Hyyro 2004, "Bit-parallel
     LCS-length computation revisited"): a bit is 0 where the row of the table goes up."""
-    where: dict[str, int] = {}
-    for i, one in enumerate(a):
-        where[one] = where.get(one, 0) | 1 << i
+    positions: dict[str, int] = {}
+    for i, token_a in enumerate(a):
+        positions[token_a] = positions.get(token_a, 0) | 1 << i
     full = (1 << len(a)) - 1
     row = full
-    for other in b:
-        hits = row & where.get(other, 0)
+    for token_b in b:
+        hits = row & positions.get(token_b, 0)
         row = ((row + hits) | (row - hits)) & full
     return len(a) - row.bit_count()
 

@@ -35,7 +35,7 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     # a blank is inserted behind each glued full stop, so an offset moves by the number of those before it
     inserted = [match.end() + n for n, match in enumerate(GLUED.finditer(text))]
     spaced = GLUED.sub(". ", text)
-    found = []
+    spans = []
     for start, end in pairwise([0, *sentence_ends(spaced)]):
         piece = spaced[start:end]
         first = start + len(piece) - len(piece.lstrip())
@@ -44,8 +44,8 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
             first = min(last, first + item.end())
         if any(letter.isalpha() for letter in spaced[first:last]):
             a, b = (n - bisect_right(inserted, n - 1) for n in (first, last))
-            found.append((a, b))
-    return found
+            spans.append((a, b))
+    return spans
 
 
 def phrases(text: str) -> list[str]:

@@ -137,15 +137,15 @@ def missing(name: str, trace: Trace, why: str = "no single clear answer") -> Sco
     """
     if not trace.answer.strip():
         return Score(name, 0.0, "unparsed", why=trace.error or "empty answer")
-    said = outside_thoughts(trace.answer)
-    if speaks_to_grader(said):
+    reply = outside_thoughts(trace.answer)
+    if speaks_to_grader(reply):
         return Score(
             name,
             0.0,
             "unparsed",
             why=f"it speaks to its grader instead of answering: {trace.answer[-120:]!r}",
         )
-    if refuses(said):
+    if refuses(reply):
         return Score(name, 0.0, "refused", why=f"a refusal: {trace.answer[-120:]!r}")
     if cut_off(trace.answer):
         return Score(name, 0.0, "truncated", why=f"it stops before its answer: {trace.answer[-120:]!r}")

@@ -139,12 +139,12 @@ def unit(name: str) -> Unit | None:
             return None
         if match[1]:
             factor *= 10.0 ** (sign * int(match[1]))
-        elif found := _named(match[2]):
-            dimension, size = found
+        elif parsed := _named(match[2]):
+            dimension, size = parsed
             power = sign * int(match[3] or 1)
             factor *= size**power
-            for one in filter(None, [dimension.removeprefix("1/")]):
-                powers[one] = powers.get(one, 0) + (-power if dimension.startswith("1/") else power)
+            for base in filter(None, [dimension.removeprefix("1/")]):
+                powers[base] = powers.get(base, 0) + (-power if dimension.startswith("1/") else power)
         else:
             return None
         here = match.end()
@@ -177,39 +177,39 @@ def _named(name: str) -> tuple[str, float] | None:
     return None
 
 
-def convert(value: float, given: Unit, wanted: Unit, analyte: str = "") -> float | None:
+def convert(value: float, source: Unit, target: Unit, analyte: str = "") -> float | None:
     """Convert a value from one unit to another; mass, amount and charge of a named analyte by its molar mass.
 
     Args:
-        value: in the unit `given`.
-        given: unit of the value.
-        wanted: unit of the result.
+        value: in the unit `source`.
+        source: unit of the value.
+        target: unit of the result.
         analyte: a key of `ANALYTES`, "" for none.
 
     Returns:
-        The value in `wanted`; None when the units measure different things.
+        The value in `target`; None when the units measure different things.
     """
-    base = value * given.factor + given.offset
-    if given.powers != wanted.powers:
-        base, powers = _by_analyte(base, dict(given.powers), dict(wanted.powers), analyte)
-        if tuple(sorted((k, v) for k, v in powers.items() if v)) != wanted.powers:
+    base = value * source.factor + source.offset
+    if source.powers != target.powers:
+        base, powers = _by_analyte(base, dict(source.powers), dict(target.powers), analyte)
+        if tuple(sorted((k, v) for k, v in powers.items() if v)) != target.powers:
             return None
-    return (base - wanted.offset) / wanted.factor
+    return (base - target.offset) / target.factor
 
 
 def _by_analyte(
-    base: float, given: dict[str, int], wanted: dict[str, int], analyte: str
+    base: float, source: dict[str, int], target: dict[str, int], analyte: str
 ) -> tuple[float, dict[str, int]]:
     """Grams, moles and equivalents of one analyte turned into one another, where only that differs."""
     if analyte not in ANALYTES:
-        return base, given
+        return base, source
     mass, charge = ANALYTES[analyte]
     moles = {"mass": 1 / mass, "amount": 1.0, **({"charge": 1 / charge} if charge else {})}
-    for one in moles:
-        for other in moles:
-            if one != other and given.get(one) == 1 == wanted.get(other):
-                return base * moles[one] / moles[other], {
-                    **{k: v for k, v in given.items() if k != one},
-                    other: 1,
+    for source_kind in moles:
+        for target_kind in moles:
+            if source_kind != target_kind and source.get(source_kind) == 1 == target.get(target_kind):
+                return base * moles[source_kind] / moles[target_kind], {
+                    **{k: v for k, v in source.items() if k != source_kind},
+                    target_kind: 1,
                 }
-    return base, given
+    return base, source

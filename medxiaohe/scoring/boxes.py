@@ -125,41 +125,48 @@ def count(sample: Sample, trace: Trace) -> Score:
     Raises:
         DataError: the target is not a JSON list of boxes.
     """
-    said, gold = parse(trace.answer), gold_boxes(sample)
-    if said is None:
+    predicted, gold = parse(trace.answer), gold_boxes(sample)
+    if predicted is None:
         return missing("boxes.count", trace, "no list of boxes")
     labelled = any(box.label for box in gold)
     same = (
-        sorted(b.label for b in said) == sorted(b.label for b in gold) if labelled else len(said) == len(gold)
+        sorted(b.label for b in predicted) == sorted(b.label for b in gold)
+        if labelled
+        else len(predicted) == len(gold)
     )
     return Score(
-        "boxes.count", float(same), parsed=str(len(said)), why=f"{len(said)} boxes, gold {len(gold)}"
+        "boxes.count",
+        float(same),
+        parsed=str(len(predicted)),
+        why=f"{len(predicted)} boxes, gold {len(gold)}",
     )
 
 
 def _score(name: str, sample: Sample, trace: Trace, iou: float, scale: float) -> Score:
-    said, gold = parse(trace.answer), gold_boxes(sample)
-    if said is None:
+    predicted, gold = parse(trace.answer), gold_boxes(sample)
+    if predicted is None:
         return missing(name, trace, "no list of boxes")
-    scaled = [Box(b.left * scale, b.top * scale, b.right * scale, b.bottom * scale, b.label) for b in said]
+    scaled = [
+        Box(b.left * scale, b.top * scale, b.right * scale, b.bottom * scale, b.label) for b in predicted
+    ]
     hits = matches(scaled, gold, iou)
-    p = hits / len(said) if said else float(not gold)
-    r = hits / len(gold) if gold else float(not said)
+    p = hits / len(predicted) if predicted else float(not gold)
+    r = hits / len(gold) if gold else float(not predicted)
     value = {"boxes.precision": p, "boxes.recall": r}.get(name, 2 * p * r / (p + r) if p + r else 0.0)
     return Score(
         name,
         value,
-        parsed=f"{len(said)} boxes",
-        why=f"{hits} of {len(said)} boxes match, gold has {len(gold)}",
+        parsed=f"{len(predicted)} boxes",
+        why=f"{hits} of {len(predicted)} boxes match, gold has {len(gold)}",
     )
 
 
-def matches(said: list[Box], gold: list[Box], iou: float = 0.5) -> int:
+def matches(predicted: list[Box], gold: list[Box], iou: float = 0.5) -> int:
     """How many boxes pair one to one with a gold box of the same label (where the gold has one) at this
     overlap or more.
 
     Args:
-        said: boxes of the answer.
+        predicted: boxes of the answer.
         gold: boxes of the reference.
         iou: least intersection over union of a pair.
 
@@ -169,7 +176,7 @@ def matches(said: list[Box], gold: list[Box], iou: float = 0.5) -> int:
     pairs = sorted(
         (
             (overlap(a, b), i, j)
-            for i, a in enumerate(said)
+            for i, a in enumerate(predicted)
             for j, b in enumerate(gold)
             if not b.label or plain(a.label) == plain(b.label)
         ),
@@ -206,13 +213,13 @@ def gold_boxes(sample: Sample) -> list[Box]:
     Raises:
         DataError: the target is not a JSON list of boxes.
     """
-    found = _json(sample.target)
-    if found is None:
+    result = _json(sample.target)
+    if result is None:
         raise DataError(
             'the target of `boxes` must be JSON such as [{"label": "RBC", "box": [0, 0, 9, 9]}], not'
             f" {sample.target[:80]!r}"
         )
-    return found
+    return result
 
 
 def parse(answer: str) -> list[Box] | None:
@@ -227,19 +234,19 @@ def parse(answer: str) -> list[Box] | None:
     """
     text = outside_thoughts(_marked(answer))
     start, end = text.find("["), text.rfind("]")
-    found = _json(text[start : end + 1]) if 0 <= start < end else None
+    result = _json(text[start : end + 1]) if 0 <= start < end else None
     if (
-        found is None
-        and len(fenced := [one for one in map(_json, FENCE.findall(text)) if one is not None]) == 1
+        result is None
+        and len(fenced := [block for block in map(_json, FENCE.findall(text)) if block is not None]) == 1
     ):
-        found = fenced[0]
-    if found is None and text.count("[") == text.count("]"):  # else it was cut off
-        found = _corners(text) + [_box(match) for match in FOUR.findall(text)] or None
-    if found is None and _says_nothing(text):
+        result = fenced[0]
+    if result is None and text.count("[") == text.count("]"):  # else it was cut off
+        result = _corners(text) + [_box(match) for match in FOUR.findall(text)] or None
+    if result is None and _says_nothing(text):
         return []
-    if found is None or (not found and refuses(text)) or len(found) > MOST:
+    if result is None or (not result and refuses(text)) or len(result) > MOST:
         return None
-    return found
+    return result
 
 
 def _marked(answer: str) -> str:
@@ -251,10 +258,10 @@ def _marked(answer: str) -> str:
 
 def _corners(text: str) -> list[Box]:
     """Boxes given by two corners, with the label in front of them where there is one."""
-    found = []
+    result = []
     for match in NAMED.finditer(text):
-        found += [_box(four, match[1]) for four in CORNERS.findall(match[2])]
-    return found + [_box(four) for four in CORNERS.findall(NAMED.sub(" ", text))]
+        result += [_box(four, match[1]) for four in CORNERS.findall(match[2])]
+    return result + [_box(four) for four in CORNERS.findall(NAMED.sub(" ", text))]
 
 
 def _says_nothing(text: str) -> bool:

@@ -100,15 +100,15 @@ def _parse(answer: str, choices: tuple[str, ...], markers: str) -> str:
     if not letter and by_place != text:
         letter = _read(text, texts, letters, words(names))  # the numbers were those of something else
     if not letter and set(filter(None, texts)) and set(texts) <= YES_NO:
-        said = yes_no.parse(answer, maybe="maybe" in texts)
-        return LETTERS[texts.index(said)] if said in texts else ""
+        word = yes_no.parse(answer, maybe="maybe" in texts)
+        return LETTERS[texts.index(word)] if word in texts else ""
     return letter
 
 
 def _read(text: str, texts: Sequence[str], letters: str, words: Words) -> str:
     low = lower_words(text)
-    found = list(announced(text, low, texts, letters, words))
-    starts = [start for start, _ in found]
+    announcements = list(announced(text, low, texts, letters, words))
+    starts = [start for start, _ in announcements]
     if starts or low:
         taken_back = [
             m for m in words.retract.finditer(low) if _answered(text[: m.start()], starts, m.start(), letters)
@@ -119,7 +119,7 @@ def _read(text: str, texts: Sequence[str], letters: str, words: Words) -> str:
             )
             return _read(rest, texts, letters, words) if rest.strip() else ""
     tiers = (
-        (letter for _, letter in found),
+        (letter for _, letter in announcements),
         called_right(text, low, texts, letters, words),
         concluded(text, low, texts, letters, words),
         options_by_text(text, texts, words),
@@ -127,8 +127,8 @@ def _read(text: str, texts: Sequence[str], letters: str, words: Words) -> str:
         options_of_sentences(text, texts, words),
     )
     for tier in tiers:
-        if said := set(tier):
-            return said.pop() if len(said) == 1 and said <= set(letters) else ""
+        if chosen := set(tier):
+            return chosen.pop() if len(chosen) == 1 and chosen <= set(letters) else ""
     return ""
 
 
@@ -145,9 +145,9 @@ def _lettered(text: str, count: int, markers: str) -> str:
     if markers == "letters":
         return text
     names = [str(i + 1) for i in range(count)] if markers == "digits" else ROMAN[:count]
-    one = "|".join(sorted(names, key=len, reverse=True))
+    markers_pattern = "|".join(sorted(names, key=len, reverse=True))
     pattern = (
-        rf"(?<![\w.,/\-])({one})(?=\s*(?:$|[.):,;\]\n\"'、。"
+        rf"(?<![\w.,/\-])({markers_pattern})(?=\s*(?:$|[.):,;\]\n\"'、。"
         r"](?!\d)|\s+(?:or|and|is|because|since)\b|或|和|项|选|\s\([A-Za-z]))"
     )
     return re.sub(pattern, lambda m: LETTERS[names.index(m[1])], text)

@@ -43,9 +43,9 @@ def must_and_nice(sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
         DataError: the target is not such JSON, or has no must-have claim.
     """
     try:
-        found = json.loads(sample.target)
+        parsed = json.loads(sample.target)
         must, nice = (
-            tuple(str(claim) for claim in found.get(key, ()) if str(claim).strip())
+            tuple(str(claim) for claim in parsed.get(key, ()) if str(claim).strip())
             for key in ("must", "nice")
         )
     except (ValueError, TypeError, AttributeError) as error:
@@ -87,12 +87,12 @@ def atomic(
     Returns:
         claims of each text, or None
     """
-    said = judge.ask([Question("split", text) for text in texts])
-    left = [{plain(text) for text in row} for row in recited] or [set[str]() for _ in texts]
-    rows = [row[0].label.split("\n") if row[0].label else None for row in said]
+    replies = judge.ask([Question("split", text) for text in texts])
+    excluded = [{plain(text) for text in row} for row in recited] or [set[str]() for _ in texts]
+    rows = [row[0].label.split("\n") if row[0].label else None for row in replies]
     return [
         None if row is None else [claim for claim in row if plain(claim) not in out]
-        for row, out in zip(rows, left, strict=True)
+        for row, out in zip(rows, excluded, strict=True)
     ]
 
 
@@ -111,31 +111,29 @@ def _both_ways(sample: Sample, trace: Trace) -> list[Question]:
 
 
 def _counted(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict, ...]]) -> Score:
-    given = verdicts[0]
-    why = _lines([*must_and_nice(sample)[0], *must_and_nice(sample)[1]][: len(given)], given)
-    if problem := undecided(given):
+    row = verdicts[0]
+    why = _lines([*must_and_nice(sample)[0], *must_and_nice(sample)[1]][: len(row)], row)
+    if problem := undecided(row):
         return Score(name, None, "unjudged", why=f"{problem}\n{why}")
-    supported, contradicted = (
-        sum(v.label == label for v in given) for label in ("supported", "contradicted")
-    )
+    supported, contradicted = (sum(v.label == label for v in row) for label in ("supported", "contradicted"))
     value = {
-        "claims": supported / len(given),
-        "claims.contradicted": 1 - contradicted / len(given),
+        "claims": supported / len(row),
+        "claims.contradicted": 1 - contradicted / len(row),
         "claims.hallucinations": float(contradicted),
-        "claims.key_points": max(0.0, (supported - contradicted) / len(given)),
+        "claims.key_points": max(0.0, (supported - contradicted) / len(row)),
     }[name]
     return Score(
-        name, value, parsed=f"{supported} supported, {contradicted} contradicted of {len(given)}", why=why
+        name, value, parsed=f"{supported} supported, {contradicted} contradicted of {len(row)}", why=why
     )
 
 
 def _entailed(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict, ...]]) -> Score:
-    given = [v for row in verdicts for v in row]
+    all_verdicts = [v for row in verdicts for v in row]
     why = "\n".join(
         _lines(question.items, row)
         for question, row in zip(_asked(name, sample, trace), verdicts, strict=True)
     )
-    if problem := undecided(given):
+    if problem := undecided(all_verdicts):
         return Score(name, None, "unjudged", why=f"{problem}\n{why}")
     if not phrases(reference(sample)):
         return Score(name, None, "unjudged", why="the reference says nothing that can be compared")

@@ -82,18 +82,18 @@ def code(sample: Sample, trace: Trace, *, system: str = "icd10", characters: int
     Returns:
         1 or 0; `unparsed` without exactly one code
     """
-    accepted = {one[: characters or None] for gold in golds(sample) for one in codes(gold, system)}
+    accepted = {entry[: characters or None] for gold in golds(sample) for entry in codes(gold, system)}
     text = final(trace.answer)
-    announced = [codes(said, system) for said in ANNOUNCED.findall(text)]
-    found = {one for ones in announced for one in ones} or set(codes(text, system))
-    if len(found) != 1:
-        return missing("code", trace, f"{len(found) or 'no'} {system} codes")
-    said = found.pop()
+    announced = [codes(value, system) for value in ANNOUNCED.findall(text)]
+    candidates = {entry for entries in announced for entry in entries} or set(codes(text, system))
+    if len(candidates) != 1:
+        return missing("code", trace, f"{len(candidates) or 'no'} {system} codes")
+    value = candidates.pop()
     return Score(
         "code",
-        float(said[: characters or None] in accepted),
-        parsed=said,
-        why=f"said {said}, gold {sample.target!r}",
+        float(value[: characters or None] in accepted),
+        parsed=value,
+        why=f"said {value}, gold {sample.target!r}",
     )
 
 
@@ -116,7 +116,7 @@ def codes(text: str, system: str) -> list[str]:
     if system == "icd10":
         for pattern_of_names in (NO_CODES, BIOLOGY):
             text = pattern_of_names.sub(lambda m: " " * len(m[0]), text)
-    found = [
+    results = [
         prefix + "".join(filter(None, match.groups())).upper()
         for match in re.finditer(pattern, text, re.IGNORECASE)
         if not DENIED.search(text[: match.start()])
@@ -124,7 +124,7 @@ def codes(text: str, system: str) -> list[str]:
             system == "icd10" and match[0].upper() in PROTEINS_AND_LINES and _is_name(text, match.start())
         )
     ]
-    return [one for one in dict.fromkeys(found) if system != "loinc" or _mod10(one)]
+    return [entry for entry in dict.fromkeys(results) if system != "loinc" or _mod10(entry)]
 
 
 def _is_name(text: str, at: int) -> bool:

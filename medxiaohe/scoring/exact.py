@@ -19,10 +19,10 @@ def exact(sample: Sample, trace: Trace) -> Score:
         1 or 0; `unparsed` or `refused` without an answer
     """
     accepted = golds(sample)
-    if not (said := parse(trace.answer, accepted)):
+    if not (parsed := parse(trace.answer, accepted)):
         return missing("exact", trace)
-    right = said in {plain(gold) for gold in accepted}
-    return Score("exact", float(right), parsed=said, why=f"said {said!r}, gold {' | '.join(accepted)!r}")
+    right = parsed in {plain(gold) for gold in accepted}
+    return Score("exact", float(right), parsed=parsed, why=f"said {parsed!r}, gold {' | '.join(accepted)!r}")
 
 
 def parse(answer: str, accepted: tuple[str, ...] = ()) -> str:

@@ -75,12 +75,12 @@ def units(text: str, tree: Path | None = None) -> set[Unit]:
         (kind, name, denied) of each unit
     """
     text = prepared(text)
-    found = lexicon(tree).findings(text)
-    named = {stem(word) for one in found for word in WORD.findall(one.surface)}
+    findings = lexicon(tree).findings(text)
+    named = {stem(word) for finding in findings for word in WORD.findall(finding.surface)}
     others = {stem(mark.group()) for mark in content(text)} - named
     numbers = {match[1].replace(",", ".") for match in NUMBER.finditer(text)}
     return (
-        {("finding", f.name, f.status == "absent") for f in found}
+        {("finding", f.name, f.status == "absent") for f in findings}
         | {("word", w, False) for w in others}
         | {("number", n, False) for n in numbers}
     )

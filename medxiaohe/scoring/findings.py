@@ -134,11 +134,11 @@ def compare(reply: str, gold: str, words: Lexicon | None = None) -> Comparison:
     ]
     pairs: dict[int, tuple[int, float]] = {}
     for weight, i, j in sorted(options, key=lambda option: (-option[0], option[1], option[2])):
-        if weight and i not in pairs and j not in {other for other, _ in pairs.values()}:
+        if weight and i not in pairs and j not in {taken for taken, _ in pairs.values()}:
             pairs[i] = (j, weight)
-    kept = {j for j, _ in pairs.values()}
+    matched = {j for j, _ in pairs.values()}
     unsupported = tuple(a for i, a in enumerate(mine_once) if i not in pairs)
-    omitted = tuple(b for j, b in enumerate(theirs_once) if j not in kept)
+    omitted = tuple(b for j, b in enumerate(theirs_once) if j not in matched)
     return Comparison(
         tuple((mine_once[i], theirs_once[j], weight) for i, (j, weight) in sorted(pairs.items())),
         unsupported,
@@ -210,26 +210,30 @@ def merged(findings: Sequence[Finding]) -> list[Finding]:
         Each once, with the highest degree, all places, the first change and the largest size.
     """
     once: dict[tuple[str, ...], Finding] = {}
-    for one in findings:
-        key = (one.name, one.status, one.side, one.person, one.time)
+    for finding in findings:
+        key = (finding.name, finding.status, finding.side, finding.person, finding.time)
         if key in once:
             old = once[key]
-            one = replace(
+            finding = replace(
                 old,
-                degree=max(one.degree, old.degree, key=LEVELS.index),
-                places=old.places | one.places,
-                change=old.change or one.change,
-                size_mm=max(filter(None, (old.size_mm, one.size_mm)), default=None),
+                degree=max(finding.degree, old.degree, key=LEVELS.index),
+                places=old.places | finding.places,
+                change=old.change or finding.change,
+                size_mm=max(filter(None, (old.size_mm, finding.size_mm)), default=None),
             )
-        once[key] = one
+        once[key] = finding
     return list(once.values())
 
 
-def _rate(found: Sequence[Finding], unpaired: Sequence[Finding]) -> float:
+def _rate(all_findings: Sequence[Finding], unpaired: Sequence[Finding]) -> float:
     """The share of the sentences with findings in which one of the unpaired is said."""
-    keys = {(one.name, one.status, one.side, one.person) for one in unpaired}
-    bad = {one.sentence for one in found if (one.name, one.status, one.side, one.person) in keys}
-    return len(bad) / max(1, len({one.sentence for one in found}))
+    keys = {(finding.name, finding.status, finding.side, finding.person) for finding in unpaired}
+    bad = {
+        finding.sentence
+        for finding in all_findings
+        if (finding.name, finding.status, finding.side, finding.person) in keys
+    }
+    return len(bad) / max(1, len({finding.sentence for finding in all_findings}))
 
 
 # ---- scorers -----------------------------------------------------------------------------------------
@@ -345,10 +349,12 @@ def _detail(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score
     gold, reply = reference(sample), said(trace)
     if nothing := no_answer(name, trace, gold):
         return nothing
-    what = name.rpartition(".")[2]
-    same, both = getattr(compare(reply, gold, lexicon(tree)), what)
+    detail = name.rpartition(".")[2]
+    same, both = getattr(compare(reply, gold, lexicon(tree)), detail)
     if not both:
-        return Score(name, None, "unjudged", why=f"no finding has {what} in both the reply and the reference")
+        return Score(
+            name, None, "unjudged", why=f"no finding has {detail} in both the reply and the reference"
+        )
     return Score(name, same / both, parsed=f"{same} of {both} the same")
 
 
@@ -367,13 +373,15 @@ def _score(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score:
         "omitted": result.omitted,
     }
     why = "; ".join(
-        f"{what}: {', '.join(one.said for one in some[:SHOWN])}" for what, some in lists.items() if some
+        f"{label}: {', '.join(finding.said for finding in listed[:SHOWN])}"
+        for label, listed in lists.items()
+        if listed
     )
     counted = (
         f"{len(result.pairs)} agreed, {len(result.unsupported)} unsupported, {len(result.omitted)} omitted"
     )
-    for what, (same, both) in (("sizes", result.sizes), ("changes", result.changes)):
-        counted += f", {what} {same}/{both}" if both else ""
+    for label, (same, both) in (("sizes", result.sizes), ("changes", result.changes)):
+        counted += f", {label} {same}/{both}" if both else ""
     return Score(name, VALUES[name](result), parsed=counted, why=why)
 
 

@@ -50,20 +50,20 @@ def json_calls(
         1 or 0; `unparsed` without a call and an answer
     """
     gold = _gold(sample)
-    made = list(calls(trace))
+    actual = list(calls(trace))
     answer = finished(trace)
-    if answer is None and ("answer" in gold or not made):
+    if answer is None and ("answer" in gold or not actual):
         return missing("json_calls", trace, "no answer in FINISH([...]) and no call")
-    wanted = [_call(one) for one in gold.get("calls", ())]
-    said = [call for call in made if call.method in methods]
+    expected = [_call(row) for row in gold.get("calls", ())]
+    compared = [call for call in actual if call.method in methods]
     if not ordered:
-        wanted, said = sorted(wanted, key=repr), sorted(said, key=repr)
-    same_calls = "calls" not in gold or said == wanted
+        expected, compared = sorted(expected, key=repr), sorted(compared, key=repr)
+    same_calls = "calls" not in gold or compared == expected
     same_answer = "answer" not in gold or _canonical(answer) == _canonical(gold["answer"])
-    why = "" if same_calls else f"made {len(said)} calls that are not the {len(wanted)} of the gold; "
+    why = "" if same_calls else f"made {len(compared)} calls that are not the {len(expected)} of the gold; "
     why += "" if same_answer else f"finished with {_canonical(answer)}, gold {_canonical(gold['answer'])}"
     shown = json.dumps(
-        {"calls": [f"{c.method} {c.path}" for c in said], "answer": answer}, ensure_ascii=False
+        {"calls": [f"{c.method} {c.path}" for c in compared], "answer": answer}, ensure_ascii=False
     )
     return Score(
         "json_calls",
@@ -164,9 +164,9 @@ def _canonical(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """The same JSON with 1.0 as 1 and texts without blanks around them."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value.strip() if isinstance(value, str) else value

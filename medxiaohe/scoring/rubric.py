@@ -46,18 +46,18 @@ def criteria(sample: Sample) -> tuple[Criterion, ...]:
     """
     try:
         rows = json.loads(sample.target)["criteria"]
-        found = tuple(Criterion(str(row["text"]), float(row["points"])) for row in rows)
+        result = tuple(Criterion(str(row["text"]), float(row["points"])) for row in rows)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f'{sample.id}: the target of a rubric is JSON like {{"criteria": [{{"text": ..., "points": 5}}]}}'
         ) from error
-    if not all(math.isfinite(one.points) and one.text.strip() for one in found) or not any(
-        one.points > 0 for one in found
+    if not all(math.isfinite(criterion.points) and criterion.text.strip() for criterion in result) or not any(
+        criterion.points > 0 for criterion in result
     ):
         raise DataError(
             f"{sample.id}: a rubric needs criteria with a text and finite points, one of them above 0"
         )
-    return found
+    return result
 
 
 def to_target(rows: Iterable[tuple[str, float]]) -> str:
@@ -133,25 +133,28 @@ FORMULAS = {"rubric": official, "rubric.clipped": clip, "rubric.normalised": nor
 def _questions(sample: Sample, trace: Trace) -> list[Question]:
     return [
         Question(
-            "rubric", said(trace), tuple(one.text for one in criteria(sample)), told(sample.prompt.messages)
+            "rubric",
+            said(trace),
+            tuple(criterion.text for criterion in criteria(sample)),
+            told(sample.prompt.messages),
         )
     ]
 
 
 def _score(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict, ...]]) -> Score:
-    rows, given, formula = criteria(sample), verdicts[0], FORMULAS[name]
-    points = [one.points for one in rows]
+    rows, answers, formula = criteria(sample), verdicts[0], FORMULAS[name]
+    points = [criterion.points for criterion in rows]
     lines = [
-        f"{one.points:+g} {v.label or 'no verdict'}: {one.text[:80]} ({v.why[:120]})"
-        for one, v in zip(rows, given, strict=True)
+        f"{criterion.points:+g} {v.label or 'no verdict'}: {criterion.text[:80]} ({v.why[:120]})"
+        for criterion, v in zip(rows, answers, strict=True)
     ]
-    if problem := undecided(given):
+    if problem := undecided(answers):
         least, most = (
             formula(
                 points,
                 [
                     v.label == "met" if v.decided else (p > 0) == high
-                    for p, v in zip(points, given, strict=True)
+                    for p, v in zip(points, answers, strict=True)
                 ],
             )
             for high in (False, True)
@@ -162,10 +165,10 @@ def _score(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict
             "unjudged",
             why="\n".join([f"{problem}; the score lies in {least:.3f} to {most:.3f}", *lines]),
         )
-    met = [v.label == "met" for v in given]
+    met = [v.label == "met" for v in answers]
     parsed = f"{sum(met)} of {len(met)} met"
     return Score(
-        name, formula(points, met), parsed=parsed, why="\n".join([f"judged by {given[0].judge}", *lines])
+        name, formula(points, met), parsed=parsed, why="\n".join([f"judged by {answers[0].judge}", *lines])
     )
 
 

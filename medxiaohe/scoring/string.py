@@ -26,12 +26,15 @@ def string(sample: Sample, trace: Trace) -> Score:
         1 or 0; `unparsed` or `refused` without an answer
     """
     accepted = golds(sample)
-    said = parse(trace.answer)
-    nothing = not plain(said) or refuses(said) or bool(UNKNOWN.fullmatch(said.strip(" .:!")))
-    if nothing and said not in accepted:
+    parsed = parse(trace.answer)
+    nothing = not plain(parsed) or refuses(parsed) or bool(UNKNOWN.fullmatch(parsed.strip(" .:!")))
+    if nothing and parsed not in accepted:
         return missing("string", trace)
     return Score(
-        "string", float(said in accepted), parsed=said, why=f"said {said!r}, gold {' | '.join(accepted)!r}"
+        "string",
+        float(parsed in accepted),
+        parsed=parsed,
+        why=f"said {parsed!r}, gold {' | '.join(accepted)!r}",
     )
 
 
@@ -45,8 +48,8 @@ def parse(answer: str) -> str:
         the string, or ""
     """
     text = final(answer)
-    said = {bare(a or b) for a, b in ANNOUNCED.findall(text)} or {bare(LEAD.sub("", text))}
-    return said.pop() if len(said) == 1 else ""
+    candidates = {bare(a or b) for a, b in ANNOUNCED.findall(text)} or {bare(LEAD.sub("", text))}
+    return candidates.pop() if len(candidates) == 1 else ""
 
 
 def bare(text: str) -> str:

@@ -59,24 +59,24 @@ def recall(sample: Sample, trace: Trace) -> Score:
 
 def _score(name: str, sample: Sample, trace: Trace, which: int) -> Score:
     accepted = golds(sample)
-    said = short(trace.answer, accepted)
-    if not words(said):
+    parsed = short(trace.answer, accepted)
+    if not words(parsed):
         return missing(name, trace)
-    value, gold = max((overlap(said, committed(gold) or gold)[which], gold) for gold in accepted)
-    return Score(name, value, parsed=said, why=f"shares words with {gold!r}")
+    value, gold = max((overlap(parsed, committed(gold) or gold)[which], gold) for gold in accepted)
+    return Score(name, value, parsed=parsed, why=f"shares words with {gold!r}")
 
 
-def overlap(said: str, gold: str) -> tuple[float, float, float]:
+def overlap(answer: str, gold: str) -> tuple[float, float, float]:
     """Precision, recall and F1 of the words of two texts.
 
     Args:
-        said: the answer.
+        answer: text of the reply.
         gold: the reference.
 
     Returns:
         three numbers from 0 to 1
     """
-    a, b = Counter(words(said)), Counter(words(gold))
+    a, b = Counter(words(answer)), Counter(words(gold))
     common = (a & b).total()
     if not common:
         return 0.0, 0.0, 0.0

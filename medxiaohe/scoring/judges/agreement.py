@@ -30,7 +30,11 @@ class Agreement:
 
 
 def agreement(
-    gold: Sequence[str], said: Sequence[str], clusters: Sequence[str], decided: Sequence[bool], seed: int = 0
+    gold: Sequence[str],
+    judged: Sequence[str],
+    clusters: Sequence[str],
+    decided: Sequence[bool],
+    seed: int = 0,
 ) -> Agreement:
     """Measure agreement of a judge with people, with percentile bootstrap intervals over clusters.
 
@@ -38,7 +42,7 @@ def agreement(
 
     Args:
         gold: labels of people, (n,).
-        said: labels of the judge, (n,).
+        judged: labels of the judge, (n,).
         clusters: cluster of each label, such as its question, (n,).
         decided: whether the judge gave a verdict, (n,); abstentions are left out of all but `of_all`.
         seed: of the resampling.
@@ -47,7 +51,7 @@ def agreement(
         Values with 95 % intervals (value, low, high); NaN where nothing was decided.
     """
     groups: dict[str, list[tuple[str, str]]] = {}
-    for g, s, cluster, is_decided in zip(gold, said, clusters, decided, strict=True):
+    for g, s, cluster, is_decided in zip(gold, judged, clusters, decided, strict=True):
         groups.setdefault(cluster, [])
         if is_decided:
             groups[cluster].append((g, s))

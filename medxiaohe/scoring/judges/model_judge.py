@@ -110,7 +110,7 @@ class ModelJudge:
             One tuple of verdicts for each question, in order of its items; a verdict without a label where
             the model failed or the budget is spent.
         """
-        found: list[list[Verdict | None]] = [[None] * len(question.items) for question in questions]
+        table: list[list[Verdict | None]] = [[None] * len(question.items) for question in questions]
         calls = [
             _Call(number, first, replace(question, items=question.items[first : first + self.batch]))
             for number, question in enumerate(questions)
@@ -118,16 +118,16 @@ class ModelJudge:
         ]
         alone = [
             _Call(call.number, call.first + i, replace(call.question, items=(item,)))
-            for call in self._asked(calls, found, fresh, last=False)
+            for call in self._asked(calls, table, fresh, last=False)
             for i, item in enumerate(call.question.items)
         ]
-        self._asked(alone, found, fresh, last=True)
+        self._asked(alone, table, fresh, last=True)
         return [
-            tuple(verdict or Verdict("", "not asked", judge=self.name) for verdict in row) for row in found
+            tuple(verdict or Verdict("", "not asked", judge=self.name) for verdict in row) for row in table
         ]
 
     def _asked(
-        self, calls: Sequence[_Call], found: list[list[Verdict | None]], fresh: bool, last: bool
+        self, calls: Sequence[_Call], table: list[list[Verdict | None]], fresh: bool, last: bool
     ) -> list[_Call]:
         """Fill in the verdicts of the calls; returns those whose items are to be asked alone."""
         outcomes = self.client.ask(
@@ -148,16 +148,16 @@ class ModelJudge:
             else:
                 self.failures += len(call.question.items)
             verdicts = self._verdicts(call, outcome)
-            found[call.number][call.first : call.first + len(verdicts)] = verdicts
+            table[call.number][call.first : call.first + len(verdicts)] = verdicts
         return split
 
     def _verdicts(self, call: _Call, outcome: Outcome) -> list[Verdict]:
-        asked = digest([[message.role, message.text] for message in outcome.asked])
+        prompt = digest([[message.role, message.text] for message in outcome.asked])
         if outcome.value is not None:
-            return [Verdict(label, why, asked, outcome.text, self.name) for label, why in outcome.value]
+            return [Verdict(label, why, prompt, outcome.text, self.name) for label, why in outcome.value]
         unread = outcome.status == "unreadable"
         problem = f"its reply could not be read: {outcome.error}" if unread else outcome.error
-        return [Verdict("", problem, asked, judge=self.name) for _ in call.question.items]
+        return [Verdict("", problem, prompt, judge=self.name) for _ in call.question.items]
 
     def to_json(self) -> dict[str, object]:
         """Describe the judge for the record of a run.

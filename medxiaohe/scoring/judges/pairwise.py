@@ -24,8 +24,8 @@ class Preference:
         Returns:
             Whether the order of the answers decided.
         """
-        there, back = self.verdicts
-        return there.decided and back.decided and SWAPPED[back.label] != there.label
+        forward, backward = self.verdicts
+        return forward.decided and backward.decided and SWAPPED[backward.label] != forward.label
 
 
 def compare(judge: Judge, pairs: Sequence[tuple[str, str, str]]) -> list[Preference]:
@@ -38,19 +38,21 @@ def compare(judge: Judge, pairs: Sequence[tuple[str, str, str]]) -> list[Prefere
     Returns:
         One preference for each pair, in order.
     """
-    asked = [Question("pair", first, (second,), context) for context, first, second in pairs]
-    asked += [Question("pair", second, (first,), context) for context, first, second in pairs]
-    said = [row[0] for row in judge.ask(asked)]
+    questions = [Question("pair", first, (second,), context) for context, first, second in pairs]
+    questions += [Question("pair", second, (first,), context) for context, first, second in pairs]
+    verdicts = [row[0] for row in judge.ask(questions)]
     return [
-        _preference(there, back) for there, back in zip(said[: len(pairs)], said[len(pairs) :], strict=True)
+        _preference(forward, backward)
+        for forward, backward in zip(verdicts[: len(pairs)], verdicts[len(pairs) :], strict=True)
     ]
 
 
-def _preference(there: Verdict, back: Verdict) -> Preference:
-    if not there.decided or not back.decided:
-        undecided = there if not there.decided else back
-        return Preference(undecided.label, undecided.why, (there, back))
-    if SWAPPED[back.label] != there.label:
-        why = f"{there.label} as given and {SWAPPED[back.label]} with the answers swapped: the order decided"
-        return Preference(ABSTAINED, why, (there, back))
-    return Preference(there.label, there.why, (there, back))
+def _preference(forward: Verdict, backward: Verdict) -> Preference:
+    if not forward.decided or not backward.decided:
+        undecided = forward if not forward.decided else backward
+        return Preference(undecided.label, undecided.why, (forward, backward))
+    if SWAPPED[backward.label] != forward.label:
+        swapped = SWAPPED[backward.label]
+        why = f"{forward.label} as given and {swapped} with the answers swapped: the order decided"
+        return Preference(ABSTAINED, why, (forward, backward))
+    return Preference(forward.label, forward.why, (forward, backward))

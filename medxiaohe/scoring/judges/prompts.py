@@ -100,10 +100,10 @@ def conversation(question: Question) -> tuple[Message, ...]:
             for id, item in zip(ids(question), question.items, strict=True)
         ]
         parts.append("\n".join([{"rubric": "Criteria:", "claim": "Claims:"}[question.kind], *rows]))
-    asked = f"The code of the marks is {code}."
-    asked += "" if question.kind == "split" else f" Ids: {', '.join(ids(question))}."
+    instructions = f"The code of the marks is {code}."
+    instructions += "" if question.kind == "split" else f" Ids: {', '.join(ids(question))}."
     system = f"{TASK[question.kind]}\n{GUARD}\n{ANSWER_SPLIT if question.kind == 'split' else ANSWER}"
-    return Message("system", (system,)), Message("user", ("\n\n".join([*parts, asked]),))
+    return Message("system", (system,)), Message("user", ("\n\n".join([*parts, instructions]),))
 
 
 def ids(question: Question) -> list[str]:
@@ -143,26 +143,26 @@ def read(question: Question, reply: str) -> list[tuple[str, str]]:
         Unreadable: it is not one JSON object, or not every id has exactly one allowed verdict, or a claim of
             a split is not in the text.
     """
-    found = _object(reply)
+    parsed = _object(reply)
     if question.kind == "split":
-        return [("\n".join(_claims(found, question.text)), "")]
-    rows = found.get("verdicts")
+        return [("\n".join(_claims(parsed, question.text)), "")]
+    rows = parsed.get("verdicts")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Unreadable('the object needs a list "verdicts" of objects')
-    wanted, allowed = ids(question), (*LABELS[question.kind], ABSTAINED)
-    said: dict[str, tuple[str, str]] = {}
+    expected, allowed = ids(question), (*LABELS[question.kind], ABSTAINED)
+    verdicts: dict[str, tuple[str, str]] = {}
     for row in rows:
         id, label, why = str(row.get("id", "")), row.get("verdict"), row.get("why", "")
-        if id not in wanted:
-            raise Unreadable(f"there is no id {id[:20]!r}; the ids are {', '.join(wanted)}")
-        if id in said:
+        if id not in expected:
+            raise Unreadable(f"there is no id {id[:20]!r}; the ids are {', '.join(expected)}")
+        if id in verdicts:
             raise Unreadable(f"the id {id} has two verdicts")
         if label not in allowed:
             raise Unreadable(f"the verdict of {id} must be one of {', '.join(map(repr, allowed))}")
-        said[id] = (label, why if isinstance(why, str) else "")
-    if missing := [id for id in wanted if id not in said]:
+        verdicts[id] = (label, why if isinstance(why, str) else "")
+    if missing := [id for id in expected if id not in verdicts]:
         raise Unreadable(f"there is no verdict for {', '.join(missing)}")
-    return [said[id] for id in wanted]
+    return [verdicts[id] for id in expected]
 
 
 def _object(reply: str) -> dict[str, Any]:
@@ -170,22 +170,22 @@ def _object(reply: str) -> dict[str, Any]:
     if fenced := FENCE.match(text):
         text = fenced[1]
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Unreadable("it is not one JSON object") from error
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise Unreadable("it is JSON, but no object")
-    return found
+    return parsed
 
 
-def _claims(found: dict[str, Any], text: str) -> list[str]:
-    rows = found.get("claims")
+def _claims(parsed: dict[str, Any], text: str) -> list[str]:
+    rows = parsed.get("claims")
     if not isinstance(rows, list) or not all(isinstance(row, str) and row.strip() for row in rows):
         raise Unreadable('the object needs a list "claims" of texts')
-    said = set(_words(text))
+    vocabulary = set(_words(text))
     for row in rows:
         words = _words(row)
-        if words and sum(word in said for word in words) < len(words) / 2:
+        if words and sum(word in vocabulary for word in words) < len(words) / 2:
             raise Unreadable(f"the claim {row[:60]!r} is not in the text")
     return list(dict.fromkeys(" ".join(row.split()) for row in rows))
 

@@ -48,7 +48,7 @@ class JudgedScorer:
             (score, verdicts of all questions about the trace) in order; no verdicts where a reply says
             nothing or there is no judge.
         """
-        asked = [
+        prepared = [
             (no_answer(self.name, trace, reference(sample)), self.questions(sample, trace))
             for sample, trace in pairs
         ]
@@ -57,20 +57,22 @@ class JudgedScorer:
             none = Score(
                 self.name, None, "unjudged", why="no judge: set `judge` of the run, see docs/judges.md"
             )
-            return [(nothing or none, ()) for nothing, _ in asked]
-        said = iter(
-            judge.ask([question for nothing, questions in asked if nothing is None for question in questions])
+            return [(nothing or none, ()) for nothing, _ in prepared]
+        answers = iter(
+            judge.ask(
+                [question for nothing, questions in prepared if nothing is None for question in questions]
+            )
         )
-        found: list[tuple[Score, tuple[Verdict, ...]]] = []
-        for (sample, trace), (nothing, questions) in zip(pairs, asked, strict=True):
+        results: list[tuple[Score, tuple[Verdict, ...]]] = []
+        for (sample, trace), (nothing, questions) in zip(pairs, prepared, strict=True):
             if nothing is not None:
-                found.append((nothing, ()))
+                results.append((nothing, ()))
                 continue
-            verdicts = [next(said) for _ in questions]
-            found.append(
+            verdicts = [next(answers) for _ in questions]
+            results.append(
                 (self.score(self.name, sample, trace, verdicts), tuple(v for row in verdicts for v in row))
             )
-        return found
+        return results
 
 
 def undecided(verdicts: Sequence[Verdict]) -> str:
@@ -82,8 +84,9 @@ def undecided(verdicts: Sequence[Verdict]) -> str:
     Returns:
         A sentence, or "" when all decide.
     """
-    left = [verdict for verdict in verdicts if not verdict.decided]
-    if not left:
+    open_verdicts = [verdict for verdict in verdicts if not verdict.decided]
+    if not open_verdicts:
         return ""
-    first = left[0]
-    return f"{len(left)} of {len(verdicts)} items unjudged ({first.label or 'no verdict'}: {first.why[:120]})"
+    first = open_verdicts[0]
+    why = f"{first.label or 'no verdict'}: {first.why[:120]}"
+    return f"{len(open_verdicts)} of {len(verdicts)} items unjudged ({why})"

@@ -104,15 +104,16 @@ def make(settings: JudgeSettings, tree: Path | None = None) -> Judge | None:
 
         return RuleJudge.of(tree)
     backend = plugins.load("models", settings.backend)
-    known = inspect.signature(backend).parameters
+    parameters = inspect.signature(backend).parameters
     common = {"max_new_tokens": 1024}
-    options = {key: value for key, value in common.items() if key in known} | settings.options
-    if unknown := [key for key in options if key not in known]:
+    options = {key: value for key, value in common.items() if key in parameters} | settings.options
+    if unknown := [key for key in options if key not in parameters]:
         raise ConfigError(
-            f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
+            f"the backend {settings.backend} has no option {unknown[0]!r}"
+            f"{plugins.nearest(unknown[0], parameters)}"
         )
-    what = {key: value for key, value in options.items() if key not in ABOUT_HOW}
-    name = f"{settings.backend}:{settings.model}#{io.fingerprint([what, _weights(settings.model)])[:8]}"
+    identity = {key: value for key, value in options.items() if key not in ABOUT_HOW}
+    name = f"{settings.backend}:{settings.model}#{io.fingerprint([identity, _weights(settings.model)])[:8]}"
     folder = (
         None
         if settings.cache == "none"
@@ -184,11 +185,11 @@ def opened(
         ConfigError: the settings name no such judge.
         JudgeFailed: it does not pass its self-test.
     """
-    wanted = kinds(scorers)
-    judge = make(settings, tree) if wanted else None
+    needed = kinds(scorers)
+    judge = make(settings, tree) if needed else None
     if judge is not None:
         with judge.free() if isinstance(judge, ModelJudge) else nullcontext():
-            _tests[judge.name] = selftest.require(judge, wanted)
+            _tests[judge.name] = selftest.require(judge, needed)
     with using(judge):
         yield judge
 
@@ -205,8 +206,11 @@ def record(judge: Judge | None) -> dict[str, Any]:
     if judge is None:
         return {}
     tested = _tests.get(judge.name)
-    said = judge.to_json() if isinstance(judge, ModelJudge) else {"judge": judge.name}
-    return said | {"self_test": tested.to_json() if tested else None, "agreement": belief.of(judge.name)}
+    description = judge.to_json() if isinstance(judge, ModelJudge) else {"judge": judge.name}
+    return description | {
+        "self_test": tested.to_json() if tested else None,
+        "agreement": belief.of(judge.name),
+    }
 
 
 def kinds(scorers: Sequence[Scorer]) -> tuple[str, ...]:

@@ -59,10 +59,12 @@ class RadEvalScorer:
             ModelError: the model of the metric cannot be loaded.
         """
         nothing = [no_answer(self.name, trace, reference(sample)) for sample, trace in pairs]
-        asked = [pair for pair, none in zip(pairs, nothing, strict=True) if none is None]
+        scorable = [pair for pair, none in zip(pairs, nothing, strict=True) if none is None]
         values = iter(
-            self._measure([said(trace) for _, trace in asked], [reference(sample) for sample, _ in asked])
-            if asked
+            self._measure(
+                [said(trace) for _, trace in scorable], [reference(sample) for sample, _ in scorable]
+            )
+            if scorable
             else ()
         )
         return [
