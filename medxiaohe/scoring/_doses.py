@@ -9,6 +9,7 @@ from medxiaohe.scoring._units import Unit, unit
 
 NUMBERS = {word: n for n, word in enumerate("once twice thrice".split(), 1)}
 NUMBERS |= {word: n for n, word in enumerate("one two three four five six".split(), 1)}
+# intakes per day
 LATIN = {
     "qd": 1.0,
     "od": 1.0,
@@ -86,6 +87,7 @@ def doses(text: str) -> list[Dose]:
         kind, factor, per_kg, per_day = measured
         after = re.split(r"[.;]\s|\n", text[end : end + NEAR])[0]
         often, amount = frequency(after), quantity.value * factor
+        # "15 mg/kg/day in three divided doses": amount of one intake = amount / count
         if divided := DIVIDED.search(after):
             often = _count(divided[1])
             amount /= often
@@ -104,6 +106,7 @@ def frequency(text: str) -> float | None:
     Returns:
         Intakes per day by the first expression of the text, 1/7 for weekly; None where it states none.
     """
+    # (offset, intakes per day) of each kind of expression; the first one of the text counts
     candidates: list[tuple[int, float]] = []
     if OTHER_DAY.search(text):
         return 0.5

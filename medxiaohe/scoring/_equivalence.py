@@ -211,6 +211,7 @@ class Names:
             known.
         """
         first, second = (self._main(unicodedata.normalize("NFKC", name)) for name in (first, second))
+        # assertion, then the names themselves, then the names without side and negation
         if negated(first) != negated(second):
             return ""
         if why := self._whole(first, second):

@@ -94,6 +94,7 @@ def sentence_findings(
     """
     state = _organ_states(text, marks)
     organs = {organ: _organ(organ, word, contexts[word], parents) for organ, word in state.items()}
+    # anchors: findings and organs with a state, which attributes are assigned to
     anchors = sorted([mark for mark in marks if mark.kind == "finding"] + list(organs))
     traits: dict[Mark, list[Mark]] = {anchor: [] for anchor in anchors}
     for mark in marks:
@@ -109,6 +110,7 @@ def sentence_findings(
             side = ""  # what is on neither side is nowhere
         # "no large effusion" is no effusion
         degree = LEVELS[max(degrees)] if degrees and finding.status != "absent" else ""
+        # of an absent finding time, change and size say nothing
         values = {kind: [m.value for m in traits[anchor] if m.kind == kind] for kind in TRAITS}
         if finding.status != "absent":
             sizes = [float(value) for value in values["size"]]
@@ -118,6 +120,7 @@ def sentence_findings(
                 change=next(iter(values["change"]), ""),
                 size_mm=max(sizes, default=None),
             )
+        # with two sides, each place keeps the side beside it
         marked = [mark for mark in traits[anchor] if mark.kind == "place"]
         places = frozenset(_sided(mark, traits[anchor]) if len(sides) > 1 else mark.value for mark in marked)
         ends = [*traits[anchor], *([state[anchor]] if anchor in state else []), anchor]

@@ -154,6 +154,7 @@ class Lexicon:
             for m in self._tree.find(text):
                 if kind_and_value := self._tree_value(m.entity):
                     names.append(Mark(m.start, m.end, *kind_and_value))
+        # names: the longest of overlapping ones, then compounds such as "fluid ... pleural space"
         marks = _compounded(text, _longest(names), self._compounds)
         taken = [m for m in marks if m.kind in ("finding", "organ")]
         patterns = (
@@ -166,6 +167,7 @@ class Lexicon:
                     continue  # "enlarged heart" is a name
                 value = (match.lastgroup or "").removesuffix("_zh")
                 marks.append(Mark(match.start(), match.end(), kind, value))
+        # sizes in millimetres: the largest of "12 x 8 mm"; those of an earlier study are left out
         for match in SIZE.finditer(text):
             if not BEFORE_NOW.search(text, max(0, match.start() - 40), match.start()):
                 largest = max(map(float, re.findall(r"\d+(?:\.\d+)?", match["numbers"])))

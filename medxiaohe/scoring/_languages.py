@@ -70,6 +70,7 @@ def spoken(text: str) -> tuple[str, ...]:
         for name, rule in rules().items()
         if name != ENGLISH and "script" not in rule
     }
+    # of languages with Latin letters only the best is read: their short words overlap
     best = max(latin, key=lambda name: latin[name], default="")
     return tuple(
         name

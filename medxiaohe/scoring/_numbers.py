@@ -208,6 +208,7 @@ def _value(match: re.Match[str]) -> float:
         digits = digits.replace(".", "").replace(",", ".")
     else:
         digits = digits.replace(" ", "").replace(",", ".")
+    # sign * digits * 10**exponent, or digits**power; exponents are bounded; `_found` drops infinities
     sign = -1.0 if match[1] or match[2] == "-" else 1.0
     if match[6]:
         return (

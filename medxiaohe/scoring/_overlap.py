@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 WORD = re.compile(r"[a-z0-9]+")
-MAX_N = 4
+MAX_N = 4  # longest n-gram of BLEU, in tokens
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 
@@ -72,6 +72,7 @@ def bleu(candidate: str, reference: str) -> float:
     a, b = _tokens_13a(candidate), _tokens_13a(reference)
     logs, invented = [], 1.0
     for n in range(1, MAX_N + 1):
+        # modified precision p_n: n-grams of the candidate, clipped to their count in the reference
         mine, theirs = _runs(a, n), _runs(b, n)
         if not mine:
             break  # effective order
@@ -79,10 +80,11 @@ def bleu(candidate: str, reference: str) -> float:
         if n == 1 and not right:
             return 0.0
         if not right:
-            invented *= 2
+            invented *= 2  # exponential smoothing: the k-th zero counts as 1 / 2**k matches
         logs.append(math.log(right / mine.total() if right else 1 / (invented * mine.total())))
     if not logs:
         return 0.0
+    # BLEU = BP * exp(mean_n log p_n), with brevity penalty BP = exp(1 - r / c) for a short candidate
     brevity = 1.0 if len(a) >= len(b) else math.exp(1 - len(b) / len(a))
     return brevity * math.exp(math.fsum(logs) / len(logs))
 
@@ -107,6 +109,7 @@ def _runs(tokens: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 def _common(a: Sequence[str], b: Sequence[str]) -> int:
     """Length of the longest common subsequence, a row of the table in one integer (Hyyro 2004, "Bit-parallel
     LCS-length computation revisited"): a bit is 0 where the row of the table goes up."""
+    # match masks: bit i of positions[token] is set where a[i] is the token
     positions: dict[str, int] = {}
     for i, token_a in enumerate(a):
         positions[token_a] = positions.get(token_a, 0) | 1 << i
@@ -114,8 +117,8 @@ def _common(a: Sequence[str], b: Sequence[str]) -> int:
     row = full
     for token_b in b:
         hits = row & positions.get(token_b, 0)
-        row = ((row + hits) | (row - hits)) & full
-    return len(a) - row.bit_count()
+        row = ((row + hits) | (row - hits)) & full  # V' = (V + (V & M)) | (V - (V & M)), Hyyro's recurrence
+    return len(a) - row.bit_count()  # each 0 bit is one step up, so their number is the length
 
 
 def _f1(common: int, mine: int, theirs: int) -> float:

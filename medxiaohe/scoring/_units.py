@@ -22,7 +22,7 @@ PREFIX = {
     "p": 1e-12,
     "f": 1e-15,
 }
-DAY = 86400.0
+DAY = 86400.0  # seconds
 # name -> (dimension, factor to the base unit, takes prefixes)
 BASE: dict[str, tuple[str, float, bool]] = {
     "g": ("mass", 1, True), "gm": ("mass", 1, False), "gram": ("mass", 1, True), "grams": ("mass", 1, True),
@@ -70,6 +70,7 @@ BASE: dict[str, tuple[str, float, bool]] = {
     False),
     "cells": ("", 1, False), "beats": ("", 1, False), "breaths": ("", 1, False), "copies": ("", 1, False),
 }  # fmt: skip
+# unit -> factor and offset to kelvin
 TEMPERATURE = {
     "°c": (1.0, 273.15),
     "celsius": (1.0, 273.15),
@@ -128,6 +129,7 @@ def unit(name: str) -> Unit | None:
     if (key := f"°{text}".lower() if text in ("C", "F") else text.lower()) in TEMPERATURE:
         return Unit((("temperature", 1),), *TEMPERATURE[key])
     powers: dict[str, int] = {}
+    # product of named units and powers of ten; what follows a stroke has a negative power
     factor, sign, here = 1.0, 1, 0
     while here < len(text):
         if text[here] in "/*·. ":
@@ -189,6 +191,7 @@ def convert(value: float, source: Unit, target: Unit, analyte: str = "") -> floa
     Returns:
         The value in `target`; None when the units measure different things.
     """
+    # to base units; the offset is that of temperatures: K = factor * value + offset
     base = value * source.factor + source.offset
     if source.powers != target.powers:
         base, powers = _by_analyte(base, dict(source.powers), dict(target.powers), analyte)
@@ -204,6 +207,7 @@ def _by_analyte(
     if analyte not in ANALYTES:
         return base, source
     mass, charge = ANALYTES[analyte]
+    # amount of substance in mol for one base unit: 1 g, 1 mol, 1 eq
     moles = {"mass": 1 / mass, "amount": 1.0, **({"charge": 1 / charge} if charge else {})}
     for source_kind in moles:
         for target_kind in moles:

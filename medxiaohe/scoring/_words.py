@@ -46,5 +46,5 @@ def stem(word: str) -> str:
     low = word.lower().removesuffix("'s")
     for _ in range(2):
         cut = SUFFIX.sub("", low)
-        low = cut if len(cut) >= 3 else low
+        low = cut if len(cut) >= 3 else low  # shorter stems would merge unrelated words
     return low

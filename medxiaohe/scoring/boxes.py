@@ -45,7 +45,7 @@ BUT = re.compile(
     r"\b(?:but|however|except|although|only|other than|apart from|doubt|sure)\b|但|除", re.IGNORECASE
 )
 KEYS = ("box", "bbox", "bbox_2d", "box_2d", "boxes")
-MOST = 1000
+MOST = 1000  # boxes of a reply; matching compares every pair, so more is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,7 @@ def _score(name: str, sample: Sample, trace: Trace, iou: float, scale: float) ->
         Box(b.left * scale, b.top * scale, b.right * scale, b.bottom * scale, b.label) for b in predicted
     ]
     hits = matches(scaled, gold, iou)
+    # precision = TP / predicted, recall = TP / gold; no boxes on both sides is a perfect answer
     p = hits / len(predicted) if predicted else float(not gold)
     r = hits / len(gold) if gold else float(not predicted)
     value = {"boxes.precision": p, "boxes.recall": r}.get(name, 2 * p * r / (p + r) if p + r else 0.0)
@@ -173,6 +174,7 @@ def matches(predicted: list[Box], gold: list[Box], iou: float = 0.5) -> int:
     Returns:
         the number of pairs
     """
+    # IoU of every pair with equal labels, the highest first
     pairs = sorted(
         (
             (overlap(a, b), i, j)
@@ -182,6 +184,7 @@ def matches(predicted: list[Box], gold: list[Box], iou: float = 0.5) -> int:
         ),
         key=lambda pair: (-pair[0], pair[1], pair[2]),
     )
+    # greedy one-to-one assignment
     used_a, used_b = set[int](), set[int]()
     for area, i, j in pairs:
         if area >= iou and i not in used_a and j not in used_b:
@@ -203,6 +206,7 @@ def overlap(a: Box, b: Box) -> float:
     width, height = min(a.right, b.right) - max(a.left, b.left), min(a.bottom, b.bottom) - max(a.top, b.top)
     if width <= 0 or height <= 0:
         return 0.0
+    # |A and B| / (|A| + |B| - |A and B|)
     areas = [(box.right - box.left) * (box.bottom - box.top) for box in (a, b)]
     return width * height / (sum(areas) - width * height)
 

@@ -109,6 +109,7 @@ def _read(text: str, texts: Sequence[str], letters: str, words: Words) -> str:
     low = lower_words(text)
     announcements = list(announced(text, low, texts, letters, words))
     starts = [start for start, _ in announcements]
+    # "wait, no": what follows the last retraction is read anew
     if starts or low:
         taken_back = [
             m for m in words.retract.finditer(low) if _answered(text[: m.start()], starts, m.start(), letters)
@@ -118,6 +119,7 @@ def _read(text: str, texts: Sequence[str], letters: str, words: Words) -> str:
                 rf"^[\s,.;:!…\-—]*{any_of(words.names, 'no')}[\s,.;:!]+", "", text[taken_back[-1].end() :]
             )
             return _read(rest, texts, letters, words) if rest.strip() else ""
+    # rules from the clearest to the weakest; the first that finds anything decides
     tiers = (
         (letter for _, letter in announcements),
         called_right(text, low, texts, letters, words),

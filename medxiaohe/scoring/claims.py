@@ -137,8 +137,9 @@ def _entailed(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verd
         return Score(name, None, "unjudged", why=f"{problem}\n{why}")
     if not phrases(reference(sample)):
         return Score(name, None, "unjudged", why="the reference says nothing that can be compared")
-    # a reply of numbers has no phrases
+    # precision and recall: share of entailed phrases; a reply of numbers has no phrases
     shares = [sum(v.label == "supported" for v in row) / max(1, len(row)) for row in verdicts]
+    # harmonic mean where both directions were asked
     value = (
         2 * shares[0] * shares[-1] / (shares[0] + shares[-1])
         if len(shares) == 2 and any(shares)

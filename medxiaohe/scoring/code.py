@@ -135,6 +135,7 @@ def _is_name(text: str, at: int) -> bool:
 def _mod10(loinc: str) -> bool:
     """The check digit of LOINC: Luhn, as its Users' Guide, appendix C, gives it."""
     digits, check = loinc.split("-")
+    # Luhn: every second digit from the right is doubled, 9 is taken off what exceeds it, the sum mod 10 is 0
     doubled = [int(d) * 2 if i % 2 == 0 else int(d) for i, d in enumerate(reversed(digits))]
     return (10 - sum(d - 9 if d > 9 else d for d in doubled) % 10) % 10 == int(check)
 

@@ -18,7 +18,7 @@ from medxiaohe.scoring._free import no_answer, reference, said
 from medxiaohe.scoring._words import NUMBER, WORD, content, stem
 from medxiaohe.types import Message, Sample, Score, Trace
 
-BETA = 2.0
+BETA = 2.0  # of F-beta: recall weighs BETA**2 = 4 times as much as precision
 Unit = tuple[str, str, bool]
 
 
@@ -76,6 +76,7 @@ def units(text: str, tree: Path | None = None) -> set[Unit]:
     """
     text = prepared(text)
     findings = lexicon(tree).findings(text)
+    # words within the names of findings are counted as findings only
     named = {stem(word) for finding in findings for word in WORD.findall(finding.surface)}
     others = {stem(mark.group()) for mark in content(text)} - named
     numbers = {match[1].replace(",", ".") for match in NUMBER.finditer(text)}
@@ -101,6 +102,7 @@ def measure(reply: str, gold: str, tree: Path | None = None) -> tuple[float, flo
     common = len(mine & theirs)
     if not common:
         return 0.0, 0.0, 0.0
+    # F_beta = (1 + beta**2) TP / (beta**2 * gold + predicted)
     return (
         (1 + BETA**2) * common / (BETA**2 * len(theirs) + len(mine)),
         common / len(theirs),

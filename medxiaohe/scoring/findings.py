@@ -127,6 +127,7 @@ def compare(reply: str, gold: str, words: Lexicon | None = None) -> Comparison:
     words = words or lexicon()
     mine, theirs = words.findings(reply), words.findings(gold)
     mine_once, theirs_once = merged(mine), merged(theirs)
+    # agreement of every pair, matched greedily from the best: one to one
     options = [
         (agreement(a, b, words.parents), i, j)
         for i, a in enumerate(mine_once)
@@ -165,12 +166,14 @@ def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
     Returns:
         from 0 (different or contradictory) to 1 (equal)
     """
+    # contradictions: another finding, person, assertion, side or time
     if a.name != b.name and parents.get(a.name) != b.name and parents.get(b.name) != a.name:
         return 0.0
     if (a.person == "patient") != (b.person == "patient") or (a.status == "absent") != (b.status == "absent"):
         return 0.0
     if {a.side, b.side} == {"left", "right"} or {a.time, b.time} == {"acute", "chronic"}:
         return 0.0
+    # product of one factor for each detail that differs (DIFFERS) or that one side leaves open (OPEN)
     weight = (DIFFERS if a.name != b.name else 1.0) * (DIFFERS if a.status != b.status else 1.0)
     for mine, theirs, same in (
         (a.side, b.side, a.side == b.side),
@@ -227,6 +230,7 @@ def merged(findings: Sequence[Finding]) -> list[Finding]:
 
 def _rate(all_findings: Sequence[Finding], unpaired: Sequence[Finding]) -> float:
     """The share of the sentences with findings in which one of the unpaired is said."""
+    # sentences that repeat an unpaired finding count, too: findings were merged before they were paired
     keys = {(finding.name, finding.status, finding.side, finding.person) for finding in unpaired}
     bad = {
         finding.sentence

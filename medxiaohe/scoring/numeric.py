@@ -125,6 +125,7 @@ def numeric(
             parsed=shown,
             why=f"said {shown!r}, which is no {gold.unit!r}: another unit than the gold {target!r}",
         )
+    # tolerance: the widest of absolute, relative and rounding of floats (1e-9)
     slack = max(absolute, relative * abs(gold.value), 1e-9 * abs(gold.value))
     right = gold.pair == quantity.pair and (
         min(low, gold.value - slack) <= value <= max(high, gold.value + slack)

@@ -110,7 +110,7 @@ def normal(points: Sequence[float], met: Sequence[bool]) -> float:
     Returns:
         1 where exactly the positive criteria are met, 0 where exactly the negative ones are
     """
-    worst = _sum(p for p in points if p < 0)
+    worst = _sum(p for p in points if p < 0)  # score of a reply that meets exactly the faults
     return (_sum(p for p, m in zip(points, met, strict=True) if m) - worst) / _sum(abs(p) for p in points)
 
 
@@ -149,6 +149,7 @@ def _score(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict
         for criterion, v in zip(rows, answers, strict=True)
     ]
     if problem := undecided(answers):
+        # bounds of the score: every undecided criterion counts against the reply, then for it
         least, most = (
             formula(
                 points,

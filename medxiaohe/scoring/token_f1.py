@@ -76,6 +76,7 @@ def overlap(answer: str, gold: str) -> tuple[float, float, float]:
     Returns:
         three numbers from 0 to 1
     """
+    # bags of words: a word counts as often as both texts have it
     a, b = Counter(words(answer)), Counter(words(gold))
     common = (a & b).total()
     if not common:

@@ -42,13 +42,13 @@ def make(
         CodeRefused: the name stands for code that nobody allowed.
     """
     factory = plugins.load("tasks", name, from_data=from_data)
-    known = inspect.signature(factory).parameters
-    given = dict(options or {})
-    _check_options(name, given, known)
+    parameters = inspect.signature(factory).parameters
+    arguments = dict(options or {})
+    _check_options(name, arguments, parameters)
     for role, folder in (("tree", tree), ("data", data)):
-        if role in known and role not in given and folder is not None:
-            given[role] = folder
-    result = factory(**given)
+        if role in parameters and role not in arguments and folder is not None:
+            arguments[role] = folder
+    result = factory(**arguments)
     if not isinstance(result, Task):
         raise ConfigError(f"{name} is not a task: it returned {type(result).__name__}")
     return result
@@ -72,9 +72,9 @@ def reads(
     Raises:
         ConfigError: there is no such task or option.
     """
-    known = [folder for folder in (tree, data) if folder is not None]
-    found = _reads.reads(make(name, tree, options, data), split, known)
-    return Reads({place: digests.content(path) for place, path in _reads.paths(options).items()}) | found
+    folders = [folder for folder in (tree, data) if folder is not None]
+    result = _reads.reads(make(name, tree, options, data), split, folders)
+    return Reads({shown: digests.content(path) for shown, path in _reads.paths(options).items()}) | result
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> Task | None:
@@ -91,10 +91,10 @@ def check_options(name: str, options: Mapping[str, Any]) -> Task | None:
     return None if ":" in name else make(name, None, options)
 
 
-def _check_options(name: str, options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+def _check_options(name: str, options: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
     for key in options:
-        if key not in known:
-            raise ConfigError(f"the task {name} has no option {key!r}{plugins.nearest(key, known)}")
+        if key not in parameters:
+            raise ConfigError(f"the task {name} has no option {key!r}{plugins.nearest(key, parameters)}")
 
 
 def named(sample: Sample, task: Task) -> Sample:
@@ -148,10 +148,10 @@ def fingerprint(samples: Iterable[Sample]) -> str:
     Returns:
         the digest, as hexadecimal text
     """
-    made = Fingerprint()
+    running = Fingerprint()
     for sample in samples:
-        made.add(sample)
-    return str(made)
+        running.add(sample)
+    return str(running)
 
 
 def prompt_id(task: Task) -> str:
@@ -181,20 +181,20 @@ def changed(task: Task, split: str, samples: Iterable[Sample]) -> str:
     return differs(task, split, fingerprint(samples)) if task.fingerprints.get(split) else ""
 
 
-def differs(task: Task, split: str, found: str) -> str:
+def differs(task: Task, split: str, actual: str) -> str:
     """Compare a fingerprint with the one that the task was written with.
 
     Args:
         task: with its fingerprints.
         split: of the items.
-        found: fingerprint of the items that were read.
+        actual: fingerprint of the items that were read.
 
     Returns:
         A sentence where they differ, or ""; "" as well where the task was written without one.
     """
     expected = task.fingerprints.get(split, "")
     return (
-        f"{task.name} ({split}) has fingerprint {found}, not {expected}: the data changed"
-        if found != (expected or found)
+        f"{task.name} ({split}) has fingerprint {actual}, not {expected}: the data changed"
+        if actual != (expected or actual)
         else ""
     )

@@ -60,14 +60,14 @@ def smears(path: str, split: str) -> Iterator[Smear]:
             yield Smear(file.stem, pictured(f"{file.stem}.jpg", folder / "JPEGImages"), _boxes(file))
 
 
-def question(task: str, smear: Smear, kind: str, asked: str, answer: str, split: str) -> Sample:
+def question(task: str, smear: Smear, kind: str, wording: str, answer: str, split: str) -> Sample:
     """Build an item about one kind of cell in a smear.
 
     Args:
         task: name of the task, for id and source.
         smear: the picture.
         kind: of cell: RBC, WBC or Platelets.
-        asked: words of the question.
+        wording: words of the question.
         answer: gold, target and last message.
         split: of the item.
 
@@ -76,7 +76,7 @@ def question(task: str, smear: Smear, kind: str, asked: str, answer: str, split:
     """
     return item(
         f"{task}/{smear.name}-{kind}",
-        (smear.image, asked),
+        (smear.image, wording),
         answer,
         license=LICENSE,
         study_id=smear.name,

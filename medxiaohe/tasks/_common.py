@@ -121,14 +121,15 @@ def components(groups: Iterable[Sequence[str]]) -> dict[str, str]:
     leader: dict[str, str] = {}
 
     def find(key: str) -> str:
+        """Follow leaders to the root, halving the path on the way."""
         while leader.setdefault(key, key) != key:
             leader[key] = leader[leader[key]]
             key = leader[key]
         return key
 
     for group in groups:
-        for other in group:
-            first, second = sorted((find(group[0]), find(other)))
+        for member in group:
+            first, second = sorted((find(group[0]), find(member)))
             leader[second] = first  # the smallest key leads, whatever the order of the groups
     return {key: find(key) for key in leader}
 
@@ -159,28 +160,28 @@ def alternating(items: Iterable[T], key: Callable[[T], str], label: Callable[[T]
         All items.
     """
     groups: dict[str, list[T]] = {}
-    for one in shuffled(items, key):
-        groups.setdefault(label(one), []).append(one)
+    for entry in shuffled(items, key):
+        groups.setdefault(label(entry), []).append(entry)
     missing = object()
     rounds = zip_longest(*(groups[name] for name in sorted(groups)), fillvalue=missing)
-    return [cast(T, one) for row in rounds for one in row if one is not missing]
+    return [cast(T, entry) for row in rounds for entry in row if entry is not missing]
 
 
-def known_split(split: str, there: Sequence[str] = ("train", "validation", "test")) -> None:
+def known_split(split: str, splits: Sequence[str] = ("train", "validation", "test")) -> None:
     """Check the name of a split.
 
     Args:
         split: to be read.
-        there: splits that the task has.
+        splits: splits that the task has.
 
     Raises:
         ConfigError: it has no such split.
     """
-    if split not in there:
+    if split not in splits:
         raise ConfigError(
-            f"no split {split!r}: there are {', '.join(there)}"
-            if len(there) > 1
-            else f"no split {split!r}: only {there[0]}"
+            f"no split {split!r}: there are {', '.join(splits)}"
+            if len(splits) > 1
+            else f"no split {split!r}: only {splits[0]}"
         )
 
 

@@ -15,25 +15,26 @@ STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 CODE = re.compile(r"\{%|\{#|\|\s*\w+\s*\}\}|\{\{[^{}]*\(")
 
 
-def check(template: str, where: str) -> None:
+def check(template: str, origin: str) -> None:
     """Refuse what a jinja template may hold and this does not run.
 
     Args:
         template: text with {{field}}.
-        where: name of the file, for messages.
+        origin: name of the file, for messages.
 
     Raises:
         ConfigError: it has an expression, a filter or a statement, or a field without a valid name.
     """
     if CODE.search(template) or FIELD.sub("", template).count("{{"):
         raise ConfigError(
-            f"{where}: {template[:80]!r} is more than {{{{field}}}}: no code is run; write the task as a .py"
+            f"{origin}: {template[:80]!r} is more than {{{{field}}}}: no code is run; write the task as a .py"
             " file"
         )
     for path in FIELD.findall(template):
         if "".join(match[0] for match in STEP.finditer(path)) != path or not path:
             raise ConfigError(
-                f"{where}: {{{{{path}}}}} is not the name of a field such as question, options.A or images[0]"
+                f"{origin}: {{{{{path}}}}} is not the name of a field such as question, options.A or"
+                " images[0]"
             )
 
 
@@ -58,8 +59,8 @@ def value(row: Mapping[str, Any], path: str) -> Any:
         try:
             result = result[key]
         except (KeyError, IndexError, TypeError) as error:
-            there = result if isinstance(result, Mapping) else ()
-            raise DataError(f"no field {path!r}{nearest(str(key), map(str, there))}") from error
+            available = result if isinstance(result, Mapping) else ()
+            raise DataError(f"no field {path!r}{nearest(str(key), map(str, available))}") from error
     return result
 
 
@@ -94,9 +95,9 @@ def given(template: str, row: Mapping[str, Any]) -> Any:
     Raises:
         DataError: the row has no such field, or a filled one is not text or a number.
     """
-    whole = FIELD.fullmatch(template)
-    if whole or "{{" not in template:
-        return value(row, whole[1] if whole else template)
+    single = FIELD.fullmatch(template)
+    if single or "{{" not in template:
+        return value(row, single[1] if single else template)
     return filled(template, row)
 
 

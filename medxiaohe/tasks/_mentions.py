@@ -83,9 +83,9 @@ def samples(corpus: Corpus, path: str, split: str) -> Iterator[Sample]:
     """
     known_split(split, tuple(corpus.files))
     file = place(path, corpus.folder) / corpus.files[split]
-    for one in shuffled(abstracts(file), key=lambda one: one.pmid):
-        if gold := things(one, corpus.types):
-            yield question(corpus, one, gold, split)
+    for abstract in shuffled(abstracts(file), key=lambda abstract: abstract.pmid):
+        if gold := things(abstract, corpus.types):
+            yield question(corpus, abstract, gold, split)
 
 
 def abstracts(file: Path) -> Iterator[Abstract]:
@@ -102,10 +102,10 @@ def abstracts(file: Path) -> Iterator[Abstract]:
     """
     seen = set[str]()
     for _, block in io.blocks(file):
-        one = _abstract(block, file)
-        if one.pmid not in seen:
-            yield one
-        seen.add(one.pmid)
+        abstract = _abstract(block, file)
+        if abstract.pmid not in seen:
+            yield abstract
+        seen.add(abstract.pmid)
 
 
 def _abstract(block: Sequence[str], file: Path) -> Abstract:
@@ -121,30 +121,30 @@ def _abstract(block: Sequence[str], file: Path) -> Abstract:
     return Abstract(heads[0][0], f"{heads[0][2]}\n{heads[1][2]}", mentions)
 
 
-def things(one: Abstract, types: Sequence[str]) -> list[str]:
+def things(abstract: Abstract, types: Sequence[str]) -> list[str]:
     """Name the entities that an abstract mentions, one name for each id: the longest, which is no
     abbreviation.
 
     Args:
-        one: an abstract.
+        abstract: an abstract.
         types: of mentions that count.
 
     Returns:
         Names in the order of their first mention; mentions without an id are left out.
     """
     names: dict[str, list[str]] = {}
-    for text, type, id in one.mentions:
+    for text, type, id in abstract.mentions:
         if type in types and id not in ("", "-1"):
             names.setdefault(id, []).append(" ".join(text.split()))
-    return [max(said, key=len) for said in names.values()]
+    return [max(variants, key=len) for variants in names.values()]
 
 
-def question(corpus: Corpus, one: Abstract, gold: Sequence[str], split: str) -> Sample:
+def question(corpus: Corpus, abstract: Abstract, gold: Sequence[str], split: str) -> Sample:
     """Build the item of an abstract.
 
     Args:
         corpus: what the task differs in.
-        one: the abstract.
+        abstract: the abstract.
         gold: names of its entities.
         split: of the item.
 
@@ -153,14 +153,14 @@ def question(corpus: Corpus, one: Abstract, gold: Sequence[str], split: str) -> 
     """
     words = "\n".join(different(gold))
     text = (
-        f"{one.text}\n\nWhich {corpus.what} does this abstract name? Give each once, as it is written out in"
-        " the text."
+        f"{abstract.text}\n\nWhich {corpus.what} does this abstract name?"
+        " Give each once, as it is written out in the text."
     )
     return item(
-        f"{corpus.task}/{one.pmid}",
+        f"{corpus.task}/{abstract.pmid}",
         asked("list", text),
         words,
         license=corpus.license,
-        study_id=one.pmid,
+        study_id=abstract.pmid,
         split=split,
     )

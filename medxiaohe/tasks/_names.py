@@ -57,8 +57,8 @@ def among(tree: Path | None, k: int) -> Scorer:
     def among(sample: Sample, trace: Trace) -> Score:
         names, entries = known(tree), ranked.parse(trace.answer)
         if len(entries) <= 1 and _open(final(trace.answer).strip()):
-            one = "".join(entries)  # a name may say "or" itself: "... with poor or absent speech"
-            if not names.known(one) and not any(_same(one, gold, names) for gold in golds(sample)):
+            entry = "".join(entries)  # a name may say "or" itself: "... with poor or absent speech"
+            if not names.known(entry) and not any(_same(entry, gold, names) for gold in golds(sample)):
                 return missing(f"recall@{k}", trace, "one name or another")
         return ranked.judged(sample, trace, names, k)
 
@@ -81,19 +81,20 @@ def listed(tree: Path | None) -> Scorer:
         lines = parse(trace.answer, gold)
         if len(lines) == 1 and not any(_same(lines[0], item, names) for item in gold):
             lines = [
-                part.strip()
-                for part in re.split(r"[;；]" if re.search("[;；]", lines[0]) else r"[,，、]", lines[0])
-                if part.strip()
+                piece.strip()
+                for piece in re.split(r"[;；]" if re.search("[;；]", lines[0]) else r"[,，、]", lines[0])
+                if piece.strip()
             ]
         if not lines:
             return missing("listed", trace, "no list of names")
-        found = _apart(lines, names)
-        hits = sum(any(_same(item, other, names) for other in found) for item in gold)
+        # F1 = 2 TP / (named + gold), over entities and not over lines
+        distinct = _apart(lines, names)
+        hits = sum(any(_same(item, entry, names) for entry in distinct) for item in gold)
         return Score(
             "listed",
-            2 * hits / (len(found) + len(gold)),
-            parsed="; ".join(found),
-            why=f"{hits} of {len(gold)} in {len(found)} named",
+            2 * hits / (len(distinct) + len(gold)),
+            parsed="; ".join(distinct),
+            why=f"{hits} of {len(gold)} in {len(distinct)} named",
         )
 
     return listed
@@ -115,11 +116,11 @@ def parse(answer: str, accepted: Sequence[str] = ()) -> list[str]:
     lines = [
         BULLET.sub("", line).strip(" .,;") for line in text.splitlines() if not line.rstrip().endswith(":")
     ]
-    said = {plain(item) for item in accepted}
+    accepted_words = {plain(item) for item in accepted}
     return [
         line
         for line in lines
-        if line and (plain(line) in said or not (UNKNOWN.fullmatch(line) or _open(line)))
+        if line and (plain(line) in accepted_words or not (UNKNOWN.fullmatch(line) or _open(line)))
     ]
 
 
@@ -128,14 +129,14 @@ def _open(line: str) -> bool:
     return bool(ALTERNATIVE.search(line)) and len(line.split()) <= SHORT
 
 
-def _same(one: str, other: str, names: Names) -> bool:
-    return plain(one) == plain(other) or bool(names.same(one, other))
+def _same(first: str, second: str, names: Names) -> bool:
+    return plain(first) == plain(second) or bool(names.same(first, second))
 
 
-def _apart(said: Sequence[str], names: Names) -> list[str]:
+def _apart(entries: Sequence[str], names: Names) -> list[str]:
     """Each thing once, by its first name."""
     results: list[str] = []
-    for item in said:
+    for item in entries:
         if not any(_same(item, result, names) for result in results):
             results.append(item)
     return results

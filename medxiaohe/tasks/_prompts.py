@@ -28,18 +28,18 @@ PROMPTS = {
 }
 
 
-def known(name: str, where: str) -> None:
+def known(name: str, origin: str) -> None:
     """Check the name of a prompt.
 
     Args:
         name: a key of `PROMPTS`.
-        where: what names it, for the message.
+        origin: what names it, for the message.
 
     Raises:
         ConfigError: there is no such prompt.
     """
     if name not in PROMPTS:
-        raise ConfigError(f"{where}: no prompt {name!r}{nearest(name, PROMPTS)}")
+        raise ConfigError(f"{origin}: no prompt {name!r}{nearest(name, PROMPTS)}")
 
 
 def asked(name: str, question: str, choices: Sequence[str] = ()) -> str:

@@ -101,7 +101,7 @@ def asked(
         The question with its text.
     """
     lines = [f"Findings: {report['findings']}", f"Impression: {report['impression']}"]
-    lines += [f"{before} {', '.join(said)}." for before, said in so_far]
+    lines += [f"{before} {', '.join(answers)}." for before, answers in so_far]
     return Asked(id, study, "\n".join([*lines, question]), tuple(gold), tuple(options))
 
 

@@ -62,12 +62,12 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 
 def _question(smear: _bccd.Smear, kind: str, split: str) -> Sample:
-    asked = (
+    wording = (
         f"Where are the {_bccd.CELLS[kind]} in this blood smear of 640 x 480 pixels? Answer with a JSON list"
         " of boxes, [left, top, right, bottom] in pixels."
     )
     answer = json.dumps([list(box) for name, box in smear.boxes if name == kind])
-    return _bccd.question("bccd_boxes", smear, kind, asked, answer, split)
+    return _bccd.question("bccd_boxes", smear, kind, wording, answer, split)
 
 
 def example() -> Sample:

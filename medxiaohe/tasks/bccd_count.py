@@ -73,8 +73,8 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 def _question(smear: _bccd.Smear, kind: str, split: str) -> Sample:
     answer = str(sum(name == kind for name, _ in smear.boxes))
-    asked = f"How many {_bccd.CELLS[kind]} are in this blood smear? Answer with the number."
-    return _bccd.question("bccd_count", smear, kind, asked, answer, split)
+    wording = f"How many {_bccd.CELLS[kind]} are in this blood smear? Answer with the number."
+    return _bccd.question("bccd_count", smear, kind, wording, answer, split)
 
 
 def example() -> Sample:

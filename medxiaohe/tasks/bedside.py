@@ -82,25 +82,26 @@ def samples(split: str) -> Iterator[Sample]:
         ConfigError: the task has no such split.
     """
     known_split(split)
-    number = found = 0
-    while found < SIZES[split]:
+    number = produced = 0
+    while produced < SIZES[split]:
         kind = tuple(ASKED)[number % len(ASKED)]
         a, b, gold = KINDS[kind](random.Random(f"bedside {number}"))
         number += 1
         if hash_split("bedside", f"{a} {b}") == split:
-            found += 1
+            produced += 1
             yield _question(kind, a, b, gold, split, number)
 
 
 def _bmi(chance: random.Random) -> tuple[str, str, str]:
     weight, height = f"{chance.uniform(40, 140):.1f}", f"{chance.uniform(1.45, 2.0):.2f}"
-    value = float(weight) / float(height) ** 2
+    value = float(weight) / float(height) ** 2  # kg / m**2
+    # limits: one decimal, rounded either way (0.05), and a little more
     return weight, height, f"{value:.1f} ({value - 0.06:.3f} to {value + 0.06:.3f})"
 
 
 def _map(chance: random.Random) -> tuple[str, str, str]:
     high, low = chance.randrange(95, 200), chance.randrange(50, 92)
-    value = (high + 2 * low) / 3
+    value = (high + 2 * low) / 3  # mmHg, of systolic and diastolic pressure; may be rounded to a whole number
     return str(high), str(low), f"{value:.1f} ({value - 0.6:.3f} to {value + 0.6:.3f})"
 
 
@@ -114,8 +115,8 @@ KINDS: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {"bmi": _bmi
 
 
 def _question(kind: str, a: str, b: str, gold: str, split: str, number: int) -> Sample:
-    known, own = ASKED[kind]
-    words = (*known, own) if split == "test" else known
+    wordings, own = ASKED[kind]
+    words = (*wordings, own) if split == "test" else wordings
     return item(
         f"bedside/{number}",
         f"{words[number // len(ASKED) % len(words)].format(a=a, b=b)}\n{INSTRUCTION}",

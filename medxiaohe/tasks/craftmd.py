@@ -80,12 +80,12 @@ def rows(path: str) -> Iterator[tuple[Mapping[str, str], dict[str, str]]]:
         DataError: the file is missing, or a row is not of CRAFT-MD.
     """
     file = place(path, "cases/craftmd_usmle_sample.csv")
-    known = _overlap(file.with_name("craftmd_medqa_overlap.json"))
+    overlap = _overlap(file.with_name("craftmd_medqa_overlap.json"))
     results = list(enumerate(table(file)))
     for number, row in shuffled(results, key=lambda pair: f"{pair[1].get('case_id')}/{pair[0]}"):
         if not {"case_vignette", "answer", "case_id", *CHOICES} <= set(row):
             raise DataError(f"{file}: not a row of CRAFT-MD: it has {', '.join(row)}")
-        line = {"medqa_line": str(known[number])} if number in known else {}
+        line = {"medqa_line": str(overlap[number])} if number in overlap else {}
         yield row, {"category": row.get("category", ""), "row": str(number), **line}
 
 
@@ -128,7 +128,8 @@ def gold(row: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """
     choices = tuple(
         sorted(
-            (row[key] for key in CHOICES), key=lambda one: io.unit_interval("options", row["case_id"], one)
+            (row[key] for key in CHOICES),
+            key=lambda option: io.unit_interval("options", row["case_id"], option),
         )
     )
     return LETTERS[choices.index(row["answer"])], choices

@@ -69,7 +69,9 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 def _question(row: Mapping[str, str], meta: Mapping[str, str]) -> Sample:
     letter, choices = craftmd.gold(row)
     first, *rest = [
-        one for one in SENTENCE.split(" ".join(row["case_vignette"].split())) if not ASKS.search(one)
+        sentence
+        for sentence in SENTENCE.split(" ".join(row["case_vignette"].split()))
+        if not ASKS.search(sentence)
     ] or [""]
     return item(
         f"craftmd_talk/{row['case_id']}-{meta['row']}",
@@ -82,8 +84,8 @@ def _question(row: Mapping[str, str], meta: Mapping[str, str]) -> Sample:
         split="test",
         meta=dict(meta),
         facts={
-            "patient": [{"topic": "history", "text": one} for one in (first, *rest)],
-            "results": [{"name": one, "text": one} for one in rest],
+            "patient": [{"topic": "history", "text": sentence} for sentence in (first, *rest)],
+            "results": [{"name": sentence, "text": sentence} for sentence in rest],
         },
     )
 

@@ -72,24 +72,25 @@ def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample
     if tree is None:
         raise ConfigError("the task entity_kind asks about a tree: name it in the stage's `needs:` as `tree`")
     entities = [entity_from_json(row, tree) for row in io.read_jsonl(tree / "entities.jsonl")]
+    # entities that share a name are one unit of the split
     family = components([sorted(_names(entity)) for entity in entities])
     kinds_of: dict[str, set[str]] = {}
     for entity in entities:
         for name in _names(entity):
             kinds_of.setdefault(name, set()).add(entity.kind)
     groups: dict[str, list[Entity]] = {kind: [] for kind in KINDS}
-    asked = set()
+    seen = set()
     for entity in entities:
         key = normal(entity.name)
         if (
             entity.kind not in KINDS
             or not entity.parents
-            or key in asked
+            or key in seen
             or len(kinds_of[key]) > 1
             or not _fit(entity.name)
         ):
             continue
-        asked.add(key)
+        seen.add(key)
         if hash_split("entity_kind", family[key]) == split:
             groups[entity.kind].append(entity)
     present = [kind for kind in KINDS if groups[kind]]
@@ -102,13 +103,13 @@ def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample
     ordered = (
         alternating(groups[kind], key=lambda e: e.id, label=lambda e: _seen(bucket, e)) for kind in present
     )
-    for row in zip(*ordered, strict=False):  # as many of each kind
+    for row in zip(*ordered, strict=False):  # one of each kind a round, until one kind has run out
         yield from (_question(entity, present, split) for entity in shuffled(row, key=lambda e: e.id))
 
 
 def _seen(bucket: Mapping[str, str], entity: Entity) -> str:
-    found = bucket.get(entity.id, "tail")
-    return "tail" if found == "unseen" else found
+    label = bucket.get(entity.id, "tail")
+    return "tail" if label == "unseen" else label
 
 
 def _question(entity: Entity, kinds: list[str], split: str) -> Sample:

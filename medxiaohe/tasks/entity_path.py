@@ -63,22 +63,22 @@ def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample
     """
     rows = list(entity_kind.samples(tree, data, split))
     assert tree is not None  # entity_kind has refused
-    asked = {
+    tested = {
         row.entities[0]
-        for other in {"validation", "test"} - {split}
-        for row in entity_kind.samples(tree, data, other)
+        for other_split in {"validation", "test"} - {split}
+        for row in entity_kind.samples(tree, data, other_split)
     }
     nodes = {
         entity.id: entity
         for entity in (entity_from_json(row, tree) for row in io.read_jsonl(tree / "entities.jsonl"))
     }
-    found = False
+    yielded = False
     for row in rows:
         path = ancestors(row.entities[0], nodes)
-        if path and not asked & {entity.id for entity in path}:
-            found = True
+        if path and not tested & {entity.id for entity in path}:
+            yielded = True
             yield reasoned(row, [entity.name for entity in path])
-    if not found:
+    if not yielded:
         raise DataError(f"{tree}: no entity of {split} has a path that gives nothing away")
 
 

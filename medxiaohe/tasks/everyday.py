@@ -90,11 +90,11 @@ def mentioned(sample: Sample, trace: Trace) -> Score:
         1 or 0; `unparsed` or `refused` for a reply that commits to nothing
     """
     text = final(trace.answer)
-    said = plain(text)
+    words = plain(text)
     if not refuses(text) and any(
-        re.search(rf"(?<!\w){re.escape(plain(gold))}(?!\w)", said) for gold in golds(sample)
+        re.search(rf"(?<!\w){re.escape(plain(gold))}(?!\w)", words) for gold in golds(sample)
     ):
-        return Score("mentioned", 1.0, parsed=said, why=f"names {sample.target!r}")
-    if not said or refuses(text) or UNKNOWN.fullmatch(text.strip(" .:!")) or ALTERNATIVE.search(text):
+        return Score("mentioned", 1.0, parsed=words, why=f"names {sample.target!r}")
+    if not words or refuses(text) or UNKNOWN.fullmatch(text.strip(" .:!")) or ALTERNATIVE.search(text):
         return missing("mentioned", trace)
-    return Score("mentioned", 0.0, parsed=said, why=f"does not name {sample.target!r}")
+    return Score("mentioned", 0.0, parsed=words, why=f"does not name {sample.target!r}")

@@ -67,10 +67,10 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     file = place(path, "cxr/iu_reports/indiana_reports.csv")
     try:
         for row in table(file):
-            known = row["findings"].strip()
-            if known and hash_split("iu_impression", row["uid"], train=0.6, validation=0.1) == split:
-                if found := _drawn(known, row["uid"]):
-                    yield _question(row["uid"], known, *found, split=split)
+            report = row["findings"].strip()
+            if report and hash_split("iu_impression", row["uid"], train=0.6, validation=0.1) == split:
+                if drawn := _drawn(report, row["uid"]):
+                    yield _question(row["uid"], report, *drawn, split=split)
     except KeyError as error:
         raise DataError(f"{file}: no column {error}") from error
 
@@ -78,7 +78,7 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 def _drawn(report: str, uid: str) -> tuple[str, str] | None:
     """A sentence about a report and the kind of its error; half of the reports give one without."""
     draw = random.Random(uid)
-    rows = [one for one in split_sentences(report) if one.findings]
+    rows = [candidate for candidate in split_sentences(report) if candidate.findings]
     if not rows:
         return None
     sentence = draw.choice(rows)

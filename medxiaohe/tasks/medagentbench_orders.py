@@ -70,7 +70,7 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     """
     known_split(split, ("test",))
     folder = place(path, "tools")
-    schemas = {one["name"]: one for one in io.read_json(folder / "medagentbench_funcs.json")}
+    schemas = {schema["name"]: schema for schema in io.read_json(folder / "medagentbench_funcs.json")}
     try:
         for row in io.read_json(folder / "medagentbench_tasks.json"):
             if name := KINDS.get(row["id"].partition("_")[0]):

@@ -103,15 +103,15 @@ def answer(row: Mapping[str, str]) -> tuple[str, str]:
         KeyError: a column is missing.
         ValueError: limits are not numbers.
     """
-    said = row["Ground Truth Answer"].strip()
-    if said.startswith("("):
-        weeks, days = ast.literal_eval(said)
+    stated = row["Ground Truth Answer"].strip()
+    if stated.startswith("("):
+        weeks, days = ast.literal_eval(stated)
         return f"{weeks}, {days}", f"({weeks}, {days})"
     if row["Output Type"] == "date":
-        return said, said
+        return stated, stated
     low, high = sorted((float(row["Lower Limit"]), float(row["Upper Limit"])))
-    gold = f"{said} %" if row["Calculator Name"].startswith(PERCENT) else said
-    return (gold if low == high else f"{gold} ({low:.10g} to {high:.10g})"), said
+    gold = f"{stated} %" if row["Calculator Name"].startswith(PERCENT) else stated
+    return (gold if low == high else f"{gold} ({low:.10g} to {high:.10g})"), stated
 
 
 def example(task: str) -> Sample:

@@ -83,9 +83,9 @@ def _questions(file: Path, split: str) -> Iterator[Sample]:
     for number, pair in enumerate(document.iter("QAPair")):
         question, answer = (" ".join((pair.findtext(tag) or "").split()) for tag in ("Question", "Answer"))
         if question and answer:
-            asked = re.sub(r" \((?:are|is)\)|\s+(?=\?)", "", question)
-            kind = next((one.get("qtype", "") for one in pair.iter("Question")), "")
-            yield _question(f"{_document(file)}-{number}", asked, answer, _document(file), split, kind)
+            wording = re.sub(r" \((?:are|is)\)|\s+(?=\?)", "", question)
+            kind = next((element.get("qtype", "") for element in pair.iter("Question")), "")
+            yield _question(f"{_document(file)}-{number}", wording, answer, _document(file), split, kind)
 
 
 def _question(id: str, question: str, answer: str, document: str, split: str, kind: str) -> Sample:

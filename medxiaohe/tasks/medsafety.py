@@ -101,13 +101,14 @@ def samples(path: str, split: str) -> Iterator[Sample]:
         for file in files
         for row in table(file)
     ]
-    asked = io.read_jsonl(_folder(root, "rubric/kqa") / "questions_w_answers.jsonl")
-    rows += [(row["Question"], row["Free_form_answer"], "help", "") for row in asked]
+    patients = io.read_jsonl(_folder(root, "rubric/kqa") / "questions_w_answers.jsonl")
+    rows += [(row["Question"], row["Free_form_answer"], "help", "") for row in patients]
     ours = [
         row
         for row in shuffled({row[0]: row for row in rows}.values(), key=lambda row: row[0])
         if _split(row[0]) == split
     ]
+    # balance: as many of each side as the rarer one has
     few = min(sum(row[2] == side for row in ours) for side in ("decline", "help"))
     chosen = [row for side in ("decline", "help") for row in [row for row in ours if row[2] == side][:few]]
     yield from (_question(*row, split) for row in shuffled(chosen, key=lambda row: row[0]))

@@ -66,6 +66,7 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     known_split(split)
     usable = _usable(place(path))
     counts = Counter(name for article in usable.values() for name, major in article.mesh if major)
+    # headings by number of articles; ties are ordered by hash
     common = sorted(
         (name for name in counts if counts[name] >= MIN_ARTICLES),
         key=lambda n: (counts[n], io.unit_interval("mesh", n)),
@@ -92,9 +93,10 @@ def _slim(article: Article) -> Article:
 
 
 def _distractors(article: Article, common: list[str], place_of_gold: int) -> list[str]:
+    # window of NEIGHBOURS headings around the gold in the order of their frequency, within the list
     start = max(0, min(place_of_gold - NEIGHBOURS // 2, len(common) - NEIGHBOURS))
-    given = {name for name, _ in article.mesh}
-    near = [name for name in common[start : start + NEIGHBOURS] if name not in given]
+    assigned = {name for name, _ in article.mesh}
+    near = [name for name in common[start : start + NEIGHBOURS] if name not in assigned]
     return sorted(near, key=lambda name: io.unit_interval("distractor", article.pmid, name))[:3]
 
 

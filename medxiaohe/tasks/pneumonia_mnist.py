@@ -71,15 +71,15 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     import numpy as np
 
     file = place(path, "cxr/pneumoniamnist_train_val.npz")
-    part = "val" if split == "test" else "train"
+    prefix = "val" if split == "test" else "train"
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            pixels, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"].ravel()
+            pixels, labels = arrays[f"{prefix}_images"], arrays[f"{prefix}_labels"].ravel()
     except (ValueError, KeyError, OSError) as error:
         raise DataError(f"{file}: not the PneumoniaMNIST file: {error}") from error
     folder = assets.cache_root() / "derived" / "pneumonia_mnist"
     rows = [
-        (f"{part}-{i}", image, "yes" if label else "no")
+        (f"{prefix}-{i}", image, "yes" if label else "no")
         for i, (image, label) in enumerate(zip(pixels, labels, strict=True))
     ]
     for name, image, answer in alternating(rows, key=lambda row: row[0], label=lambda row: row[2]):

@@ -87,8 +87,8 @@ def _utterances(file: Path, speaker: str) -> Iterator[tuple[float, str, str]]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: {error}") from error
-    for start, said in INTERVAL.findall(text):
-        words = " ".join(re.sub(r"</?UNSURE>", "", said.replace('""', '"')).split())
+    for start, spoken in INTERVAL.findall(text):
+        words = " ".join(re.sub(r"</?UNSURE>", "", spoken.replace('""', '"')).split())
         if words:
             yield float(start), speaker, words
 

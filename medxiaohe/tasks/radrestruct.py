@@ -58,17 +58,27 @@ def samples(path: str, split: str) -> Iterator[Sample]:
         if set(question.options) == {"yes", "no"}:
             studies.setdefault(question.study, {"yes": [], "no": []})[question.gold[0]].append(question)
     chosen = []
-    for found in studies.values():
-        few = min(len(found["yes"]), len(found["no"]))
+    for by_gold in studies.values():
+        # balance within the study: as many of each answer as the rarer one has
+        few = min(len(by_gold["yes"]), len(by_gold["no"]))
         chosen += [
-            one for gold in ("yes", "no") for one in shuffled(found[gold], key=lambda one: one.id)[:few]
+            entry
+            for gold in ("yes", "no")
+            for entry in shuffled(by_gold[gold], key=lambda entry: entry.id)[:few]
         ]
-    yield from (_question(one, split) for one in shuffled(chosen, key=lambda one: one.id))
+    yield from (_question(entry, split) for entry in shuffled(chosen, key=lambda entry: entry.id))
 
 
-def _question(one: _radrestruct.Asked, split: str) -> Sample:
-    fields = {"target": one.gold[0], "license": _radrestruct.LICENSE, "study_id": one.study, "split": split}
-    return item(f"radrestruct/{one.id}", asked("yes_no", one.text), one.gold[0].capitalize(), **fields)
+def _question(question: _radrestruct.Asked, split: str) -> Sample:
+    fields = {
+        "target": question.gold[0],
+        "license": _radrestruct.LICENSE,
+        "study_id": question.study,
+        "split": split,
+    }
+    return item(
+        f"radrestruct/{question.id}", asked("yes_no", question.text), question.gold[0].capitalize(), **fields
+    )
 
 
 def example() -> Sample:

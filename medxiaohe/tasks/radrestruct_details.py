@@ -55,21 +55,21 @@ def samples(path: str, split: str) -> Iterator[Sample]:
         ConfigError: the task has no such split.
         DataError: files are missing or not of Rad-ReStruct.
     """
-    for one in shuffled(_radrestruct.questions(path, split), key=lambda one: one.id):
-        if set(one.options) != {"yes", "no"} and 2 <= len(one.options) <= len(LETTERS):
-            yield _question(one, split)
+    for question in shuffled(_radrestruct.questions(path, split), key=lambda question: question.id):
+        if set(question.options) != {"yes", "no"} and 2 <= len(question.options) <= len(LETTERS):
+            yield _question(question, split)
 
 
-def _question(one: _radrestruct.Asked, split: str) -> Sample:
-    letters = "".join(LETTERS[i] for i, option in enumerate(one.options) if option in one.gold)
+def _question(question: _radrestruct.Asked, split: str) -> Sample:
+    letters = "".join(LETTERS[i] for i, option in enumerate(question.options) if option in question.gold)
     return item(
-        f"radrestruct_details/{one.id}",
-        asked("choices", one.text, one.options),
+        f"radrestruct_details/{question.id}",
+        asked("choices", question.text, question.options),
         ", ".join(letters),
         target=letters,
-        choices=one.options,
+        choices=question.options,
         license=_radrestruct.LICENSE,
-        study_id=one.study,
+        study_id=question.study,
         split=split,
     )
 

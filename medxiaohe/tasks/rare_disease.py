@@ -122,7 +122,12 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 def _similar(case: Case, findings: Mapping[str, set[str]]) -> list[str]:
     """Other diseases, the one that shares most findings with the patient first (Jaccard)."""
     own = set(case.present)
-    share = {id: len(own & found) / len(own | found) for id, found in findings.items() if id != case.disease}
+    # Jaccard index |A and B| / |A or B| of findings, by disease
+    share = {
+        id: len(own & of_disease) / len(own | of_disease)
+        for id, of_disease in findings.items()
+        if id != case.disease
+    }
     return sorted(share, key=lambda id: (-share[id], id))
 
 

@@ -81,7 +81,9 @@ def samples(path: str, part: str, split: str) -> Iterator[Sample]:
             try:
                 signs = [phenotypes[id] for id in row["Phenotype"]]
                 names = list(
-                    dict.fromkeys(one for id in row["RareDisease"] for one in _said(diseases.get(id, "")))
+                    dict.fromkeys(
+                        synonym for id in row["RareDisease"] for synonym in _said(diseases.get(id, ""))
+                    )
                 )
             except (KeyError, TypeError) as error:
                 raise DataError(f"{path}, {name}, row {number}: not a row of RareBench: {error!r}") from error

@@ -63,12 +63,13 @@ def samples(path: str, split: str) -> Iterator[Sample]:
     results = []
     for row in io.read_jsonl(file):
         try:
-            told = sorted(set(row["cuis"]) & set(CONCEPTS))
+            concepts = sorted(set(row["cuis"]) & set(CONCEPTS))
             article = row["source_image"].partition("_")[0]
-            if len(told) == 1 and hash_split("roco", article, train=0.6, validation=0.1) == split:
-                results.append(_question(row, CONCEPTS[told[0]], article, split))
+            if len(concepts) == 1 and hash_split("roco", article, train=0.6, validation=0.1) == split:
+                results.append(_question(row, CONCEPTS[concepts[0]], article, split))
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{file}: not a row of ROCO: {error!r}") from error
+    # balance: as many of each modality as the rarest one has
     few = min((sum(s.target == choice for s in results) for choice in CHOICES), default=0)
     yield from list(alternating(results, key=lambda s: s.id, label=lambda s: s.target))[: few * len(CHOICES)]
 

@@ -67,13 +67,13 @@ def samples(data: Path | None, split: str) -> Iterator[Sample]:
         raise DataError(f"{data} has no samples.jsonl: {NAME} needs the folder of a data.synthesise stage")
     rows = [row for row in io.read_samples(file) if row.source == NAME and row.provenance.path]
     held = {row.provenance.answer for row in rows if split_of(row) != "train"}
-    found = False
+    yielded = False
     for row in rows:
         passes = set(row.entities) - {row.provenance.answer}
         if split_of(row) == split and not (split == "train" and passes & held):
-            found = True
+            yielded = True
             yield replace(row, split=split)  # type: ignore[arg-type]
-    if not found:
+    if not yielded:
         raise DataError(f"{data}: no synthesised path of the split {split}: raise `nodes` or `paths`")
 
 

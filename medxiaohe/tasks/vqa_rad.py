@@ -78,10 +78,10 @@ def rows(path: str, split: str, kind: str) -> Iterator[tuple[dict[str, Any], Ima
     """
     known_split(split)
     folder = place(path, "vqa/vqa_rad")
-    found = io.read_json(folder / "vqa_rad.json")
+    questions = io.read_json(folder / "vqa_rad.json")
     try:
-        connected = components([_case(row), row["image_name"]] for row in found)
-        requested = [row for row in found if row["answer_type"].strip() == kind]
+        connected = components([_case(row), row["image_name"]] for row in questions)
+        requested = [row for row in questions if row["answer_type"].strip() == kind]
         for row in shuffled(requested, key=lambda row: str(row["qid"])):
             study = connected[_case(row)]
             if hash_split("vqa_rad", study, train=0.6, validation=0.1) == split:

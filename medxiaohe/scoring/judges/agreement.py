@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-RESAMPLES, LEVEL = 1000, 0.95
+RESAMPLES, LEVEL = 1000, 0.95  # draws of the bootstrap; probability that the interval covers
 Pairs = Sequence[tuple[str, str]]  # (gold, said)
 
 
@@ -50,12 +50,14 @@ def agreement(
     Returns:
         Values with 95 % intervals (value, low, high); NaN where nothing was decided.
     """
+    # labels by cluster; a cluster without a decided label stays, so that draws keep its weight
     groups: dict[str, list[tuple[str, str]]] = {}
     for g, s, cluster, is_decided in zip(gold, judged, clusters, decided, strict=True):
         groups.setdefault(cluster, [])
         if is_decided:
             groups[cluster].append((g, s))
     pairs = [pair for group in groups.values() for pair in group]
+    # cluster bootstrap: each draw takes as many clusters as there are, with replacement
     rng, names = random.Random(seed), list(groups)
     draws = [
         [pair for name in rng.choices(names, k=len(names)) for pair in groups[name]] for _ in range(RESAMPLES)
@@ -67,7 +69,7 @@ def agreement(
         values = sorted(value for draw in draws if draw and not math.isnan(value := measure(draw)))
         if not pairs or not values:
             return math.nan, math.nan, math.nan
-        cut = int(len(values) * (1 - LEVEL) / 2)
+        cut = int(len(values) * (1 - LEVEL) / 2)  # percentile interval: 2.5 % of the draws at each end
         return measure(pairs), values[cut], values[-1 - cut]
 
     return Agreement(
@@ -105,6 +107,7 @@ def balanced_accuracy(pairs: Pairs) -> float:
     """
     golds = Counter(g for g, _ in pairs)
     right = Counter(g for g, s in pairs if g == s)
+    # mean over labels of recall = right / gold
     return sum(right[label] / n for label, n in golds.items()) / len(golds)
 
 
@@ -123,6 +126,7 @@ def macro_f1(pairs: Pairs) -> float:
         Counter(g for g, s in pairs if g == s),
     )
     labels = golds.keys() | saids.keys()
+    # mean over labels of F1 = 2 TP / (gold + predicted)
     return sum(2 * right[label] / (golds[label] + saids[label]) for label in labels) / len(labels)
 
 
@@ -137,5 +141,6 @@ def cohens_kappa(pairs: Pairs) -> float:
     """
     n = len(pairs)
     golds, saids = Counter(g for g, _ in pairs), Counter(s for _, s in pairs)
+    # p_e: probability that two raters with these marginals agree by chance
     chance = sum(golds[label] * saids[label] for label in golds) / n**2
     return math.nan if chance == 1 else (accuracy(pairs) - chance) / (1 - chance)

@@ -132,11 +132,12 @@ def entails(text: str, claim: str, words: Lexicon) -> tuple[str, str]:
     runs = [rows[i : i + n] for n in range(1, RUN + 1) for i in range(len(rows) - n + 1)]
     if not runs:
         return "neither", "the text says nothing"
+    # the run of sentences with the largest share of the claim's stems
     best, share = None, 0.0
     for run in runs:  # the shortest of the best
         joined = _joined(run)
         overlap = sum(stem in joined.denied for stem in claimed.denied) / len(claimed.denied)
-        if overlap > share + 1e-9:
+        if overlap > share + 1e-9:  # strictly larger: a longer run wins by more words only
             best, share = joined, overlap
     if best is None:
         return ABSTAINED, "no word of the claim is in the text"
@@ -199,6 +200,7 @@ def _conflict(claim: _Passage, text: _Passage, parents: dict[str, str]) -> str:
                 ):
                     return f"no {general.name} against {special.name}"
     shared = [word for word in claim.denied if word in text.denied]
+    # words with opposite assertion: negated in one, affirmed in the other
     turned = [
         word
         for word in shared

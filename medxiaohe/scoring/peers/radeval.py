@@ -59,6 +59,7 @@ class RadEvalScorer:
             ModelError: the model of the metric cannot be loaded.
         """
         nothing = [no_answer(self.name, trace, reference(sample)) for sample, trace in pairs]
+        # one call for all replies that can be measured; results are merged back in order
         scorable = [pair for pair, none in zip(pairs, nothing, strict=True) if none is None]
         values = iter(
             self._measure(

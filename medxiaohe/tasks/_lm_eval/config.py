@@ -115,9 +115,9 @@ def read(path: Path) -> dict[str, Any]:
     raw = _merged(path, MOST_INCLUDED)
     if unknown := [key for key in raw if key not in KNOWN]:
         raise ConfigError(f"{path}: unknown key {unknown[0]!r}{plugins.nearest(str(unknown[0]), KNOWN)}")
-    for key, what in REFUSED.items():
+    for key, reason in REFUSED.items():
         if raw.get(key):
-            raise ConfigError(f"{path}: {key}: {what} is not done here; write the task as a .py file")
+            raise ConfigError(f"{path}: {key}: {reason} is not done here; write the task as a .py file")
     names = [function.key for function in _functions(raw)]
     if refused := [name for name in names if not permission.allowed(name, from_data=True)]:
         shown = ", ".join(name.rpartition("/")[2] for name in dict.fromkeys(refused))
@@ -163,34 +163,35 @@ def members(path: Path) -> list[str]:
     listed = raw.get("task")
     if not isinstance(listed, list):
         return [str(path)]
-    there: dict[str, Path] = {}
+    files_by_name: dict[str, Path] = {}
     for file in sorted(path.parent.rglob("*.yaml")):
         if file != path:
-            one = _raw(file)
-            name = one.get("group") if isinstance(one.get("task"), list) else one.get("task")
+            content = _raw(file)
+            name = content.get("group") if isinstance(content.get("task"), list) else content.get("task")
             if isinstance(name, str):
-                there.setdefault(name, file)
+                files_by_name.setdefault(name, file)
     results: list[str] = []
     for name in listed:
         if isinstance(name, Mapping):
             raise ConfigError(f"{path}: a task written inside a group is not read: give it a file of its own")
-        if name not in there:
+        if name not in files_by_name:
             raise ConfigError(
-                f"{path}: no file in {path.parent} has task: {name}{plugins.nearest(str(name), there)}"
+                f"{path}: no file in {path.parent} has task: {name}"
+                f"{plugins.nearest(str(name), files_by_name)}"
             )
-        results += members(there[name])
+        results += members(files_by_name[name])
     return list(dict.fromkeys(results))
 
 
-def _merged(path: Path, left: int) -> dict[str, Any]:
+def _merged(path: Path, depth: int) -> dict[str, Any]:
     raw = _raw(path)
     included = raw.pop("include", None)
     files = [included] if isinstance(included, str) else included or []
-    if files and not left:
+    if files and not depth:
         raise ConfigError(f"{path}: files include one another more than {MOST_INCLUDED} deep")
     base: dict[str, Any] = {}
     for name in files:  # a later file and the file itself go before an earlier one
-        base |= _merged(path.parent / str(name), left - 1)
+        base |= _merged(path.parent / str(name), depth - 1)
     return base | raw
 
 

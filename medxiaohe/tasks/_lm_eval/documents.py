@@ -33,15 +33,15 @@ class Documents:
 
     Args:
         config: the checked keys of the file.
-        where: name of the file, for messages.
+        origin: name of the file, for messages.
         path: a file or folder in the layout of the data set; "" for what the file names.
         revision: of a data set of the hub.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], where: str, path: str = "", revision: str | None = None
+        self, config: Mapping[str, Any], origin: str, path: str = "", revision: str | None = None
     ) -> None:
-        self.config, self.where, self._path, self._revision = config, where, path, revision
+        self.config, self.origin, self._path, self._revision = config, origin, path, revision
         self._fewshot: Sequence[Row] | None = None
 
     # ---- rows ------------------------------------------------------------------------------------------
@@ -74,19 +74,19 @@ class Documents:
         if process is not None:
             import datasets
 
-            made = datasets.Dataset.from_list([dict(row) for row in result])
-            result = list(self._called(process, made))
+            dataset = datasets.Dataset.from_list([dict(row) for row in result])
+            result = list(self._called(process, dataset))
         return result
 
     def _local(self, name: str) -> Path | None:
-        beside = Path(self.where).parent / name
+        beside = Path(self.origin).parent / name
         return beside if not self._path and beside.exists() else _rows.local(name)
 
     def _beside(self, file: str) -> Path:
-        beside = Path(self.where).parent / file
+        beside = Path(self.origin).parent / file
         result = beside if beside.exists() else Path(file)
         if not result.exists():
-            raise DataError(f"{self.where}: no such file: {file}")
+            raise DataError(f"{self.origin}: no such file: {file}")
         return result
 
     # ---- one row ---------------------------------------------------------------------------------------
@@ -125,13 +125,13 @@ class Documents:
             return [str(item) for item in requested.values()]
         if isinstance(requested, list):
             return [str(item) for item in requested]
-        found = self._of(requested, row)
-        found = self._literal(found) if isinstance(found, str) else found
-        if isinstance(found, Mapping):
-            found = list(found.values())
-        if not isinstance(found, (list, tuple)) or not found:
-            raise DataError(f"doc_to_choice gives no list of options, but {str(found)[:60]!r}")
-        return [str(item) for item in found]
+        options = self._of(requested, row)
+        options = self._literal(options) if isinstance(options, str) else options
+        if isinstance(options, Mapping):
+            options = list(options.values())
+        if not isinstance(options, (list, tuple)) or not options:
+            raise DataError(f"doc_to_choice gives no list of options, but {str(options)[:60]!r}")
+        return [str(item) for item in options]
 
     def target(self, row: Row, key: str = "doc_to_target") -> Any:
         """Read the target of a row.
@@ -174,9 +174,9 @@ class Documents:
             DataError: the target is not one of them; lm-eval counts such a row as wrong, whatever is
                 answered.
         """
-        found = self.target(row)
+        answer = self.target(row)
         numbers = []
-        for item in found if isinstance(found, (list, tuple)) else [found]:
+        for item in answer if isinstance(answer, (list, tuple)) else [answer]:
             number = choices.index(item) if isinstance(item, str) and item in choices else item
             if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(choices):
                 raise DataError(f"the target {item!r} is not one of the options {', '.join(choices)[:120]!r}")
@@ -200,10 +200,10 @@ class Documents:
         if not requested:
             return []
         if isinstance(requested, list):
-            found: Any = [row.get(name) for name in requested]
+            values: Any = [row.get(name) for name in requested]
         else:
-            found = self._of(requested, row)
-        every = found if isinstance(found, (list, tuple)) else [found]
+            values = self._of(requested, row)
+        every = values if isinstance(values, (list, tuple)) else [values]
         return [self._picture(item) for item in every if item is not None]
 
     def _picture(self, value: Any) -> ImageRef:
@@ -218,7 +218,7 @@ class Documents:
             return stored(out.getvalue(), task)
         if not isinstance(value, str):
             raise DataError(f"an image must be a path, bytes or a picture, not {str(value)[:60]!r}")
-        root = self._local(self._path or str(self.config["dataset_path"])) or Path(self.where).parent
+        root = self._local(self._path or str(self.config["dataset_path"])) or Path(self.origin).parent
         folder = root if root.is_dir() else root.parent
         return images.ref(io.confined(root, [folder]).path(value, folder))
 
@@ -273,15 +273,15 @@ class Documents:
         if not number:
             return lambda row: ""
         about = self.config.get("fewshot_config") or {}
-        how = about.get("sampler", "default")
-        if how not in SAMPLERS:
+        kind = about.get("sampler", "default")
+        if kind not in SAMPLERS:
             raise ConfigError(
-                f"{self.where}: the sampler {how!r} is not done here: {', '.join(SAMPLERS)} are"
+                f"{self.origin}: the sampler {kind!r} is not done here: {', '.join(SAMPLERS)} are"
             )
         source = self.config.get("fewshot_split") or about.get("split")
-        given = about.get("samples")
-        if not source and given is not None:
-            rows: Sequence[Row] = given() if isinstance(given, Function) else given
+        samples = about.get("samples")
+        if not source and samples is not None:
+            rows: Sequence[Row] = samples() if isinstance(samples, Function) else samples
         else:
             keys = ("training_split", "validation_split", "test_split")
             source = source or next(self.config[key] for key in keys if self.config.get(key))
@@ -290,19 +290,19 @@ class Documents:
         drawn = number + own
         if drawn > len(rows):
             raise DataError(
-                f"{self.where}: {drawn} few-shot examples are drawn and there are only {len(rows)}"
+                f"{self.origin}: {drawn} few-shot examples are drawn and there are only {len(rows)}"
             )
         dice = random.Random(FEWSHOT_SEED)
         end = str(self.config.get("fewshot_delimiter", "\n\n"))
         texts: dict[int, str] = {}
 
         def context(row: Row) -> str:
-            chosen = list(range(drawn)) if how == "first_n" else dice.sample(range(len(rows)), drawn)
-            kept = [i for i in chosen if rows[i] != row][:number]
-            for i in kept:
+            chosen = list(range(drawn)) if kind == "first_n" else dice.sample(range(len(rows)), drawn)
+            selected = [i for i in chosen if rows[i] != row][:number]
+            for i in selected:
                 if i not in texts:
                     texts[i] = self._example(rows[i]) + end
-            return "".join(texts[i] for i in kept)
+            return "".join(texts[i] for i in selected)
 
         return context
 
@@ -329,32 +329,36 @@ class Documents:
     def _given(self, key: str) -> Any:
         return self.config.get(key)
 
-    def _of(self, wanted: Any, row: Row) -> Any:
+    def _of(self, source: Any, row: Row) -> Any:
         """The value of a column, of a template filled with the row, or of a function of the row."""
-        if isinstance(wanted, Function):
-            return self._called(wanted, self._shown(row))
-        if not isinstance(wanted, str):
-            return wanted
-        if wanted in row:
-            return row[wanted]
+        if isinstance(source, Function):
+            return self._called(source, self._shown(row))
+        if not isinstance(source, str):
+            return source
+        if source in row:
+            return row[source]
         from jinja2 import TemplateError
 
         try:
-            return templates.render(wanted, plain(row), strict=True)
+            return templates.render(source, plain(row), strict=True)
         except TemplateError as error:
-            there = ", ".join(map(str, row))
+            columns = ", ".join(map(str, row))
             raise DataError(
-                f"{wanted[:80]!r} cannot be filled: {error}; the columns are {there[:200]}"
+                f"{source[:80]!r} cannot be filled: {error}; the columns are {columns[:200]}"
             ) from error
 
     def _called(self, function: Function, value: Any) -> Any:
         """The result of a function; lmms-eval's take the texts around a question as well."""
-        made = function.load()
-        told = self.config.get("lmms_eval_specific_kwargs")
-        given = {"lmms_eval_specific_kwargs": told.get("default", told)} if isinstance(told, Mapping) else {}
-        takes = inspect.signature(made).parameters
+        loaded = function.load()
+        prompts = self.config.get("lmms_eval_specific_kwargs")
+        extra = (
+            {"lmms_eval_specific_kwargs": prompts.get("default", prompts)}
+            if isinstance(prompts, Mapping)
+            else {}
+        )
+        takes = inspect.signature(loaded).parameters
         try:
-            return made(value, **{key: value for key, value in given.items() if key in takes})
+            return loaded(value, **{key: value for key, value in extra.items() if key in takes})
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise DataError(
                 f"{Path(function.file).name}:{function.name} fails on a row: {error!r}"

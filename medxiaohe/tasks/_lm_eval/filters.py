@@ -20,12 +20,12 @@ NAMES = (
 )  # fmt: skip
 
 
-def check(pipelines: Sequence[Mapping[str, Any]], where: str) -> None:
+def check(pipelines: Sequence[Mapping[str, Any]], origin: str) -> None:
     """Check the filter pipelines of a file.
 
     Args:
         pipelines: entries of `filter_list`.
-        where: name of the file, for messages.
+        origin: name of the file, for messages.
 
     Raises:
         ConfigError: a filter is not done here, or a pattern is no regular expression.
@@ -34,12 +34,12 @@ def check(pipelines: Sequence[Mapping[str, Any]], where: str) -> None:
         for step in pipeline.get("filter") or ():
             name = str(step.get("function"))
             if name not in NAMES:
-                raise ConfigError(f"{where}: no filter {name!r} here{nearest(name, NAMES)}")
+                raise ConfigError(f"{origin}: no filter {name!r} here{nearest(name, NAMES)}")
             try:
                 re.compile(str(step.get("regex_pattern", "")))
             except re.error as error:
                 raise ConfigError(
-                    f"{where}: {step['regex_pattern']!r} is no regular expression ({error})"
+                    f"{origin}: {step['regex_pattern']!r} is no regular expression ({error})"
                 ) from error
 
 

@@ -32,13 +32,13 @@ NO_DIGITS = str.maketrans("", "", string.digits)
 GOLD, ROW = "gold", "row"  # keys of Annotations.harness
 
 
-def scorers(config: Mapping[str, Any], output: str, where: str) -> tuple[Scorer, ...]:
+def scorers(config: Mapping[str, Any], output: str, origin: str) -> tuple[Scorer, ...]:
     """Build a scorer for each metric and, of generated replies, each filter pipeline.
 
     Args:
         config: checked keys of the file.
         output: its output_type.
-        where: name of the file, for messages.
+        origin: name of the file, for messages.
 
     Returns:
         Scorers named METRIC, or METRIC,PIPELINE where there are several pipelines.
@@ -54,13 +54,13 @@ def scorers(config: Mapping[str, Any], output: str, where: str) -> tuple[Scorer,
         pipelines: Sequence[Mapping[str, Any]] = ({},)
     else:
         pipelines = config.get("filter_list") or ({"name": "none", "filter": ({"function": "take_first"},)},)
-        filters.check(pipelines, where)
+        filters.check(pipelines, origin)
     results: list[Scorer] = []
     for row in metrics:
         for pipeline in pipelines:
             name = _name(row["metric"])
             label = name if len(pipelines) < 2 else f"{name},{pipeline.get('name')}"
-            results.append(_scorer(name, label, row, pipeline, own, config, output, where))
+            results.append(_scorer(name, label, row, pipeline, own, config, output, origin))
     return tuple(results)
 
 
@@ -76,7 +76,7 @@ def _scorer(
     own: Any,
     config: Mapping[str, Any],
     output: str,
-    where: str,
+    origin: str,
 ) -> Scorer:
     options = {k: v for k, v in row.items() if k not in ("metric", "aggregation", "higher_is_better")}
     until = tuple((config.get("generation_kwargs") or {}).get("until") or ())
@@ -94,8 +94,8 @@ def _scorer(
     elif output != "generate_until" and name in RANKED:
         scorer = {"acc": acc, "acc_norm": acc_norm, "loglikelihood": loglikelihood}[name]
     else:
-        there = GENERATED if output == "generate_until" else RANKED
-        raise ConfigError(f"{where}: no metric {name!r} for {output} here{nearest(name, there)}")
+        available = GENERATED if output == "generate_until" else RANKED
+        raise ConfigError(f"{origin}: no metric {name!r} for {output} here{nearest(name, available)}")
     if isinstance(scorer, partial):
         scorer.__name__ = label  # type: ignore[attr-defined]
     return scorer  # type: ignore[no-any-return]
@@ -114,10 +114,10 @@ def acc(sample: Sample, trace: Trace) -> Score:
     Returns:
         1 or 0; `unparsed` for a generated answer without a letter
     """
-    found = log_likelihoods(trace)
-    if found is None:
+    likelihoods = log_likelihoods(trace)
+    if likelihoods is None:
         return _read("acc", sample, trace)
-    return _picked("acc", sample, found)
+    return _picked("acc", sample, likelihoods)
 
 
 def acc_norm(sample: Sample, trace: Trace) -> Score:
@@ -130,12 +130,12 @@ def acc_norm(sample: Sample, trace: Trace) -> Score:
     Returns:
         1 or 0; `unjudged` without likelihoods
     """
-    found = log_likelihoods(trace)
-    if found is None:
+    likelihoods = log_likelihoods(trace)
+    if likelihoods is None:
         return Score("acc_norm", None, "unjudged", why="the model gave no likelihoods")
     # characters, not bytes or tokens, without the delimiter before the option
     return _picked(
-        "acc_norm", sample, [nats / len(text) for nats, text in zip(found, sample.choices, strict=True)]
+        "acc_norm", sample, [nats / len(text) for nats, text in zip(likelihoods, sample.choices, strict=True)]
     )
 
 
@@ -149,10 +149,10 @@ def loglikelihood(sample: Sample, trace: Trace) -> Score:
     Returns:
         Nats, at most 0; `unjudged` without likelihoods
     """
-    found = log_likelihoods(trace)
-    if found is None:
+    likelihoods = log_likelihoods(trace)
+    if likelihoods is None:
         return Score("loglikelihood", None, "unjudged", why="the model gave no likelihoods")
-    return Score("loglikelihood", found[0], parsed=sample.choices[0], why=f"{found[0]:.4f} nats")
+    return Score("loglikelihood", likelihoods[0], parsed=sample.choices[0], why=f"{likelihoods[0]:.4f} nats")
 
 
 def log_likelihoods(trace: Trace) -> list[float] | None:
@@ -166,7 +166,7 @@ def log_likelihoods(trace: Trace) -> list[float] | None:
     """
     for step in reversed(trace.steps):
         if step.kind == "rank" and step.got is not None:
-            return [-float(value) for value in step.got]
+            return [-float(value) for value in step.got]  # the workflow records negative log-likelihoods
     return None
 
 
@@ -198,8 +198,8 @@ def golds(sample: Sample) -> list[int]:
     Returns:
         Indices from 0.
     """
-    found = sample.annotations.harness[GOLD]
-    return list(found) if isinstance(found, (list, tuple)) else [int(found)]
+    gold = sample.annotations.harness[GOLD]
+    return list(gold) if isinstance(gold, (list, tuple)) else [int(gold)]
 
 
 # ---- replies that were generated -------------------------------------------------------------------
@@ -251,7 +251,7 @@ def exact_match(
     Returns:
         1 or 0; `unparsed` or `refused` where a filter pattern matches nothing
     """
-    found = reply(trace, steps, until)
+    filtered = reply(trace, steps, until)
     gold = sample.annotations.harness[GOLD]
 
     def even(text: str) -> str:
@@ -262,10 +262,10 @@ def exact_match(
         return text.translate(NO_DIGITS) if ignore_numbers else text
 
     requested = [str(item) for item in gold] if isinstance(gold, (list, tuple)) else [str(gold)]
-    right = even(found) in map(even, requested)
-    if not right and found == filters.INVALID:
+    right = even(filtered) in map(even, requested)
+    if not right and filtered == filters.INVALID:
         return missing(label, trace)
-    return Score(label, float(right), parsed=found, why=f"said {found!r}, gold {gold!r}")
+    return Score(label, float(right), parsed=filtered, why=f"said {filtered!r}, gold {gold!r}")
 
 
 def of_function(
@@ -292,10 +292,10 @@ def of_function(
     Returns:
         Its number; of a mapping the value under the function's name, else the first.
     """
-    found = reply(trace, steps, until)
-    said = function(references=[sample.annotations.harness[GOLD]], predictions=[found], **options)
-    value = said.get(function.name, next(iter(said.values()))) if isinstance(said, Mapping) else said
-    return Score(label, float(value), parsed=found, why=f"{function.name} gives {float(value):g}")
+    filtered = reply(trace, steps, until)
+    result = function(references=[sample.annotations.harness[GOLD]], predictions=[filtered], **options)
+    value = result.get(function.name, next(iter(result.values()))) if isinstance(result, Mapping) else result
+    return Score(label, float(value), parsed=filtered, why=f"{function.name} gives {float(value):g}")
 
 
 def of_results(
@@ -329,20 +329,20 @@ def of_results(
     Returns:
         The number; `unjudged` without likelihoods, or where the result has no number for the metric
     """
-    found = reply(trace, steps, until)
-    results: list[Any] = [found]
+    filtered = reply(trace, steps, until)
+    results: list[Any] = [filtered]
     if output != "generate_until":
         ranked = log_likelihoods(trace)
         if ranked is None:
             return Score(label, None, "unjudged", why="the model gave no likelihoods")
-        best = max(ranked)
+        best = max(ranked)  # lm-eval passes (log-likelihood, is greedy): here the likeliest counts as greedy
         results = [(value, value == best) for value in ranked]
-    said = function(sample.annotations.harness[ROW], results)
-    if metric not in said:
+    outcome = function(sample.annotations.harness[ROW], results)
+    if metric not in outcome:
         return Score(label, None, "unjudged", why=f"process_results gives no {metric}")
-    value = said[metric]
+    value = outcome[metric]
     if isinstance(aggregation, Function):
         value = aggregation([value])
     if isinstance(value, Mapping) or not isinstance(value, (int, float)):
         return Score(label, None, "unjudged", why=f"process_results gives no number for {metric}")
-    return Score(label, float(value), parsed=found, why=f"process_results gives {float(value):g}")
+    return Score(label, float(value), parsed=filtered, why=f"process_results gives {float(value):g}")
