@@ -57,6 +57,8 @@ PLAIN = ((("mass", 1),), (("activity", 1),), (("volume", 1),))
 
 @dataclass(frozen=True, slots=True)
 class Dose:
+    """Amount and frequency of one dose in a text."""
+
     amount: float  # of one intake, in base units: g, IU or L; for each kg of the patient where `per_kg`
     kind: str  # mass, activity, volume
     per_kg: bool

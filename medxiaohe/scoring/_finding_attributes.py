@@ -41,6 +41,10 @@ TRAITS = ("side", "degree", "place", "time", "change", "size")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """One finding of a report with its assertion status, attributes and position; equal without regard to
+    position.
+    """
+
     name: str  # of the lexicon, or an id of the tree
     status: str = "present"  # present, absent, possible, hypothetical
     side: str = ""  # left, right, both
@@ -72,6 +76,8 @@ class Finding:
 
 
 class Mark(NamedTuple):
+    """Span of a text that names a finding, an organ or an attribute; offsets in code points."""
+
     start: int
     end: int
     kind: str  # finding, organ, place, side, degree, time, change, size, state

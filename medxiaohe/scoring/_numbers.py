@@ -85,6 +85,8 @@ EQUATION = re.compile(r"[=≈]\s*(?=[-+−]?\s?[\d.])")
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
+    """Number of a text with its unit and position."""
+
     value: float
     unit: str  # as written, "" for none
     start: int

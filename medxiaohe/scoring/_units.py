@@ -105,6 +105,8 @@ ANALYTES: dict[str, tuple[float, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Unit:
+    """Unit as a product of powers of dimensions: value in base units = factor * value + offset."""
+
     powers: tuple[tuple[str, int], ...]  # dimension -> power, sorted, none 0
     factor: float  # base units in one of this
     offset: float = 0.0  # only of temperatures

@@ -50,6 +50,8 @@ MOST = 1000  # boxes of a reply; matching compares every pair, so more is refuse
 
 @dataclass(frozen=True, slots=True)
 class Box:
+    """Axis-aligned bounding box with a label, in pixels or any other unit."""
+
     left: float
     top: float
     right: float

@@ -28,6 +28,8 @@ VERSION = re.compile(r"^/?(?:[^/]+/)*?(?=[A-Z][A-Za-z]+(?:/|$))")  # "/fhir/R4/"
 
 @dataclass(frozen=True, slots=True)
 class Call:
+    """Web call in a form that compares equal for equal requests."""
+
     method: str
     path: str
     query: tuple[tuple[str, str], ...]

@@ -28,6 +28,8 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 @dataclass(frozen=True)
 class Criterion:
+    """Criterion of a rubric with its points, negative for a fault."""
+
     text: str
     points: float
 

@@ -23,6 +23,8 @@ CELLS = {"RBC": "red blood cells", "WBC": "white blood cells", "Platelets": "pla
 
 @dataclass(frozen=True, slots=True)
 class Smear:
+    """Blood smear with the boxes of its cells."""
+
     name: str
     image: ImageRef
     # kind of cell; left, top, right, bottom in pixels

@@ -22,6 +22,8 @@ EXAMPLE = (
 
 @dataclass(frozen=True, slots=True)
 class Abstract:
+    """Abstract with its annotated mentions."""
+
     pmid: str
     text: str
     mentions: tuple[tuple[str, str, str], ...]  # text, type, id as the corpus writes it

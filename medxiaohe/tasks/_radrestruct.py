@@ -26,6 +26,8 @@ TAGS = ("text", "english", "radiology", "reports")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
+    """Question of Rad-ReStruct under its report."""
+
     id: str
     study: str
     text: str  # report, answers so far and question

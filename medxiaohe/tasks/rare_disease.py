@@ -28,6 +28,8 @@ MIN_FINDINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    """Patient of the phenopacket store: diagnosis and phenotypic features."""
+
     id: str
     disease: str  # OMIM id
     label: str

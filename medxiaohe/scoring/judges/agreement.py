@@ -19,6 +19,8 @@ Pairs = Sequence[tuple[str, str]]  # (gold, said)
 
 @dataclass(frozen=True)
 class Agreement:
+    """Agreement of a judge with people: counts, and measures with 95 % intervals."""
+
     n: int
     decided: int
     clusters: int

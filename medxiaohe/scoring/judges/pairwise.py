@@ -13,6 +13,8 @@ SWAPPED = {"first": "second", "second": "first", "tie": "tie"}
 @dataclass(frozen=True)
 class Preference:
     # first, second, tie; ABSTAINED when the judge abstained or the order decided; "" when it failed
+    """Preference between two answers, with the verdicts of both orders."""
+
     label: str
     why: str
     verdicts: tuple[Verdict, Verdict]  # as given, and with the answers swapped

@@ -39,6 +39,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """Verdict of a judge on one item."""
+
     label: str  # one of LABELS[kind], ABSTAINED, or "" when none was given
     why: str = ""  # in the judge's words, or what went wrong
     prompt: str = ""  # hash of every byte that was asked

@@ -98,6 +98,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
+    """Result of a self-test."""
+
     judge: str
     rows: tuple[Row, ...]
 
