@@ -60,8 +60,7 @@ class Box:
 
 
 def boxes(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
-    """F1 of the matches. `iou` is the overlap that makes a match; `scale` multiplies the model's numbers
-    (e.g. width / 1000).
+    """Box F1: harmonic mean of precision and recall of one-to-one matches at an IoU threshold.
 
     Args:
         sample: its target is a JSON list of {label, box: [left, top, right, bottom]}.
@@ -115,7 +114,7 @@ def recall(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0
 
 
 def count(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer has as many boxes as the gold, of each label where the gold has labels.
+    """Box count: 1 where the answer has as many boxes as the gold, of each label where the gold has labels.
 
     Args:
         sample: its target is a JSON list of boxes.
@@ -165,8 +164,7 @@ def _score(name: str, sample: Sample, trace: Trace, iou: float, scale: float) ->
 
 
 def matches(predicted: list[Box], gold: list[Box], iou: float = 0.5) -> int:
-    """How many boxes pair one to one with a gold box of the same label (where the gold has one) at this
-    overlap or more.
+    """Match boxes one to one with gold boxes of the same label, greedily by IoU.
 
     Args:
         predicted: boxes of the answer.
@@ -229,8 +227,7 @@ def gold_boxes(sample: Sample) -> list[Box]:
 
 
 def parse(answer: str) -> list[Box] | None:
-    """The boxes of an answer, [] when it says by an empty list or in words that there are none, None
-    without a list.
+    """Parse the boxes of an answer: JSON, a fenced block, "(l, t), (r, b)" or "[l, t, r, b]".
 
     Args:
         answer: text of a reply, its thinking included.

@@ -36,7 +36,7 @@ YES_NO = {"yes", "no", "maybe"}
 
 
 def choice(sample: Sample, trace: Trace, *, markers: str = "letters") -> Score:
-    """Return 1 for the letter of the target.
+    """Accuracy of multiple choice: 1 for the letter of the target.
 
     `markers` is how the prompt names its options: "letters", "digits" or "roman".
 
@@ -74,7 +74,7 @@ def letter_of(sample: Sample, markers: str = "letters") -> str:
 
 
 def parse(answer: str, choices: Sequence[str] = (), markers: str = "letters") -> str:
-    """Return the one letter the answer commits to, or "".
+    """Parse the one letter that an answer commits to.
 
     Args:
         answer: the whole reply, thinking included.

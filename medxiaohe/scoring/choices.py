@@ -42,7 +42,7 @@ OPEN = re.compile(r"\b(?:or|either|maybe|possibly|perhaps|possible)\b|或|可能
 
 
 def choices(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer is exactly the set of letters of the target.
+    """Exact set match: 1 where the answer is exactly the set of letters of the target.
 
     Args:
         sample: its target is the letters of the right options, "ABD".
@@ -58,7 +58,7 @@ def choices(sample: Sample, trace: Trace) -> Score:
 
 
 def f1(sample: Sample, trace: Trace) -> Score:
-    """Harmonic mean of precision and recall over the letters.
+    """Set F1: harmonic mean of precision and recall over the letters.
 
     Args:
         sample: its target is the letters of the right options, "ABD".
@@ -80,7 +80,7 @@ def f1(sample: Sample, trace: Trace) -> Score:
 
 
 def parse(answer: str, options: Sequence[str]) -> str:
-    """The letters the answer commits to, in order ("ABD"), or "".
+    """Parse the letters that an answer commits to, in order ("ABD").
 
     Args:
         answer: text of a reply, its thinking included.

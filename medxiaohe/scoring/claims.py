@@ -31,7 +31,7 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 
 def must_and_nice(sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The claims of the target; DataError unless there is a must-have claim.
+    """Read the must-have and nice-to-have claims of the target.
 
     Args:
         sample: its target is JSON {"must": [...], "nice": [...]}.
@@ -73,8 +73,7 @@ def to_target(must: Sequence[str], nice: Sequence[str] = ()) -> str:
 def atomic(
     judge: Judge, texts: Sequence[str], recited: Sequence[Sequence[str]] = ()
 ) -> list[list[str] | None]:
-    """The atomic claims of each text in the judge's words, each once and in order; None where the judge
-    failed.
+    """Split texts into atomic claims with a judge, each claim once and in order.
 
     `recited` are texts that are no claims though a text says them, such as wrong options (Baichuan-M3,
     2.2.2).
@@ -85,7 +84,7 @@ def atomic(
         recited: for each text what is not counted as its claims.
 
     Returns:
-        claims of each text, or None
+        claims of each text, in the judge's words; None where the judge failed
     """
     replies = judge.ask([Question("split", text) for text in texts])
     excluded = [{plain(text) for text in row} for row in recited] or [set[str]() for _ in texts]

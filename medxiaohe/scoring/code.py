@@ -70,8 +70,8 @@ DENIED = re.compile(
 
 
 def code(sample: Sample, trace: Trace, *, system: str = "icd10", characters: int = 0) -> Score:
-    """1 where the one code named is the target. `characters` compares so many of the first ones: 3 is the ICD
-    category.
+    """Accuracy of a code: 1 where the one code named is the target; its first `characters` only where given
+    (3 is the ICD category).
 
     Args:
         sample: its target is one accepted code a line.
@@ -98,7 +98,7 @@ def code(sample: Sample, trace: Trace, *, system: str = "icd10", characters: int
 
 
 def codes(text: str, system: str) -> list[str]:
-    """The codes of a text in their compared form, those it denies left out.
+    """Extract the codes of a text in the form they are compared in; denied ones are left out.
 
     Args:
         text: where codes are searched.

@@ -33,7 +33,7 @@ COUNTED = unit("cells")  # no dimension, and not per cent
 
 
 def count(sample: Sample, trace: Trace, *, within: int = 0) -> Score:
-    """1 where the count differs from the target by no more than `within`.
+    """Accuracy of a count: 1 where it differs from the target by no more than `within`.
 
     Args:
         sample: its target is a whole number in digits.
@@ -56,8 +56,8 @@ def count(sample: Sample, trace: Trace, *, within: int = 0) -> Score:
 
 
 def parse(answer: str) -> int | None:
-    """Return the one count of a reply; "none" and "no nodules" are 0, two counts in words or a range
-    are none.
+    """Parse the one count of a reply; "none" and "no nodules" are 0, two counts in words or a range are no
+    count.
 
     Args:
         answer: text of a reply, its thinking included.

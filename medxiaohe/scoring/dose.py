@@ -33,8 +33,7 @@ EITHER = re.compile(r"\b(?:or|versus|vs|either)\b|或", re.IGNORECASE)
 
 
 def dose(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """1 where drug, amount and frequency are those of one line of the target. DataError for a target without
-    one dose.
+    """Accuracy of a dose: 1 where drug, amount and frequency are those of one line of the target.
 
     Args:
         sample: its target is one accepted dose a line, such as "amoxicillin 500 mg every 8 hours".

@@ -41,7 +41,7 @@ BULLET = re.compile(r"(?m)^\s*(?:[-•]|\d{1,2}[.)、])\s+\S")
 
 
 def entity(sample: Sample, trace: Trace, *, tree: Path | str | None = None) -> Score:
-    """1 where the answer names the entity of the target. `tree` is the folder of an entity.build stage.
+    """Accuracy of a name: 1 where the answer names the entity of the target.
 
     Args:
         sample: its target is one accepted name a line.
@@ -83,7 +83,7 @@ def judged(sample: Sample, trace: Trace, names: Names) -> Score:
 
 
 def parse(answer: str, names: Names, accepted: tuple[str, ...] = ()) -> str:
-    """The one name the answer commits to, or "".
+    """Parse the one name that an answer commits to.
 
     Args:
         answer: text of a reply, its thinking included.

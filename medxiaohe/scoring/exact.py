@@ -9,7 +9,7 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 
 def exact(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer is the target word for word, without case, articles and punctuation.
+    """Exact match: 1 where the answer is the target word for word, without case, articles and punctuation.
 
     Args:
         sample: its target is one accepted answer a line.
@@ -26,7 +26,7 @@ def exact(sample: Sample, trace: Trace) -> Score:
 
 
 def parse(answer: str, accepted: tuple[str, ...] = ()) -> str:
-    """The answer as compared, or "" for an empty one, a refusal, or one left open.
+    """Normalise a short answer for exact match; "" for an empty one, a refusal, or one left open.
 
     Args:
         answer: text of a reply, its thinking included.

@@ -37,7 +37,7 @@ def facts(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
 
 
 def recall(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Share of the reference's findings, numbers and content words that the reply has.
+    """Recall: share of the reference's findings, numbers and content words that the reply has.
 
     Args:
         sample: its last assistant message, else its target, is the reference.
@@ -51,7 +51,7 @@ def recall(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
 
 
 def precision(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Share of the reply's findings, numbers and content words that the reference has.
+    """Precision: share of the reply's findings, numbers and content words that the reference has.
 
     Args:
         sample: its last assistant message, else its target, is the reference.
@@ -65,7 +65,8 @@ def precision(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Scor
 
 
 def units(text: str, tree: Path | None = None) -> set[Unit]:
-    """What is compared of a text: findings with their denial, stems of other content words, numbers.
+    """Extract the units that are compared: findings with their assertion, stems of other content words,
+    numbers.
 
     Args:
         text: a report or note.
@@ -88,7 +89,7 @@ def units(text: str, tree: Path | None = None) -> set[Unit]:
 
 
 def measure(reply: str, gold: str, tree: Path | None = None) -> tuple[float, float, float]:
-    """F2, recall and precision; 0 where a side has no units.
+    """Compute F2, recall and precision; 0 where a side has no units.
 
     Args:
         reply: what is scored.

@@ -150,7 +150,7 @@ def compare(reply: str, gold: str, words: Lexicon | None = None) -> Comparison:
 
 
 def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
-    """0 to 1, symmetric.
+    """Agreement of two findings from 0 to 1, symmetric.
 
     0: not the same finding and neither the other's parent; another person; there or possible against not
     there; left against right; acute against chronic. DIFFERS for each of: the finding against its parent;

@@ -39,8 +39,8 @@ class Call:
 def json_calls(
     sample: Sample, trace: Trace, *, methods: Sequence[str] = CHANGING, ordered: bool = False
 ) -> Score:
-    """1 where the calls of these `methods` are those of the target, in its order if `ordered`, and so is the
-    answer.
+    """Exact match of tool calls: 1 where the calls of these `methods` and the final answer are those of the
+    target.
 
     Args:
         sample: its target is JSON {calls: [{method, url, body}], answer: [...]}; either may be missing.
@@ -89,7 +89,7 @@ def _gold(sample: Sample) -> dict[str, Any]:
 
 
 def calls(trace: Trace) -> Iterator[Call]:
-    """The calls an agent made after its prompt, in order.
+    """Extract the calls that an agent made after its prompt, in order.
 
     Args:
         trace: of one item.
@@ -144,7 +144,7 @@ def _call(row: dict[str, Any]) -> Call:
 
 
 def finished(trace: Trace) -> Any:
-    """What the agent gave to FINISH([...]), or None when it never finished or not with JSON.
+    """Parse the argument of FINISH([...]); None when the agent never finished or not with JSON.
 
     Args:
         trace: of one item.

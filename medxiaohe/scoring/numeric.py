@@ -68,7 +68,8 @@ def numeric(
     analyte: str = "",
     day_first: bool = False,
 ) -> Score:
-    """1 where the number is within the limits of the target, or within `absolute` or `relative` of it.
+    """Accuracy of a number: 1 where it is within the limits of the target, or within `absolute` or `relative`
+    of it.
 
     `analyte` (a key of _units.ANALYTES) lets mg/dL and mmol/L compare. `day_first` reads 03/04/2020 as 3
     April.
@@ -134,8 +135,7 @@ def numeric(
 
 
 def limits(target: str) -> tuple[Quantity, float, float]:
-    """The gold quantity and the lowest and highest value that count, in its unit. DataError when it is no
-    number.
+    """Parse the target: the gold quantity and the lowest and highest value that count, in its unit.
 
     Args:
         target: such as "7.4 mmol/L (7.0 to 7.8)".
@@ -157,7 +157,7 @@ def limits(target: str) -> tuple[Quantity, float, float]:
 
 
 def parse(answer: str, analyte: str = "") -> Quantity | None:
-    """Return the one quantity an answer commits to; None for none, several, a range or a bound.
+    """Parse the one quantity that an answer commits to; None for none, several, a range or a bound.
 
     Args:
         answer: text of a reply, its thinking included.

@@ -27,7 +27,7 @@ NEGATION = re.compile(
 
 
 def one_of(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer names the target and no other of the choices.
+    """Accuracy of a choice in words: 1 where the answer names the target and no other of the choices.
 
     Args:
         sample: its choices are the options, its target is one of them in words.
@@ -40,7 +40,7 @@ def one_of(sample: Sample, trace: Trace) -> Score:
 
 
 def parse(answer: str, choices: Sequence[str]) -> str:
-    """The one choice the answer names and does not deny, or "".
+    """Parse the one choice that the answer names and does not deny.
 
     Args:
         answer: text of a reply, its thinking included.

@@ -23,7 +23,8 @@ LONGEST = 20  # words of an entry that has no number or bullet
 
 
 def ranked(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int = 1) -> Score:
-    """1 where the target is among the first `k` of the list. The score is called "recall@k".
+    """Recall at k of a ranked list: 1 where the target is among the first `k`. The score is called
+    "recall@k".
 
     Args:
         sample: its target is one accepted name a line.
@@ -38,7 +39,7 @@ def ranked(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: i
 
 
 def mrr(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int = 10) -> Score:
-    """1 over the place of the target in the list, 0 where it is not among the first `k`.
+    """Reciprocal rank: 1 / rank of the target, 0 where it is not among the first `k`; its mean is MRR.
 
     Args:
         sample: its target is one accepted name a line.
@@ -83,7 +84,7 @@ def judged(sample: Sample, trace: Trace, names: Names, k: int) -> Score:
 
 
 def place_of(entries: list[str], accepted: tuple[str, ...], names: Names) -> int:
-    """The place, from 1, of the first entry that is one of the accepted names; 0 for none.
+    """Find the rank, from 1, of the first entry that is one of the accepted names.
 
     Args:
         entries: the ranked list.
@@ -103,7 +104,7 @@ def place_of(entries: list[str], accepted: tuple[str, ...], names: Names) -> int
 
 
 def parse(answer: str) -> list[str]:
-    """The entries in order, each without its number, its codes and its reason; [] when there is no list.
+    """Parse a ranked list, each entry without its number, codes and reason.
 
     Args:
         answer: text of a reply, its thinking included.

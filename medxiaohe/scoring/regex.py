@@ -14,7 +14,8 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 
 def regex(sample: Sample, trace: Trace) -> Score:
-    """1 where the whole answer matches the pattern of the target, whatever its case.
+    """Regular-expression match: 1 where the whole answer matches the pattern of the target, whatever its
+    case.
 
     Args:
         sample: its target is a regular expression.

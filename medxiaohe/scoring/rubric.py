@@ -35,7 +35,7 @@ class Criterion:
 
 
 def criteria(sample: Sample) -> tuple[Criterion, ...]:
-    """What the target says; DataError unless there are criteria and one of them has positive points.
+    """Read the criteria of the target.
 
     Args:
         sample: its target is JSON {"criteria": [{"text", "points"}]}.
@@ -63,7 +63,7 @@ def criteria(sample: Sample) -> tuple[Criterion, ...]:
 
 
 def to_target(rows: Iterable[tuple[str, float]]) -> str:
-    """The target of a sample from (criterion, points).
+    """Write criteria as the target of a sample.
 
     Args:
         rows: (criterion, points); negative points are for faults.
@@ -77,7 +77,8 @@ def to_target(rows: Iterable[tuple[str, float]]) -> str:
 
 
 def official(points: Sequence[float], met: Sequence[bool]) -> float:
-    """Sum of the met points over the sum of the positive ones; below 0 when faults outweigh.
+    """HealthBench's score of one item: sum of the met points over the sum of the positive ones; below 0 when
+    faults outweigh.
 
     Args:
         points: of each criterion.
@@ -103,7 +104,7 @@ def clip(points: Sequence[float], met: Sequence[bool]) -> float:
 
 
 def normal(points: Sequence[float], met: Sequence[bool]) -> float:
-    """(met points - negative points) / sum of absolute points: from 0 to 1 (Baichuan-M3, eq. 1).
+    """Normalised rubric score: (met points - negative points) / sum of absolute points (Baichuan-M3, eq. 1).
 
     Args:
         points: of each criterion.

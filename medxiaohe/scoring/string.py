@@ -16,7 +16,7 @@ ANNOUNCED = re.compile(
 
 
 def string(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer is the target to the letter.
+    """Exact string match: 1 where the answer is the target to the letter.
 
     Args:
         sample: its target is one accepted string a line.
@@ -39,7 +39,7 @@ def string(sample: Sample, trace: Trace) -> Score:
 
 
 def parse(answer: str) -> str:
-    """The announced string, or the whole answer; "" when two different ones are announced.
+    """Parse the announced string, or take the whole answer; "" when two different ones are announced.
 
     Args:
         answer: text of a reply, its thinking included.

@@ -67,7 +67,7 @@ def _score(name: str, sample: Sample, trace: Trace, which: int) -> Score:
 
 
 def overlap(answer: str, gold: str) -> tuple[float, float, float]:
-    """Precision, recall and F1 of the words of two texts.
+    """Compute precision, recall and F1 of the words of two texts.
 
     Args:
         answer: text of the reply.

@@ -57,7 +57,8 @@ class Words:
 
 
 def yes_no(sample: Sample, trace: Trace) -> Score:
-    """Return 1 where the word is that of the target, in whatever case either is written.
+    """Accuracy of yes, no or maybe: 1 where the word is that of the target, in whatever case either is
+    written.
 
     Args:
         sample: its target is yes, no or maybe; maybe counts where target or choices have it.

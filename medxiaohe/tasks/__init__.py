@@ -57,7 +57,7 @@ def make(
 def reads(
     name: str, options: Mapping[str, Any], *, split: str, tree: Path | None = None, data: Path | None = None
 ) -> Reads:
-    """The data files a task reads and the code that scores it, as digests.
+    """Hash the data files that a task reads and the code that scores it.
 
     Args:
         name: of the task.
@@ -98,7 +98,7 @@ def _check_options(name: str, options: Mapping[str, Any], parameters: Mapping[st
 
 
 def named(sample: Sample, task: Task) -> Sample:
-    """A row whose source is the name of its task: by that name training finds the scorers.
+    """Set the source of a row to the name of its task: by that name training finds the scorers.
 
     Args:
         sample: an item of the task.
@@ -155,8 +155,8 @@ def fingerprint(samples: Iterable[Sample]) -> str:
 
 
 def prompt_id(task: Task) -> str:
-    """The name of the way to ask with a hash of its words: of the made-up example, so no data set changes
-    it.
+    """Name the prompt of a task with a hash of its words, those of the made-up example, so that no data set
+    changes it.
 
     Args:
         task: whose example is asked.
@@ -168,7 +168,7 @@ def prompt_id(task: Task) -> str:
 
 
 def changed(task: Task, split: str, samples: Iterable[Sample]) -> str:
-    """One sentence when these are not all the items that the task was written with, or "".
+    """Compare all items of a split with the fingerprint that the task was written with.
 
     Args:
         task: with the fingerprints that it was written with.

@@ -31,7 +31,7 @@ class Abstract:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What the tasks over such files differ in. `folder` is below ${MEDXIAOHE_DATA}."""
+    """Parameters of a task over PubTator files. `folder` is below ${MEDXIAOHE_DATA}."""
 
     task: str
     folder: str

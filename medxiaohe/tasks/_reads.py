@@ -33,7 +33,7 @@ _reading: ContextVar[Found | None] = ContextVar("reading", default=None)
 
 
 class Pinned(Exception):
-    """Raised while data is recorded where the rest is pinned elsewhere and would take long to open."""
+    """Raised while data is recorded, where data is pinned by a digest and would take long to open."""
 
 
 def note(name: str, source: Path | str) -> None:

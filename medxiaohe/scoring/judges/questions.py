@@ -28,8 +28,9 @@ ABSTAINED = "cannot tell"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`items` are criteria, claims, or the one text that `text` is compared with; `context` is what was asked
-    of it."""
+    """Question to a judge: `items` are criteria, claims, or the one text that `text` is compared with;
+    `context` is what `text` replies to.
+    """
 
     kind: str
     text: str
@@ -58,7 +59,7 @@ class Verdict:
 
 
 class Judge(Protocol):
-    """`name` says who judges, and changes whenever its verdicts could."""
+    """Interface of judges. `name` says who judges, and changes whenever its verdicts could."""
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from medxiaohe.types import Sample, Score, Trace
 
 @dataclass(frozen=True)
 class JudgedScorer:
-    """Called with one trace, or `many` at once, which a judge answers in batches.
+    """Scorer that asks a judge; called with one trace, or `many` at once, which a judge answers in batches.
 
     A reply that says nothing scores 0 and is not shown to the judge; without a judge the score is unjudged.
     """

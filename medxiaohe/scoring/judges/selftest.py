@@ -33,7 +33,7 @@ ACCEPTS = {"rubric": "met", "claim": "supported"}
 
 @dataclass(frozen=True)
 class Known:
-    """One topic: a text that says what the items say, and one that says the opposite."""
+    """Topic of the self-test: a text that says what the items say, and one that says the opposite."""
 
     context: str
     right: str
@@ -87,7 +87,7 @@ KNOWN = (
 
 @dataclass(frozen=True)
 class Row:
-    """What was tried, how often, and how often the judge was wrong."""
+    """Result of one check of the self-test: how often it was tried, and how often the judge was wrong."""
 
     kind: str
     what: str

@@ -49,7 +49,9 @@ _tests: dict[str, selftest.Report] = {}
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """`model` is "" for no judge, "rules" for the one without a language model, or what `backend` takes."""
+    """Settings of a judge. `model` is "" for no judge, "rules" for the one without a language model, or what
+    `backend` takes.
+    """
 
     model: str = ""
     backend: str = "openai_compatible"

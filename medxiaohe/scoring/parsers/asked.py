@@ -38,7 +38,7 @@ say it, copied"}}. Where it chose nothing, both are ""."""
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What became of the requests of one task."""
+    """Result of the requests of one task."""
 
     scores: tuple[Score, ...]
     failed: tuple[bool | None, ...]  # whether the request about each failed; None where nothing was asked

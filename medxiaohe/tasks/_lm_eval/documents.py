@@ -29,7 +29,7 @@ PLAIN = (str, int, float, bool, type(None))
 
 
 class Documents:
-    """The rows of a task file and what it makes of them.
+    """Rows of a task file and the items that it makes of them.
 
     Args:
         config: the checked keys of the file.
