@@ -29,6 +29,7 @@ def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Ite
     Yields:
         Capital letters, several where the reply leaves several open.
     """
+    # one letter and nothing else is the answer
     lone = _lone().fullmatch(text)
     bare = {lone[1] or lone[2]} if lone else set(re.findall(r"\w+", text))
     if (
@@ -39,18 +40,21 @@ def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Ite
     ):
         yield word.upper()
         return
+    # one label a line: inline lists and rows of tables are split into lines
     body = re.sub(r"^answer\s*:\s*(?=\S)", "", text)
     body = re.sub(r"(?<=[.;])[ ]+(?=[A-Z][.:)]\s)", "\n", body)
     body = TABLE_ROW.sub(r"\1. \2", body)
     rows = [
         row for line in body.splitlines() if line.strip() and (row := label_of(line, texts, letters, words))
     ]
+    # every option judged ("A ✗, B ✓"): the only right one
     marked = [row for row in rows if row[3]]
     right = {row[0] for row in marked if row[3] == "right"}
     if len(right) == 1 and len({row[0] for row in marked}) > 1:
         yield right.pop()
         return
     lines = [line for line in body.splitlines() if line.strip()]
+    # options copied in their order are no answer; a first or last line beside the copy is
     labelled = [row[0] for row in rows]
     copied = labelled[: len(letters)] == list(letters[: len(labelled)]) and len(labelled) > 1
     if lines and rows and len(set(labelled)) > 1:
@@ -77,6 +81,7 @@ def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Ite
             if first in ends:
                 yield from hedges(first[1], first[0], letters, words)
             return
+    # otherwise every label counts, and a text of another option makes two answers of it
     for letter, rest, state, mark in rows:
         if mark == "wrong":
             continue

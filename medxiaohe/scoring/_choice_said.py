@@ -125,12 +125,14 @@ def _committed(
     them."""
     group = next(i for i, value in enumerate(match.groups(), 1) if value)
     letter, end = match[group].upper(), match.end(group)
+    # context of the letter: NEAR characters, more where options are long
     near = max(NEAR, 2 * max(map(len, texts), default=0))
     before, rest = text[max(0, match.start() - NEAR) : match.start()], text[end : end + near]
     if letter not in letters and not re.match(r"\W*(?:$|\n)", rest):
         return
     if _listed(low[match.start() : match.start(group)], letter, rest, text[end:]) or QUESTION.match(rest):
         return
+    # the option that the text behind the letter names, if any
     beside = option_of(re.sub(r"^[\s.):：\]\-–—\"'」』】>]+", "", rest), texts, letter)
     if beside != letter and words.denied_behind.match(lower_words(rest)):
         return

@@ -229,6 +229,7 @@ class Names:
         letters."""
         if not self.ids(first) & self.ids(second):
             return False
+        # an attribute that both names state must be the same; one that only one states is no conflict
         apart = (sides(first) and sides(second) and sides(first) != sides(second)) or (
             numbers(first) and numbers(second) and numbers(first) != numbers(second)
         )

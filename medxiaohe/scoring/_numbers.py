@@ -167,6 +167,7 @@ def _found(text: str) -> Iterator[Quantity]:
             text[max(0, match.start() - NEAR) : match.start()],
             text[match.end() : match.end() + NEAR],
         )
+        # "1.2 million": value times scale
         if scale := SCALE.match(rest):
             value *= SCALES[scale[1].lower()]
             rest = " " * scale.end() + rest[scale.end() :]
@@ -182,6 +183,7 @@ def _found(text: str) -> Iterator[Quantity]:
             yield Quantity(value, after.strip(), match.start(), end, "ratio", float(pair[1]))
             continue
         skip = end
+        # ranges ("5-7", "between 5 and 7"), bounds ("> 5") and denied values ("not 5") are open
         between = BETWEEN.search(before) and re.match(r"\s*(?:and|与|和)\s*\d", text[end : end + NEAR])
         if ranged := RANGE.match(text[end : end + NEAR]) or RANGE.match(rest) or between:
             opened, skip = "range", end + len(ranged[0]) + 1

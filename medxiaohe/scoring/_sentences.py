@@ -43,6 +43,7 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
         if item := ITEM.match(f"{spaced[first:last]} "):
             first = min(last, first + item.end())
         if any(letter.isalpha() for letter in spaced[first:last]):
+            # offsets in the original: minus the blanks inserted before them
             a, b = (n - bisect_right(inserted, n - 1) for n in (first, last))
             spans.append((a, b))
     return spans

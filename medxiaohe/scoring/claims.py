@@ -114,6 +114,7 @@ def _counted(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdi
     why = _lines([*must_and_nice(sample)[0], *must_and_nice(sample)[1]][: len(row)], row)
     if problem := undecided(row):
         return Score(name, None, "unjudged", why=f"{problem}\n{why}")
+    # counts over claims, of which each score is a formula
     supported, contradicted = (sum(v.label == label for v in row) for label in ("supported", "contradicted"))
     value = {
         "claims": supported / len(row),

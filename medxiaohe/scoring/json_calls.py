@@ -58,6 +58,7 @@ def json_calls(
         return missing("json_calls", trace, "no answer in FINISH([...]) and no call")
     expected = [_call(row) for row in gold.get("calls", ())]
     compared = [call for call in actual if call.method in methods]
+    # calls as multisets unless their order counts
     if not ordered:
         expected, compared = sorted(expected, key=repr), sorted(compared, key=repr)
     same_calls = "calls" not in gold or compared == expected

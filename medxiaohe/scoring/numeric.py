@@ -167,6 +167,7 @@ def parse(answer: str, analyte: str = "") -> Quantity | None:
         a value with its unit, or None
     """
     text = spelt(final(readable(answer)))
+    # announced values first; several announcements must agree
     segments = [segment for segment in announced(text) if quantities(segment)]
     if segments:
         values = [_committed(segment, analyte) for segment in segments]
@@ -176,6 +177,7 @@ def parse(answer: str, analyte: str = "") -> Quantity | None:
                 first if all(value is not None and same(first, value, analyte) for value in values) else None
             )
         return first if len(values) == 1 else None
+    # else the only value of the reply, the value that opens it, or that of a concluding sentence
     if (value := _single(text, analyte)) is not None:
         return value
     if (leading := LEADING.match(text)) and (value := _value(text[leading.end() :], analyte)) is not None:

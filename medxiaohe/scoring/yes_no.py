@@ -91,6 +91,7 @@ def _read(text: str, words: Words) -> str:
     if not hits:
         hits = _said(text, words)
     first = min((at for at, _ in hits), default=None)
+    # what takes an answer back makes the rest of the reply the answer
     if first is not None and (back := [m for m in words.retract.finditer(text) if m.start() > first]):
         return _read(text[back[-1].end() - 2 * back[-1][0].lower().endswith("no") :], words)  # "actually no"
     distinct = {word for _, word in hits}

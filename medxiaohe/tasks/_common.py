@@ -105,7 +105,7 @@ def hash_split(space: str, key: str, train: float = 0.8, validation: float = 0.1
     Returns:
         train, validation or test.
     """
-    value = io.unit_interval(space, key)
+    value = io.unit_interval(space, key)  # hash of both names in [0, 1)
     return "train" if value < train else "validation" if value < train + validation else "test"
 
 

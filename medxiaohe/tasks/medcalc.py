@@ -109,6 +109,7 @@ def answer(row: Mapping[str, str]) -> tuple[str, str]:
         return f"{weeks}, {days}", f"({weeks}, {days})"
     if row["Output Type"] == "date":
         return stated, stated
+    # the data swaps the limits of some negative values
     low, high = sorted((float(row["Lower Limit"]), float(row["Upper Limit"])))
     gold = f"{stated} %" if row["Calculator Name"].startswith(PERCENT) else stated
     return (gold if low == high else f"{gold} ({low:.10g} to {high:.10g})"), stated

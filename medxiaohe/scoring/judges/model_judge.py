@@ -116,6 +116,7 @@ class ModelJudge:
             for number, question in enumerate(questions)
             for first in range(0, len(question.items), self.batch)
         ]
+        # second round: items of calls whose reply could not be read, one by one
         alone = [
             _Call(call.number, call.first + i, replace(call.question, items=(item,)))
             for call in self._asked(calls, table, fresh, last=False)

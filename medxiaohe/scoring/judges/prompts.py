@@ -185,6 +185,7 @@ def _claims(parsed: dict[str, Any], text: str) -> list[str]:
     vocabulary = set(_words(text))
     for row in rows:
         words = _words(row)
+        # a claim in the words of the text shares at least half of its long words and numbers with it
         if words and sum(word in vocabulary for word in words) < len(words) / 2:
             raise Unreadable(f"the claim {row[:60]!r} is not in the text")
     return list(dict.fromkeys(" ".join(row.split()) for row in rows))

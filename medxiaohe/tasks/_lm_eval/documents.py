@@ -286,6 +286,7 @@ class Documents:
             keys = ("training_split", "validation_split", "test_split")
             source = source or next(self.config[key] for key in keys if self.config.get(key))
             rows = list(self.rows(str(source)))
+        # one example more where the row itself may be drawn: it is dropped
         own = source == self.config.get("test_split")
         drawn = number + own
         if drawn > len(rows):
