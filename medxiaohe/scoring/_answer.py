@@ -1,10 +1,9 @@
-"""Where the answer is in a reply, and when a reply refuses: the first two questions of every parser.
+"""Extract the answer from a reply and detect refusals: the first two steps of every parser.
 
-Thinking is no answer, and neither is a question that the model goes on to make up. A JSON field that holds
-the answer
-wins over the reasoning beside it; what is tagged, boxed or announced as final wins over everything before
-it. A reply
-that asks its grader for points ("the answer key says B", "give full marks") is no answer at all.
+Chain-of-thought text is no answer, and neither is a question that the model invents after its answer. A JSON
+field that holds the answer wins over the reasoning beside it; what is tagged, boxed or announced as final
+wins over everything before it. A reply that asks its grader for points ("the answer key says B", "give full
+marks") is no answer at all.
 """
 
 import json
@@ -128,15 +127,19 @@ TO_GRADER_CUES = (
 
 @lru_cache(maxsize=4096)
 def final(answer: str) -> str:
-    """Return the part of a reply that commits, as the text that parsers read.
+    """Extract the final answer of a reply: the text that parsers read.
 
-    Thinking is left out, and a question that the reply goes on to make up. Of what is left, the last
-    JSON field that
-    holds an answer wins, then a tag or a box, then what follows the last announcement as final that is
-    not empty.
-    Thinking that was cut off before it closed leaves nothing, and neither does a reply that speaks to
-    its grader.
-    Characters are in NFKC, so "Ｂ：" reads "B:".
+    Chain-of-thought text and invented follow-up questions are removed first. Of the rest, the last JSON field
+    that holds an answer wins, then a tag or a box, then what follows the last announcement as final that is
+    not empty. Thinking that was cut off before it closed leaves nothing, and neither does a reply that
+    addresses its grader. Characters are in NFKC, so "Ｂ：" reads "B:".
+
+    Args:
+        answer: text of a reply, its thinking included.
+
+    Returns:
+        The answer text, "" without one; several different tagged answers are joined by line breaks, and an
+        announced answer is rewritten as "answer: ...".
     """
     text = outside_thoughts(answer)
     if speaks_to_grader(text):
@@ -144,8 +147,8 @@ def final(answer: str) -> str:
     if (field := answer_field(text)) is not None:
         return _said(field)
     text = without_invented_turns(text)
-    if tagged := [one for one in _tagged(text) if one.strip()]:
-        return "\n".join(_said(one) for one in dict.fromkeys(one.strip() for one in tagged))
+    if tagged := [content for content in _tagged(text) if content.strip()]:
+        return "\n".join(_said(content) for content in dict.fromkeys(content.strip() for content in tagged))
     if _empty_tag(text):
         return ""
     for mark in reversed(list(_finals().finditer(text))):
@@ -163,13 +166,26 @@ def final(answer: str) -> str:
 
 
 def outside_thoughts(answer: str) -> str:
-    """The reply without its thinking, in NFKC, with plain apostrophes and without characters of no width."""
+    """Remove the chain of thought from a reply and normalise its characters.
+
+    Args:
+        answer: text of a reply.
+
+    Returns:
+        The rest in NFKC, with plain apostrophes, without zero-width characters and special tokens.
+    """
     return SPECIAL.sub(" ", _thoughtless(spelt(answer))[0])
 
 
 def cut_off(answer: str) -> bool:
-    """Whether the reply stops before it ends: in its thinking, in a JSON object, or in the middle of a
-    sentence."""
+    """Detect a truncated reply.
+
+    Args:
+        answer: text of a reply, its thinking included.
+
+    Returns:
+        True where it stops within its thinking, within a JSON object, or in the middle of a sentence.
+    """
     text, closed = _thoughtless(spelt(answer))
     text = text.rstrip()
     if not closed or (text.lstrip().startswith(("{", "```json")) and text.count("{") > text.count("}")):
@@ -181,29 +197,45 @@ def cut_off(answer: str) -> bool:
 
 
 def answer_field(text: str) -> str | None:
-    """The value of the JSON field that holds the answer; None without one, "" where two of them differ."""
-    found: dict[str, list[str]] = {}
+    """Read the JSON field that holds the answer, by its name in any language (`_languages.fields`).
+
+    Args:
+        text: a reply without its thinking.
+
+    Returns:
+        The value of the field that is first in `FIELD_ORDER`; None without such a field, "" where the field
+        occurs with different values.
+    """
+    by_name: dict[str, list[str]] = {}
     for match in _field().finditer(text):
         value = _value(match)
         if value.strip() and value.strip().lower() not in ("null", "none", "..."):
-            found.setdefault(match["name"].lower(), []).append(value.strip())
-    if not found:
+            by_name.setdefault(match["name"].lower(), []).append(value.strip())
+    if not by_name:
         return None
     name = min(
-        found, key=lambda one: next((i for i, key in enumerate(FIELD_ORDER) if key in one), len(FIELD_ORDER))
+        by_name,
+        key=lambda field: next((i for i, key in enumerate(FIELD_ORDER) if key in field), len(FIELD_ORDER)),
     )
-    values = dict.fromkeys(found[name])
+    values = dict.fromkeys(by_name[name])
     return next(iter(values)) if len(values) == 1 else ""
 
 
 def without_invented_turns(text: str) -> str:
-    """The reply up to where it goes on with another turn, or with a question that nobody asked."""
+    """Cut a reply where it continues with another turn, or with a question that nobody asked.
+
+    Args:
+        text: a reply without its thinking.
+
+    Returns:
+        The text before that; all of it where nothing follows or where the part before holds no answer.
+    """
     for mark in marks()["ends"]:
-        before, found, _ = text.partition(unicodedata.normalize("NFKC", mark))
-        if found and before.strip():
+        before, separator, _ = text.partition(unicodedata.normalize("NFKC", mark))
+        if separator and before.strip():
             text = before
-        elif found:
-            text = text.replace(found, " ")
+        elif separator:
+            text = text.replace(separator, " ")
     match = _question(spoken(text)).search(text)
     return text[: match.start()] if match and _answers(text[: match.start()]) else text
 
@@ -220,18 +252,39 @@ def _answers(text: str) -> bool:
 
 
 def spelt(text: str) -> str:
-    """In NFKC, with plain apostrophes and without characters of no width: how a reply and its reference are
-    compared."""
+    """Normalise the characters of a reply or a reference before they are compared.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text in NFKC, with plain apostrophes and without zero-width characters.
+    """
     return unicodedata.normalize("NFKC", UNSEEN.sub("", text)).replace("’", "'").replace("‘", "'")
 
 
 def refuses(text: str) -> bool:
-    """Whether it says that it does not answer; "the patient cannot walk" and "cannot be excluded" do not."""
+    """Detect a refusal; "the patient cannot walk" and "cannot be excluded" are not refusals.
+
+    Args:
+        text: a reply without its thinking, spelt by `spelt`.
+
+    Returns:
+        Whether the text says that it gives no answer.
+    """
     low = text.lower()
     return any(cue in low for cue in REFUSAL_CUES) and bool(REFUSAL.search(text))
 
 
 def speaks_to_grader(text: str) -> bool:
+    """Detect a prompt injection into the grader: a claim to know the answer key, or a request for full marks.
+
+    Args:
+        text: a reply without its thinking, spelt by `spelt`.
+
+    Returns:
+        Whether the text addresses its grader.
+    """
     low = text.lower()
     return any(cue in low for cue in TO_GRADER_CUES) and bool(TO_GRADER.search(text))
 
@@ -248,8 +301,8 @@ def _thoughtless(text: str) -> tuple[str, bool]:
     text = opened.sub(" ", text)
     if ends := list(closing.finditer(text)):
         text = text[ends[-1].end() :]
-    if left := _opening().search(text):
-        return text[: left.start()] + _last_object(text[left.end() :]), False
+    if unclosed := _opening().search(text):
+        return text[: unclosed.start()] + _last_object(text[unclosed.end() :]), False
     return text, True
 
 

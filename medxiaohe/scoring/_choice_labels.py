@@ -15,8 +15,21 @@ CELL = 16  # letters of a cell of a table that is a verdict and nothing else
 
 
 def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Iterator[str]:
-    """Letters that open a line as a label ("B", "(b)", "B. Pancreas"), each checked against the text
-    beside it."""
+    """Find letters that open a line as a label ("B", "(b)", "B. Pancreas"), each checked against its text.
+
+    Where one line only is marked as right ("✓", "correct"), it wins. A list that copies all options is no
+    answer; its first or last line is one where it adds to the copy.
+
+    Args:
+        text: the final answer of a reply.
+        texts: normalised texts of the options (`_text.plain`), in order; "" for one without words.
+        letters: the letters that options have, "ABCD".
+        words: patterns of the languages of the reply.
+
+    Yields:
+        Capital letters, several where the reply leaves several open.
+    """
+    # one letter and nothing else is the answer
     lone = _lone().fullmatch(text)
     bare = {lone[1] or lone[2]} if lone else set(re.findall(r"\w+", text))
     if (
@@ -27,18 +40,21 @@ def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Ite
     ):
         yield word.upper()
         return
+    # one label a line: inline lists and rows of tables are split into lines
     body = re.sub(r"^answer\s*:\s*(?=\S)", "", text)
     body = re.sub(r"(?<=[.;])[ ]+(?=[A-Z][.:)]\s)", "\n", body)
     body = TABLE_ROW.sub(r"\1. \2", body)
     rows = [
         row for line in body.splitlines() if line.strip() and (row := label_of(line, texts, letters, words))
     ]
+    # every option judged ("A ✗, B ✓"): the only right one
     marked = [row for row in rows if row[3]]
     right = {row[0] for row in marked if row[3] == "right"}
     if len(right) == 1 and len({row[0] for row in marked}) > 1:
         yield right.pop()
         return
     lines = [line for line in body.splitlines() if line.strip()]
+    # options copied in their order are no answer; a first or last line beside the copy is
     labelled = [row[0] for row in rows]
     copied = labelled[: len(letters)] == list(letters[: len(labelled)]) and len(labelled) > 1
     if lines and rows and len(set(labelled)) > 1:
@@ -65,6 +81,7 @@ def labelled(text: str, texts: Sequence[str], letters: str, words: Words) -> Ite
             if first in ends:
                 yield from hedges(first[1], first[0], letters, words)
             return
+    # otherwise every label counts, and a text of another option makes two answers of it
     for letter, rest, state, mark in rows:
         if mark == "wrong":
             continue
@@ -83,9 +100,18 @@ def _lone() -> re.Pattern[str]:
 
 
 def label_of(line: str, texts: Sequence[str], letters: str, words: Words) -> tuple[str, str, str, str] | None:
-    """The letter of a line, what follows it, whether that is nothing ("bare"), its "own" text or
-    "other", and whether
-    the line calls it "right" or "wrong"."""
+    """Parse one line as a labelled option.
+
+    Args:
+        line: a line of a reply.
+        texts: normalised texts of the options, in order.
+        letters: the letters that options have.
+        words: patterns of the languages of the reply.
+
+    Returns:
+        (letter, text behind it, "bare" | "own" | "other": no text, the text of this option, any other text,
+        "right" | "wrong" | "": what the line says of the option), or None where it opens with no label.
+    """
     if lead := re.match(rf"\W*(?i:{words.option.pattern})[\s*]*(?=[A-Z](?![^\W_]))", line):
         line = line[lead.end() :]
     # "C번 폐색전증": the word that counts options is no part of what the letter is
@@ -109,12 +135,12 @@ def label_of(line: str, texts: Sequence[str], letters: str, words: Words) -> tup
 
 def _mark(rest: str, texts: Sequence[str], letter: str, own: bool, words: Words) -> str:
     """Whether what follows a label calls it right or wrong, at its beginning or at its end."""
-    said = rest
+    remark = rest
     if own and (
         stops := [stop for stop, opening in openings(rest, texts) if opening == texts[LETTERS.index(letter)]]
     ):
-        said = rest[max(stops) :]
-    low = lower_words(said).lower()
+        remark = rest[max(stops) :]
+    low = lower_words(remark).lower()
     head = re.sub(r"^[^\w✓✔✅☑✗✘❌✖☒×○〇⭕]+", "", low)
     for mark, pattern in (("wrong", words.wrong_mark), ("right", words.right_mark)):
         if pattern.match(head) or re.search(rf"[{CROSS if mark == 'wrong' else TICK}]", low):

@@ -19,27 +19,28 @@ NEAR = 12  # characters before a number that make it one of something else
 
 
 def lettered(text: str, count: int, names: tuple[str, ...]) -> str:
-    """The text with the places of options as letters.
+    """Replace option numbers by option letters where the language numbers its options.
 
     Args:
-        text: of a reply, thoughts left out.
-        count: of options.
+        text: a reply without its thinking.
+        count: number of options.
         names: languages of the reply (`spoken`).
 
     Returns:
-        The text as it was where a letter of an option stands in it, or no language of it numbers options.
+        The text with letters; the text unchanged where a letter of an option stands in it, or no language of
+        it numbers options.
     """
     names = tuple(name for name in names if rules()[name].get("places"))
     if not names or any(mark in LETTERS[:count] for mark in LONE.findall(text)):
         return text
-    order = "".join(one for name in names for one in rules()[name]["places"])
-    patterns, other = _patterns(names, order)
+    order = "".join(symbol for name in names for symbol in rules()[name]["places"])
+    patterns, counted = _patterns(names, order)
 
     def letter(mark: re.Match[str]) -> str:
-        one = mark["place"]
-        at = int(one) - 1 if one.isascii() else (CIRCLED if one in CIRCLED else order).index(one)
+        symbol = mark["place"]
+        at = int(symbol) - 1 if symbol.isascii() else (CIRCLED if symbol in CIRCLED else order).index(symbol)
         before = mark.string[max(0, mark.start("place") - NEAR) : mark.start("place")]
-        if at >= count or other.search(before):
+        if at >= count or counted.search(before):
             return mark[0]
         return (
             mark[0][: mark.start("place") - mark.start()]

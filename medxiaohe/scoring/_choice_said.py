@@ -14,8 +14,18 @@ from medxiaohe.scoring._options import named, option_of
 def announced(
     text: str, low: str, texts: Sequence[str], letters: str, words: Words
 ) -> Iterator[tuple[int, str]]:
-    """Letters said to be the answer, each with the end of its announcement: "the answer is (B)", "I
-    choose B"."""
+    """Find letters that are announced as the answer: "the answer is (B)", "I choose B".
+
+    Args:
+        text: the final answer of a reply.
+        low: the same by `lower_words`.
+        texts: normalised texts of the options, in order.
+        letters: the letters that options have.
+        words: patterns of the languages of the reply.
+
+    Yields:
+        (offset in `text` behind the announcement, letter).
+    """
     for match in words.announced.finditer(low):
         if words.every.search(low[max(0, match.start() - NEAR) : match.start()]) and words.option.match(
             low, match.start()
@@ -26,8 +36,19 @@ def announced(
 
 
 def called_right(text: str, low: str, texts: Sequence[str], letters: str, words: Words) -> Iterator[str]:
-    """Letters that are called right: "B is the correct one", "option A, social stressors, is the most
-    likely"."""
+    """Find letters that are called right: "B is the correct one", "option A, social stressors, is the most
+    likely".
+
+    Args:
+        text: the final answer of a reply.
+        low: the same by `lower_words`.
+        texts: normalised texts of the options, in order.
+        letters: the letters that options have.
+        words: patterns of the languages of the reply.
+
+    Yields:
+        Letters, with those that the reply leaves open beside them.
+    """
     for match in words.right.finditer(low):
         group = next(i for i in (1, 3, 4, 5) if match[i])
         letter, gap = match[group], match[2] or ""
@@ -79,11 +100,22 @@ def _without_denied_clause(before: str, words: Words) -> str:
 
 
 def concluded(text: str, low: str, texts: Sequence[str], letters: str, words: Words) -> list[str]:
-    """Letters of a conclusion that no noun announces: "therefore B", "that leaves B", "I think B"."""
-    found: list[str] = []
+    """Find letters of a conclusion that no noun announces: "therefore B", "that leaves B", "I think B".
+
+    Args:
+        text: the final answer of a reply.
+        low: the same by `lower_words`.
+        texts: normalised texts of the options, in order.
+        letters: the letters that options have.
+        words: patterns of the languages of the reply.
+
+    Returns:
+        Letters in order; behind them those of "not A but B".
+    """
+    results: list[str] = []
     for match in words.weak.finditer(low):
-        found += _committed(match, text, low, texts, letters, words)
-    return found + ["".join(filter(None, match.groups())) for match in words.not_but.finditer(low)]
+        results += _committed(match, text, low, texts, letters, words)
+    return results + ["".join(filter(None, match.groups())) for match in words.not_but.finditer(low)]
 
 
 def _committed(
@@ -91,14 +123,16 @@ def _committed(
 ) -> Iterator[str]:
     """The letters that an announcement gives and does not take back, with those it leaves open beside
     them."""
-    group = next(i for i, one in enumerate(match.groups(), 1) if one)
+    group = next(i for i, value in enumerate(match.groups(), 1) if value)
     letter, end = match[group].upper(), match.end(group)
+    # context of the letter: NEAR characters, more where options are long
     near = max(NEAR, 2 * max(map(len, texts), default=0))
     before, rest = text[max(0, match.start() - NEAR) : match.start()], text[end : end + near]
     if letter not in letters and not re.match(r"\W*(?:$|\n)", rest):
         return
     if _listed(low[match.start() : match.start(group)], letter, rest, text[end:]) or QUESTION.match(rest):
         return
+    # the option that the text behind the letter names, if any
     beside = option_of(re.sub(r"^[\s.):：\]\-–—\"'」』】>]+", "", rest), texts, letter)
     if beside != letter and words.denied_behind.match(lower_words(rest)):
         return
@@ -110,10 +144,10 @@ def _committed(
         return  # all options copied behind a heading
     if words.condition.match(lower_words(rest)):
         return  # "it would be B if the angle were blunted"
-    said = lower_words(before) + low[match.start() : match.start(group)]
+    statement = lower_words(before) + low[match.start() : match.start(group)]
     if words.lesser.search(lower_words(before)):
         return  # "my second choice would be C"
-    if words.denied_before.search(lower_words(before)) or denied(said, words):
+    if words.denied_before.search(lower_words(before)) or denied(statement, words):
         return
     if not beside and (spelt := option_of(letter + rest, texts)):
         yield spelt  # "the answer is E. coli"
@@ -155,18 +189,34 @@ def _article(letter: str, announcement: str, rest: str, texts: Sequence[str], wo
 
 
 def denied(before: str, words: Words) -> bool:
-    """Whether the clause before a letter takes it back: "it is unlikely that the", "if it were the
-    liver, the"."""
+    """Detect a negated or supposed answer by the clause before a letter: "it is unlikely that the", "if it
+    were the liver, the".
+
+    Args:
+        before: text that ends where the letter or its announcement begins, by `lower_words`.
+        words: patterns of the languages of the reply.
+
+    Returns:
+        Whether that clause takes the letter back.
+    """
     sentence = words.rather_than.split(re.split(r"[.!?;\n。！？；]", before)[-1])[-1]
     clause = re.split(r"[,，:：]|\b(?:but|so|therefore|thus|hence)\b", sentence)
-    last = next((part for part in reversed(clause) if part.strip()), "")
+    last = next((piece for piece in reversed(clause) if piece.strip()), "")
     if len(clause) > 1 and words.claimed.search(clause[-2]):
         return True  # "viele würden sagen, die Antwort ist A"
     return bool(words.doubt.search(last) or words.suppose.match(words.conclude.split(sentence)[-1]))
 
 
 def others(rest: str, words: Words) -> Iterator[str]:
-    """More letters joined to one by a comma, "or", "and": "B or C", "B, C"."""
+    """Find further letters that are joined to a letter by a comma, "or", "and": "B or C", "B, C".
+
+    Args:
+        rest: text behind the letter.
+        words: patterns of the languages of the reply.
+
+    Yields:
+        Capital letters in order; none behind an article, the pronoun "I" or a denial.
+    """
     while match := words.another.match(lower_words(rest)):
         comma = not re.search(r"[^\W_]|[/&、]", rest[: match.start(1)])
         rest = rest[match.end() :]
@@ -185,12 +235,22 @@ def others(rest: str, words: Words) -> Iterator[str]:
 
 
 def hedges(rest: str, letter: str, letters: str, words: Words) -> Iterator[str]:
-    """Other letters that what follows leaves open: "B, but C is also possible"."""
+    """Find other letters that the text behind a letter leaves open: "B, but C is also possible".
+
+    Args:
+        rest: text behind the letter.
+        letter: the letter.
+        letters: the letters that options have.
+        words: patterns of the languages of the reply.
+
+    Yields:
+        Letters other than `letter`.
+    """
     low = lower_words(rest)
     for match in words.hedge.finditer(low):
-        other = next(group for group in match.groups() if group)
-        article = other == "A" and re.match(
+        candidate = next(group for group in match.groups() if group)
+        article = candidate == "A" and re.match(
             r" (?!is\b|are\b|could\b|may\b|might\b|also\b)[a-z]", rest[match.end(match.lastindex or 0) :]
         )
-        if other != letter and other in letters and not article:
-            yield other
+        if candidate != letter and candidate in letters and not article:
+            yield candidate

@@ -21,8 +21,17 @@ from medxiaohe.scoring._text import plain
 
 
 def options_by_text(text: str, texts: Sequence[str], words: Words) -> Iterator[str]:
-    """Options whose text is the answer: all of it, what is announced, or its opening before any other
-    option."""
+    """Find options whose text is the answer: all of the reply, what it announces, or its opening before any
+    other option.
+
+    Args:
+        text: the final answer of a reply.
+        texts: normalised texts of the options, in order; "" for one without words.
+        words: patterns of the languages of the reply.
+
+    Yields:
+        Letters; denied options and questions are left out.
+    """
     options = [(letter, option) for letter, option in zip(LETTERS, texts, strict=False) if option]
     if (ends := re.match(r"(.*?)\s*[(\[]([A-Z])[)\]]\W*$", text)) and (ends[2], plain(ends[1])) in options:
         yield ends[2]
@@ -34,9 +43,9 @@ def options_by_text(text: str, texts: Sequence[str], words: Words) -> Iterator[s
         if match[i] and not denied(low[max(0, match.start() - NEAR) : match.start()] + "x", words)
     ]
     yield from _labelled_text(text, low, texts, words)
-    for at, said in [(0, text), *announced]:
-        label = re.match(r"\W*[Aa]\s*[.):]", said)  # "A. Pneumothorax" is a label, not an article
-        for stop, opening in openings(said, texts):
+    for at, statement in [(0, text), *announced]:
+        label = re.match(r"\W*[Aa]\s*[.):]", statement)  # "A. Pneumothorax" is a label, not an article
+        for stop, opening in openings(statement, texts):
             for letter, option in options:
                 behind = text[at + stop :]
                 if (
@@ -50,54 +59,70 @@ def options_by_text(text: str, texts: Sequence[str], words: Words) -> Iterator[s
 
 
 def options_of_sentences(text: str, texts: Sequence[str], words: Words) -> list[str]:
-    """The option that a short reply, an announced answer or a conclusion gives by its words."""
+    """Find the option that a short reply, an announced answer or a conclusion names by its words.
+
+    Args:
+        text: the final answer of a reply.
+        texts: normalised texts of the options, in order.
+        words: patterns of the languages of the reply.
+
+    Returns:
+        Letters; more than one where sentences disagree, none where nothing is asserted.
+    """
     if not any(texts):
         return []
     value = re.match(r"answer\s*:\s*(.*)", text, re.DOTALL)
     body = value[1] if value else text
-    found = named(body, texts, words.names)
+    mentions = named(body, texts, words.names)
     label = LABEL.match(body.split("\n")[0]) if texts else None
-    if label and found and label[1].upper() in LETTERS[: len(texts)] and label[1].upper() not in found:
+    if label and mentions and label[1].upper() in LETTERS[: len(texts)] and label[1].upper() not in mentions:
         return []  # "b. pneumonia": the letter of one option, the text of another
     if (
         value
         and len(plain(body).split()) <= WORDS_OF_VALUE
         and "\n" not in body.strip()
-        and len(found) == 1
-        and all(found.values())
+        and len(mentions) == 1
+        and all(mentions.values())
     ):
-        letter = next(iter(found))
+        letter = next(iter(mentions))
         if (
             not words.suppose.search(body.lower())
             and "?" not in body
             and not _uncertain(words.names).search(body.lower())
         ):
             return [letter]
-    sentences = [one for one in SENTENCE.split(body) if plain(one)]
+    sentences = [sentence for sentence in SENTENCE.split(body) if plain(sentence)]
     short = len(plain(body).split()) <= WORDS_OF_SHORT and len(sentences) <= 2
     if short:
-        said = [
+        answers = [
             letter
-            for one in sentences
-            if (letter := asserted(one, texts, words.names, freely=len(found) == 1))
+            for sentence in sentences
+            if (letter := asserted(sentence, texts, words.names, freely=len(mentions) == 1))
         ]
-        return said if sum(found.values()) == 1 else []
+        return answers if sum(mentions.values()) == 1 else []
     first = option_of(sentences[0], texts) if sentences else ""
-    for one in reversed(sentences[-2:]):
-        if letter := asserted(one, texts, words.names):
+    for sentence in reversed(sentences[-2:]):
+        if letter := asserted(sentence, texts, words.names):
             return [letter, *filter(None, [first])]
     return []
 
 
 def whole_option(text: str, choices: Sequence[str]) -> str:
-    """The letter of the option whose words are the whole reply, whatever other options they list; or "".
+    """Match a reply that is the text of one option and nothing else, whatever other options that text lists.
 
-    The letter may stand behind in brackets, if it is the same; a letter in front is left to other rules.
+    The letter may follow in brackets, if it is the same; a letter in front is left to other rules.
+
+    Args:
+        text: the final answer of a reply.
+        choices: texts of the options as the prompt writes them.
+
+    Returns:
+        The letter, or "" without an exact match with one option.
     """
     written = [_bare(choice) for choice in choices]
     for match in (re.fullmatch(r"(.+?)\s*\(([A-Z])\)[.\s]*", text.strip(), re.DOTALL), None):
-        whole, letter = (match[1], match[2]) if match else (text, "")
-        for words in (whole, re.sub(r"^\s*(?:It|This|That) (?:is|was) ", "", whole)):
+        body, letter = (match[1], match[2]) if match else (text, "")
+        for words in (body, re.sub(r"^\s*(?:It|This|That) (?:is|was) ", "", body)):
             if len(bare := _bare(words)) > 1 and written.count(bare) == 1:
                 stands_for = LETTERS[written.index(bare)]
                 return stands_for if letter in ("", stands_for) else ""
@@ -118,10 +143,10 @@ def _labelled_text(text: str, low: str, texts: Sequence[str], words: Words) -> I
 def _named_later(rest: str, option: str, options: Sequence[str]) -> bool:
     """Whether what follows names another option without denying it."""
     words = f" {plain(rest)} "
-    for other in options:
+    for rival in options:
         for match in (
-            re.finditer(rf"(?<=\s){re.escape(other)}(?=\s)", words)
-            if other != option and other not in option
+            re.finditer(rf"(?<=\s){re.escape(rival)}(?=\s)", words)
+            if rival != option and rival not in option
             else ()
         ):
             if not re.search(

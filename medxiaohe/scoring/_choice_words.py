@@ -27,9 +27,16 @@ QUESTION = re.compile(r"^[\s)\]\"'*]*[?？]")
 
 @lru_cache(maxsize=128)
 def words(names: tuple[str, ...]) -> Words:
-    """Build the patterns of a reply in these languages. The text they read has its words in lower case,
-    its lone
-    letters as they are."""
+    """Compile the patterns of a reply in these languages.
+
+    They read text by `lower_words`: words in lower case, lone letters unchanged.
+
+    Args:
+        names: languages by the name of their file, ("en", "pt"), as `spoken` returns them.
+
+    Returns:
+        The patterns; cached for each combination of languages.
+    """
 
     def of(*keys: str) -> str:
         return any_of(names, *keys)
@@ -143,7 +150,14 @@ def words(names: tuple[str, ...]) -> Words:
 
 
 def lower_words(text: str) -> str:
-    """The words of a text in lower case; capital letters that stand alone keep theirs. Of the same length."""
+    """Lower the case of words and keep lone capital letters, which may be options.
+
+    Args:
+        text: any text.
+
+    Returns:
+        A text of the same length, so that offsets agree.
+    """
 
     def lower(match: re.Match[str]) -> str:
         low = match[0].lower()

@@ -28,8 +28,15 @@ DURATION = re.compile(
 
 
 def dates(text: str, day_first: bool = False) -> list[date]:
-    """The calendar dates of a text; 03/04/2020 is 4 March unless `day_first`. Impossible ones (13/32/2020)
-    are none."""
+    """Parse the calendar dates of a text; impossible ones (13/32/2020) are dropped.
+
+    Args:
+        text: a reply or a reference.
+        day_first: read 03/04/2020 as 3 April instead of 4 March.
+
+    Returns:
+        Dates by format (numeric, ISO, month first, day first), not by position.
+    """
     return list(filter(None, (_date(*parts) for parts in _parts(text, day_first))))
 
 
@@ -54,8 +61,15 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 def durations(text: str) -> list[int]:
-    """The durations of a text that are in weeks and days, in days: "('4 weeks', '3 days')" is 31."""
-    found = []
+    """Parse the durations of a text that are in weeks and days: "('4 weeks', '3 days')" is 31.
+
+    Args:
+        text: a reply or a reference.
+
+    Returns:
+        Durations in days, in the order of the text.
+    """
+    results = []
     # 39 2/7 weeks is 39 weeks and 2 days
     text = SEVENTHS.sub(lambda m: f"{m[1]} weeks {m[3]} days" if m[2] or m[4] else m[0], text)
     for match in DURATION.finditer(text):
@@ -63,5 +77,5 @@ def durations(text: str) -> list[int]:
             ((w, d) for w, d in zip(match.groups()[:8:2], match.groups()[1:8:2], strict=True) if w),
             ("0", match[9]),
         )
-        found.append(7 * int(weeks) + int(days or 0))
-    return found
+        results.append(7 * int(weeks) + int(days or 0))
+    return results

@@ -9,6 +9,7 @@ from medxiaohe.scoring._units import Unit, unit
 
 NUMBERS = {word: n for n, word in enumerate("once twice thrice".split(), 1)}
 NUMBERS |= {word: n for n, word in enumerate("one two three four five six".split(), 1)}
+# intakes per day
 LATIN = {
     "qd": 1.0,
     "od": 1.0,
@@ -56,6 +57,8 @@ PLAIN = ((("mass", 1),), (("activity", 1),), (("volume", 1),))
 
 @dataclass(frozen=True, slots=True)
 class Dose:
+    """Amount and frequency of one dose in a text."""
+
     amount: float  # of one intake, in base units: g, IU or L; for each kg of the patient where `per_kg`
     kind: str  # mass, activity, volume
     per_kg: bool
@@ -66,48 +69,73 @@ class Dose:
 
 
 def doses(text: str) -> list[Dose]:
-    """The doses of a text in order. Its length is kept: places are places in the text."""
-    found = []
-    for one in quantities(readable(text)):
-        said = re.sub(r"\s+in$", "", one.unit)  # "mg/day in two doses" has no inches
-        end = one.end - (len(one.unit) - len(said))
-        measured = _measured(said)
+    """Parse the doses of a text with their frequencies.
+
+    A dose in divided parts is that of one intake; a rate per day without a frequency counts once a day.
+
+    Args:
+        text: a reply or a reference.
+
+    Returns:
+        Doses in the order of the text, with offsets in `text`; amounts in base units (g, IU, L).
+    """
+    results = []
+    for quantity in quantities(readable(text)):
+        unit_name = re.sub(r"\s+in$", "", quantity.unit)  # "mg/day in two doses" has no inches
+        end = quantity.end - (len(quantity.unit) - len(unit_name))
+        measured = _measured(unit_name)
         if measured is None:
             continue
         kind, factor, per_kg, per_day = measured
         after = re.split(r"[.;]\s|\n", text[end : end + NEAR])[0]
-        often, amount = frequency(after), one.value * factor
+        often, amount = frequency(after), quantity.value * factor
+        # "15 mg/kg/day in three divided doses": amount of one intake = amount / count
         if divided := DIVIDED.search(after):
             often = _count(divided[1])
             amount /= often
         elif per_day and often is None:
             often = 1.0
-        found.append(Dose(amount, kind, per_kg, often, one.start, end, one.open))
-    return found
+        results.append(Dose(amount, kind, per_kg, often, quantity.start, end, quantity.open))
+    return results
 
 
 def frequency(text: str) -> float | None:
-    """How many times a day the text says first; None where it does not say."""
-    places: list[tuple[int, float]] = []
+    """Parse how often a dose is taken: "q8h", "twice a day", "bid", "weekly".
+
+    Args:
+        text: what follows an amount.
+
+    Returns:
+        Intakes per day by the first expression of the text, 1/7 for weekly; None where it states none.
+    """
+    # (offset, intakes per day) of each kind of expression; the first one of the text counts
+    candidates: list[tuple[int, float]] = []
     if OTHER_DAY.search(text):
         return 0.5
     if mark := EVERY.search(text):
-        places.append((mark.start(), 24 / max(1, int(mark[1] or mark[2]))))
+        candidates.append((mark.start(), 24 / max(1, int(mark[1] or mark[2]))))
     if mark := WEEKLY.search(text):
-        places.append((mark.start(), 1 / 7))
+        candidates.append((mark.start(), 1 / 7))
     if mark := TIMES.search(text):
-        places.append((mark.start(), _count(mark[1]) / (7 if mark[2].lower().startswith("week") else 1)))
+        candidates.append((mark.start(), _count(mark[1]) / (7 if mark[2].lower().startswith("week") else 1)))
     if mark := SHORT.search(text):
-        places.append((mark.start(), LATIN.get(re.sub(r"[.\s]", "", mark[1].lower()), 1.0)))
+        candidates.append((mark.start(), LATIN.get(re.sub(r"[.\s]", "", mark[1].lower()), 1.0)))
     if mark := WORDS.search(text):
-        places.append((mark.start(), 1.0))
-    return min(places, key=lambda place: place[0])[1] if places else None
+        candidates.append((mark.start(), 1.0))
+    return min(candidates, key=lambda candidate: candidate[0])[1] if candidates else None
 
 
-def same_amount(one: Dose, other: Dose) -> bool:
-    return (one.kind, one.per_kg) == (other.kind, other.per_kg) and abs(
-        one.amount - other.amount
-    ) <= 1e-6 * abs(other.amount)
+def same_amount(a: Dose, b: Dose) -> bool:
+    """Compare two amounts of the same kind within a relative tolerance of 1e-6; frequencies are not compared.
+
+    Args:
+        a: a dose.
+        b: the dose it is compared with.
+
+    Returns:
+        Whether kind, per-kg basis and amount agree.
+    """
+    return (a.kind, a.per_kg) == (b.kind, b.per_kg) and abs(a.amount - b.amount) <= 1e-6 * abs(b.amount)
 
 
 def _measured(name: str) -> tuple[str, float, bool, bool] | None:
@@ -115,10 +143,10 @@ def _measured(name: str) -> tuple[str, float, bool, bool] | None:
     dose."""
     bare = re.sub(r"\s*/\s*(?:kg|kilogram)\b", "", name)
     plain = re.sub(r"\s*/\s*(?:d|day)\b", "", bare)
-    found = unit(plain)
-    if not isinstance(found, Unit) or found.powers not in PLAIN:
+    parsed = unit(plain)
+    if not isinstance(parsed, Unit) or parsed.powers not in PLAIN:
         return None
-    return found.powers[0][0], found.factor, bare != name, plain != bare
+    return parsed.powers[0][0], parsed.factor, bare != name, plain != bare
 
 
 def _count(word: str) -> float:

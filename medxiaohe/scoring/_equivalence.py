@@ -83,8 +83,15 @@ DENIED = re.compile(
 
 
 def canon(name: str) -> str:
-    """What is left of a name without case, punctuation, possessives, plurals, and British or American
-    spelling."""
+    """Normalise a medical name: case, punctuation, possessives, plurals, Roman numerals, Greek letters, and
+    British or American spelling.
+
+    Args:
+        name: as written.
+
+    Returns:
+        Words joined by single spaces; names with equal results are spelling variants.
+    """
     name = unicodedata.normalize("NFKC", name)
     if "+" in name or "-" in name:
         name = SIGNED.sub(lambda mark: " positive" if mark[1] else " negative", name)
@@ -114,23 +121,41 @@ def _word(word: str, before: str) -> str:
 
 
 def negated(name: str) -> bool:
+    """Detect a negation within a name: "no effusion", "absence of fever".
+
+    Returns:
+        Whether the name holds a word of negation, in English or Chinese.
+    """
     return bool(NOT.search(name))
 
 
 def sides(name: str) -> frozenset[str]:
-    found = {SIDES[word] for word in re.findall(r"[a-z]+", name.lower()) if word in SIDES}
-    found |= {side for mark, side in SIDES_ZH.items() if mark in name}
-    return frozenset({"both"} if {"left", "right"} <= found else found)
+    """Extract the laterality of a name.
+
+    Returns:
+        Of left, right, both, one; {"both"} for a name with left and right, empty without a side.
+    """
+    results = {SIDES[word] for word in re.findall(r"[a-z]+", name.lower()) if word in SIDES}
+    results |= {side for mark, side in SIDES_ZH.items() if mark in name}
+    return frozenset({"both"} if {"left", "right"} <= results else results)
 
 
 def numbers(name: str) -> frozenset[str]:
-    """The numbers of a name, Roman ones included: of "type II" 2, of "NF1" 1."""
+    """Extract the numbers of a name, Roman ones included.
+
+    Returns:
+        Digits with a letter behind them: of "type II" 2, of "NF1" 1, of "4a" 4a.
+    """
     return frozenset(re.findall(r"\d+[a-z]?\b|\d+", canon(name)))
 
 
 def marks(name: str) -> tuple[str, ...]:
-    """The letters and Greek letters of a name that stand alone: "a" of hepatitis A, "alpha" of
-    alpha-thalassemia."""
+    """Extract the letters and Greek letters of a name that stand alone: "a" of hepatitis A, "alpha" of
+    alpha-thalassemia.
+
+    Returns:
+        In the order of the name, normalised by `canon`.
+    """
     return tuple(
         word
         for word in canon(name).split()
@@ -139,7 +164,10 @@ def marks(name: str) -> tuple[str, ...]:
 
 
 class Names:
-    """The names of a tree by spelling, with the ids each stands for; of no tree, spelling alone decides."""
+    """Index of the names and synonyms of an entity tree by normalised spelling, with the entity ids of each.
+
+    Without a tree, spelling alone decides whether two names are the same.
+    """
 
     def __init__(self, entities: Iterable[Entity] = ()) -> None:
         self.names: dict[str, tuple[str, ...]] = {}
@@ -152,37 +180,64 @@ class Names:
                     table[key] = (*table.get(key, ()), entity.id)
 
     def ids(self, name: str) -> frozenset[str]:
+        """Look up the entities that have a name or synonym of this spelling.
+
+        Args:
+            name: as written; an abbreviation must agree in case.
+
+        Returns:
+            Entity ids, empty for an unknown name.
+        """
         name = name.strip()
         return frozenset((*self.names.get(canon(name), ()), *self.written.get(_letters(name), ())))
 
     def known(self, name: str) -> bool:
+        """Look up whether any entity has this name.
+
+        Returns:
+            True for a name or synonym of the tree.
+        """
         return bool(self.ids(name))
 
-    def same(self, one: str, other: str) -> str:
-        """Why two names mean the same ("spelling", "synonym"), or "" when they do not or it is not known."""
-        one, other = (self._main(unicodedata.normalize("NFKC", name)) for name in (one, other))
-        if negated(one) != negated(other):
+    def same(self, first: str, second: str) -> str:
+        """Decide whether two names mean the same entity; negation, side and numbers must agree.
+
+        Args:
+            first: a name, with or without an aside in brackets.
+            second: the name it is compared with.
+
+        Returns:
+            "spelling", "synonym" (one entity of the tree has both), or "" where they differ or it is not
+            known.
+        """
+        first, second = (self._main(unicodedata.normalize("NFKC", name)) for name in (first, second))
+        # assertion, then the names themselves, then the names without side and negation
+        if negated(first) != negated(second):
             return ""
-        if why := self._whole(one, other):
+        if why := self._whole(first, second):
             return why
-        said = sides(one) == sides(other) and (sides(one) or negated(one))
-        return self._whole(_core(one), _core(other)) if said else ""
+        comparable = sides(first) == sides(second) and (sides(first) or negated(first))
+        return self._whole(_core(first), _core(second)) if comparable else ""
 
-    def _whole(self, one: str, other: str) -> str:
-        if sides(one) == sides(other) and canon(one) == canon(other) != "":
+    def _whole(self, first: str, second: str) -> str:
+        if sides(first) == sides(second) and canon(first) == canon(second) != "":
             return "spelling"
-        return "synonym" if self._synonyms(one, other) else ""
+        return "synonym" if self._synonyms(first, second) else ""
 
-    def _synonyms(self, one: str, other: str) -> bool:
+    def _synonyms(self, first: str, second: str) -> bool:
         """One entity has both names, and they do not name different sides, numbers or, if that is all,
         letters."""
-        if not self.ids(one) & self.ids(other):
+        if not self.ids(first) & self.ids(second):
             return False
-        apart = (sides(one) and sides(other) and sides(one) != sides(other)) or (
-            numbers(one) and numbers(other) and numbers(one) != numbers(other)
+        # an attribute that both names state must be the same; one that only one states is no conflict
+        apart = (sides(first) and sides(second) and sides(first) != sides(second)) or (
+            numbers(first) and numbers(second) and numbers(first) != numbers(second)
         )
         return not apart and not (
-            marks(one) and marks(other) and marks(one) != marks(other) and _unmarked(one) == _unmarked(other)
+            marks(first)
+            and marks(second)
+            and marks(first) != marks(second)
+            and _unmarked(first) == _unmarked(second)
         )
 
     def _main(self, name: str) -> str:
@@ -191,9 +246,9 @@ class Names:
         name = PLURAL.sub("s", name)
         main = ASIDE.sub("", name).strip()
         for match in ASIDE.finditer(name):
-            aside, whole = self.ids(match[1]), self.ids(main)
-            if aside and whole:
-                if not aside & whole:
+            aside_ids, main_ids = self.ids(match[1]), self.ids(main)
+            if aside_ids and main_ids:
+                if not aside_ids & main_ids:
                     return name
             elif TYPE.fullmatch(match[1].strip()) or DENIED.fullmatch(match[1]) or sides(match[1]):
                 return name
@@ -219,7 +274,17 @@ def _letters(name: str) -> str:
 
 
 def tree_names(tree: Path) -> Names:
-    """The names of the tree that entity.build left in the folder; read once for a process."""
+    """Load the names of a built tree; two trees are cached for a process, by the time of their file.
+
+    Args:
+        tree: folder of an entity.build stage.
+
+    Returns:
+        The index of its names.
+
+    Raises:
+        DataError: the folder holds no readable tree.
+    """
     return _read(
         Path(tree),
         (Path(tree) / "entities.jsonl").stat().st_mtime_ns if (Path(tree) / "entities.jsonl").exists() else 0,

@@ -1,12 +1,10 @@
-"""What a report or note says: findings, each with whether it is there, whose it is, its side, its degree, its
-place, its time, its change and its size.
+"""Extract the findings of a report or note, each with its assertion status, person, side, degree, place,
+time, change and size.
 
 Names come from radiology_lexicon.tsv and, where a tree is given, from its diseases, phenotypes, chemicals and
-procedures; what is negated or uncertain is decided by entity.context. "The lungs are clear" and "heart size
-is normal" say that the organ has no abnormality, "has resolved" and "has been removed" that a finding is not
-there any more. Sides, degrees, places and the rest go to the finding they stand
-before ("small left pleural effusion"), else to the one before them ("effusion on the left"), else to the
-next.
+procedures; negation and uncertainty are decided by entity.context. "The lungs are clear" and "heart size is
+normal" say that the organ has no abnormality, "has resolved" and "has been removed" that a finding is not
+present any more. `_finding_attributes` assigns sides, degrees, places and the other attributes to findings.
 """
 
 from __future__ import annotations
@@ -15,18 +13,20 @@ import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
-from medxiaohe.entity.linking.context import Context, contexts
+from medxiaohe.entity.linking.context import contexts
 from medxiaohe.entity.linking.finder import Finder, finder
 from medxiaohe.entity.linking.link import Linker
 from medxiaohe.entity.linking.sentences import sentence_ends
 from medxiaohe.entity.tree.tree import Tree
+from medxiaohe.scoring._finding_attributes import GONE_DEVICE, Finding, Mark, sentence_findings
 from medxiaohe.scoring._sentences import GLUED
 from medxiaohe.types import Entity
+
+__all__ = ["Finding", "Lexicon", "lexicon", "prepared"]
 
 FILE = Path(__file__).with_name("radiology_lexicon.tsv")
 KINDS = ("disease", "phenotype", "chemical", "procedure")  # of a tree, that are findings
@@ -74,19 +74,6 @@ BEFORE_NOW = re.compile(  # a size of an earlier study
     r"\b(?:previously|formerly|prior|compared (?:to|with)|was|from|versus|vs)\s+(?:measur(?:ed|ing)\s+)?$",
     re.IGNORECASE,
 )
-# what ends a finding: it was there, and is not any more
-GONE = re.compile(
-    r"\b(?:resol|clear|disappear|gone|remov|vanish|cured|withdrawn|no longer|is out|pulled)|消失|拔除",
-    re.IGNORECASE,
-)
-EITHER = re.compile(r"\s*(?:,\s*)?(?:or|versus|vs\.?)\s+(?:an? |\w+ )?", re.IGNORECASE)
-AS_ARE = re.compile(
-    r"\s*,?\s*as (?:is|are) (?:the )?", re.IGNORECASE
-)  # "the heart is normal, as are the bones"
-GONE_DEVICE = "gone:"  # before the name of a device that a word says is removed
-JOINED = re.compile(
-    r"[\s,]*(?:(?:and|&|contours?|size|silhouette|outlines?)[\s,]*)*"
-)  # "normal heart and hila"
 STATE = re.compile(
     r"\b(?P<normal>within (?:the )?normal limits|normal|(?:not|un)\s?remarkable|clear(?! of\b)"
     r"|negative(?= chest\b)|intact|well[- ]expanded"
@@ -95,56 +82,17 @@ STATE = re.compile(
     r"|\b(?P<abnormal>enlarged|abnormal|widened|prominent|dilated|engorged|tortuous|ectatic)\b",
     re.IGNORECASE,
 )
-HARD = re.compile(r"[;:]|\b(?:but|however|while|whereas|although)\b", re.IGNORECASE)  # nothing reaches across
-LOOSE = re.compile(  # between a side and a finding it does not belong to
-    r"[,:.()]|\b(?:and|or|with|without|is|are|was|were|be|there|has|have|shows?|no|not|which|that|may|could|nor|than|from|to)\b",
-    re.IGNORECASE,
-)
 BESIDE_PLACE = re.compile(r"\b(?:left|right|lung|joint|of|the)\b", re.IGNORECASE)  # lower lobe of left lung
-LEVELS = ("mild", "moderate", "severe")
-CHANGES = ("new", "larger", "smaller", "stable")
-TRAITS = ("side", "degree", "place", "time", "change", "size")
 REMEMBERED = 1024  # texts whose findings are kept
 MADE_OF = 60  # letters between the two words of a compound: fluid ... pleural space
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    name: str  # of the lexicon, or an id of the tree
-    status: str = "present"  # present, absent, possible, hypothetical
-    side: str = ""  # left, right, both
-    degree: str = ""  # mild, moderate, severe
-    places: frozenset[str] = frozenset()
-    time: str = ""  # acute, chronic
-    change: str = ""  # new, larger, smaller, stable
-    size_mm: float | None = None  # the largest of its measures
-    person: str = "patient"  # patient, family, other
-    sentence: int = 0
-    surface: str = ""
-    # where it is named, and that with its sides, degrees and the rest: code points of the text as given
-    at: tuple[int, int] = field(default=(0, 0), compare=False)
-    around: tuple[int, int] = field(default=(0, 0), compare=False)
-
-    @property
-    def said(self) -> str:
-        """For people: "no left pleural effusion"."""
-        words = {"absent": "no", "possible": "possible", "hypothetical": "if"}.get(self.status, "")
-        where = f"({', '.join(sorted(self.places))})" if self.places else ""
-        whose = "" if self.person == "patient" else f"of {self.person}"
-        size = f"{self.size_mm:g} mm" if self.size_mm is not None else ""
-        said = (words, self.change, self.time, self.degree, size, self.side, self.name, where, whose)
-        return " ".join(filter(None, said))
-
-
-class _Mark(NamedTuple):
-    start: int
-    end: int
-    kind: str  # finding, organ, place, side, degree, time, change, size, state
-    value: str
-
-
 class Lexicon:
-    """Where names of findings are found: the one that ships, and a tree beside it."""
+    """Extracts findings by the names of the radiology lexicon and, where one is given, of an entity tree.
+
+    Args:
+        tree: folder of an entity.build stage whose names are added; None for the lexicon alone.
+    """
 
     def __init__(self, tree: Path | None = None):
         self._own, self.parents, self._compounds = _own()
@@ -153,37 +101,60 @@ class Lexicon:
         self._shared: dict[str, tuple[str, str]] = {}
 
     def name_of(self, finding: str) -> str:
-        """The name of a finding in words that `findings` reads: the first form of the lexicon, or the name of
-        the entity of the tree; the name itself where neither has it."""
+        """Name a finding in words that `findings` reads again.
+
+        Args:
+            finding: `Finding.name`: a name of the lexicon or an entity id of the tree.
+
+        Returns:
+            The first form of the lexicon, else the name of the entity; `finding` itself where neither has it.
+        """
         if (own := _first_forms().get(finding)) is not None:
             return own
         return self._entities[finding].name if finding in self._entities else finding
 
     def findings(self, text: str) -> list[Finding]:
-        """In the order of the text; what is said twice is there twice. `text` is read as `prepared(text)`,
-        and `at` and `around` are offsets in `text` itself."""
+        """Extract the findings of a text; the last `REMEMBERED` texts are cached.
+
+        Args:
+            text: a report or note, read as `prepared(text)`.
+
+        Returns:
+            Findings in the order of the text, repeated where it repeats them; `at` and `around` are offsets
+            in `text` itself.
+        """
         return list(_read(self, text))
 
     def read(self, text: str) -> Iterator[Finding]:
-        """`findings`, without looking whether the text was read before."""
+        """Extract the findings of a text without the cache of `findings`.
+
+        Args:
+            text: a report or note.
+
+        Yields:
+            Findings in the order of the text, with the number of their sentence, from 0.
+        """
         text, offsets = _prepared(text)
         marks = self._marks(text)
         spoken = [mark for mark in marks if mark.kind in ("finding", "state")]
-        said = dict(zip(spoken, contexts(text, [(mark.start, mark.end) for mark in spoken]), strict=True))
+        context_of = dict(
+            zip(spoken, contexts(text, [(mark.start, mark.end) for mark in spoken]), strict=True)
+        )
         start = 0
         for number, end in enumerate(sentence_ends(text)):
             here = [mark for mark in marks if start <= mark.start < end]
-            for one in _sentence(text, here, said, self.parents):
-                at, around = offsets.span(one.at), offsets.span(one.around)
-                yield replace(one, sentence=number, at=at, around=around)
+            for finding in sentence_findings(text, here, context_of, self.parents):
+                at, around = offsets.span(finding.at), offsets.span(finding.around)
+                yield replace(finding, sentence=number, at=at, around=around)
             start = end
 
-    def _marks(self, text: str) -> list[_Mark]:
-        names = [_Mark(m.start, m.end, *self._own_value(m.entity)) for m in self._own.find(text)]
+    def _marks(self, text: str) -> list[Mark]:
+        names = [Mark(m.start, m.end, *self._own_value(m.entity)) for m in self._own.find(text)]
         if self._tree is not None:
             for m in self._tree.find(text):
-                if known := self._tree_value(m.entity):
-                    names.append(_Mark(m.start, m.end, *known))
+                if kind_and_value := self._tree_value(m.entity):
+                    names.append(Mark(m.start, m.end, *kind_and_value))
+        # names: the longest of overlapping ones, then compounds such as "fluid ... pleural space"
         marks = _compounded(text, _longest(names), self._compounds)
         taken = [m for m in marks if m.kind in ("finding", "organ")]
         patterns = (
@@ -195,12 +166,13 @@ class Lexicon:
                 if within and kind != "side" and not (kind == "time" and within[0] in self.parents):
                     continue  # "enlarged heart" is a name
                 value = (match.lastgroup or "").removesuffix("_zh")
-                marks.append(_Mark(match.start(), match.end(), kind, value))
+                marks.append(Mark(match.start(), match.end(), kind, value))
+        # sizes in millimetres: the largest of "12 x 8 mm"; those of an earlier study are left out
         for match in SIZE.finditer(text):
             if not BEFORE_NOW.search(text, max(0, match.start() - 40), match.start()):
                 largest = max(map(float, re.findall(r"\d+(?:\.\d+)?", match["numbers"])))
                 scale = 10 if match["unit"].lower().startswith(("c", "厘")) else 1
-                marks.append(_Mark(match.start(), match.end(), "size", f"{largest * scale:g}"))
+                marks.append(Mark(match.start(), match.end(), "size", f"{largest * scale:g}"))
         states = [mark for mark in marks if mark.kind == "state"]
         return sorted(m for m in marks if m.value != "acute abnormality" or not _within(m, states))
 
@@ -217,8 +189,10 @@ class Lexicon:
             for name in (entity.name, *entity.synonyms):
                 plain = BESIDE_PLACE.sub(" ", name) if kind == "place" else name
                 plain = " ".join(plain.split())
-                found = [one for one in self._own.find(plain) if (one.start, one.end) == (0, len(plain))]
-                if found and (value := self._own_value(found[0].entity))[0] in (kind, "organ"):
+                matches = [
+                    match for match in self._own.find(plain) if (match.start, match.end) == (0, len(plain))
+                ]
+                if matches and (value := self._own_value(matches[0].entity))[0] in (kind, "organ"):
                     self._shared[id] = value
                     break
                 if kind == "finding" and self._is_of_parts(name):
@@ -227,10 +201,10 @@ class Lexicon:
 
     def _is_of_parts(self, name: str) -> bool:
         """Whether a name is made of one finding of the lexicon, places and sides, and nothing else."""
-        found = self._own.find(name)
-        kinds = [self._own_value(one.entity)[0] for one in found]
-        for one in reversed(found):
-            name = name[: one.start] + name[one.end :]
+        matches = self._own.find(name)
+        kinds = [self._own_value(match.entity)[0] for match in matches]
+        for match in reversed(matches):
+            name = name[: match.start] + name[match.end :]
         return (
             kinds.count("finding") == 1
             and len(kinds) > 1
@@ -252,23 +226,47 @@ def _read(words: Lexicon, text: str) -> tuple[Finding, ...]:
 
 @functools.lru_cache(maxsize=4)
 def lexicon(tree: Path | None = None) -> Lexicon:
+    """Load the lexicon, with or without a tree; the last four are cached.
+
+    Args:
+        tree: folder of an entity.build stage; None for the radiology lexicon alone.
+
+    Returns:
+        The lexicon, the same object for the same folder.
+    """
     return Lexicon(tree)
 
 
 def prepared(text: str) -> str:
-    """Single blanks, lines kept, and a blank after a full stop that has none."""
+    """Normalise the whitespace of a report: single blanks, lines kept, a blank behind a glued full stop.
+
+    Args:
+        text: a report or note.
+
+    Returns:
+        The text that sentences and marks are found in.
+    """
     return _prepared(text)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class _Offsets:
-    """Where the words of a prepared text begin: in it, and in the text that it was made of."""
+    """Offsets of the words of a prepared text: in it, and in the original text."""
 
     prepared: tuple[int, ...]
     original: tuple[int, ...]
 
     def span(self, at: tuple[int, int]) -> tuple[int, int]:
-        """The same letters in the original text; the last one is looked up, since a blank may follow it."""
+        """Map a span of the prepared text to the original text.
+
+        The last letter is looked up, not the end, since a blank may follow it.
+
+        Args:
+            at: start and end in code points of the prepared text.
+
+        Returns:
+            Start and end in code points of the original; (0, 0) for an empty span.
+        """
         return (self._one(at[0]), self._one(at[1] - 1) + 1) if at[1] > at[0] else (0, 0)
 
     def _one(self, position: int) -> int:
@@ -278,7 +276,7 @@ class _Offsets:
 
 def _prepared(text: str) -> tuple[str, _Offsets]:
     """The text of `prepared` and the offsets of its words."""
-    lines, here, there, length = list[str](), list[int](), list[int](), 0
+    lines, prepared_starts, original_starts, length = list[str](), list[int](), list[int](), 0
     start = 0
     for line in text.splitlines(keepends=True):
         words = []
@@ -286,14 +284,14 @@ def _prepared(text: str) -> tuple[str, _Offsets]:
             # a glued full stop ends a word
             cuts = [0, *(m.end() - match.start() for m in GLUED.finditer(line, *match.span())), len(match[0])]
             for a, b in pairwise(cuts):
-                here.append(length)
-                there.append(start + match.start() + a)
+                prepared_starts.append(length)
+                original_starts.append(start + match.start() + a)
                 words.append(match[0][a:b])
                 length += b - a + 1
         lines.append(" ".join(words))
         length += not words  # the line break of a line without words
         start += len(line)
-    return "\n".join(lines), _Offsets(tuple(here), tuple(there))
+    return "\n".join(lines), _Offsets(tuple(prepared_starts), tuple(original_starts))
 
 
 @functools.cache
@@ -324,17 +322,17 @@ def _own() -> tuple[Linker, dict[str, str], list[tuple[re.Pattern[str], str]]]:
 @functools.cache
 def _first_forms() -> dict[str, str]:
     """Finding or place of the lexicon -> its first form."""
-    found: dict[str, str] = {}
+    first_forms: dict[str, str] = {}
     for line in FILE.read_text(encoding="utf-8").splitlines():
         if line.startswith(("finding\t", "device\t", "place\t")):
             _, name, _, forms = line.split("\t")
-            found.setdefault(name, forms.partition("|")[0])
-    return found
+            first_forms.setdefault(name, forms.partition("|")[0])
+    return first_forms
 
 
 def _compound(form: str) -> re.Pattern[str]:
     """What finds "fluid + pleural space": the two words in either order, in one clause."""
-    head, tail = (re.escape(part.strip()) for part in form.split("+"))
+    head, tail = (re.escape(word.strip()) for word in form.split("+"))
     between = rf"(?:(?!\b(?:but|however|no|without|and)\b)[^.;:,\n]){{0,{MADE_OF}}}?"
     return re.compile(
         rf"\b(?P<head>{head}){between}\b(?P<tail>{tail}s?)\b"
@@ -343,9 +341,7 @@ def _compound(form: str) -> re.Pattern[str]:
     )
 
 
-def _compounded(
-    text: str, marks: list[_Mark], compounds: Sequence[tuple[re.Pattern[str], str]]
-) -> list[_Mark]:
+def _compounded(text: str, marks: list[Mark], compounds: Sequence[tuple[re.Pattern[str], str]]) -> list[Mark]:
     """The marks, with a finding for each compound in the place of the words that it is made of."""
     for pattern, name in compounds:
         for match in pattern.finditer(text):
@@ -358,21 +354,21 @@ def _compounded(
             if any(m.kind == "finding" and (m.start, m.end) != head for m in own):
                 continue
             marks = [m for m in marks if m not in own]
-            marks.append(_Mark(*head, "finding", name))
+            marks.append(Mark(*head, "finding", name))
     return marks
 
 
-def _within(mark: _Mark, others: Iterable[_Mark]) -> bool:
+def _within(mark: Mark, outers: Iterable[Mark]) -> bool:
     """Whether one of the others has all of a mark in it: "without acute abnormality" is a state."""
-    return any(other.start <= mark.start and mark.end <= other.end for other in others)
+    return any(outer.start <= mark.start and mark.end <= outer.end for outer in outers)
 
 
-def _is_named_by(mark: _Mark) -> bool:
+def _is_named_by(mark: Mark) -> bool:
     """Whether a compound says all that a mark does: an organ, or a place that only the tree knows."""
     return mark.kind == "organ" or (mark.kind == "place" and ":" in mark.value)
 
 
-def _overlaps(mark: _Mark, span: tuple[int, int]) -> bool:
+def _overlaps(mark: Mark, span: tuple[int, int]) -> bool:
     return mark.start < span[1] and span[0] < mark.end
 
 
@@ -381,154 +377,10 @@ def _entities(tree: Path) -> dict[str, Entity]:
     return Tree.load(tree).entities
 
 
-def _longest(names: Iterable[_Mark]) -> list[_Mark]:
+def _longest(names: Iterable[Mark]) -> list[Mark]:
     """No two overlap: the longer one stays, of equals the first given."""
-    kept: list[_Mark] = []
+    selected: list[Mark] = []
     for mark in sorted(names, key=lambda m: m.start - m.end):
-        if all(mark.end <= other.start or other.end <= mark.start for other in kept):
-            kept.append(mark)
-    return kept
-
-
-def _sentence(
-    text: str, marks: Sequence[_Mark], said: dict[_Mark, Context], parents: dict[str, str]
-) -> list[Finding]:
-    state = _organ_states(text, marks)
-    organs = {organ: _organ(organ, one, said[one], parents) for organ, one in state.items()}
-    anchors = sorted([mark for mark in marks if mark.kind == "finding"] + list(organs))
-    traits: dict[_Mark, list[_Mark]] = {anchor: [] for anchor in anchors}
-    for mark in marks:
-        if mark.kind in TRAITS and (owner := _owner(text, mark, anchors)):
-            traits[owner].append(mark)
-    found = []
-    for anchor in anchors:
-        one = organs.get(anchor) or _finding(anchor, said[anchor])
-        sides = {mark.value for mark in traits[anchor] if mark.kind == "side"}
-        degrees = [LEVELS.index(mark.value) for mark in traits[anchor] if mark.kind == "degree"]
-        side = "both" if len(sides) > 1 else "".join(sides)
-        if side == "both" and one.status == "absent":
-            side = ""  # what is on neither side is nowhere
-        # "no large effusion" is no effusion
-        degree = LEVELS[max(degrees)] if degrees and one.status != "absent" else ""
-        values = {kind: [m.value for m in traits[anchor] if m.kind == kind] for kind in TRAITS}
-        if one.status != "absent":
-            sizes = [float(value) for value in values["size"]]
-            one = replace(
-                one,
-                time=one.time or next(iter(values["time"]), ""),
-                change=next(iter(values["change"]), ""),
-                size_mm=max(sizes, default=None),
-            )
-        marked = [mark for mark in traits[anchor] if mark.kind == "place"]
-        places = frozenset(_sided(mark, traits[anchor]) if len(sides) > 1 else mark.value for mark in marked)
-        ends = [*traits[anchor], *([state[anchor]] if anchor in state else []), anchor]
-        found.append(
-            replace(
-                one,
-                side=side,
-                degree=degree,
-                places=places,
-                surface=text[anchor.start : anchor.end],
-                at=(anchor.start, anchor.end),
-                around=(min(mark.start for mark in ends), max(mark.end for mark in ends)),
-            )
-        )
-    return _either(text, anchors, found)
-
-
-def _either(text: str, anchors: Sequence[_Mark], found: list[Finding]) -> list[Finding]:
-    """Two findings joined by "or" or "versus" are both possible; what is said of one is said of the other."""
-    for i, (before, after) in enumerate(pairwise(anchors)):
-        one, other = found[i], found[i + 1]
-        if not EITHER.fullmatch(text[before.end : after.start]):
-            continue
-        if "present" in (one.status, other.status) and {one.status, other.status} <= {"present", "possible"}:
-            one, other = replace(one, status="possible"), replace(other, status="possible")
-        for a, b in ((0, 1), (1, 0)):
-            two = [one, other]
-            traits = {key: getattr(two[b], key) for key in ("side", "places", "change", "time")}
-            two[a] = replace(two[a], **{k: v for k, v in traits.items() if v and not getattr(two[a], k)})
-            one, other = two
-        found[i], found[i + 1] = one, other
-    return found
-
-
-def _sided(place: _Mark, traits: Sequence[_Mark]) -> str:
-    """ "bilateral opacities, more in the left upper lobe": the side of a place, where one word for the
-    finding is not enough."""
-    beside = [
-        mark.value for mark in traits if mark.kind == "side" and place.start - 1 <= mark.end <= place.end
-    ]
-    return " ".join([*beside, place.value])
-
-
-def _finding(mark: _Mark, context: Context) -> Finding:
-    status, name = _status(context), mark.value.removeprefix(GONE_DEVICE)
-    if name != mark.value:  # "extubated": the tube is not there
-        status = "present" if status == "absent" else "absent" if status == "present" else status
-    time = "chronic" if context.temporality == "historical" and status != "absent" else ""
-    return Finding(name, status, time=time, person=context.experiencer)
-
-
-def _status(context: Context) -> str:
-    if context.negated:
-        return "absent"
-    if context.temporality == "historical" and any(GONE.search(words) for words in context.because):
-        return "absent"
-    return (
-        "hypothetical"
-        if context.temporality == "hypothetical"
-        else "possible"
-        if context.uncertain
-        else "present"
-    )
-
-
-def _organ_states(text: str, marks: Sequence[_Mark]) -> dict[_Mark, _Mark]:
-    """Organs that are said to be normal or not, with the word that says so."""
-    found = {}
-    states = [mark for mark in marks if mark.kind == "state"]
-    for organ in (mark for mark in marks if mark.kind == "organ"):
-        before = [s for s in states if s.end <= organ.start and _stands_before(text, s, organ, marks)]
-        after = [s for s in states if s.start >= organ.end and _reaches(text, organ, s, marks)]
-        if state := (before[-1] if before else after[0] if after else None):
-            found[organ] = state
-    return found
-
-
-def _stands_before(text: str, state: _Mark, organ: _Mark, marks: Sequence[_Mark]) -> bool:
-    """Whether a state is said of an organ behind it, or of one joined to that: "normal heart and hila"."""
-    between = text[state.end : organ.start]
-    if not LOOSE.search(between):
-        return True
-    for other in reversed([m for m in marks if m.kind == "organ" and state.end <= m.start < organ.start]):
-        between = between[: other.start - state.end] + between[other.end - state.end :]
-    return bool(JOINED.fullmatch(AS_ARE.sub("", between, count=1) if AS_ARE.match(between) else between))
-
-
-def _organ(organ: _Mark, state: _Mark, context: Context, parents: dict[str, str]) -> Finding:
-    """An organ that is normal or not, as a finding."""
-    normal = state.value == "normal"
-    status = "possible" if state.value == "open" else "absent" if normal != context.negated else "present"
-    return Finding(parents[f"organ:{organ.value}"], status, person=context.experiencer)
-
-
-def _reaches(text: str, organ: _Mark, state: _Mark, marks: Sequence[_Mark]) -> bool:
-    """Whether nothing of its own is said between an organ and a state after it."""
-    between = [m for m in marks if organ.end <= m.start and m.end <= state.start]
-    return not HARD.search(text[organ.end : state.start]) and all(
-        m.kind in ("organ", "place", "side", "degree") for m in between
-    )
-
-
-def _owner(text: str, mark: _Mark, anchors: Sequence[_Mark]) -> _Mark | None:
-    """The finding that a side, degree or place is about."""
-    at = bisect_right([anchor.start for anchor in anchors], mark.start)
-    inside = next((a for a in anchors if a.start <= mark.start < a.end), None)
-    if inside:
-        return inside
-    before = anchors[at - 1] if at and not HARD.search(text[anchors[at - 1].end : mark.start]) else None
-    after = anchors[at] if at < len(anchors) and not HARD.search(text[mark.end : anchors[at].start]) else None
-    if after and not LOOSE.search(text[mark.end : after.start]):
-        return after
-    return before or after
+        if all(mark.end <= chosen.start or chosen.end <= mark.start for chosen in selected):
+            selected.append(mark)
+    return selected

@@ -1,5 +1,6 @@
-"""Answers in free text: what of a reply is judged, when there is nothing to judge, and the reference beside
-it."""
+"""Free-text answers: extract what is judged of a reply, detect replies with nothing to judge, and read the
+reference.
+"""
 
 import re
 
@@ -18,33 +19,53 @@ COPIED = 4  # words: a shorter question may well be in an answer
 
 
 def said(trace: Trace) -> str:
-    """The reply without its thinking, without the question copied, and without sentences that speak to a
+    """Extract the text of a reply that is judged: without thinking, a copied question, and sentences to a
     grader.
 
     None of these can help, and none can harm.
+
+    Args:
+        trace: a conversation; its last answer is read and its last prompt message is the question.
+
+    Returns:
+        The text, "" for an empty reply.
     """
     text = outside_thoughts(trace.answer)
     for message in trace.prompt.messages[-1:]:
-        asked = outside_thoughts(message.text).strip()
-        if len(asked.split()) >= COPIED:
-            text = text.replace(asked, " ")
+        question = outside_thoughts(message.text).strip()
+        if len(question.split()) >= COPIED:
+            text = text.replace(question, " ")
     if not speaks_to_grader(text):
         return text.strip()
     return "\n".join(sentence for sentence in sentences(text) if not speaks_to_grader(sentence))
 
 
 def reference(sample: Sample) -> str:
-    """The gold answer in words, spelt as `said` spells a reply: the last assistant message, or the target
-    where there is none."""
+    """Read the gold answer of an item: the last assistant message, else the target.
+
+    Args:
+        sample: an item.
+
+    Returns:
+        The text, spelt as `said` spells a reply.
+    """
     last = sample.messages[-1] if sample.messages else None
     return spelt(last.text if last is not None and last.role == "assistant" else sample.target).strip()
 
 
 def no_answer(name: str, trace: Trace, gold: str = "") -> Score | None:
-    """The score of a reply that says nothing or refuses, or None for one to be judged.
+    """Score a reply that says nothing or refuses.
 
-    "A or B" leaves open which; where the reference says "or" itself it does not, and neither does "no A or
-    B".
+    "A or B" leaves the answer open; where the reference itself says "or" it does not, and neither does "no A
+    or B".
+
+    Args:
+        name: of the scorer.
+        trace: a conversation whose last answer is read.
+        gold: the reference, "" for none.
+
+    Returns:
+        A score of 0 with status `unparsed`, `refused` or `truncated`; None for a reply to be judged.
     """
     text = said(trace)
     words = len(re.findall(r"\w+", text))

@@ -1,10 +1,8 @@
-"""Read the words of each language that parsers look for: `languages/*.yaml`, one file a language.
+"""Load the words of each language that parsers search for: `languages/*.yaml`, one file a language.
 
 A speaker extends a file, or adds one, without touching code; the examples at its end are run by the tests.
-English is
-always read, other languages where a reply shows their script or their words, so that "Resposta: B" and "The
-answer is
-B" are both found and the Spanish "no" changes nothing in an English sentence.
+English is always read, other languages where a reply shows their script or their words, so that "Resposta: B"
+and "The answer is B" are both found and the Spanish "no" changes nothing in an English sentence.
 """
 
 import re
@@ -29,7 +27,11 @@ SHARED = {"no", "si", "also", "así", "luego", "logo"}  # words of several langu
 
 @lru_cache(maxsize=1)
 def rules() -> dict[str, dict[str, Any]]:
-    """The content of each language file, by the name of the file: "en", "zh", ..."""
+    """Load the language files, once for a process.
+
+    Returns:
+        The content of each file by its stem: "en", "zh", ...
+    """
     return {
         path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
         for path in sorted(FOLDER.glob("*.yaml"))
@@ -39,16 +41,28 @@ def rules() -> dict[str, dict[str, Any]]:
 
 @lru_cache(maxsize=1)
 def marks() -> dict[str, Any]:
-    """The marks of thinking, of the end of a reply and of an answer (`languages/marks.yaml`)."""
-    found: dict[str, Any] = yaml.safe_load((FOLDER / "marks.yaml").read_text(encoding="utf-8"))
-    return found
+    """Load the marks of thinking, of the end of a reply and of an answer (`languages/marks.yaml`).
+
+    Returns:
+        The content of that file.
+    """
+    content: dict[str, Any] = yaml.safe_load((FOLDER / "marks.yaml").read_text(encoding="utf-8"))
+    return content
 
 
 @lru_cache(maxsize=4096)
 def spoken(text: str) -> tuple[str, ...]:
-    """Return the languages whose rules read a text: English, the one other language of Latin letters
-    whose words it
-    shows most, and those whose script it shows."""
+    """Detect the languages of a text whose rules read it.
+
+    English always, at most one other language of Latin letters (the one most of whose words occur, `SIGNS` at
+    least), and every language whose script occurs.
+
+    Args:
+        text: a reply.
+
+    Returns:
+        Names of language files in their order.
+    """
     low = text.lower()
     words = set(re.findall(r"[^\W\d_]+", low))
     latin = {
@@ -56,6 +70,7 @@ def spoken(text: str) -> tuple[str, ...]:
         for name, rule in rules().items()
         if name != ENGLISH and "script" not in rule
     }
+    # of languages with Latin letters only the best is read: their short words overlap
     best = max(latin, key=lambda name: latin[name], default="")
     return tuple(
         name
@@ -68,7 +83,7 @@ def spoken(text: str) -> tuple[str, ...]:
 
 def _written(script: str, text: str) -> bool:
     # "正解：B" and "答案：B" have no kana: Han alone is read by the rules of both
-    return any(SCRIPTS[one].search(text) for one in (("kana", "han") if script == "kana" else (script,)))
+    return any(SCRIPTS[name].search(text) for name in (("kana", "han") if script == "kana" else (script,)))
 
 
 def _shown(name: str, low: str, words: set[str]) -> int:
@@ -81,28 +96,41 @@ def _shown(name: str, low: str, words: set[str]) -> int:
 @lru_cache(maxsize=64)
 def _announcing(name: str) -> re.Pattern[str]:
     rule = rules()[name]
-    more = set(rule["yes"] + rule["no"] + rule["maybe"] + rule["therefore"]) - SHARED
-    entries = [*rule["answer"], *rule["final"], *rule["choose"], *rule["it_is"], *sorted(more)]
+    answer_words = set(rule["yes"] + rule["no"] + rule["maybe"] + rule["therefore"]) - SHARED
+    entries = [*rule["answer"], *rule["final"], *rule["choose"], *rule["it_is"], *sorted(answer_words)]
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(str, entries))})(?!\w)")
 
 
 def latin(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the languages that are written in Latin letters."""
+    """Select the languages that are written in Latin letters.
+
+    Args:
+        names: of language files.
+
+    Returns:
+        Those without a `script`, in order.
+    """
     return tuple(name for name in names if "script" not in rules()[name])
 
 
 @lru_cache(maxsize=4096)
 def any_of(names: tuple[str, ...], *keys: str) -> str:
-    """A pattern for any word that the languages list under the keys; one that matches nothing where
-    none does.
+    """Build a pattern for any word that the languages list under the keys.
 
-    Words of Latin letters are matched whole, those of other scripts wherever they stand.
+    Words of Latin letters are matched whole, those of other scripts at any position.
+
+    Args:
+        names: of language files.
+        keys: of these files, such as "answer" or "not".
+
+    Returns:
+        A group without captures, longest words first; a pattern that never matches where no word is listed.
     """
-    entries = Counter(str(one) for key in keys for name in names for one in rules()[name].get(key, ()))
+    entries = Counter(str(entry) for key in keys for name in names for entry in rules()[name].get(key, ()))
     if not entries:
         return NEVER
-    longest = sorted(entries, key=lambda one: (-len(one), one))
-    return "(?:" + "|".join(_entry(one) for one in longest) + ")"
+    longest = sorted(entries, key=lambda entry: (-len(entry), entry))
+    return "(?:" + "|".join(_entry(entry) for entry in longest) + ")"
 
 
 def _entry(entry: str) -> str:
@@ -116,5 +144,9 @@ def _entry(entry: str) -> str:
 
 @lru_cache(maxsize=1)
 def fields() -> str:
-    """A pattern for the names of JSON fields that hold an answer, in any language."""
+    """Build the pattern for names of JSON fields that hold an answer, in every language.
+
+    Returns:
+        A group without captures.
+    """
     return any_of(tuple(rules()), "fields")

@@ -85,6 +85,8 @@ EQUATION = re.compile(r"[=≈]\s*(?=[-+−]?\s?[\d.])")
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
+    """Number of a text with its unit and position."""
+
     value: float
     unit: str  # as written, "" for none
     start: int
@@ -94,7 +96,14 @@ class Quantity:
 
 
 def readable(text: str) -> str:
-    """Superscripts as ^3 and minus signs as -; to be done before NFKC turns 10³ into 103."""
+    """Normalise superscripts, fractions, minus signs and LaTeX; must precede NFKC, which turns 10³ into 103.
+
+    Args:
+        text: a reply or a reference.
+
+    Returns:
+        Text with "^3", decimals ("1½" is 1.5) and "-"; offsets may move.
+    """
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+", lambda m: "^" + m[0].translate(SUPERSCRIPTS), text)
     text = FRACTION.sub(_fraction, text)
     # a dash of any kind before a number that nothing but a blank or a bracket precedes is its sign
@@ -111,25 +120,38 @@ def readable(text: str) -> str:
 
 def _fraction(match: re.Match[str]) -> str:
     """A fraction in one sign, or a LaTeX one that stands for a number, in decimals: "1½" is 1.5."""
-    whole, sign, before, top, bottom = match.groups()
+    integer, sign, before, top, bottom = match.groups()
     if sign:
-        return f"{int(whole or 0) + VULGAR[sign][0] / VULGAR[sign][1]:.10g}"
+        return f"{int(integer or 0) + VULGAR[sign][0] / VULGAR[sign][1]:.10g}"
     if not float(bottom):
         return match[0]
     return f"{float(before or 0) + float(top) / float(bottom):.10g}"
 
 
 def spelt(text: str) -> str:
-    """The text with the number word that it is, or begins with, in digits, unless it has digits: "Three
-    lesions." """
+    """Replace the number word that opens a text without digits: "Three lesions" is "3 lesions".
+
+    Args:
+        text: a reply.
+
+    Returns:
+        The text with digits, or the text unchanged.
+    """
     if re.search(r"\d", text) or not (match := SPELT.match(text)):
         return text
     return f"{match[1]}{NAMES[match[2].lower()]} {text[match.end() :]}"
 
 
 def quantities(text: str) -> list[Quantity]:
-    """The numbers of a text in order; list markers, ordinals and the numbers of names (HbA1c, FIB-4) are
-    none."""
+    """Parse the numbers of a text with their units; list markers, ordinals and the numbers of names (HbA1c,
+    FIB-4) are skipped.
+
+    Args:
+        text: by `readable`.
+
+    Returns:
+        Quantities in order, with offsets in `text`.
+    """
     text = LISTED.sub(lambda m: " " * len(m[0]), text)
     return list(_found(text))
 
@@ -145,6 +167,7 @@ def _found(text: str) -> Iterator[Quantity]:
             text[max(0, match.start() - NEAR) : match.start()],
             text[match.end() : match.end() + NEAR],
         )
+        # "1.2 million": value times scale
         if scale := SCALE.match(rest):
             value *= SCALES[scale[1].lower()]
             rest = " " * scale.end() + rest[scale.end() :]
@@ -160,6 +183,7 @@ def _found(text: str) -> Iterator[Quantity]:
             yield Quantity(value, after.strip(), match.start(), end, "ratio", float(pair[1]))
             continue
         skip = end
+        # ranges ("5-7", "between 5 and 7"), bounds ("> 5") and denied values ("not 5") are open
         between = BETWEEN.search(before) and re.match(r"\s*(?:and|与|和)\s*\d", text[end : end + NEAR])
         if ranged := RANGE.match(text[end : end + NEAR]) or RANGE.match(rest) or between:
             opened, skip = "range", end + len(ranged[0]) + 1
@@ -174,8 +198,8 @@ def _found(text: str) -> Iterator[Quantity]:
 
 
 def _rest_of_number(text: str) -> str:
-    found = re.match(r"[\d.,]*\d", text)
-    return found[0] if found else " "
+    match = re.match(r"[\d.,]*\d", text)
+    return match[0] if match else " "
 
 
 def _value(match: re.Match[str]) -> float:
@@ -188,6 +212,7 @@ def _value(match: re.Match[str]) -> float:
         digits = digits.replace(".", "").replace(",", ".")
     else:
         digits = digits.replace(" ", "").replace(",", ".")
+    # sign * digits * 10**exponent, or digits**power; exponents are bounded; `_found` drops infinities
     sign = -1.0 if match[1] or match[2] == "-" else 1.0
     if match[6]:
         return (
@@ -203,23 +228,31 @@ def _unit(rest: str) -> str:
     rest = re.sub(r"^-(?=[A-Za-z])", " ", rest)  # 4-year
     if not (match := UNIT.match(rest)):
         return ""
-    said = match[0].rstrip(" .()-/*")
-    while said.strip():
-        after = rest[len(said) :]
-        preposition = said.strip() == "in" and re.match(r" \w", after)
-        if unit(said) is not None and not re.match(r"[A-Za-z0-9]", after) and not preposition:
-            return said
-        said = said[:-1].rstrip(" .()-/*")
+    candidate = match[0].rstrip(" .()-/*")
+    while candidate.strip():
+        after = rest[len(candidate) :]
+        preposition = candidate.strip() == "in" and re.match(r" \w", after)
+        if unit(candidate) is not None and not re.match(r"[A-Za-z0-9]", after) and not preposition:
+            return candidate
+        candidate = candidate[:-1].rstrip(" .()-/*")
     return ""
 
 
-def same(one: Quantity, other: Quantity, analyte: str = "") -> bool:
-    """Whether two quantities of one reply are one value: equal numbers, or 37 °C and 98.6 °F (rounded to 1
-    %)."""
-    a, b = unit(one.unit), unit(other.unit)
-    if one.pair != other.pair:
+def same(first: Quantity, second: Quantity, analyte: str = "") -> bool:
+    """Decide whether two quantities of one reply are one value: equal numbers, or 37 °C and 98.6 °F.
+
+    Args:
+        first: a quantity.
+        second: the quantity it is compared with.
+        analyte: substance that mass and amount are converted for, "" for none.
+
+    Returns:
+        Equal numbers and pairs where units agree or are missing; within 1 % after conversion of units.
+    """
+    a, b = unit(first.unit), unit(second.unit)
+    if first.pair != second.pair:
         return False
-    if isinstance(a, Unit) and isinstance(b, Unit) and one.unit != other.unit:
-        turned = convert(one.value, a, b, analyte)
-        return turned is not None and abs(turned - other.value) <= 0.01 * abs(other.value)
-    return one.value == other.value and (one.unit == other.unit or not one.unit or not other.unit)
+    if isinstance(a, Unit) and isinstance(b, Unit) and first.unit != second.unit:
+        turned = convert(first.value, a, b, analyte)
+        return turned is not None and abs(turned - second.value) <= 0.01 * abs(second.value)
+    return first.value == second.value and (first.unit == second.unit or not first.unit or not second.unit)

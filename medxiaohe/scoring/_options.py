@@ -1,5 +1,6 @@
-"""Where a reply names an option by its words: its opening, a mention that is not denied, a sentence that
-asserts it."""
+"""Match the words of options in a reply: its opening, a mention that is not denied, a sentence that asserts
+one.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,8 +23,15 @@ WORDS_OF_VALUE = 40  # of an announced answer that names one option among its wo
 
 
 def openings(text: str, texts: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield where the text may stop naming an option, with what it then says; not far beyond the
-    longest option."""
+    """Split the opening of a text at each place where it may stop naming an option.
+
+    Args:
+        text: a reply or a part of one.
+        texts: normalised texts of the options.
+
+    Yields:
+        (offset of the stop, normalised text before it), up to twice the length of the longest option + 40.
+    """
     limit = 2 * max(map(len, texts), default=0) + 40
     if len(text) <= limit:
         yield len(text), plain(text)
@@ -33,31 +41,47 @@ def openings(text: str, texts: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def option_of(text: str, texts: Sequence[str], own: str = "") -> str:
-    """Return the letter of the option that the text is, up to where a reason may begin, or "".
+    """Match the opening of a text, up to where a reason may begin, with one option.
 
-    Of two options that read alike it is the `own` one.
+    Args:
+        text: a reply or a part of one.
+        texts: normalised texts of the options, in order.
+        own: letter that wins among options with the same text.
+
+    Returns:
+        The letter, or "" without a match.
     """
     best = ""
-    for _, said in openings(text, texts):
-        found = [letter for letter, option in zip(LETTERS, texts, strict=False) if option and said == option]
-        if found:
-            best = own if own in found else best or found[0]
+    for _, opening in openings(text, texts):
+        matching = [
+            letter for letter, option in zip(LETTERS, texts, strict=False) if option and opening == option
+        ]
+        if matching:
+            best = own if own in matching else best or matching[0]
             if best == own:
                 return own
     return best
 
 
 def named(text: str, texts: Sequence[str], names: tuple[str, ...]) -> dict[str, bool]:
-    """Return the letters of the options that a text names, each with whether any mention of it is not denied.
+    """Find the options that a text names, clause by clause.
 
     A longer option hides the shorter one inside it, so "lateral pterygoid" does not name "pterygoid".
+
+    Args:
+        text: a reply or a part of one.
+        texts: normalised texts of the options, in order.
+        names: languages of the reply.
+
+    Returns:
+        Letter -> whether any mention of it is not denied.
     """
-    found: dict[str, bool] = {}
+    mentions: dict[str, bool] = {}
     for clause in CLAUSE.split(text):
         if words := plain(clause):
             for letter, affirmed in _in_clause(words, texts, names):
-                found[letter] = found.get(letter, False) or affirmed
-    return found
+                mentions[letter] = mentions.get(letter, False) or affirmed
+    return mentions
 
 
 def _in_clause(words: str, texts: Sequence[str], names: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
@@ -82,7 +106,14 @@ def _pattern(option: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=256)
 def rather_than(names: tuple[str, ...]) -> re.Pattern[str]:
-    """What ends a denied half of a clause: "not the liver but the pancreas"."""
+    """Compile the words that end a denied half of a clause: "not the liver but the pancreas".
+
+    Args:
+        names: languages of the reply.
+
+    Returns:
+        The pattern, cached.
+    """
     return re.compile(any_of(names, "not_but"), re.IGNORECASE)
 
 
@@ -100,21 +131,29 @@ def _denial_behind(names: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def asserted(sentence: str, texts: Sequence[str], names: tuple[str, ...], freely: bool = False) -> str:
-    """Return the letter of the one option that a sentence gives as the answer, or "".
+    """Find the one option that a sentence gives as the answer.
 
-    The sentence denies nothing about it and leaves nothing open; it says that the option is the best,
-    likeliest or
-    right one, or, where it may speak `freely`, opens or ends with the option.
+    The sentence denies nothing about it and leaves nothing open; it calls the option the best, likeliest or
+    right one.
+
+    Args:
+        sentence: of a reply.
+        texts: normalised texts of the options, in order.
+        names: languages of the reply.
+        freely: accept as well a sentence that only begins or ends with the option.
+
+    Returns:
+        The letter, or "".
     """
     if cuts := list(rather_than(names).finditer(sentence)):
         if _denial(names).search(sentence[: cuts[-1].end()]):  # "not the liver but the pancreas"
             sentence, freely = sentence[cuts[-1].end() :], True
-    found = named(sentence, texts, names)
-    if len(found) != 1 or not all(found.values()) or sentence.rstrip().endswith(("?", "？")):
+    mentions = named(sentence, texts, names)
+    if len(mentions) != 1 or not all(mentions.values()) or sentence.rstrip().endswith(("?", "？")):
         return ""
     if _open(names).search(plain(sentence)):
         return ""
-    letter = next(iter(found))
+    letter = next(iter(mentions))
     if _praise(names).search(sentence.lower()):
         return letter
     words, option = plain(sentence), texts[LETTERS.index(letter)]

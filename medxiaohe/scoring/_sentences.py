@@ -11,19 +11,31 @@ GLUED = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])")  # "apex.There are", as rep
 
 
 def sentences(text: str) -> list[str]:
-    """In order, without the marks of lists; what has no letter is none."""
+    """Split a text into sentences, without list markers; pieces without a letter are dropped.
+
+    Args:
+        text: a reply or report.
+
+    Returns:
+        Sentences in order, whitespace collapsed.
+    """
     return [" ".join(text[start:end].split()) for start, end in sentence_spans(text)]
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
-    """Start and end of each sentence in code points of `text`, without blanks and marks of lists around it.
+    """Locate the sentences of a text, without surrounding blanks and list markers; pieces without a letter
+    are dropped.
 
-    What has no letter is none.
+    Args:
+        text: a reply or report.
+
+    Returns:
+        (start, end) of each in code points of `text`, in order.
     """
     # a blank is inserted behind each glued full stop, so an offset moves by the number of those before it
     inserted = [match.end() + n for n, match in enumerate(GLUED.finditer(text))]
     spaced = GLUED.sub(". ", text)
-    found = []
+    spans = []
     for start, end in pairwise([0, *sentence_ends(spaced)]):
         piece = spaced[start:end]
         first = start + len(piece) - len(piece.lstrip())
@@ -31,11 +43,19 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
         if item := ITEM.match(f"{spaced[first:last]} "):
             first = min(last, first + item.end())
         if any(letter.isalpha() for letter in spaced[first:last]):
+            # offsets in the original: minus the blanks inserted before them
             a, b = (n - bisect_right(inserted, n - 1) for n in (first, last))
-            found.append((a, b))
-    return found
+            spans.append((a, b))
+    return spans
 
 
 def phrases(text: str) -> list[str]:
-    """Each sentence once: what is compared where no model splits a text into claims."""
+    """Split a text into distinct sentences: the units compared where no model splits it into claims.
+
+    Args:
+        text: a reply or report.
+
+    Returns:
+        Each sentence once, in order.
+    """
     return list(dict.fromkeys(sentences(text)))

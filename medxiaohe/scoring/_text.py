@@ -1,4 +1,4 @@
-"""Text that compares equal when it says the same, and the Score of what a parser read or could not read."""
+"""Normalise short answers for comparison, and score replies that a parser could or could not read."""
 
 import re
 import unicodedata
@@ -30,8 +30,15 @@ SHORT = 12  # words: a longer answer may say "or" without leaving two answers op
 
 
 def plain(text: str) -> str:
-    """Lower case, single spaces, no article in front, no punctuation around: "The Pancreas." reads
-    "pancreas"."""
+    """Normalise a short answer: lower case, single spaces, no leading article, no punctuation around: "The
+    Pancreas." reads "pancreas".
+
+    Args:
+        text: an answer or an option.
+
+    Returns:
+        Words joined by single spaces; "" for a text without letters and digits.
+    """
     words = " ".join(
         re.findall(
             r"[^\W_]+(?:['.\-/+%][^\W_]+)*[+%]?|[↑↓→←↔]",
@@ -42,20 +49,41 @@ def plain(text: str) -> str:
 
 
 def golds(sample: Sample) -> tuple[str, ...]:
-    """The accepted answers of a short text: one a line of the target."""
+    """Read the accepted answers of an item.
+
+    Args:
+        sample: its target has one a line.
+
+    Returns:
+        The lines that are not blank, stripped.
+    """
     return tuple(line.strip() for line in sample.target.splitlines() if line.strip())
 
 
 def committed(answer: str) -> str:
-    """What an answer says in the end, without what leads to it: "This is asthma" reads "asthma"."""
+    """Extract what an answer states, without its lead: "This is asthma" reads "asthma".
+
+    Args:
+        answer: text of a reply, its thinking included.
+
+    Returns:
+        The final answer without its lead.
+    """
     return LEAD.sub("", final(answer)).strip()
 
 
 def short(answer: str, accepted: tuple[str, ...] = ()) -> str:
-    """The text a short answer commits to, or "": refusals, "unknown" and two answers joined by "or" commit to
-    nothing.
+    """Extract the text that a short answer commits to; refusals, "unknown" and two answers joined by "or"
+    commit to nothing.
 
     What the gold itself says ("unknown primary", "and/or") is never taken for a missing answer.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        accepted: gold answers.
+
+    Returns:
+        The text as written, or "".
     """
     text = committed(answer)
     if {plain(text)} & {plain(gold) for gold in accepted}:
@@ -80,25 +108,44 @@ def short(answer: str, accepted: tuple[str, ...] = ()) -> str:
 
 
 def verdict(name: str, parsed: str, target: str, trace: Trace) -> Score:
-    """The score of an answer that is right when it equals the target; "" is the model's failure."""
+    """Score an answer that is right when it equals the target.
+
+    Args:
+        name: of the scorer.
+        parsed: the normalised answer, "" for none.
+        target: the normalised gold.
+        trace: the conversation, for the status of a missing answer.
+
+    Returns:
+        1 or 0; the score of `missing` where `parsed` is "".
+    """
     if not parsed:
         return missing(name, trace)
     return Score(name, float(parsed == target), parsed=parsed, why=f"said {parsed!r}, gold {target!r}")
 
 
 def missing(name: str, trace: Trace, why: str = "no single clear answer") -> Score:
-    """The score of a reply without a usable answer: value 0, and the status says whose words these are."""
+    """Score a reply without a usable answer as 0 and classify why.
+
+    Args:
+        name: of the scorer.
+        trace: the conversation; its last answer is read.
+        why: reason for an answer that is neither empty, nor a refusal, nor truncated.
+
+    Returns:
+        A score of 0 with status `unparsed`, `refused` or `truncated`.
+    """
     if not trace.answer.strip():
         return Score(name, 0.0, "unparsed", why=trace.error or "empty answer")
-    said = outside_thoughts(trace.answer)
-    if speaks_to_grader(said):
+    reply = outside_thoughts(trace.answer)
+    if speaks_to_grader(reply):
         return Score(
             name,
             0.0,
             "unparsed",
             why=f"it speaks to its grader instead of answering: {trace.answer[-120:]!r}",
         )
-    if refuses(said):
+    if refuses(reply):
         return Score(name, 0.0, "refused", why=f"a refusal: {trace.answer[-120:]!r}")
     if cut_off(trace.answer):
         return Score(name, 0.0, "truncated", why=f"it stops before its answer: {trace.answer[-120:]!r}")

@@ -22,7 +22,7 @@ PREFIX = {
     "p": 1e-12,
     "f": 1e-15,
 }
-DAY = 86400.0
+DAY = 86400.0  # seconds
 # name -> (dimension, factor to the base unit, takes prefixes)
 BASE: dict[str, tuple[str, float, bool]] = {
     "g": ("mass", 1, True), "gm": ("mass", 1, False), "gram": ("mass", 1, True), "grams": ("mass", 1, True),
@@ -70,6 +70,7 @@ BASE: dict[str, tuple[str, float, bool]] = {
     False),
     "cells": ("", 1, False), "beats": ("", 1, False), "breaths": ("", 1, False), "copies": ("", 1, False),
 }  # fmt: skip
+# unit -> factor and offset to kelvin
 TEMPERATURE = {
     "°c": (1.0, 273.15),
     "celsius": (1.0, 273.15),
@@ -104,6 +105,8 @@ ANALYTES: dict[str, tuple[float, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Unit:
+    """Unit as a product of powers of dimensions: value in base units = factor * value + offset."""
+
     powers: tuple[tuple[str, int], ...]  # dimension -> power, sorted, none 0
     factor: float  # base units in one of this
     offset: float = 0.0  # only of temperatures
@@ -111,7 +114,15 @@ class Unit:
 
 @lru_cache(maxsize=4096)
 def unit(name: str) -> Unit | None:
-    """The unit a name stands for; None for what is no unit ("points", "score")."""
+    """Parse a unit: a product of powers such as "mL/min/1.73 m^2", "mg/dL" or "10^9/L".
+
+    Args:
+        name: as written.
+
+    Returns:
+        Dimensions with their powers and the factor to base units (g, L, m, s, ...); None for what is no unit
+        ("points", "score").
+    """
     text = name.strip()
     for old, new in SPELLING:
         text = re.sub(
@@ -120,6 +131,7 @@ def unit(name: str) -> Unit | None:
     if (key := f"°{text}".lower() if text in ("C", "F") else text.lower()) in TEMPERATURE:
         return Unit((("temperature", 1),), *TEMPERATURE[key])
     powers: dict[str, int] = {}
+    # product of named units and powers of ten; what follows a stroke has a negative power
     factor, sign, here = 1.0, 1, 0
     while here < len(text):
         if text[here] in "/*·. ":
@@ -131,12 +143,12 @@ def unit(name: str) -> Unit | None:
             return None
         if match[1]:
             factor *= 10.0 ** (sign * int(match[1]))
-        elif found := _named(match[2]):
-            dimension, size = found
+        elif parsed := _named(match[2]):
+            dimension, size = parsed
             power = sign * int(match[3] or 1)
             factor *= size**power
-            for one in filter(None, [dimension.removeprefix("1/")]):
-                powers[one] = powers.get(one, 0) + (-power if dimension.startswith("1/") else power)
+            for base in filter(None, [dimension.removeprefix("1/")]):
+                powers[base] = powers.get(base, 0) + (-power if dimension.startswith("1/") else power)
         else:
             return None
         here = match.end()
@@ -169,29 +181,41 @@ def _named(name: str) -> tuple[str, float] | None:
     return None
 
 
-def convert(value: float, given: Unit, wanted: Unit, analyte: str = "") -> float | None:
-    """`value` of one unit in another; None when they measure different things."""
-    base = value * given.factor + given.offset
-    if given.powers != wanted.powers:
-        base, powers = _by_analyte(base, dict(given.powers), dict(wanted.powers), analyte)
-        if tuple(sorted((k, v) for k, v in powers.items() if v)) != wanted.powers:
+def convert(value: float, source: Unit, target: Unit, analyte: str = "") -> float | None:
+    """Convert a value from one unit to another; mass, amount and charge of a named analyte by its molar mass.
+
+    Args:
+        value: in the unit `source`.
+        source: unit of the value.
+        target: unit of the result.
+        analyte: a key of `ANALYTES`, "" for none.
+
+    Returns:
+        The value in `target`; None when the units measure different things.
+    """
+    # to base units; the offset is that of temperatures: K = factor * value + offset
+    base = value * source.factor + source.offset
+    if source.powers != target.powers:
+        base, powers = _by_analyte(base, dict(source.powers), dict(target.powers), analyte)
+        if tuple(sorted((k, v) for k, v in powers.items() if v)) != target.powers:
             return None
-    return (base - wanted.offset) / wanted.factor
+    return (base - target.offset) / target.factor
 
 
 def _by_analyte(
-    base: float, given: dict[str, int], wanted: dict[str, int], analyte: str
+    base: float, source: dict[str, int], target: dict[str, int], analyte: str
 ) -> tuple[float, dict[str, int]]:
     """Grams, moles and equivalents of one analyte turned into one another, where only that differs."""
     if analyte not in ANALYTES:
-        return base, given
+        return base, source
     mass, charge = ANALYTES[analyte]
+    # amount of substance in mol for one base unit: 1 g, 1 mol, 1 eq
     moles = {"mass": 1 / mass, "amount": 1.0, **({"charge": 1 / charge} if charge else {})}
-    for one in moles:
-        for other in moles:
-            if one != other and given.get(one) == 1 == wanted.get(other):
-                return base * moles[one] / moles[other], {
-                    **{k: v for k, v in given.items() if k != one},
-                    other: 1,
+    for source_kind in moles:
+        for target_kind in moles:
+            if source_kind != target_kind and source.get(source_kind) == 1 == target.get(target_kind):
+                return base * moles[source_kind] / moles[target_kind], {
+                    **{k: v for k, v in source.items() if k != source_kind},
+                    target_kind: 1,
                 }
-    return base, given
+    return base, source

@@ -18,7 +18,14 @@ SUFFIX = re.compile(r"(?:ations?|ments?|ings?|edly|ness|ies|ied|ers?|ed|es|ly|al
 
 
 def content(text: str) -> list[re.Match[str]]:
-    """The words that say something, with their places."""
+    """Find the content words of a text: no function words, no single ASCII letters.
+
+    Args:
+        text: any text.
+
+    Returns:
+        Matches in order, with their offsets.
+    """
     return [
         mark
         for mark in WORD.finditer(text)
@@ -27,9 +34,17 @@ def content(text: str) -> list[re.Match[str]]:
 
 
 def stem(word: str) -> str:
-    """A word without its usual ending."""
+    """Strip the usual English endings of a word, at most two: a crude stemmer that is the same on both sides
+    of a comparison.
+
+    Args:
+        word: one word.
+
+    Returns:
+        Lower case, three letters at least where an ending was cut.
+    """
     low = word.lower().removesuffix("'s")
     for _ in range(2):
         cut = SUFFIX.sub("", low)
-        low = cut if len(cut) >= 3 else low
+        low = cut if len(cut) >= 3 else low  # shorter stems would merge unrelated words
     return low

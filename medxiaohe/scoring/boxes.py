@@ -45,11 +45,13 @@ BUT = re.compile(
     r"\b(?:but|however|except|although|only|other than|apart from|doubt|sure)\b|但|除", re.IGNORECASE
 )
 KEYS = ("box", "bbox", "bbox_2d", "box_2d", "boxes")
-MOST = 1000
+MOST = 1000  # boxes of a reply; matching compares every pair, so more is refused
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
+    """Axis-aligned bounding box with a label, in pixels or any other unit."""
+
     left: float
     top: float
     right: float
@@ -58,8 +60,7 @@ class Box:
 
 
 def boxes(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
-    """F1 of the matches. `iou` is the overlap that makes a match; `scale` multiplies the model's numbers
-    (e.g. width / 1000).
+    """Box F1: harmonic mean of precision and recall of one-to-one matches at an IoU threshold.
 
     Args:
         sample: its target is a JSON list of {label, box: [left, top, right, bottom]}.
@@ -69,22 +70,51 @@ def boxes(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0)
 
     Returns:
         F1 from 0 to 1; `unparsed` without a list of boxes
+
+    Raises:
+        DataError: the target is not a JSON list of boxes.
     """
     return _score("boxes", sample, trace, iou, scale)
 
 
 def precision(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
-    """Share of the answer's boxes that match a gold box; the arguments are those of `boxes`."""
+    """Precision: share of the answer's boxes that match a gold box.
+
+    Args:
+        sample: its target is a JSON list of boxes.
+        trace: its answer is scored.
+        iou: least intersection over union of a match.
+        scale: factor from the model's coordinates to those of the gold.
+
+    Returns:
+        From 0 to 1; `unparsed` without a list of boxes
+
+    Raises:
+        DataError: the target is not a JSON list of boxes.
+    """
     return _score("boxes.precision", sample, trace, iou, scale)
 
 
 def recall(sample: Sample, trace: Trace, *, iou: float = 0.5, scale: float = 1.0) -> Score:
-    """Share of the gold boxes that a box of the answer matches; the arguments are those of `boxes`."""
+    """Recall: share of the gold boxes that a box of the answer matches.
+
+    Args:
+        sample: its target is a JSON list of boxes.
+        trace: its answer is scored.
+        iou: least intersection over union of a match.
+        scale: factor from the model's coordinates to those of the gold.
+
+    Returns:
+        From 0 to 1; `unparsed` without a list of boxes
+
+    Raises:
+        DataError: the target is not a JSON list of boxes.
+    """
     return _score("boxes.recall", sample, trace, iou, scale)
 
 
 def count(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer has as many boxes as the gold, of each label where the gold has labels.
+    """Box count: 1 where the answer has as many boxes as the gold, of each label where the gold has labels.
 
     Args:
         sample: its target is a JSON list of boxes.
@@ -92,57 +122,69 @@ def count(sample: Sample, trace: Trace) -> Score:
 
     Returns:
         1 or 0; `unparsed` without a list of boxes
+
+    Raises:
+        DataError: the target is not a JSON list of boxes.
     """
-    said, gold = parse(trace.answer), gold_boxes(sample)
-    if said is None:
+    predicted, gold = parse(trace.answer), gold_boxes(sample)
+    if predicted is None:
         return missing("boxes.count", trace, "no list of boxes")
     labelled = any(box.label for box in gold)
     same = (
-        sorted(b.label for b in said) == sorted(b.label for b in gold) if labelled else len(said) == len(gold)
+        sorted(b.label for b in predicted) == sorted(b.label for b in gold)
+        if labelled
+        else len(predicted) == len(gold)
     )
     return Score(
-        "boxes.count", float(same), parsed=str(len(said)), why=f"{len(said)} boxes, gold {len(gold)}"
+        "boxes.count",
+        float(same),
+        parsed=str(len(predicted)),
+        why=f"{len(predicted)} boxes, gold {len(gold)}",
     )
 
 
 def _score(name: str, sample: Sample, trace: Trace, iou: float, scale: float) -> Score:
-    said, gold = parse(trace.answer), gold_boxes(sample)
-    if said is None:
+    predicted, gold = parse(trace.answer), gold_boxes(sample)
+    if predicted is None:
         return missing(name, trace, "no list of boxes")
-    scaled = [Box(b.left * scale, b.top * scale, b.right * scale, b.bottom * scale, b.label) for b in said]
+    scaled = [
+        Box(b.left * scale, b.top * scale, b.right * scale, b.bottom * scale, b.label) for b in predicted
+    ]
     hits = matches(scaled, gold, iou)
-    p = hits / len(said) if said else float(not gold)
-    r = hits / len(gold) if gold else float(not said)
+    # precision = TP / predicted, recall = TP / gold; no boxes on both sides is a perfect answer
+    p = hits / len(predicted) if predicted else float(not gold)
+    r = hits / len(gold) if gold else float(not predicted)
     value = {"boxes.precision": p, "boxes.recall": r}.get(name, 2 * p * r / (p + r) if p + r else 0.0)
     return Score(
         name,
         value,
-        parsed=f"{len(said)} boxes",
-        why=f"{hits} of {len(said)} boxes match, gold has {len(gold)}",
+        parsed=f"{len(predicted)} boxes",
+        why=f"{hits} of {len(predicted)} boxes match, gold has {len(gold)}",
     )
 
 
-def matches(said: list[Box], gold: list[Box], iou: float = 0.5) -> int:
-    """How many boxes pair one to one with a gold box of the same label (where the gold has one) at this
-    overlap or more.
+def matches(predicted: list[Box], gold: list[Box], iou: float = 0.5) -> int:
+    """Match boxes one to one with gold boxes of the same label, greedily by IoU.
 
     Args:
-        said: boxes of the answer.
+        predicted: boxes of the answer.
         gold: boxes of the reference.
         iou: least intersection over union of a pair.
 
     Returns:
         the number of pairs
     """
+    # IoU of every pair with equal labels, the highest first
     pairs = sorted(
         (
             (overlap(a, b), i, j)
-            for i, a in enumerate(said)
+            for i, a in enumerate(predicted)
             for j, b in enumerate(gold)
             if not b.label or plain(a.label) == plain(b.label)
         ),
         key=lambda pair: (-pair[0], pair[1], pair[2]),
     )
+    # greedy one-to-one assignment
     used_a, used_b = set[int](), set[int]()
     for area, i, j in pairs:
         if area >= iou and i not in used_a and j not in used_b:
@@ -164,6 +206,7 @@ def overlap(a: Box, b: Box) -> float:
     width, height = min(a.right, b.right) - max(a.left, b.left), min(a.bottom, b.bottom) - max(a.top, b.top)
     if width <= 0 or height <= 0:
         return 0.0
+    # |A and B| / (|A| + |B| - |A and B|)
     areas = [(box.right - box.left) * (box.bottom - box.top) for box in (a, b)]
     return width * height / (sum(areas) - width * height)
 
@@ -174,18 +217,17 @@ def gold_boxes(sample: Sample) -> list[Box]:
     Raises:
         DataError: the target is not a JSON list of boxes.
     """
-    found = _json(sample.target)
-    if found is None:
+    result = _json(sample.target)
+    if result is None:
         raise DataError(
             'the target of `boxes` must be JSON such as [{"label": "RBC", "box": [0, 0, 9, 9]}], not'
             f" {sample.target[:80]!r}"
         )
-    return found
+    return result
 
 
 def parse(answer: str) -> list[Box] | None:
-    """The boxes of an answer, [] when it says by an empty list or in words that there are none, None
-    without a list.
+    """Parse the boxes of an answer: JSON, a fenced block, "(l, t), (r, b)" or "[l, t, r, b]".
 
     Args:
         answer: text of a reply, its thinking included.
@@ -195,19 +237,19 @@ def parse(answer: str) -> list[Box] | None:
     """
     text = outside_thoughts(_marked(answer))
     start, end = text.find("["), text.rfind("]")
-    found = _json(text[start : end + 1]) if 0 <= start < end else None
+    result = _json(text[start : end + 1]) if 0 <= start < end else None
     if (
-        found is None
-        and len(fenced := [one for one in map(_json, FENCE.findall(text)) if one is not None]) == 1
+        result is None
+        and len(fenced := [block for block in map(_json, FENCE.findall(text)) if block is not None]) == 1
     ):
-        found = fenced[0]
-    if found is None and text.count("[") == text.count("]"):  # else it was cut off
-        found = _corners(text) + [_box(match) for match in FOUR.findall(text)] or None
-    if found is None and _says_nothing(text):
+        result = fenced[0]
+    if result is None and text.count("[") == text.count("]"):  # else it was cut off
+        result = _corners(text) + [_box(match) for match in FOUR.findall(text)] or None
+    if result is None and _says_nothing(text):
         return []
-    if found is None or (not found and refuses(text)) or len(found) > MOST:
+    if result is None or (not result and refuses(text)) or len(result) > MOST:
         return None
-    return found
+    return result
 
 
 def _marked(answer: str) -> str:
@@ -219,10 +261,10 @@ def _marked(answer: str) -> str:
 
 def _corners(text: str) -> list[Box]:
     """Boxes given by two corners, with the label in front of them where there is one."""
-    found = []
+    result = []
     for match in NAMED.finditer(text):
-        found += [_box(four, match[1]) for four in CORNERS.findall(match[2])]
-    return found + [_box(four) for four in CORNERS.findall(NAMED.sub(" ", text))]
+        result += [_box(four, match[1]) for four in CORNERS.findall(match[2])]
+    return result + [_box(four) for four in CORNERS.findall(NAMED.sub(" ", text))]
 
 
 def _says_nothing(text: str) -> bool:

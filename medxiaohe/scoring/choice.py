@@ -36,7 +36,7 @@ YES_NO = {"yes", "no", "maybe"}
 
 
 def choice(sample: Sample, trace: Trace, *, markers: str = "letters") -> Score:
-    """Return 1 for the letter of the target.
+    """Accuracy of multiple choice: 1 for the letter of the target.
 
     `markers` is how the prompt names its options: "letters", "digits" or "roman".
 
@@ -74,7 +74,7 @@ def letter_of(sample: Sample, markers: str = "letters") -> str:
 
 
 def parse(answer: str, choices: Sequence[str] = (), markers: str = "letters") -> str:
-    """Return the one letter the answer commits to, or "".
+    """Parse the one letter that an answer commits to.
 
     Args:
         answer: the whole reply, thinking included.
@@ -100,15 +100,16 @@ def _parse(answer: str, choices: tuple[str, ...], markers: str) -> str:
     if not letter and by_place != text:
         letter = _read(text, texts, letters, words(names))  # the numbers were those of something else
     if not letter and set(filter(None, texts)) and set(texts) <= YES_NO:
-        said = yes_no.parse(answer, maybe="maybe" in texts)
-        return LETTERS[texts.index(said)] if said in texts else ""
+        word = yes_no.parse(answer, maybe="maybe" in texts)
+        return LETTERS[texts.index(word)] if word in texts else ""
     return letter
 
 
 def _read(text: str, texts: Sequence[str], letters: str, words: Words) -> str:
     low = lower_words(text)
-    found = list(announced(text, low, texts, letters, words))
-    starts = [start for start, _ in found]
+    announcements = list(announced(text, low, texts, letters, words))
+    starts = [start for start, _ in announcements]
+    # "wait, no": what follows the last retraction is read anew
     if starts or low:
         taken_back = [
             m for m in words.retract.finditer(low) if _answered(text[: m.start()], starts, m.start(), letters)
@@ -118,8 +119,9 @@ def _read(text: str, texts: Sequence[str], letters: str, words: Words) -> str:
                 rf"^[\s,.;:!…\-—]*{any_of(words.names, 'no')}[\s,.;:!]+", "", text[taken_back[-1].end() :]
             )
             return _read(rest, texts, letters, words) if rest.strip() else ""
+    # rules from the clearest to the weakest; the first that finds anything decides
     tiers = (
-        (letter for _, letter in found),
+        (letter for _, letter in announcements),
         called_right(text, low, texts, letters, words),
         concluded(text, low, texts, letters, words),
         options_by_text(text, texts, words),
@@ -127,8 +129,8 @@ def _read(text: str, texts: Sequence[str], letters: str, words: Words) -> str:
         options_of_sentences(text, texts, words),
     )
     for tier in tiers:
-        if said := set(tier):
-            return said.pop() if len(said) == 1 and said <= set(letters) else ""
+        if chosen := set(tier):
+            return chosen.pop() if len(chosen) == 1 and chosen <= set(letters) else ""
     return ""
 
 
@@ -145,9 +147,9 @@ def _lettered(text: str, count: int, markers: str) -> str:
     if markers == "letters":
         return text
     names = [str(i + 1) for i in range(count)] if markers == "digits" else ROMAN[:count]
-    one = "|".join(sorted(names, key=len, reverse=True))
+    markers_pattern = "|".join(sorted(names, key=len, reverse=True))
     pattern = (
-        rf"(?<![\w.,/\-])({one})(?=\s*(?:$|[.):,;\]\n\"'、。"
+        rf"(?<![\w.,/\-])({markers_pattern})(?=\s*(?:$|[.):,;\]\n\"'、。"
         r"](?!\d)|\s+(?:or|and|is|because|since)\b|或|和|项|选|\s\([A-Za-z]))"
     )
     return re.sub(pattern, lambda m: LETTERS[names.index(m[1])], text)

@@ -42,7 +42,7 @@ OPEN = re.compile(r"\b(?:or|either|maybe|possibly|perhaps|possible)\b|或|可能
 
 
 def choices(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer is exactly the set of letters of the target.
+    """Exact set match: 1 where the answer is exactly the set of letters of the target.
 
     Args:
         sample: its target is the letters of the right options, "ABD".
@@ -51,14 +51,14 @@ def choices(sample: Sample, trace: Trace) -> Score:
     Returns:
         1 or 0; `unparsed` without one clear set
     """
-    found, gold = parse(trace.answer, sample.choices), _gold(sample)
-    if not found:
+    chosen, gold = parse(trace.answer, sample.choices), _gold(sample)
+    if not chosen:
         return missing("choices", trace, "no single clear set of options")
-    return Score("choices", float(found == gold), parsed=found, why=f"said {found}, gold {gold}")
+    return Score("choices", float(chosen == gold), parsed=chosen, why=f"said {chosen}, gold {gold}")
 
 
 def f1(sample: Sample, trace: Trace) -> Score:
-    """Harmonic mean of precision and recall over the letters.
+    """Set F1: harmonic mean of precision and recall over the letters.
 
     Args:
         sample: its target is the letters of the right options, "ABD".
@@ -67,20 +67,20 @@ def f1(sample: Sample, trace: Trace) -> Score:
     Returns:
         from 0 to 1; `unparsed` without one clear set
     """
-    found, gold = parse(trace.answer, sample.choices), _gold(sample)
-    if not found:
+    chosen, gold = parse(trace.answer, sample.choices), _gold(sample)
+    if not chosen:
         return missing("choices.f1", trace, "no single clear set of options")
-    common = len(set(found) & set(gold))
+    common = len(set(chosen) & set(gold))
     return Score(
         "choices.f1",
-        2 * common / (len(found) + len(gold)),
-        parsed=found,
-        why=f"{common} of {found} in the gold {gold}",
+        2 * common / (len(chosen) + len(gold)),
+        parsed=chosen,
+        why=f"{common} of {chosen} in the gold {gold}",
     )
 
 
 def parse(answer: str, options: Sequence[str]) -> str:
-    """The letters the answer commits to, in order ("ABD"), or "".
+    """Parse the letters that an answer commits to, in order ("ABD").
 
     Args:
         answer: text of a reply, its thinking included.
@@ -93,13 +93,13 @@ def parse(answer: str, options: Sequence[str]) -> str:
     text = BRACKETED.sub(lambda m: f"{m[1]}. {m[2]}" if _own(m[1], m[2], options) else m[0], text)
     if marked := _marked(text, options, letters):
         return marked
-    said = [match for match in ANNOUNCED.finditer(text) if _about_options(match[1], options)]
-    if said:
-        found = {
+    announcements = [match for match in ANNOUNCED.finditer(text) if _about_options(match[1], options)]
+    if announcements:
+        sets = {
             "" if DENIED.search(text[: match.start()]) else _letters(match[1], options, letters)
-            for match in said
+            for match in announcements
         }
-        return found.pop() if len(found) == 1 else ""
+        return sets.pop() if len(sets) == 1 else ""
     copied = len(LABELS.findall(text)) >= len(options) and all(
         plain(option) in plain(text) for option in options
     )
@@ -109,8 +109,8 @@ def parse(answer: str, options: Sequence[str]) -> str:
     return _letters(head, options, letters) or _lines(text, options, letters)
 
 
-def _own(letter: str, said: str, options: Sequence[str]) -> bool:
-    return letter in LETTERS[: len(options)] and plain(said) == plain(options[LETTERS.index(letter)])
+def _own(letter: str, content: str, options: Sequence[str]) -> bool:
+    return letter in LETTERS[: len(options)] and plain(content) == plain(options[LETTERS.index(letter)])
 
 
 def _marked(text: str, options: Sequence[str], letters: str) -> str:
@@ -122,57 +122,57 @@ def _marked(text: str, options: Sequence[str], letters: str) -> str:
     return right if len(marks) == len(letters) == len(options) and len(right) < len(letters) else ""
 
 
-def _about_options(said: str, options: Sequence[str]) -> bool:
-    return bool(LIST.match(said) or LABELS.match(said) or _texts(said, options))
+def _about_options(passage: str, options: Sequence[str]) -> bool:
+    return bool(LIST.match(passage) or LABELS.match(passage) or _texts(passage, options))
 
 
-def _letters(said: str, options: Sequence[str], letters: str) -> str:
+def _letters(passage: str, options: Sequence[str], letters: str) -> str:
     """The letters of "A, C and D", "ACD" or "A. Liver, C. Spleen"; "" for anything left open or
     contradictory."""
-    if not (match := LIST.match(said)):
-        return _texts(said, options)
+    if not (match := LIST.match(passage)):
+        return _texts(passage, options)
     behind = match[2].lstrip(" )]}\"'")
-    single = LABELS.match(said) and len(re.findall(r"[A-Z]", match[1])) == 1
+    single = LABELS.match(passage) and len(re.findall(r"[A-Z]", match[1])) == 1
     explained = None if single else EXPLAINS.match(behind)  # what follows is a reason, not a part of the list
     rest = "" if explained else behind.strip(" .。!)]}\"'")
-    found = re.findall(r"[A-Z]", re.sub(r"\band\b", "", match[1]))
-    if LABELS.match(said) and rest:
-        return _labelled(said, options, letters)
+    listed = re.findall(r"[A-Z]", re.sub(r"\band\b", "", match[1]))
+    if LABELS.match(passage) and rest:
+        return _labelled(passage, options, letters)
     opened = (
         OPEN.search(rest)
         or NEGATED.search(rest.split(".")[0])
-        or (rest and re.match(r"[A-Za-z]", rest) and len(found) == 1)
+        or (rest and re.match(r"[A-Za-z]", rest) and len(listed) == 1)
     )
-    valid = found and len(set(found)) == len(found) and set(found) <= set(letters)
-    return "" if opened or not valid else "".join(sorted(found))
+    valid = listed and len(set(listed)) == len(listed) and set(listed) <= set(letters)
+    return "" if opened or not valid else "".join(sorted(listed))
 
 
-def _labelled(said: str, options: Sequence[str], letters: str) -> str:
-    marks = list(LABELS.finditer(said))
-    found = []
-    for mark, after in zip(marks, [*(m.start() for m in marks[1:]), len(said)], strict=True):
-        text = plain(re.sub(r"(?:\band\b|[,;、和])\s*$", "", said[mark.end() : after].strip()))
+def _labelled(passage: str, options: Sequence[str], letters: str) -> str:
+    marks = list(LABELS.finditer(passage))
+    listed = []
+    for mark, after in zip(marks, [*(m.start() for m in marks[1:]), len(passage)], strict=True):
+        text = plain(re.sub(r"(?:\band\b|[,;、和])\s*$", "", passage[mark.end() : after].strip()))
         if mark[1] not in letters or (text and text != plain(options[LETTERS.index(mark[1])])):
             return ""
-        found.append(mark[1])
-    return "".join(sorted(set(found))) if len(set(found)) == len(found) else ""
+        listed.append(mark[1])
+    return "".join(sorted(set(listed))) if len(set(listed)) == len(listed) else ""
 
 
-def _texts(said: str, options: Sequence[str]) -> str:
+def _texts(passage: str, options: Sequence[str]) -> str:
     """The letters of options named by nothing but their exact texts, a line or a comma apart."""
     named = {plain(option): letter for letter, option in zip(LETTERS, options, strict=False) if plain(option)}
-    parts = [plain(part) for part in re.split(r"\n|[,;、，；]|\band\b|和", said) if plain(part)]
-    found = [named[part] for part in parts if part in named]
-    return "".join(sorted(set(found))) if parts and len(found) == len(parts) == len(set(found)) else ""
+    parts = [plain(piece) for piece in re.split(r"\n|[,;、，；]|\band\b|和", passage) if plain(piece)]
+    matched = [named[piece] for piece in parts if piece in named]
+    return "".join(sorted(set(matched))) if parts and len(matched) == len(parts) == len(set(matched)) else ""
 
 
 def _lines(text: str, options: Sequence[str], letters: str) -> str:
     """Options copied one a line with their letters: an answer, unless it is all of them or a line says
     more."""
     lines = [line.strip(" -•") for line in text.splitlines() if line.strip()]
-    found = [_labelled(line, options, letters) if LABELS.match(line) else "" for line in lines]
-    whole = all(len(one) == 1 for one in found) and len(set(found)) == len(found) < len(options)
-    return "".join(sorted(found)) if found and whole else ""
+    labels = [_labelled(line, options, letters) if LABELS.match(line) else "" for line in lines]
+    complete = all(len(label) == 1 for label in labels) and len(set(labels)) == len(labels) < len(options)
+    return "".join(sorted(labels)) if labels and complete else ""
 
 
 def _gold(sample: Sample) -> str:

@@ -31,7 +31,7 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 
 def must_and_nice(sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The claims of the target; DataError unless there is a must-have claim.
+    """Read the must-have and nice-to-have claims of the target.
 
     Args:
         sample: its target is JSON {"must": [...], "nice": [...]}.
@@ -43,9 +43,9 @@ def must_and_nice(sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
         DataError: the target is not such JSON, or has no must-have claim.
     """
     try:
-        found = json.loads(sample.target)
+        parsed = json.loads(sample.target)
         must, nice = (
-            tuple(str(claim) for claim in found.get(key, ()) if str(claim).strip())
+            tuple(str(claim) for claim in parsed.get(key, ()) if str(claim).strip())
             for key in ("must", "nice")
         )
     except (ValueError, TypeError, AttributeError) as error:
@@ -73,8 +73,7 @@ def to_target(must: Sequence[str], nice: Sequence[str] = ()) -> str:
 def atomic(
     judge: Judge, texts: Sequence[str], recited: Sequence[Sequence[str]] = ()
 ) -> list[list[str] | None]:
-    """The atomic claims of each text in the judge's words, each once and in order; None where the judge
-    failed.
+    """Split texts into atomic claims with a judge, each claim once and in order.
 
     `recited` are texts that are no claims though a text says them, such as wrong options (Baichuan-M3,
     2.2.2).
@@ -85,14 +84,14 @@ def atomic(
         recited: for each text what is not counted as its claims.
 
     Returns:
-        claims of each text, or None
+        claims of each text, in the judge's words; None where the judge failed
     """
-    said = judge.ask([Question("split", text) for text in texts])
-    left = [{plain(text) for text in row} for row in recited] or [set[str]() for _ in texts]
-    rows = [row[0].label.split("\n") if row[0].label else None for row in said]
+    replies = judge.ask([Question("split", text) for text in texts])
+    excluded = [{plain(text) for text in row} for row in recited] or [set[str]() for _ in texts]
+    rows = [row[0].label.split("\n") if row[0].label else None for row in replies]
     return [
         None if row is None else [claim for claim in row if plain(claim) not in out]
-        for row, out in zip(rows, left, strict=True)
+        for row, out in zip(rows, excluded, strict=True)
     ]
 
 
@@ -111,36 +110,36 @@ def _both_ways(sample: Sample, trace: Trace) -> list[Question]:
 
 
 def _counted(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict, ...]]) -> Score:
-    given = verdicts[0]
-    why = _lines([*must_and_nice(sample)[0], *must_and_nice(sample)[1]][: len(given)], given)
-    if problem := undecided(given):
+    row = verdicts[0]
+    why = _lines([*must_and_nice(sample)[0], *must_and_nice(sample)[1]][: len(row)], row)
+    if problem := undecided(row):
         return Score(name, None, "unjudged", why=f"{problem}\n{why}")
-    supported, contradicted = (
-        sum(v.label == label for v in given) for label in ("supported", "contradicted")
-    )
+    # counts over claims, of which each score is a formula
+    supported, contradicted = (sum(v.label == label for v in row) for label in ("supported", "contradicted"))
     value = {
-        "claims": supported / len(given),
-        "claims.contradicted": 1 - contradicted / len(given),
+        "claims": supported / len(row),
+        "claims.contradicted": 1 - contradicted / len(row),
         "claims.hallucinations": float(contradicted),
-        "claims.key_points": max(0.0, (supported - contradicted) / len(given)),
+        "claims.key_points": max(0.0, (supported - contradicted) / len(row)),
     }[name]
     return Score(
-        name, value, parsed=f"{supported} supported, {contradicted} contradicted of {len(given)}", why=why
+        name, value, parsed=f"{supported} supported, {contradicted} contradicted of {len(row)}", why=why
     )
 
 
 def _entailed(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict, ...]]) -> Score:
-    given = [v for row in verdicts for v in row]
+    all_verdicts = [v for row in verdicts for v in row]
     why = "\n".join(
         _lines(question.items, row)
         for question, row in zip(_asked(name, sample, trace), verdicts, strict=True)
     )
-    if problem := undecided(given):
+    if problem := undecided(all_verdicts):
         return Score(name, None, "unjudged", why=f"{problem}\n{why}")
     if not phrases(reference(sample)):
         return Score(name, None, "unjudged", why="the reference says nothing that can be compared")
-    # a reply of numbers has no phrases
+    # precision and recall: share of entailed phrases; a reply of numbers has no phrases
     shares = [sum(v.label == "supported" for v in row) / max(1, len(row)) for row in verdicts]
+    # harmonic mean where both directions were asked
     value = (
         2 * shares[0] * shares[-1] / (shares[0] + shares[-1])
         if len(shares) == 2 and any(shares)

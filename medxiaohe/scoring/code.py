@@ -70,8 +70,8 @@ DENIED = re.compile(
 
 
 def code(sample: Sample, trace: Trace, *, system: str = "icd10", characters: int = 0) -> Score:
-    """1 where the one code named is the target. `characters` compares so many of the first ones: 3 is the ICD
-    category.
+    """Accuracy of a code: 1 where the one code named is the target; its first `characters` only where given
+    (3 is the ICD category).
 
     Args:
         sample: its target is one accepted code a line.
@@ -82,23 +82,23 @@ def code(sample: Sample, trace: Trace, *, system: str = "icd10", characters: int
     Returns:
         1 or 0; `unparsed` without exactly one code
     """
-    accepted = {one[: characters or None] for gold in golds(sample) for one in codes(gold, system)}
+    accepted = {entry[: characters or None] for gold in golds(sample) for entry in codes(gold, system)}
     text = final(trace.answer)
-    announced = [codes(said, system) for said in ANNOUNCED.findall(text)]
-    found = {one for ones in announced for one in ones} or set(codes(text, system))
-    if len(found) != 1:
-        return missing("code", trace, f"{len(found) or 'no'} {system} codes")
-    said = found.pop()
+    announced = [codes(value, system) for value in ANNOUNCED.findall(text)]
+    candidates = {entry for entries in announced for entry in entries} or set(codes(text, system))
+    if len(candidates) != 1:
+        return missing("code", trace, f"{len(candidates) or 'no'} {system} codes")
+    value = candidates.pop()
     return Score(
         "code",
-        float(said[: characters or None] in accepted),
-        parsed=said,
-        why=f"said {said}, gold {sample.target!r}",
+        float(value[: characters or None] in accepted),
+        parsed=value,
+        why=f"said {value}, gold {sample.target!r}",
     )
 
 
 def codes(text: str, system: str) -> list[str]:
-    """The codes of a text in their compared form, those it denies left out.
+    """Extract the codes of a text in the form they are compared in; denied ones are left out.
 
     Args:
         text: where codes are searched.
@@ -116,7 +116,7 @@ def codes(text: str, system: str) -> list[str]:
     if system == "icd10":
         for pattern_of_names in (NO_CODES, BIOLOGY):
             text = pattern_of_names.sub(lambda m: " " * len(m[0]), text)
-    found = [
+    results = [
         prefix + "".join(filter(None, match.groups())).upper()
         for match in re.finditer(pattern, text, re.IGNORECASE)
         if not DENIED.search(text[: match.start()])
@@ -124,7 +124,7 @@ def codes(text: str, system: str) -> list[str]:
             system == "icd10" and match[0].upper() in PROTEINS_AND_LINES and _is_name(text, match.start())
         )
     ]
-    return [one for one in dict.fromkeys(found) if system != "loinc" or _mod10(one)]
+    return [entry for entry in dict.fromkeys(results) if system != "loinc" or _mod10(entry)]
 
 
 def _is_name(text: str, at: int) -> bool:
@@ -135,6 +135,7 @@ def _is_name(text: str, at: int) -> bool:
 def _mod10(loinc: str) -> bool:
     """The check digit of LOINC: Luhn, as its Users' Guide, appendix C, gives it."""
     digits, check = loinc.split("-")
+    # Luhn: every second digit from the right is doubled, 9 is taken off what exceeds it, the sum mod 10 is 0
     doubled = [int(d) * 2 if i % 2 == 0 else int(d) for i, d in enumerate(reversed(digits))]
     return (10 - sum(d - 9 if d > 9 else d for d in doubled) % 10) % 10 == int(check)
 

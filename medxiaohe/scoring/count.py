@@ -33,7 +33,7 @@ COUNTED = unit("cells")  # no dimension, and not per cent
 
 
 def count(sample: Sample, trace: Trace, *, within: int = 0) -> Score:
-    """1 where the count differs from the target by no more than `within`.
+    """Accuracy of a count: 1 where it differs from the target by no more than `within`.
 
     Args:
         sample: its target is a whole number in digits.
@@ -48,16 +48,16 @@ def count(sample: Sample, trace: Trace, *, within: int = 0) -> Score:
     """
     if not sample.target.strip().lstrip("-").isdigit():
         raise DataError(f"the target of `count` must be a whole number, not {sample.target!r}")
-    found = parse(trace.answer)
-    if found is None:
+    counted = parse(trace.answer)
+    if counted is None:
         return missing("count", trace, "no single clear count")
-    right = abs(found - int(sample.target)) <= within
-    return Score("count", float(right), parsed=str(found), why=f"counted {found}, gold {sample.target}")
+    right = abs(counted - int(sample.target)) <= within
+    return Score("count", float(right), parsed=str(counted), why=f"counted {counted}, gold {sample.target}")
 
 
 def parse(answer: str) -> int | None:
-    """Return the one count of a reply; "none" and "no nodules" are 0, two counts in words or a range
-    are none.
+    """Parse the one count of a reply; "none" and "no nodules" are 0, two counts in words or a range are no
+    count.
 
     Args:
         answer: text of a reply, its thinking included.
@@ -76,10 +76,10 @@ def parse(answer: str) -> int | None:
             return 1
     elif total := TOTAL.match(text):
         return int(total[1])
-    found = number(answer)
-    if found is None or found.pair is not None or (found.unit and unit(found.unit) != COUNTED):
+    quantity = number(answer)
+    if quantity is None or quantity.pair is not None or (quantity.unit and unit(quantity.unit) != COUNTED):
         return None
-    return int(found.value) if found.value >= 0 and found.value == int(found.value) else None
+    return int(quantity.value) if quantity.value >= 0 and quantity.value == int(quantity.value) else None
 
 
 EXAMPLE = Sample(

@@ -33,8 +33,7 @@ EITHER = re.compile(r"\b(?:or|versus|vs|either)\b|或", re.IGNORECASE)
 
 
 def dose(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """1 where drug, amount and frequency are those of one line of the target. DataError for a target without
-    one dose.
+    """Accuracy of a dose: 1 where drug, amount and frequency are those of one line of the target.
 
     Args:
         sample: its target is one accepted dose a line, such as "amoxicillin 500 mg every 8 hours".
@@ -47,18 +46,18 @@ def dose(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
     Raises:
         DataError: a line of the target is not one dose.
     """
-    known = tree_names(Path(tree)) if tree is not None else Names()
+    names = tree_names(Path(tree)) if tree is not None else Names()
     text = final(readable(trace.answer))
-    found = [one for one in doses(text) if not DENIED.search(text[: one.start])]
+    candidates = [candidate for candidate in doses(text) if not DENIED.search(text[: candidate.start])]
     if (
-        not found
-        or any(one.open for one in found)
-        or not all(_alike(found[0], one) for one in found)
+        not candidates
+        or any(candidate.open for candidate in candidates)
+        or not all(_alike(candidates[0], candidate) for candidate in candidates)
         or EITHER.search(text)
     ):
         return missing("dose", trace, "no single clear dose")
-    shown = text[max(0, found[0].start - 30) : found[0].end + 30].strip()
-    whys = [_differs(text, found[0], gold, known) for gold in golds(sample)]
+    shown = text[max(0, candidates[0].start - 30) : candidates[0].end + 30].strip()
+    whys = [_differs(text, candidates[0], gold, names) for gold in golds(sample)]
     why = f"said {shown!r}, gold {' | '.join(golds(sample))!r}"
     return (
         Score("dose", 1.0, parsed=shown, why=why)
@@ -67,47 +66,49 @@ def dose(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
     )
 
 
-def _differs(text: str, said: Dose, gold: str, known: Names) -> str:
+def _differs(text: str, candidate: Dose, gold: str, names: Names) -> str:
     """What is not as the gold has it, or ""."""
-    wanted = doses(gold)
-    if len(wanted) != 1:
+    gold_doses = doses(gold)
+    if len(gold_doses) != 1:
         raise DataError(
             "the target of `dose` must have one dose, such as 'amoxicillin 500 mg three times a day', not"
             f" {gold!r}"
         )
-    drug = gold[: wanted[0].start].strip(" ,:") or _first(AFTER, gold[wanted[0].end :])
-    if drug and not any(known.same(name, drug) for name in _names(text, said)):
+    drug = gold[: gold_doses[0].start].strip(" ,:") or _first(AFTER, gold[gold_doses[0].end :])
+    if drug and not any(names.same(name, drug) for name in _names(text, candidate)):
         return "another drug, or none"
-    if not same_amount(said, wanted[0]):
+    if not same_amount(candidate, gold_doses[0]):
         return "another amount"
-    often = wanted[0].a_day
+    often = gold_doses[0].a_day
     return (
         "another frequency"
-        if often is not None and (said.a_day is None or abs(said.a_day - often) > 1e-6)
+        if often is not None and (candidate.a_day is None or abs(candidate.a_day - often) > 1e-6)
         else ""
     )
 
 
-def _names(text: str, said: Dose) -> list[str]:
+def _names(text: str, candidate: Dose) -> list[str]:
     """What may be the name of the drug: the words right before the amount, and right behind it.
 
     A second name in brackets is left out: "Amoxicillin (Amoxil) 500 mg".
     """
-    front = BRACKETS.sub(" ", text[: said.start])
-    before, after = _first(BEFORE, front).split(), _first(AFTER, text[said.end :]).split()
-    before = before or _first(BEFORE, text[: said.start]).split()
+    front = BRACKETS.sub(" ", text[: candidate.start])
+    before, after = _first(BEFORE, front).split(), _first(AFTER, text[candidate.end :]).split()
+    before = before or _first(BEFORE, text[: candidate.start]).split()
     return [" ".join(before[-n:]) for n in range(1, len(before) + 1)] + [
         " ".join(after[:n]) for n in range(1, len(after) + 1)
     ]
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.search(text)
-    return found[1].strip() if found else ""
+    match = pattern.search(text)
+    return match[1].strip() if match else ""
 
 
-def _alike(one: Dose, other: Dose) -> bool:
-    return same_amount(one, other) and (one.a_day is None or other.a_day is None or one.a_day == other.a_day)
+def _alike(first: Dose, second: Dose) -> bool:
+    return same_amount(first, second) and (
+        first.a_day is None or second.a_day is None or first.a_day == second.a_day
+    )
 
 
 CASE_SENSITIVE = True  # units: mg and Mg

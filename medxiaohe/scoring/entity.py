@@ -41,7 +41,7 @@ BULLET = re.compile(r"(?m)^\s*(?:[-•]|\d{1,2}[.)、])\s+\S")
 
 
 def entity(sample: Sample, trace: Trace, *, tree: Path | str | None = None) -> Score:
-    """1 where the answer names the entity of the target. `tree` is the folder of an entity.build stage.
+    """Accuracy of a name: 1 where the answer names the entity of the target.
 
     Args:
         sample: its target is one accepted name a line.
@@ -61,24 +61,33 @@ def entity(sample: Sample, trace: Trace, *, tree: Path | str | None = None) -> S
     return judged(sample, trace, tree_names(Path(tree)))
 
 
-def judged(sample: Sample, trace: Trace, known: Names) -> Score:
-    """Score with the names of a tree that is loaded already."""
+def judged(sample: Sample, trace: Trace, names: Names) -> Score:
+    """Score an entity answer with the names of a tree that is loaded already.
+
+    Args:
+        sample: its target is one accepted name a line.
+        trace: its answer is scored.
+        names: decides whether two names mean the same.
+
+    Returns:
+        1 or 0, with the reason of a match in `why`; `unparsed` or `refused` without one clear name
+    """
     accepted = golds(sample)
-    said = parse(trace.answer, known, accepted)
-    if not said:
+    parsed = parse(trace.answer, names, accepted)
+    if not parsed:
         return missing("entity", trace, "no single clear name")
     for gold in accepted:
-        if why := known.same(said, gold):
-            return Score("entity", 1.0, parsed=said, why=f"{said!r} is {gold!r} by {why}")
-    return Score("entity", 0.0, parsed=said, why=f"{said!r} is not known to be {' | '.join(accepted)!r}")
+        if why := names.same(parsed, gold):
+            return Score("entity", 1.0, parsed=parsed, why=f"{parsed!r} is {gold!r} by {why}")
+    return Score("entity", 0.0, parsed=parsed, why=f"{parsed!r} is not known to be {' | '.join(accepted)!r}")
 
 
-def parse(answer: str, known: Names, accepted: tuple[str, ...] = ()) -> str:
-    """The one name the answer commits to, or "".
+def parse(answer: str, names: Names, accepted: tuple[str, ...] = ()) -> str:
+    """Parse the one name that an answer commits to.
 
     Args:
         answer: text of a reply, its thinking included.
-        known: decides whether two names mean the same.
+        names: decides whether two names mean the same.
         accepted: names that are right; they may contain words that would else separate two answers.
 
     Returns:
@@ -86,40 +95,56 @@ def parse(answer: str, known: Names, accepted: tuple[str, ...] = ()) -> str:
     """
     text = short(answer, accepted)
     if plain(text) in {plain(gold) for gold in accepted} or any(
-        known.same(text, gold) for gold in accepted if text
+        names.same(text, gold) for gold in accepted if text
     ):
         return text.strip(" .,;:!")
     if len(BULLET.findall(text)) > 1:
         return ""
     announced = [name(a or b) for a, b in ANNOUNCED.findall(final(answer))] if text else []
-    if several(text.split("\n")[0], known):
+    if several(text.split("\n")[0], names):
         return ""
     if announced:
-        said = announced[0] if all(known.same(announced[0], other) for other in announced) else ""
+        chosen = announced[0] if all(names.same(announced[0], later) for later in announced) else ""
     else:
         first = text.split("\n")[0]
-        said = (
+        chosen = (
             name(first) if len(first.split()) <= LONGEST or (len(first) < 80 and not first.isascii()) else ""
         )
-    return "" if several(said, known) else said
+    return "" if several(chosen, names) else chosen
 
 
-def name(said: str) -> str:
-    """A name without what leads to it and the reason behind it."""
-    said = FILLER.sub("", REASON.split(MARK.sub("", said.strip()), maxsplit=1)[0].strip())
-    return said.strip(" .,;:!\"'“”")
+def name(text: str) -> str:
+    """Strip the lead, list marker and reason around a name.
+
+    Args:
+        text: a line of an answer.
+
+    Returns:
+        The name, "" where nothing is left.
+    """
+    text = FILLER.sub("", REASON.split(MARK.sub("", text.strip()), maxsplit=1)[0].strip())
+    return text.strip(" .,;:!\"'“”")
 
 
-def several(said: str, known: Names) -> bool:
-    """Whether it lists different things of the tree: "Marfan syndrome, Loeys-Dietz syndrome"."""
-    if known.known(said):
+def several(text: str, names: Names) -> bool:
+    """Detect an answer that lists different entities of the tree: "Marfan syndrome, Loeys-Dietz syndrome".
+
+    Args:
+        text: an answer.
+        names: index of the tree, which knows names with a comma.
+
+    Returns:
+        True where two parts have no entity in common; False for a name of the tree that holds a comma or
+        "and" itself.
+    """
+    if names.known(text):
         return False
     parts = [
         ids
-        for part in re.split(r"[,;/、，；]|\band\b|\bor\b|\bvs\b|和|或", said)
-        if (ids := known.ids(name(part)))
+        for piece in re.split(r"[,;/、，；]|\band\b|\bor\b|\bvs\b|和|或", text)
+        if (ids := names.ids(name(piece)))
     ]
-    return any(not one & other for i, one in enumerate(parts) for other in parts[:i])
+    return any(not group & earlier for i, group in enumerate(parts) for earlier in parts[:i])
 
 
 EXAMPLE = Sample(

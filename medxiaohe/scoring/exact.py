@@ -9,7 +9,7 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 
 def exact(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer is the target word for word, without case, articles and punctuation.
+    """Exact match: 1 where the answer is the target word for word, without case, articles and punctuation.
 
     Args:
         sample: its target is one accepted answer a line.
@@ -19,14 +19,14 @@ def exact(sample: Sample, trace: Trace) -> Score:
         1 or 0; `unparsed` or `refused` without an answer
     """
     accepted = golds(sample)
-    if not (said := parse(trace.answer, accepted)):
+    if not (parsed := parse(trace.answer, accepted)):
         return missing("exact", trace)
-    right = said in {plain(gold) for gold in accepted}
-    return Score("exact", float(right), parsed=said, why=f"said {said!r}, gold {' | '.join(accepted)!r}")
+    right = parsed in {plain(gold) for gold in accepted}
+    return Score("exact", float(right), parsed=parsed, why=f"said {parsed!r}, gold {' | '.join(accepted)!r}")
 
 
 def parse(answer: str, accepted: tuple[str, ...] = ()) -> str:
-    """The answer as compared, or "" for an empty one, a refusal, or one left open.
+    """Normalise a short answer for exact match; "" for an empty one, a refusal, or one left open.
 
     Args:
         answer: text of a reply, its thinking included.

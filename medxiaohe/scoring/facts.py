@@ -18,7 +18,7 @@ from medxiaohe.scoring._free import no_answer, reference, said
 from medxiaohe.scoring._words import NUMBER, WORD, content, stem
 from medxiaohe.types import Message, Sample, Score, Trace
 
-BETA = 2.0
+BETA = 2.0  # of F-beta: recall weighs BETA**2 = 4 times as much as precision
 Unit = tuple[str, str, bool]
 
 
@@ -37,7 +37,7 @@ def facts(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
 
 
 def recall(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Share of the reference's findings, numbers and content words that the reply has.
+    """Recall: share of the reference's findings, numbers and content words that the reply has.
 
     Args:
         sample: its last assistant message, else its target, is the reference.
@@ -51,7 +51,7 @@ def recall(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
 
 
 def precision(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Share of the reply's findings, numbers and content words that the reference has.
+    """Precision: share of the reply's findings, numbers and content words that the reference has.
 
     Args:
         sample: its last assistant message, else its target, is the reference.
@@ -65,7 +65,8 @@ def precision(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Scor
 
 
 def units(text: str, tree: Path | None = None) -> set[Unit]:
-    """What is compared of a text: findings with their denial, stems of other content words, numbers.
+    """Extract the units that are compared: findings with their assertion, stems of other content words,
+    numbers.
 
     Args:
         text: a report or note.
@@ -75,19 +76,20 @@ def units(text: str, tree: Path | None = None) -> set[Unit]:
         (kind, name, denied) of each unit
     """
     text = prepared(text)
-    found = lexicon(tree).findings(text)
-    named = {stem(word) for one in found for word in WORD.findall(one.surface)}
+    findings = lexicon(tree).findings(text)
+    # words within the names of findings are counted as findings only
+    named = {stem(word) for finding in findings for word in WORD.findall(finding.surface)}
     others = {stem(mark.group()) for mark in content(text)} - named
     numbers = {match[1].replace(",", ".") for match in NUMBER.finditer(text)}
     return (
-        {("finding", f.name, f.status == "absent") for f in found}
+        {("finding", f.name, f.status == "absent") for f in findings}
         | {("word", w, False) for w in others}
         | {("number", n, False) for n in numbers}
     )
 
 
 def measure(reply: str, gold: str, tree: Path | None = None) -> tuple[float, float, float]:
-    """F2, recall and precision; 0 where a side has no units.
+    """Compute F2, recall and precision; 0 where a side has no units.
 
     Args:
         reply: what is scored.
@@ -101,6 +103,7 @@ def measure(reply: str, gold: str, tree: Path | None = None) -> tuple[float, flo
     common = len(mine & theirs)
     if not common:
         return 0.0, 0.0, 0.0
+    # F_beta = (1 + beta**2) TP / (beta**2 * gold + predicted)
     return (
         (1 + BETA**2) * common / (BETA**2 * len(theirs) + len(mine)),
         common / len(theirs),

@@ -38,7 +38,10 @@ SHOWN = 6  # findings in a reason
 
 @dataclass(frozen=True)
 class Comparison:
-    """`pairs` are (of the reply, of the reference, agreement); the rest of each is unsupported or omitted."""
+    """Result of `compare`: matched and unmatched findings of two reports.
+
+    `pairs` are (of the reply, of the reference, agreement); the rest of each is unsupported or omitted.
+    """
 
     pairs: tuple[tuple[Finding, Finding, float], ...]
     unsupported: tuple[Finding, ...]
@@ -48,35 +51,59 @@ class Comparison:
 
     @property
     def precision(self) -> float:
-        """Agreement over the findings of the reply."""
+        """Precision: summed agreement over the number of findings of the reply.
+
+        Returns:
+            From 0 to 1; 0 without findings.
+        """
         return self._agreed / max(1, len(self.pairs) + len(self.unsupported))
 
     @property
     def recall(self) -> float:
-        """Agreement over the findings of the reference."""
+        """Recall: summed agreement over the number of findings of the reference.
+
+        Returns:
+            From 0 to 1; 0 without findings.
+        """
         return self._agreed / max(1, len(self.pairs) + len(self.omitted))
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
+        """F1: harmonic mean of precision and recall.
+
+        Returns:
+            From 0 to 1; 0 without findings.
+        """
         return 2 * self._agreed / max(1, 2 * len(self.pairs) + len(self.unsupported) + len(self.omitted))
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """How many pairs have the same size, of how many of which both give one."""
+        """Count the pairs with the same size.
+
+        Returns:
+            (pairs with the same size, pairs of which both give a size).
+        """
         both = [(a.size_mm, b.size_mm) for a, b, _ in self.pairs if a.size_mm and b.size_mm]
         return sum(same_size(a, b) for a, b in both), len(both)
 
     @property
     def changes(self) -> tuple[int, int]:
-        """How many pairs have the same change over time, of how many of which both give one."""
+        """Count the pairs with the same change over time.
+
+        Returns:
+            (pairs with the same change, pairs of which both give a change).
+        """
         both = [(a.change, b.change) for a, b, _ in self.pairs if a.change and b.change]
         return sum(a == b for a, b in both), len(both)
 
     @property
     def contradicted(self) -> tuple[tuple[Finding, Finding], ...]:
-        """Unsupported findings of the reply beside what the reference says of the same thing: denied, or on
-        the other side."""
+        """Match unsupported findings of the reply with omitted findings of the same name: denied, or on the
+        other side.
+
+        Returns:
+            (finding of the reply, finding of the reference), every combination of the same name.
+        """
         return tuple(
             (mine, theirs) for mine in self.unsupported for theirs in self.omitted if mine.name == theirs.name
         )
@@ -100,6 +127,7 @@ def compare(reply: str, gold: str, words: Lexicon | None = None) -> Comparison:
     words = words or lexicon()
     mine, theirs = words.findings(reply), words.findings(gold)
     mine_once, theirs_once = merged(mine), merged(theirs)
+    # agreement of every pair, matched greedily from the best: one to one
     options = [
         (agreement(a, b, words.parents), i, j)
         for i, a in enumerate(mine_once)
@@ -107,11 +135,11 @@ def compare(reply: str, gold: str, words: Lexicon | None = None) -> Comparison:
     ]
     pairs: dict[int, tuple[int, float]] = {}
     for weight, i, j in sorted(options, key=lambda option: (-option[0], option[1], option[2])):
-        if weight and i not in pairs and j not in {other for other, _ in pairs.values()}:
+        if weight and i not in pairs and j not in {taken for taken, _ in pairs.values()}:
             pairs[i] = (j, weight)
-    kept = {j for j, _ in pairs.values()}
+    matched = {j for j, _ in pairs.values()}
     unsupported = tuple(a for i, a in enumerate(mine_once) if i not in pairs)
-    omitted = tuple(b for j, b in enumerate(theirs_once) if j not in kept)
+    omitted = tuple(b for j, b in enumerate(theirs_once) if j not in matched)
     return Comparison(
         tuple((mine_once[i], theirs_once[j], weight) for i, (j, weight) in sorted(pairs.items())),
         unsupported,
@@ -122,7 +150,7 @@ def compare(reply: str, gold: str, words: Lexicon | None = None) -> Comparison:
 
 
 def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
-    """0 to 1, symmetric.
+    """Agreement of two findings from 0 to 1, symmetric.
 
     0: not the same finding and neither the other's parent; another person; there or possible against not
     there; left against right; acute against chronic. DIFFERS for each of: the finding against its parent;
@@ -138,12 +166,14 @@ def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
     Returns:
         from 0 (different or contradictory) to 1 (equal)
     """
+    # contradictions: another finding, person, assertion, side or time
     if a.name != b.name and parents.get(a.name) != b.name and parents.get(b.name) != a.name:
         return 0.0
     if (a.person == "patient") != (b.person == "patient") or (a.status == "absent") != (b.status == "absent"):
         return 0.0
     if {a.side, b.side} == {"left", "right"} or {a.time, b.time} == {"acute", "chronic"}:
         return 0.0
+    # product of one factor for each detail that differs (DIFFERS) or that one side leaves open (OPEN)
     weight = (DIFFERS if a.name != b.name else 1.0) * (DIFFERS if a.status != b.status else 1.0)
     for mine, theirs, same in (
         (a.side, b.side, a.side == b.side),
@@ -161,33 +191,53 @@ def agreement(a: Finding, b: Finding, parents: dict[str, str]) -> float:
 
 
 def same_size(a: float, b: float) -> bool:
-    """Whether two sizes in millimetres are the same: readers differ by 2 mm or a tenth."""
+    """Compare two sizes within the tolerance of readers: 2 mm or 10 %, whichever is larger.
+
+    Args:
+        a: millimetres.
+        b: millimetres.
+
+    Returns:
+        Whether they count as the same.
+    """
     return abs(a - b) <= max(SAME_MM, SAME_SHARE * max(a, b))
 
 
 def merged(findings: Sequence[Finding]) -> list[Finding]:
-    """Each finding once by name, status, side and person; with the highest degree and all places."""
+    """Merge repeated findings by name, status, side, person and time.
+
+    Args:
+        findings: of one report, in order.
+
+    Returns:
+        Each once, with the highest degree, all places, the first change and the largest size.
+    """
     once: dict[tuple[str, ...], Finding] = {}
-    for one in findings:
-        key = (one.name, one.status, one.side, one.person, one.time)
+    for finding in findings:
+        key = (finding.name, finding.status, finding.side, finding.person, finding.time)
         if key in once:
             old = once[key]
-            one = replace(
+            finding = replace(
                 old,
-                degree=max(one.degree, old.degree, key=LEVELS.index),
-                places=old.places | one.places,
-                change=old.change or one.change,
-                size_mm=max(filter(None, (old.size_mm, one.size_mm)), default=None),
+                degree=max(finding.degree, old.degree, key=LEVELS.index),
+                places=old.places | finding.places,
+                change=old.change or finding.change,
+                size_mm=max(filter(None, (old.size_mm, finding.size_mm)), default=None),
             )
-        once[key] = one
+        once[key] = finding
     return list(once.values())
 
 
-def _rate(found: Sequence[Finding], unpaired: Sequence[Finding]) -> float:
+def _rate(all_findings: Sequence[Finding], unpaired: Sequence[Finding]) -> float:
     """The share of the sentences with findings in which one of the unpaired is said."""
-    keys = {(one.name, one.status, one.side, one.person) for one in unpaired}
-    bad = {one.sentence for one in found if (one.name, one.status, one.side, one.person) in keys}
-    return len(bad) / max(1, len({one.sentence for one in found}))
+    # sentences that repeat an unpaired finding count, too: findings were merged before they were paired
+    keys = {(finding.name, finding.status, finding.side, finding.person) for finding in unpaired}
+    bad = {
+        finding.sentence
+        for finding in all_findings
+        if (finding.name, finding.status, finding.side, finding.person) in keys
+    }
+    return len(bad) / max(1, len({finding.sentence for finding in all_findings}))
 
 
 # ---- scorers -----------------------------------------------------------------------------------------
@@ -216,38 +266,86 @@ def findings(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score
 
 
 def precision(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Agreement over the findings of the reply; the arguments are those of `findings`."""
+    """Precision: agreement over the findings of the reply.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where the reference has no finding
+    """
     return _score("findings.precision", sample, trace, tree)
 
 
 def recall(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Agreement over the findings of the reference; the arguments are those of `findings`."""
+    """Recall: agreement over the findings of the reference.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where the reference has no finding
+    """
     return _score("findings.recall", sample, trace, tree)
 
 
 def grounded(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """1 - share of the reply's sentences with a finding that the reference lacks; the arguments are those of
-    `findings`.
+    """1 - hallucination rate: share of the reply's sentences with a finding that the reference lacks.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where the reference has no finding
     """
     return _score("findings.grounded", sample, trace, tree)
 
 
 def covered(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """1 - share of the reference's sentences with a finding that the reply lacks; the arguments are those of
-    `findings`.
+    """1 - omission rate: share of the reference's sentences with a finding that the reply lacks.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where the reference has no finding
     """
     return _score("findings.covered", sample, trace, tree)
 
 
 def sizes(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Share of the paired findings with equal sizes, of those with a size on both sides; arguments as of
-    `findings`.
+    """Share of equal sizes among paired findings with a size on both sides.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where no pair has two sizes
     """
     return _detail("findings.sizes", sample, trace, tree)
 
 
 def changes(sample: Sample, trace: Trace, *, tree: Path | None = None) -> Score:
-    """Share of the paired findings with an equal change, of those with one on both sides; see `findings`."""
+    """Share of equal changes over time among paired findings with a change on both sides.
+
+    Args:
+        sample: its last assistant message, else its target, is the reference.
+        trace: its answer is scored.
+        tree: folder of a built tree, whose names are findings too.
+
+    Returns:
+        From 0 to 1; `unjudged` where no pair has two changes
+    """
     return _detail("findings.changes", sample, trace, tree)
 
 
@@ -255,10 +353,12 @@ def _detail(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score
     gold, reply = reference(sample), said(trace)
     if nothing := no_answer(name, trace, gold):
         return nothing
-    what = name.rpartition(".")[2]
-    same, both = getattr(compare(reply, gold, lexicon(tree)), what)
+    detail = name.rpartition(".")[2]
+    same, both = getattr(compare(reply, gold, lexicon(tree)), detail)
     if not both:
-        return Score(name, None, "unjudged", why=f"no finding has {what} in both the reply and the reference")
+        return Score(
+            name, None, "unjudged", why=f"no finding has {detail} in both the reply and the reference"
+        )
     return Score(name, same / both, parsed=f"{same} of {both} the same")
 
 
@@ -277,13 +377,15 @@ def _score(name: str, sample: Sample, trace: Trace, tree: Path | None) -> Score:
         "omitted": result.omitted,
     }
     why = "; ".join(
-        f"{what}: {', '.join(one.said for one in some[:SHOWN])}" for what, some in lists.items() if some
+        f"{label}: {', '.join(finding.said for finding in listed[:SHOWN])}"
+        for label, listed in lists.items()
+        if listed
     )
     counted = (
         f"{len(result.pairs)} agreed, {len(result.unsupported)} unsupported, {len(result.omitted)} omitted"
     )
-    for what, (same, both) in (("sizes", result.sizes), ("changes", result.changes)):
-        counted += f", {what} {same}/{both}" if both else ""
+    for label, (same, both) in (("sizes", result.sizes), ("changes", result.changes)):
+        counted += f", {label} {same}/{both}" if both else ""
     return Score(name, VALUES[name](result), parsed=counted, why=why)
 
 

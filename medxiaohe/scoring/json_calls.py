@@ -28,6 +28,8 @@ VERSION = re.compile(r"^/?(?:[^/]+/)*?(?=[A-Z][A-Za-z]+(?:/|$))")  # "/fhir/R4/"
 
 @dataclass(frozen=True, slots=True)
 class Call:
+    """Web call in a form that compares equal for equal requests."""
+
     method: str
     path: str
     query: tuple[tuple[str, str], ...]
@@ -37,8 +39,8 @@ class Call:
 def json_calls(
     sample: Sample, trace: Trace, *, methods: Sequence[str] = CHANGING, ordered: bool = False
 ) -> Score:
-    """1 where the calls of these `methods` are those of the target, in its order if `ordered`, and so is the
-    answer.
+    """Exact match of tool calls: 1 where the calls of these `methods` and the final answer are those of the
+    target.
 
     Args:
         sample: its target is JSON {calls: [{method, url, body}], answer: [...]}; either may be missing.
@@ -50,20 +52,21 @@ def json_calls(
         1 or 0; `unparsed` without a call and an answer
     """
     gold = _gold(sample)
-    made = list(calls(trace))
+    actual = list(calls(trace))
     answer = finished(trace)
-    if answer is None and ("answer" in gold or not made):
+    if answer is None and ("answer" in gold or not actual):
         return missing("json_calls", trace, "no answer in FINISH([...]) and no call")
-    wanted = [_call(one) for one in gold.get("calls", ())]
-    said = [call for call in made if call.method in methods]
+    expected = [_call(row) for row in gold.get("calls", ())]
+    compared = [call for call in actual if call.method in methods]
+    # calls as multisets unless their order counts
     if not ordered:
-        wanted, said = sorted(wanted, key=repr), sorted(said, key=repr)
-    same_calls = "calls" not in gold or said == wanted
+        expected, compared = sorted(expected, key=repr), sorted(compared, key=repr)
+    same_calls = "calls" not in gold or compared == expected
     same_answer = "answer" not in gold or _canonical(answer) == _canonical(gold["answer"])
-    why = "" if same_calls else f"made {len(said)} calls that are not the {len(wanted)} of the gold; "
+    why = "" if same_calls else f"made {len(compared)} calls that are not the {len(expected)} of the gold; "
     why += "" if same_answer else f"finished with {_canonical(answer)}, gold {_canonical(gold['answer'])}"
     shown = json.dumps(
-        {"calls": [f"{c.method} {c.path}" for c in said], "answer": answer}, ensure_ascii=False
+        {"calls": [f"{c.method} {c.path}" for c in compared], "answer": answer}, ensure_ascii=False
     )
     return Score(
         "json_calls",
@@ -87,7 +90,7 @@ def _gold(sample: Sample) -> dict[str, Any]:
 
 
 def calls(trace: Trace) -> Iterator[Call]:
-    """The calls an agent made after its prompt, in order.
+    """Extract the calls that an agent made after its prompt, in order.
 
     Args:
         trace: of one item.
@@ -142,7 +145,7 @@ def _call(row: dict[str, Any]) -> Call:
 
 
 def finished(trace: Trace) -> Any:
-    """What the agent gave to FINISH([...]), or None when it never finished or not with JSON.
+    """Parse the argument of FINISH([...]); None when the agent never finished or not with JSON.
 
     Args:
         trace: of one item.
@@ -164,9 +167,9 @@ def _canonical(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """The same JSON with 1.0 as 1 and texts without blanks around them."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value.strip() if isinstance(value, str) else value

@@ -68,7 +68,8 @@ def numeric(
     analyte: str = "",
     day_first: bool = False,
 ) -> Score:
-    """1 where the number is within the limits of the target, or within `absolute` or `relative` of it.
+    """Accuracy of a number: 1 where it is within the limits of the target, or within `absolute` or `relative`
+    of it.
 
     `analyte` (a key of _units.ANALYTES) lets mg/dL and mmol/L compare. `day_first` reads 03/04/2020 as 3
     April.
@@ -89,33 +90,35 @@ def numeric(
     """
     target = sample.target.strip()
     text = final(readable(trace.answer))
-    if wanted := dates(target, day_first):
+    if gold_dates := dates(target, day_first):
         return _one_of(
             "numeric",
             {d.isoformat() for d in _last(text, lambda t: dates(t, day_first))},
-            wanted[0].isoformat(),
+            gold_dates[0].isoformat(),
             trace,
         )
     if re.search(r"\bweeks?\b", target) and (lengths := durations(target)):
         return _one_of("numeric", {f"{n} days" for n in _last(text, durations)}, f"{lengths[0]} days", trace)
-    found = parse(trace.answer, analyte)
-    if found is None:
+    quantity = parse(trace.answer, analyte)
+    if quantity is None:
         return missing("numeric", trace, "no single clear number")
     gold, low, high = limits(target)
-    if found.pair is not None and gold.pair is None:
+    if quantity.pair is not None and gold.pair is None:
         return missing("numeric", trace, "two numbers and a stroke, for one number,")
-    said = found if found.unit or not gold.unit else replace(found, unit=gold.unit)
+    normalised = quantity if quantity.unit or not gold.unit else replace(quantity, unit=gold.unit)
     if (
         not gold.unit
-        and found.unit in ("%", "percent")
+        and quantity.unit in ("%", "percent")
         and (
             abs(gold.value) >= 1
             or PERCENT.search(sample.prompt.messages[-1].text if sample.prompt.messages else "")
         )
     ):
-        said = replace(found, unit="")  # the question asks for per cent, or the gold can be no fraction
-    shown = f"{found.value:g}{f'/{found.pair:g}' if found.pair is not None else ''} {found.unit}".strip()
-    value = _in_unit(said, gold.unit, analyte)
+        # the question asks for per cent, or the gold can be no fraction
+        normalised = replace(quantity, unit="")
+    pair = f"/{quantity.pair:g}" if quantity.pair is not None else ""
+    shown = f"{quantity.value:g}{pair} {quantity.unit}".strip()
+    value = _in_unit(normalised, gold.unit, analyte)
     if value is None:
         return Score(
             "numeric",
@@ -123,16 +126,16 @@ def numeric(
             parsed=shown,
             why=f"said {shown!r}, which is no {gold.unit!r}: another unit than the gold {target!r}",
         )
+    # tolerance: the widest of absolute, relative and rounding of floats (1e-9)
     slack = max(absolute, relative * abs(gold.value), 1e-9 * abs(gold.value))
-    right = gold.pair == found.pair and (
+    right = gold.pair == quantity.pair and (
         min(low, gold.value - slack) <= value <= max(high, gold.value + slack)
     )
     return Score("numeric", float(right), parsed=shown, why=f"said {shown!r}, gold {target!r}")
 
 
 def limits(target: str) -> tuple[Quantity, float, float]:
-    """The gold quantity and the lowest and highest value that count, in its unit. DataError when it is no
-    number.
+    """Parse the target: the gold quantity and the lowest and highest value that count, in its unit.
 
     Args:
         target: such as "7.4 mmol/L (7.0 to 7.8)".
@@ -144,17 +147,17 @@ def limits(target: str) -> tuple[Quantity, float, float]:
         DataError: the target is not one number.
     """
     match = LIMITS.match(readable(target))
-    found = quantities(match[1] if match else readable(target))
-    if len(found) != 1:
+    parsed = quantities(match[1] if match else readable(target))
+    if len(parsed) != 1:
         raise DataError(
             f"the target of `numeric` must be one number, such as '7.4 mmol/L (7.0 to 7.8)', not {target!r}"
         )
-    low, high = (float(match[2]), float(match[3])) if match else (found[0].value, found[0].value)
-    return found[0], low, high
+    low, high = (float(match[2]), float(match[3])) if match else (parsed[0].value, parsed[0].value)
+    return parsed[0], low, high
 
 
 def parse(answer: str, analyte: str = "") -> Quantity | None:
-    """Return the one quantity an answer commits to; None for none, several, a range or a bound.
+    """Parse the one quantity that an answer commits to; None for none, several, a range or a bound.
 
     Args:
         answer: text of a reply, its thinking included.
@@ -164,17 +167,21 @@ def parse(answer: str, analyte: str = "") -> Quantity | None:
         a value with its unit, or None
     """
     text = spelt(final(readable(answer)))
+    # announced values first; several announcements must agree
     segments = [segment for segment in announced(text) if quantities(segment)]
     if segments:
-        said = [_committed(segment, analyte) for segment in segments]
-        first = said[0]
-        if len(said) > 1 and first is not None and all(one is not None for one in said):
-            return first if all(one is not None and same(first, one, analyte) for one in said) else None
-        return first if len(said) == 1 else None
-    if (one := _single(text, analyte)) is not None:
-        return one
-    if (leading := LEADING.match(text)) and (one := _value(text[leading.end() :], analyte)) is not None:
-        return one
+        values = [_committed(segment, analyte) for segment in segments]
+        first = values[0]
+        if len(values) > 1 and first is not None and all(value is not None for value in values):
+            return (
+                first if all(value is not None and same(first, value, analyte) for value in values) else None
+            )
+        return first if len(values) == 1 else None
+    # else the only value of the reply, the value that opens it, or that of a concluding sentence
+    if (value := _single(text, analyte)) is not None:
+        return value
+    if (leading := LEADING.match(text)) and (value := _value(text[leading.end() :], analyte)) is not None:
+        return value
     return _concluded(text, analyte)
 
 
@@ -182,13 +189,13 @@ def _concluded(text: str, analyte: str) -> Quantity | None:
     """The quantity of a last sentence that concludes: "Hence, the clearance is 25 mL/min.", "Final
     score: 97"."""
     lines = [line for line in text.splitlines() if line.strip()]
-    sentences = [one for one in re.split(r"(?<=[.!?。])\s+", lines[-1]) if one.strip()] if lines else []
+    sentences = [piece for piece in re.split(r"(?<=[.!?。])\s+", lines[-1]) if piece.strip()] if lines else []
     if not sentences:
         return None
     last = sentences[-1]
     if EQUATION.search(last) or CONCLUDES.search(last):
-        one = _single(last, analyte)
-        return one if one is not None else _stated(last, analyte)
+        value = _single(last, analyte)
+        return value if value is not None else _stated(last, analyte)
     return _stated(last, analyte)
 
 
@@ -196,21 +203,21 @@ def _stated(sentence: str, analyte: str) -> Quantity | None:
     """The quantity that the last "is" or colon of a sentence gives, where it is the only one behind a
     verb."""
     marks = list(STATES.finditer(sentence))
-    given = [mark.end() for mark in marks if _begins(sentence[mark.end() : mark.end() + NEAR])]
-    return _value(sentence[given[0] :], analyte) if len(given) == 1 else None
+    starts = [mark.end() for mark in marks if _begins(sentence[mark.end() : mark.end() + NEAR])]
+    return _value(sentence[starts[0] :], analyte) if len(starts) == 1 else None
 
 
 def _begins(text: str) -> bool:
     """Whether a passage begins with a number."""
     text = ABOUT.sub("", text)
-    found = quantities(text)
-    return bool(found) and not text[: found[0].start].strip(" ($*\"'“")
+    parsed = quantities(text)
+    return bool(parsed) and not text[: parsed[0].start].strip(" ($*\"'“")
 
 
 def _committed(segment: str, analyte: str) -> Quantity | None:
     """The quantity that an announcement gives: the first, with a comment behind it, or the only one."""
-    one = _single(segment, analyte)
-    return one if one is not None else _value(segment, analyte)
+    value = _single(segment, analyte)
+    return value if value is not None else _value(segment, analyte)
 
 
 def _value(text: str, analyte: str) -> Quantity | None:
@@ -219,10 +226,10 @@ def _value(text: str, analyte: str) -> Quantity | None:
     head = re.split(r"(?<=[.;。；])\s|\n", text)[0]
     if steps := list(EQUATION.finditer(head.split(",")[0])):
         text = text[steps[-1].end() :]
-    found = quantities(text)
-    if not found or text[: found[0].start].strip(" ($*\"'“") or found[0].open:
+    parsed = quantities(text)
+    if not parsed or text[: parsed[0].start].strip(" ($*\"'“") or parsed[0].open:
         return None
-    rest = text[found[0].end :]
+    rest = text[parsed[0].end :]
     if ALTERNATIVE.match(rest) or not COMMENT.match(rest):
         return None
     aside = ASIDE.match(rest.lstrip())
@@ -232,14 +239,21 @@ def _value(text: str, analyte: str) -> Quantity | None:
         and beside[0].start <= 2
         and not beside[0].open
         and beside[0].unit
-        and not same(found[0], beside[0], analyte)
+        and not same(parsed[0], beside[0], analyte)
     ):
         return None  # "7.4 mmol/L (200 mg/dL)"
-    return found[0]
+    return parsed[0]
 
 
 def announced(text: str) -> list[str]:
-    """Return what follows each "the answer is", to the end of its line or the next of them."""
+    """Extract what follows each "the answer is".
+
+    Args:
+        text: the final answer of a reply.
+
+    Returns:
+        One text for each announcement, to the end of its line or the next announcement.
+    """
     marks = list(ANNOUNCED.finditer(text))
     ends = [*(mark.start() for mark in marks[1:]), len(text)] if marks else []
     return [text[mark.end() : end].split("\n")[0] for mark, end in zip(marks, ends, strict=True)]
@@ -250,28 +264,28 @@ def _single(text: str, analyte: str) -> Quantity | None:
     another unit."""
     if steps := list(EQUATION.finditer(text)):
         text = text[steps[-1].end() :]
-    found = quantities(ASIDE.sub(lambda m: " " * len(m[0]), text))
+    outside = quantities(ASIDE.sub(lambda m: " " * len(m[0]), text))
     aside = [q for m in ASIDE.finditer(text) for q in quantities(m[0])]
-    said = [q for q in (found or aside) if q.open != "denied"]
-    if not said or any(q.open in ("range", "bound") for q in said):
+    candidates = [q for q in (outside or aside) if q.open != "denied"]
+    if not candidates or any(q.open in ("range", "bound") for q in candidates):
         return None
-    beside = [q for q in aside if found and q.open != "range"]  # an interval may stand beside its value
-    return said[0] if all(same(said[0], q, analyte) for q in (*said, *beside)) else None
+    beside = [q for q in aside if outside and q.open != "range"]  # an interval may stand beside its value
+    return candidates[0] if all(same(candidates[0], q, analyte) for q in (*candidates, *beside)) else None
 
 
-def _in_unit(said: Quantity, wanted: str, analyte: str) -> float | None:
+def _in_unit(quantity: Quantity, gold_unit: str, analyte: str) -> float | None:
     """The value in the unit of the gold; a percentage without a unit in the gold is a fraction."""
-    given, gold = unit(said.unit), unit(wanted)
+    source, gold = unit(quantity.unit), unit(gold_unit)
     if gold is None:
-        return said.value * 0.01 if said.unit == "%" else said.value
-    return convert(said.value, given, gold, analyte) if given is not None else said.value
+        return quantity.value * 0.01 if quantity.unit == "%" else quantity.value
+    return convert(quantity.value, source, gold, analyte) if source is not None else quantity.value
 
 
 def _last(text: str, read: Callable[[str], list[T]]) -> list[T]:
     """What the announced part says, where there is one, else the whole text."""
-    said = [found for segment in announced(text) if (found := read(segment))]
-    if said:
-        return said[-1]
+    results = [values for segment in announced(text) if (values := read(segment))]
+    if results:
+        return results[-1]
     lines = [line for line in text.splitlines() if line.strip()]
     last = re.split(r"(?<=[.!?。])\s+", lines[-1].strip())[-1] if lines else ""
     concluded = read(last)
@@ -280,11 +294,11 @@ def _last(text: str, read: Callable[[str], list[T]]) -> list[T]:
     )
 
 
-def _one_of(name: str, found: set[str], gold: str, trace: Trace) -> Score:
-    if len(found) != 1:
-        return missing(name, trace, f"{len(found) or 'no'} dates or durations")
-    said = found.pop()
-    return Score(name, float(said == gold), parsed=said, why=f"said {said!r}, gold {gold!r}")
+def _one_of(name: str, values: set[str], gold: str, trace: Trace) -> Score:
+    if len(values) != 1:
+        return missing(name, trace, f"{len(values) or 'no'} dates or durations")
+    value = values.pop()
+    return Score(name, float(value == gold), parsed=value, why=f"said {value!r}, gold {gold!r}")
 
 
 CASE_SENSITIVE = True  # units: mg and Mg

@@ -27,7 +27,7 @@ NEGATION = re.compile(
 
 
 def one_of(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer names the target and no other of the choices.
+    """Accuracy of a choice in words: 1 where the answer names the target and no other of the choices.
 
     Args:
         sample: its choices are the options, its target is one of them in words.
@@ -40,7 +40,7 @@ def one_of(sample: Sample, trace: Trace) -> Score:
 
 
 def parse(answer: str, choices: Sequence[str]) -> str:
-    """The one choice the answer names and does not deny, or "".
+    """Parse the one choice that the answer names and does not deny.
 
     Args:
         answer: text of a reply, its thinking included.
@@ -54,19 +54,19 @@ def parse(answer: str, choices: Sequence[str]) -> str:
         text = text[retracted.end() :]
     text = BESIDE.sub("", text)
     announced = ANNOUNCED.findall(text)
-    found = _named(announced[-1], choices) if announced else _named(text, choices)
-    return found.pop() if len(found) == 1 else ""
+    chosen = _named(announced[-1], choices) if announced else _named(text, choices)
+    return chosen.pop() if len(chosen) == 1 else ""
 
 
 def _named(text: str, choices: Sequence[str]) -> set[str]:
-    words, found = plain(text), set()
+    words, matches = plain(text), set()
     # "cell line" before "cell", and each word counts once
     for choice in sorted(choices, key=len, reverse=True):
         pattern = re.compile(rf"(?<!\w){re.escape(plain(choice))}(?!\w)")
         if any(not NEGATION.search(words[: m.start()]) for m in pattern.finditer(words)):
-            found.add(choice)
+            matches.add(choice)
         words = pattern.sub("#", words)
-    return found
+    return matches
 
 
 EXAMPLE = Sample(

@@ -23,7 +23,8 @@ LONGEST = 20  # words of an entry that has no number or bullet
 
 
 def ranked(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int = 1) -> Score:
-    """1 where the target is among the first `k` of the list. The score is called "recall@k".
+    """Recall at k of a ranked list: 1 where the target is among the first `k`. The score is called
+    "recall@k".
 
     Args:
         sample: its target is one accepted name a line.
@@ -38,7 +39,7 @@ def ranked(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: i
 
 
 def mrr(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int = 10) -> Score:
-    """1 over the place of the target in the list, 0 where it is not among the first `k`.
+    """Reciprocal rank: 1 / rank of the target, 0 where it is not among the first `k`; its mean is MRR.
 
     Args:
         sample: its target is one accepted name a line.
@@ -49,51 +50,61 @@ def mrr(sample: Sample, trace: Trace, *, tree: Path | str | None = None, k: int 
     Returns:
         1 / rank, or 0; `unparsed` without a list
     """
-    entries, known = parse(trace.answer), _names(tree)
+    entries, names = parse(trace.answer), _names(tree)
     if not entries:
         return missing("mrr", trace, "no list of names")
-    place = place_of(entries, golds(sample), known)
-    value = 1 / place if place and place <= k else 0.0
+    rank = place_of(entries, golds(sample), names)
+    value = 1 / rank if rank and rank <= k else 0.0
     return Score(
         "mrr",
         value,
         parsed="; ".join(entries[:k]),
-        why=f"{sample.target!r} is at place {place or 'none'} of {len(entries)}",
+        why=f"{sample.target!r} is at place {rank or 'none'} of {len(entries)}",
     )
 
 
-def judged(sample: Sample, trace: Trace, known: Names, k: int) -> Score:
-    """Recall at k with names that are loaded already."""
+def judged(sample: Sample, trace: Trace, names: Names, k: int) -> Score:
+    """Score recall at k with names that are loaded already.
+
+    Args:
+        sample: its target is one accepted name a line.
+        trace: its answer is scored.
+        names: decides whether two names mean the same.
+        k: number of entries that count.
+
+    Returns:
+        1 where an accepted name is among the first k, else 0; `unparsed` without a list
+    """
     entries = parse(trace.answer)
     if not entries:
         return missing(f"recall@{k}", trace, "no list of names")
-    place = place_of(entries, golds(sample), known)
-    why = f"{sample.target!r} is at place {place or 'none'} of {len(entries)}"
-    return Score(f"recall@{k}", float(0 < place <= k), parsed="; ".join(entries[:k]), why=why)
+    rank = place_of(entries, golds(sample), names)
+    why = f"{sample.target!r} is at place {rank or 'none'} of {len(entries)}"
+    return Score(f"recall@{k}", float(0 < rank <= k), parsed="; ".join(entries[:k]), why=why)
 
 
-def place_of(entries: list[str], accepted: tuple[str, ...], known: Names) -> int:
-    """The place, from 1, of the first entry that is one of the accepted names; 0 for none.
+def place_of(entries: list[str], accepted: tuple[str, ...], names: Names) -> int:
+    """Find the rank, from 1, of the first entry that is one of the accepted names.
 
     Args:
         entries: the ranked list.
         accepted: names that are right.
-        known: decides whether two names mean the same.
+        names: decides whether two names mean the same.
 
     Returns:
         the rank, or 0
     """
-    for place, entry in enumerate(entries, 1):
-        if any(known.same(entry, gold) for gold in accepted):
-            return place
-        clear = not several(entry, known) and not ALTERNATIVE.search(entry)
-        if clear and any(known.same(name(entry), gold) for gold in accepted):
-            return place
+    for rank, entry in enumerate(entries, 1):
+        if any(names.same(entry, gold) for gold in accepted):
+            return rank
+        clear = not several(entry, names) and not ALTERNATIVE.search(entry)
+        if clear and any(names.same(name(entry), gold) for gold in accepted):
+            return rank
     return 0
 
 
 def parse(answer: str) -> list[str]:
-    """The entries in order, each without its number, its codes and its reason; [] when there is no list.
+    """Parse a ranked list, each entry without its number, codes and reason.
 
     Args:
         answer: text of a reply, its thinking included.
@@ -102,9 +113,9 @@ def parse(answer: str) -> list[str]:
         names by rank
     """
     text = final(answer)
-    found = _json(text) or _numbered(text) or _lines(text)
-    bare = (LEAD.sub("", CODE.sub("", one).split("\n")[0]) for one in found)
-    entries = [entry for one in bare if (entry := name(one))]
+    raw = _json(text) or _numbered(text) or _lines(text)
+    bare = (LEAD.sub("", CODE.sub("", item).split("\n")[0]) for item in raw)
+    entries = [entry for item in bare if (entry := name(item))]
     if len(entries) == 1 and (refuses(text) or UNKNOWN.fullmatch(entries[0])):
         return []
     return entries
@@ -120,7 +131,7 @@ def _json(text: str) -> list[str]:
     named = [
         next((row[key] for key in keys if key in row), None) if isinstance(row, dict) else row for row in rows
     ]
-    texts = [one for one in named if isinstance(one, str)]
+    texts = [item for item in named if isinstance(item, str)]
     return texts if len(texts) == len(named) else []
 
 
@@ -137,7 +148,7 @@ def _numbered(text: str) -> list[str]:
 def _lines(text: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().endswith(":")]
     if len(lines) == 1:
-        lines = [part for part in re.split(r"[;；]|(?:\s>\s)", lines[0]) if part.strip()]
+        lines = [piece for piece in re.split(r"[;；]|(?:\s>\s)", lines[0]) if piece.strip()]
     counted = [re.match(r"(\d{1,2})\s+(?=[^\W\d])", line) for line in lines]
     if len(lines) > 1 and [mark and int(mark[1]) for mark in counted] == list(range(1, len(lines) + 1)):
         lines = [line[mark.end() :] for line, mark in zip(lines, counted, strict=True) if mark]

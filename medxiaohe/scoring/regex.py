@@ -14,7 +14,8 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 
 def regex(sample: Sample, trace: Trace) -> Score:
-    """1 where the whole answer matches the pattern of the target, whatever its case.
+    """Regular-expression match: 1 where the whole answer matches the pattern of the target, whatever its
+    case.
 
     Args:
         sample: its target is a regular expression.
@@ -32,14 +33,14 @@ def regex(sample: Sample, trace: Trace) -> Score:
         raise DataError(
             f"the target of `regex` must be a regular expression, not {sample.target!r} ({error})"
         ) from error
-    said = bare(short(trace.answer))
-    if not said or refuses(said):
+    parsed = bare(short(trace.answer))
+    if not parsed or refuses(parsed):
         return missing("regex", trace)
     return Score(
         "regex",
-        float(bool(pattern.fullmatch(said))),
-        parsed=said,
-        why=f"said {said!r}, gold matches {sample.target!r}",
+        float(bool(pattern.fullmatch(parsed))),
+        parsed=parsed,
+        why=f"said {parsed!r}, gold matches {sample.target!r}",
     )
 
 

@@ -28,12 +28,14 @@ from medxiaohe.types import Message, Sample, Score, Trace
 
 @dataclass(frozen=True)
 class Criterion:
+    """Criterion of a rubric with its points, negative for a fault."""
+
     text: str
     points: float
 
 
 def criteria(sample: Sample) -> tuple[Criterion, ...]:
-    """What the target says; DataError unless there are criteria and one of them has positive points.
+    """Read the criteria of the target.
 
     Args:
         sample: its target is JSON {"criteria": [{"text", "points"}]}.
@@ -46,22 +48,22 @@ def criteria(sample: Sample) -> tuple[Criterion, ...]:
     """
     try:
         rows = json.loads(sample.target)["criteria"]
-        found = tuple(Criterion(str(row["text"]), float(row["points"])) for row in rows)
+        result = tuple(Criterion(str(row["text"]), float(row["points"])) for row in rows)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f'{sample.id}: the target of a rubric is JSON like {{"criteria": [{{"text": ..., "points": 5}}]}}'
         ) from error
-    if not all(math.isfinite(one.points) and one.text.strip() for one in found) or not any(
-        one.points > 0 for one in found
+    if not all(math.isfinite(criterion.points) and criterion.text.strip() for criterion in result) or not any(
+        criterion.points > 0 for criterion in result
     ):
         raise DataError(
             f"{sample.id}: a rubric needs criteria with a text and finite points, one of them above 0"
         )
-    return found
+    return result
 
 
 def to_target(rows: Iterable[tuple[str, float]]) -> str:
-    """The target of a sample from (criterion, points).
+    """Write criteria as the target of a sample.
 
     Args:
         rows: (criterion, points); negative points are for faults.
@@ -75,7 +77,8 @@ def to_target(rows: Iterable[tuple[str, float]]) -> str:
 
 
 def official(points: Sequence[float], met: Sequence[bool]) -> float:
-    """Sum of the met points over the sum of the positive ones; below 0 when faults outweigh.
+    """HealthBench's score of one item: sum of the met points over the sum of the positive ones; below 0 when
+    faults outweigh.
 
     Args:
         points: of each criterion.
@@ -88,12 +91,20 @@ def official(points: Sequence[float], met: Sequence[bool]) -> float:
 
 
 def clip(points: Sequence[float], met: Sequence[bool]) -> float:
-    """`official`, clipped to [0, 1]: of one item."""
+    """HealthBench's score of one item (`official`), clipped to [0, 1].
+
+    Args:
+        points: of each criterion; negative for faults.
+        met: whether the reply meets it.
+
+    Returns:
+        From 0 to 1
+    """
     return min(1.0, max(0.0, official(points, met)))
 
 
 def normal(points: Sequence[float], met: Sequence[bool]) -> float:
-    """(met points - negative points) / sum of absolute points: from 0 to 1 (Baichuan-M3, eq. 1).
+    """Normalised rubric score: (met points - negative points) / sum of absolute points (Baichuan-M3, eq. 1).
 
     Args:
         points: of each criterion.
@@ -102,7 +113,7 @@ def normal(points: Sequence[float], met: Sequence[bool]) -> float:
     Returns:
         1 where exactly the positive criteria are met, 0 where exactly the negative ones are
     """
-    worst = _sum(p for p in points if p < 0)
+    worst = _sum(p for p in points if p < 0)  # score of a reply that meets exactly the faults
     return (_sum(p for p, m in zip(points, met, strict=True) if m) - worst) / _sum(abs(p) for p in points)
 
 
@@ -125,25 +136,29 @@ FORMULAS = {"rubric": official, "rubric.clipped": clip, "rubric.normalised": nor
 def _questions(sample: Sample, trace: Trace) -> list[Question]:
     return [
         Question(
-            "rubric", said(trace), tuple(one.text for one in criteria(sample)), told(sample.prompt.messages)
+            "rubric",
+            said(trace),
+            tuple(criterion.text for criterion in criteria(sample)),
+            told(sample.prompt.messages),
         )
     ]
 
 
 def _score(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict, ...]]) -> Score:
-    rows, given, formula = criteria(sample), verdicts[0], FORMULAS[name]
-    points = [one.points for one in rows]
+    rows, answers, formula = criteria(sample), verdicts[0], FORMULAS[name]
+    points = [criterion.points for criterion in rows]
     lines = [
-        f"{one.points:+g} {v.label or 'no verdict'}: {one.text[:80]} ({v.why[:120]})"
-        for one, v in zip(rows, given, strict=True)
+        f"{criterion.points:+g} {v.label or 'no verdict'}: {criterion.text[:80]} ({v.why[:120]})"
+        for criterion, v in zip(rows, answers, strict=True)
     ]
-    if problem := undecided(given):
+    if problem := undecided(answers):
+        # bounds of the score: every undecided criterion counts against the reply, then for it
         least, most = (
             formula(
                 points,
                 [
                     v.label == "met" if v.decided else (p > 0) == high
-                    for p, v in zip(points, given, strict=True)
+                    for p, v in zip(points, answers, strict=True)
                 ],
             )
             for high in (False, True)
@@ -154,10 +169,10 @@ def _score(name: str, sample: Sample, trace: Trace, verdicts: list[tuple[Verdict
             "unjudged",
             why="\n".join([f"{problem}; the score lies in {least:.3f} to {most:.3f}", *lines]),
         )
-    met = [v.label == "met" for v in given]
+    met = [v.label == "met" for v in answers]
     parsed = f"{sum(met)} of {len(met)} met"
     return Score(
-        name, formula(points, met), parsed=parsed, why="\n".join([f"judged by {given[0].judge}", *lines])
+        name, formula(points, met), parsed=parsed, why="\n".join([f"judged by {answers[0].judge}", *lines])
     )
 
 

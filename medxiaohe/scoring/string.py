@@ -16,7 +16,7 @@ ANNOUNCED = re.compile(
 
 
 def string(sample: Sample, trace: Trace) -> Score:
-    """1 where the answer is the target to the letter.
+    """Exact string match: 1 where the answer is the target to the letter.
 
     Args:
         sample: its target is one accepted string a line.
@@ -26,17 +26,20 @@ def string(sample: Sample, trace: Trace) -> Score:
         1 or 0; `unparsed` or `refused` without an answer
     """
     accepted = golds(sample)
-    said = parse(trace.answer)
-    nothing = not plain(said) or refuses(said) or bool(UNKNOWN.fullmatch(said.strip(" .:!")))
-    if nothing and said not in accepted:
+    parsed = parse(trace.answer)
+    nothing = not plain(parsed) or refuses(parsed) or bool(UNKNOWN.fullmatch(parsed.strip(" .:!")))
+    if nothing and parsed not in accepted:
         return missing("string", trace)
     return Score(
-        "string", float(said in accepted), parsed=said, why=f"said {said!r}, gold {' | '.join(accepted)!r}"
+        "string",
+        float(parsed in accepted),
+        parsed=parsed,
+        why=f"said {parsed!r}, gold {' | '.join(accepted)!r}",
     )
 
 
 def parse(answer: str) -> str:
-    """The announced string, or the whole answer; "" when two different ones are announced.
+    """Parse the announced string, or take the whole answer; "" when two different ones are announced.
 
     Args:
         answer: text of a reply, its thinking included.
@@ -45,12 +48,19 @@ def parse(answer: str) -> str:
         the string, or ""
     """
     text = final(answer)
-    said = {bare(a or b) for a, b in ANNOUNCED.findall(text)} or {bare(LEAD.sub("", text))}
-    return said.pop() if len(said) == 1 else ""
+    candidates = {bare(a or b) for a, b in ANNOUNCED.findall(text)} or {bare(LEAD.sub("", text))}
+    return candidates.pop() if len(candidates) == 1 else ""
 
 
 def bare(text: str) -> str:
-    """Without quotes and brackets around it, and without the full stop of its sentence."""
+    """Strip quotes and brackets around a string, and the full stop of its sentence.
+
+    Args:
+        text: an answer.
+
+    Returns:
+        The string itself.
+    """
     text = text.strip().rstrip(".。")
     while len(text) > 1 and (text[0], text[-1]) in (
         ('"', '"'),

@@ -32,35 +32,52 @@ def token_f1(sample: Sample, trace: Trace) -> Score:
 
 
 def precision(sample: Sample, trace: Trace) -> Score:
-    """Share of the answer's words that are in the gold; the arguments are those of `token_f1`."""
+    """Precision: share of the answer's words that are in the gold.
+
+    Args:
+        sample: its target is one accepted answer a line; the best counts.
+        trace: its answer is scored.
+
+    Returns:
+        From 0 to 1; `unparsed` or `refused` without an answer
+    """
     return _score("token_f1.precision", sample, trace, 0)
 
 
 def recall(sample: Sample, trace: Trace) -> Score:
-    """Share of the gold's words that are in the answer; the arguments are those of `token_f1`."""
+    """Recall: share of the gold's words that are in the answer.
+
+    Args:
+        sample: its target is one accepted answer a line; the best counts.
+        trace: its answer is scored.
+
+    Returns:
+        From 0 to 1; `unparsed` or `refused` without an answer
+    """
     return _score("token_f1.recall", sample, trace, 1)
 
 
 def _score(name: str, sample: Sample, trace: Trace, which: int) -> Score:
     accepted = golds(sample)
-    said = short(trace.answer, accepted)
-    if not words(said):
+    parsed = short(trace.answer, accepted)
+    if not words(parsed):
         return missing(name, trace)
-    value, gold = max((overlap(said, committed(gold) or gold)[which], gold) for gold in accepted)
-    return Score(name, value, parsed=said, why=f"shares words with {gold!r}")
+    value, gold = max((overlap(parsed, committed(gold) or gold)[which], gold) for gold in accepted)
+    return Score(name, value, parsed=parsed, why=f"shares words with {gold!r}")
 
 
-def overlap(said: str, gold: str) -> tuple[float, float, float]:
-    """Precision, recall and F1 of the words of two texts.
+def overlap(answer: str, gold: str) -> tuple[float, float, float]:
+    """Compute precision, recall and F1 of the words of two texts.
 
     Args:
-        said: the answer.
+        answer: text of the reply.
         gold: the reference.
 
     Returns:
         three numbers from 0 to 1
     """
-    a, b = Counter(words(said)), Counter(words(gold))
+    # bags of words: a word counts as often as both texts have it
+    a, b = Counter(words(answer)), Counter(words(gold))
     common = (a & b).total()
     if not common:
         return 0.0, 0.0, 0.0
@@ -69,7 +86,14 @@ def overlap(said: str, gold: str) -> tuple[float, float, float]:
 
 
 def words(text: str) -> list[str]:
-    """Lower case, without punctuation and articles; a Chinese or Japanese character is a word."""
+    """Tokenise as the SQuAD v1.1 script does: lower case, without punctuation and articles.
+
+    Args:
+        text: an answer.
+
+    Returns:
+        Words in order; a Chinese or Japanese character is one word.
+    """
     bare = CJK.sub(r" \1 ", text.lower().translate(PUNCTUATION))
     return [word for word in bare.split() if word not in ("a", "an", "the")]
 

@@ -57,7 +57,8 @@ class Words:
 
 
 def yes_no(sample: Sample, trace: Trace) -> Score:
-    """Return 1 where the word is that of the target, in whatever case either is written.
+    """Accuracy of yes, no or maybe: 1 where the word is that of the target, in whatever case either is
+    written.
 
     Args:
         sample: its target is yes, no or maybe; maybe counts where target or choices have it.
@@ -71,30 +72,30 @@ def yes_no(sample: Sample, trace: Trace) -> Score:
 
 
 def parse(answer: str, maybe: bool = False) -> str:
-    """Return "yes", "no", "maybe" (only when that is on offer), or "" when the answer does not commit
-    to one.
+    """Read yes, no or maybe from a reply.
 
     Args:
         answer: text of a reply, its thinking included.
         maybe: whether the question allows maybe.
 
     Returns:
-        a word, or ""
+        "yes", "no" or, where allowed, "maybe"; "" when the answer does not commit to one
     """
     text = OFFERED.sub("", final(answer))
-    said = _read(text, _words(spoken(text)))
-    return said if said in ("yes", "no") or (said == "maybe" and maybe) else ""
+    word = _read(text, _words(spoken(text)))
+    return word if word in ("yes", "no") or (word == "maybe" and maybe) else ""
 
 
 def _read(text: str, words: Words) -> str:
-    found = _announced(text, words)
-    if not found:
-        found = _said(text, words)
-    first = min((at for at, _ in found), default=None)
+    hits = _announced(text, words)
+    if not hits:
+        hits = _said(text, words)
+    first = min((at for at, _ in hits), default=None)
+    # what takes an answer back makes the rest of the reply the answer
     if first is not None and (back := [m for m in words.retract.finditer(text) if m.start() > first]):
         return _read(text[back[-1].end() - 2 * back[-1][0].lower().endswith("no") :], words)  # "actually no"
-    said = {word for _, word in found}
-    return said.pop() if len(said) == 1 else ""
+    distinct = {word for _, word in hits}
+    return distinct.pop() if len(distinct) == 1 else ""
 
 
 @lru_cache(maxsize=128)
@@ -151,41 +152,41 @@ def _class(word: str, words: Words) -> str:
 
 def _announced(text: str, words: Words) -> list[tuple[int, str]]:
     """Where the answer is announced, with what it is; the words left open beside it too."""
-    found: list[tuple[int, str]] = []
+    hits: list[tuple[int, str]] = []
     for match in words.announced.finditer(text):
         word = _class(match["said"] or match["thought"], words)
         rest = text[match.end() :]
         if word == "no" and (NUMBERED.match(rest) or not NO_GOES_ON.match(rest)):
             continue
-        found += [(match.start(), word), *_open(match.start(), word, rest, words)]
-    return found
+        hits += [(match.start(), word), *_open(match.start(), word, rest, words)]
+    return hits
 
 
 def _open(at: int, word: str, rest: str, words: Words) -> list[tuple[int, str]]:
     """What stands beside a word and leaves the answer open: another word, a condition."""
     if words.condition.match(rest):
         return [(at, "yes"), (at, "no")]
-    found = []
+    hits = []
     while both := words.beside.match(rest):
-        found.append((at, _class(both["said"], words)))
+        hits.append((at, _class(both["said"], words)))
         rest = rest[both.end() :]
-    return found
+    return hits
 
 
 def _said(text: str, words: Words) -> list[tuple[int, str]]:
     """The word that opens a sentence or ends it, for every sentence that has one there."""
-    found: list[tuple[int, str]] = []
+    hits: list[tuple[int, str]] = []
     at = 0
     if re.search(
         r"\bit depends\b|\bdepends on\b|取决于|\bdepende\b|\bça dépend\b|\bkommt darauf an\b",
         text,
         re.IGNORECASE,
     ):
-        return found
+        return hits
     for sentence in re.split(r"(?<=[.!?;:。！？；：])\s*|\n+", text):
         start, at = at, at + len(sentence) + 1
         if not sentence.isascii() and (clause := _clause(sentence, words.names)):
-            found.append((start, clause))
+            hits.append((start, clause))
             continue
         match = words.leading.match(sentence)
         if not match:
@@ -194,15 +195,15 @@ def _said(text: str, words: Words) -> list[tuple[int, str]]:
             ):
                 before = sentence[: ending.start("said")]
                 if not _negated(before):
-                    others = [_class(one[0], words) for one in words.word.finditer(before)]
-                    found += [(start, one) for one in (_class(ending["said"], words), *others)]
+                    others = [_class(mark[0], words) for mark in words.word.finditer(before)]
+                    hits += [(start, answer) for answer in (_class(ending["said"], words), *others)]
             continue
         word, rest = _class(match["said"], words), match["rest"]
         if word == "no" and not _answers_no(sentence, match, text, start == 0):
             continue
         if word and not (re.match(r"[^\W\d_]", rest) and match["said"].isascii()):
-            found += [(start, word), *_open(start, word, rest, words)]
-    return found
+            hits += [(start, word), *_open(start, word, rest, words)]
+    return hits
 
 
 def _negated(before: str) -> bool:
@@ -268,7 +269,11 @@ def _clause(sentence: str, names: tuple[str, ...]) -> str:
     clause = re.split(r"[,，.。!！;；:：、」』\"']", body)[0].strip()
     clause = re.sub(r"(?:です|だ|입니다|이다)$", "", clause)
     for name in ANSWERS:
-        if any(re.fullmatch(any_of((one,), name), clause) for one in names if one not in latin(names)):
+        if any(
+            re.fullmatch(any_of((language,), name), clause)
+            for language in names
+            if language not in latin(names)
+        ):
             return name
     if "zh" not in names:
         return ""

@@ -25,20 +25,30 @@ def make(
     *,
     from_data: bool = False,
 ) -> Task:
-    """The task `name` with its options, and with the folders of the tree and of the corpus where its factory
-    takes them.
+    """Build a task by name, with its options and the folders that its factory takes.
 
-    `from_data` says that a row or a file names the task, not a person: its code must have been allowed.
-    Raises ConfigError for an unknown task or option, and for something that is not a task.
+    Args:
+        name: of a task that ships, a YAML file, or FILE.py:FUNCTION.
+        tree: folder of a built tree, given to factories with a parameter `tree`.
+        options: of the factory; they win over `tree` and `data`.
+        data: folder of a corpus, given to factories with a parameter `data`.
+        from_data: a row or a file names the task, not a person: its code must have been allowed.
+
+    Returns:
+        The task.
+
+    Raises:
+        ConfigError: there is no such task or option, or the factory returns something else.
+        CodeRefused: the name stands for code that nobody allowed.
     """
     factory = plugins.load("tasks", name, from_data=from_data)
-    known = inspect.signature(factory).parameters
-    given = dict(options or {})
-    _check_options(name, given, known)
+    parameters = inspect.signature(factory).parameters
+    arguments = dict(options or {})
+    _check_options(name, arguments, parameters)
     for role, folder in (("tree", tree), ("data", data)):
-        if role in known and role not in given and folder is not None:
-            given[role] = folder
-    result = factory(**given)
+        if role in parameters and role not in arguments and folder is not None:
+            arguments[role] = folder
+    result = factory(**arguments)
     if not isinstance(result, Task):
         raise ConfigError(f"{name} is not a task: it returned {type(result).__name__}")
     return result
@@ -47,7 +57,7 @@ def make(
 def reads(
     name: str, options: Mapping[str, Any], *, split: str, tree: Path | None = None, data: Path | None = None
 ) -> Reads:
-    """The data files a task reads and the code that scores it, as digests.
+    """Hash the data files that a task reads and the code that scores it.
 
     Args:
         name: of the task.
@@ -55,10 +65,16 @@ def reads(
         split: whose items are read.
         tree: folder of a tree, for tasks that take one; its content is not repeated.
         data: folder of a corpus, the same.
+
+    Returns:
+        Digests of data and of code, by name.
+
+    Raises:
+        ConfigError: there is no such task or option.
     """
-    known = [folder for folder in (tree, data) if folder is not None]
-    found = _reads.reads(make(name, tree, options, data), split, known)
-    return Reads({place: digests.content(path) for place, path in _reads.paths(options).items()}) | found
+    folders = [folder for folder in (tree, data) if folder is not None]
+    result = _reads.reads(make(name, tree, options, data), split, folders)
+    return Reads({shown: digests.content(path) for shown, path in _reads.paths(options).items()}) | result
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> Task | None:
@@ -75,14 +91,14 @@ def check_options(name: str, options: Mapping[str, Any]) -> Task | None:
     return None if ":" in name else make(name, None, options)
 
 
-def _check_options(name: str, options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+def _check_options(name: str, options: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
     for key in options:
-        if key not in known:
-            raise ConfigError(f"the task {name} has no option {key!r}{plugins.nearest(key, known)}")
+        if key not in parameters:
+            raise ConfigError(f"the task {name} has no option {key!r}{plugins.nearest(key, parameters)}")
 
 
 def named(sample: Sample, task: Task) -> Sample:
-    """A row whose source is the name of its task: by that name training finds the scorers.
+    """Set the source of a row to the name of its task: by that name training finds the scorers.
 
     Args:
         sample: an item of the task.
@@ -95,14 +111,19 @@ def named(sample: Sample, task: Task) -> Sample:
 
 
 class Fingerprint:
-    """16 hex digits that change when an item, its gold, its pixels, its cluster or the order does; paths do
-    not count."""
+    """Running hash of items: 16 hex digits that change when an item, its gold, its pixels, its cluster or the
+    order does; paths do not count.
+    """
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
     def add(self, s: Sample) -> None:
-        """Add the next item."""
+        """Add the next item.
+
+        Args:
+            s: an item; its images count by their digest.
+        """
         parts = [
             [
                 part if isinstance(part, str) else part.sha256
@@ -127,15 +148,15 @@ def fingerprint(samples: Iterable[Sample]) -> str:
     Returns:
         the digest, as hexadecimal text
     """
-    made = Fingerprint()
+    running = Fingerprint()
     for sample in samples:
-        made.add(sample)
-    return str(made)
+        running.add(sample)
+    return str(running)
 
 
 def prompt_id(task: Task) -> str:
-    """The name of the way to ask with a hash of its words: of the made-up example, so no data set changes
-    it.
+    """Name the prompt of a task with a hash of its words, those of the made-up example, so that no data set
+    changes it.
 
     Args:
         task: whose example is asked.
@@ -147,7 +168,7 @@ def prompt_id(task: Task) -> str:
 
 
 def changed(task: Task, split: str, samples: Iterable[Sample]) -> str:
-    """One sentence when these are not all the items that the task was written with, or "".
+    """Compare all items of a split with the fingerprint that the task was written with.
 
     Args:
         task: with the fingerprints that it was written with.
@@ -160,11 +181,20 @@ def changed(task: Task, split: str, samples: Iterable[Sample]) -> str:
     return differs(task, split, fingerprint(samples)) if task.fingerprints.get(split) else ""
 
 
-def differs(task: Task, split: str, found: str) -> str:
-    """The same of a fingerprint; "" where the task was written without one."""
+def differs(task: Task, split: str, actual: str) -> str:
+    """Compare a fingerprint with the one that the task was written with.
+
+    Args:
+        task: with its fingerprints.
+        split: of the items.
+        actual: fingerprint of the items that were read.
+
+    Returns:
+        A sentence where they differ, or ""; "" as well where the task was written without one.
+    """
     expected = task.fingerprints.get(split, "")
     return (
-        f"{task.name} ({split}) has fingerprint {found}, not {expected}: the data changed"
-        if found != (expected or found)
+        f"{task.name} ({split}) has fingerprint {actual}, not {expected}: the data changed"
+        if actual != (expected or actual)
         else ""
     )

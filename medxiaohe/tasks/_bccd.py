@@ -23,6 +23,8 @@ CELLS = {"RBC": "red blood cells", "WBC": "white blood cells", "Platelets": "pla
 
 @dataclass(frozen=True, slots=True)
 class Smear:
+    """Blood smear with the boxes of its cells."""
+
     name: str
     image: ImageRef
     # kind of cell; left, top, right, bottom in pixels
@@ -37,7 +39,19 @@ EXAMPLE = Smear(
 
 
 def smears(path: str, split: str) -> Iterator[Smear]:
-    """`path` holds Annotations/ and JPEGImages/."""
+    """Read the smears of a split.
+
+    Args:
+        path: folder with Annotations/ and JPEGImages/; "" for ${MEDXIAOHE_DATA}/vqa/bccd.
+        split: train, validation or test.
+
+    Yields:
+        Smears with their boxes in pixels, in an order that depends only on the file names.
+
+    Raises:
+        ConfigError: there is no such split.
+        DataError: the folder is missing, has no annotations, or an annotation is not of VOC.
+    """
     known_split(split)
     folder = place(path, "vqa/bccd")
     files = sorted((folder / "Annotations").glob("*.xml"))
@@ -48,11 +62,23 @@ def smears(path: str, split: str) -> Iterator[Smear]:
             yield Smear(file.stem, pictured(f"{file.stem}.jpg", folder / "JPEGImages"), _boxes(file))
 
 
-def question(task: str, smear: Smear, kind: str, asked: str, answer: str, split: str) -> Sample:
-    """An item about one kind of cell in a smear."""
+def question(task: str, smear: Smear, kind: str, wording: str, answer: str, split: str) -> Sample:
+    """Build an item about one kind of cell in a smear.
+
+    Args:
+        task: name of the task, for id and source.
+        smear: the picture.
+        kind: of cell: RBC, WBC or Platelets.
+        wording: words of the question.
+        answer: gold, target and last message.
+        split: of the item.
+
+    Returns:
+        The item.
+    """
     return item(
         f"{task}/{smear.name}-{kind}",
-        (smear.image, asked),
+        (smear.image, wording),
         answer,
         license=LICENSE,
         study_id=smear.name,

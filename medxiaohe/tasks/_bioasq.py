@@ -32,8 +32,20 @@ EXAMPLE = {
 
 
 def questions(path: str, kind: str, split: str) -> Iterator[Mapping[str, Any]]:
-    """The questions of a kind (yesno, factoid, list) and split, each once; `path` is a folder of BioASQ
-    files."""
+    """Read the questions of a kind and split, each once.
+
+    Args:
+        path: folder of BioASQ files; "" for ${MEDXIAOHE_DATA}/corpus/bioasq.
+        kind: yesno, factoid or list.
+        split: train, validation or test.
+
+    Yields:
+        Questions, in an order that depends only on their ids.
+
+    Raises:
+        ConfigError: there is no such split.
+        DataError: there are no files, or they are not of BioASQ.
+    """
     known_split(split)
     for row in shuffled(_all(place(path, "corpus/bioasq")), key=lambda row: str(row["id"])):
         if row["type"] == kind and hash_split("bioasq", row["id"], train=0.6, validation=0.1) == split:
@@ -53,13 +65,30 @@ def _all(folder: Path) -> tuple[Mapping[str, Any], ...]:
 
 
 def with_snippets(row: Mapping[str, Any]) -> str:
-    """The question under its first snippets."""
+    """Write a question under its first `MOST_SNIPPETS` snippets, each once.
+
+    Args:
+        row: a question of BioASQ.
+
+    Returns:
+        Text of a prompt.
+    """
     texts = dict.fromkeys(" ".join(snippet["text"].split()) for snippet in row["snippets"])
     return "\n".join(["Snippets:", *list(texts)[:MOST_SNIPPETS], f"Question: {row['body'].strip()}"])
 
 
 def passages(path: str = "") -> list[Evidence]:
-    """The snippets of all questions as passages: what the tool of bioasq_search looks through."""
+    """Collect the snippets of all questions as passages for the tool of bioasq_search.
+
+    Args:
+        path: folder of BioASQ files; "" for ${MEDXIAOHE_DATA}/corpus/bioasq.
+
+    Returns:
+        Distinct snippets with their PMIDs.
+
+    Raises:
+        DataError: there are no files, or they are not of BioASQ.
+    """
     result: dict[str, Evidence] = {}
     for row in _all(place(path, "corpus/bioasq")):
         for snippet in row["snippets"]:

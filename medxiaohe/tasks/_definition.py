@@ -1,5 +1,6 @@
-"""What a YAML task may say, checked before anything is read. Keys of lm-eval and lmms-eval mean what they
-mean there."""
+"""Schema of a YAML task, checked before anything is read. Keys of lm-eval and lmms-eval mean what they mean
+there.
+"""
 
 from __future__ import annotations
 
@@ -92,12 +93,21 @@ class Definition:
 
     @property
     def split_names(self) -> dict[str, str]:
-        """Our split -> its name in the data set."""
+        """Map splits to their names in the data set.
+
+        Returns:
+            train, validation, test -> name, those that the task has.
+        """
         named = {split: getattr(self, key) for split, key in SPLIT_KEYS.items() if getattr(self, key)}
         return {split: next(iter(named.values())) for split in self.hashed} if self.hash_split else named
 
     @property
     def hashed(self) -> list[str]:
+        """List the splits that `hash_split` makes of one file.
+
+        Returns:
+            Those with a share above 0, in the order train, validation, test.
+        """
         rest = 1 - sum(self.hash_split.values())
         return [
             split for split in SPLIT_KEYS if self.hash_split.get(split) or (split == "test" and rest > 1e-9)
@@ -105,15 +115,29 @@ class Definition:
 
     @property
     def configs(self) -> list[str]:
+        """List the configurations of the data set.
+
+        Returns:
+            At least one name, "" for the default.
+        """
         return [self.dataset_name] if isinstance(self.dataset_name, str) else list(self.dataset_name)
 
     @property
     def visuals(self) -> list[str]:
+        """List the columns or templates of images.
+
+        Returns:
+            Names in order, none for a text task.
+        """
         return [self.doc_to_visual] if isinstance(self.doc_to_visual, str) else list(self.doc_to_visual)
 
     @property
     def metrics(self) -> list[tuple[str, dict[str, Any]]]:
-        """Names of scorers, with the options of each."""
+        """List the scorers with their options.
+
+        Returns:
+            (name of a scorer, options); names of lm-eval are translated by `METRICS`.
+        """
         rows = [row if isinstance(row, Mapping) else {"metric": row} for row in self.metric_list]
         neutral = ("metric", "aggregation", "higher_is_better", "parser")
         return [
@@ -123,7 +147,17 @@ class Definition:
 
 
 def read(path: Path) -> Definition:
-    """The checked definition in a file; ConfigError says what is wrong with it."""
+    """Read and check the definition of a task.
+
+    Args:
+        path: a YAML file; its stem is the default name of the task.
+
+    Returns:
+        The definition.
+
+    Raises:
+        ConfigError: no such file, not YAML, or a key that is unknown, missing or wrong.
+    """
     import yaml
 
     try:
@@ -139,31 +173,43 @@ def read(path: Path) -> Definition:
     return checked({"task": path.stem, **raw}, str(path))
 
 
-def checked(raw: Mapping[str, Any], where: str) -> Definition:
-    known = {f.name: f for f in fields(Definition)}
+def checked(raw: Mapping[str, Any], origin: str) -> Definition:
+    """Check the keys of a task file.
+
+    Args:
+        raw: mapping of the file.
+        origin: name of the file, for messages.
+
+    Returns:
+        The definition.
+
+    Raises:
+        ConfigError: a key is unknown, missing or wrong, or would run code.
+    """
+    allowed = {f.name: f for f in fields(Definition)}
     for key, value in raw.items():
         if key in FIXED:
             if value not in FIXED[key]:
-                raise ConfigError(f"{where}: {key}: {value!r} is not done here; only {FIXED[key][0]!r} is")
+                raise ConfigError(f"{origin}: {key}: {value!r} is not done here; only {FIXED[key][0]!r} is")
         elif key in CODE_KEYS:
             raise ConfigError(
-                f"{where}: {key} runs code: write the task as a .py file (see examples/custom_task.py)"
+                f"{origin}: {key} runs code: write the task as a .py file (see examples/custom_task.py)"
             )
-        elif key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), known)}")
+        elif key not in allowed:
+            raise ConfigError(f"{origin}: unknown key {key!r}{nearest(str(key), allowed)}")
     if missing := [
         name
-        for name, f in known.items()
+        for name, f in allowed.items()
         if f.default is MISSING and f.default_factory is MISSING and not raw.get(name)
     ]:
-        raise ConfigError(f"{where}: {missing[0]} is missing")
-    _types(raw, where)
-    result = Definition(**{key: value for key, value in raw.items() if key in known})
-    _values(result, where)
+        raise ConfigError(f"{origin}: {missing[0]} is missing")
+    _types(raw, origin)
+    result = Definition(**{key: value for key, value in raw.items() if key in allowed})
+    _values(result, origin)
     return result
 
 
-def _types(raw: Mapping[str, Any], where: str) -> None:
+def _types(raw: Mapping[str, Any], origin: str) -> None:
     mappings = (
         "example",
         "dataset_kwargs",
@@ -194,50 +240,58 @@ def _types(raw: Mapping[str, Any], where: str) -> None:
         if not isinstance(value, requested):
             hint = " (quote it)" if isinstance(value, (bool, int, float)) else ""
             raise ConfigError(
-                f"{where}: {key} must be {'text' if requested is str else f'a {requested.__name__}'}, not"
+                f"{origin}: {key} must be {'text' if requested is str else f'a {requested.__name__}'}, not"
                 f" {value!r}{hint}"
             )
     for key in ("answers", "cluster", "meta", "fingerprint"):
         for name, value in raw.get(key, {}).items():
             if not isinstance(value, str) or not isinstance(name, str):
                 raise ConfigError(
-                    f"{where}: {key}: {name!r}: {value!r} must be text (quote yes, no and numbers)"
+                    f"{origin}: {key}: {name!r}: {value!r} must be text (quote yes, no and numbers)"
                 )
 
 
-def _values(made: Definition, where: str) -> None:
+def _values(definition: Definition, origin: str) -> None:
     for key, allowed in (("access", ACCESS), ("order", ORDERS), ("choice_prefix", ("keep", "strip"))):
-        if getattr(made, key) not in allowed:
-            raise ConfigError(
-                f"{where}: {key} {getattr(made, key)!r}{nearest(str(getattr(made, key)), allowed)}"
-            )
-    if not made.metric_list or not all(
-        isinstance(row, str) or (isinstance(row, dict) and row.get("metric")) for row in made.metric_list
+        if (value := getattr(definition, key)) not in allowed:
+            raise ConfigError(f"{origin}: {key} {value!r}{nearest(str(value), allowed)}")
+    if not definition.metric_list or not all(
+        isinstance(row, str) or (isinstance(row, dict) and row.get("metric"))
+        for row in definition.metric_list
     ):
-        raise ConfigError(f"{where}: metric_list names at least one scorer, such as [{{metric: choice}}]")
-    for row in made.metric_list:
+        raise ConfigError(f"{origin}: metric_list names at least one scorer, such as [{{metric: choice}}]")
+    for row in definition.metric_list:
         if isinstance(row, dict):
-            strict_only(str(row.get("parser", STRICT)), f"{where}: metric {row['metric']}")
-    if made.doc_to_target == "":
-        raise ConfigError(f"{where}: doc_to_target is missing")
-    if not made.split_names:
-        raise ConfigError(f"{where}: name the split to ask about, such as test_split: test")
-    if made.hash_split and (
-        set(made.hash_split) - {"train", "validation"} or not 0 < sum(made.hash_split.values()) < 1
+            strict_only(str(row.get("parser", STRICT)), f"{origin}: metric {row['metric']}")
+    if definition.doc_to_target == "":
+        raise ConfigError(f"{origin}: doc_to_target is missing")
+    if not definition.split_names:
+        raise ConfigError(f"{origin}: name the split to ask about, such as test_split: test")
+    if definition.hash_split and (
+        set(definition.hash_split) - {"train", "validation"}
+        or not 0 < sum(definition.hash_split.values()) < 1
     ):
-        raise ConfigError(f"{where}: hash_split gives the shares of train and validation, the rest is test")
-    _prompts.known(made.prompt or "plain", where)
-    if _prompts.offers(made.prompt or "plain") and not made.doc_to_choice:
-        raise ConfigError(f"{where}: the prompt {made.prompt} lists options: name them as doc_to_choice")
+        raise ConfigError(f"{origin}: hash_split gives the shares of train and validation, the rest is test")
+    _prompts.known(definition.prompt or "plain", origin)
+    if _prompts.offers(definition.prompt or "plain") and not definition.doc_to_choice:
+        raise ConfigError(
+            f"{origin}: the prompt {definition.prompt} lists options: name them as doc_to_choice"
+        )
     templates = [
-        made.doc_to_text,
-        made.license,
-        made.id,
-        *made.visuals,
-        *made.cluster.values(),
-        *made.meta.values(),
+        definition.doc_to_text,
+        definition.license,
+        definition.id,
+        *definition.visuals,
+        *definition.cluster.values(),
+        *definition.meta.values(),
     ]
-    templates += [value for value in (made.doc_to_target, made.doc_to_choice) if isinstance(value, str)]
-    templates += [str(value) for value in made.doc_to_choice] if isinstance(made.doc_to_choice, list) else []
+    templates += [
+        value for value in (definition.doc_to_target, definition.doc_to_choice) if isinstance(value, str)
+    ]
+    templates += (
+        [str(value) for value in definition.doc_to_choice]
+        if isinstance(definition.doc_to_choice, list)
+        else []
+    )
     for template in templates:
-        _fields.check(template, where)
+        _fields.check(template, origin)

@@ -37,7 +37,18 @@ GOOD = "Wash the wound with water. You need a tetanus booster."
 
 
 def samples(file: Path, task: str) -> Iterator[Sample]:
-    """Rows of a JSON or JSON-lines file: prompt, prompt_id (or none), rubrics."""
+    """Read the rows of HealthBench.
+
+    Args:
+        file: JSON or JSON lines with prompt, prompt_id (optional) and rubrics.
+        task: name of the task, for id and source.
+
+    Yields:
+        Items in an order that depends only on the prompts.
+
+    Raises:
+        DataError: the file is missing, or a row is not of HealthBench.
+    """
     rows = io.read_json(file) if file.suffix == ".json" else list(io.read_jsonl(file))
     for row in shuffled(rows, key=lambda row: io.fingerprint(row["prompt"])):
         try:
@@ -47,6 +58,19 @@ def samples(file: Path, task: str) -> Iterator[Sample]:
 
 
 def question(row: Mapping[str, Any], task: str, answer: str = "") -> Sample:
+    """Build the item of a row.
+
+    Args:
+        row: of HealthBench.
+        task: name of the task, for id and source.
+        answer: gold answer in words, "" for none.
+
+    Returns:
+        The conversation with its criteria as the target.
+
+    Raises:
+        KeyError: the row lacks a field.
+    """
     messages = tuple(Message(turn["role"], (turn["content"],)) for turn in row["prompt"])
     id = str(row.get("prompt_id") or io.fingerprint(row["prompt"]))
     points = [(item["criterion"], float(item["points"])) for item in row["rubrics"]]
@@ -65,8 +89,18 @@ def question(row: Mapping[str, Any], task: str, answer: str = "") -> Sample:
 def task(
     name: str, path: str, *, file: str = "", here: str = "", fingerprints: Mapping[str, str] | None = None
 ) -> Task:
-    """A task of HealthBench: its rows are at `path`, else at `here` below ${MEDXIAOHE_DATA}; `file` is the
-    owners' name of them."""
+    """Build a task of HealthBench.
+
+    Args:
+        name: of the task.
+        path: JSON or JSON-lines file; "" for the default.
+        file: the owners' name of the file, for messages.
+        here: default path below ${MEDXIAOHE_DATA}, "" for none.
+        fingerprints: of the default data, by split.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         name,
         partial(_rows, name, path, file, here),

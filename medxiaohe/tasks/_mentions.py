@@ -22,6 +22,8 @@ EXAMPLE = (
 
 @dataclass(frozen=True, slots=True)
 class Abstract:
+    """Abstract with its annotated mentions."""
+
     pmid: str
     text: str
     mentions: tuple[tuple[str, str, str], ...]  # text, type, id as the corpus writes it
@@ -29,7 +31,7 @@ class Abstract:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What the tasks over such files differ in. `folder` is below ${MEDXIAOHE_DATA}."""
+    """Parameters of a task over PubTator files. `folder` is below ${MEDXIAOHE_DATA}."""
 
     task: str
     folder: str
@@ -42,6 +44,16 @@ class Corpus:
 
 
 def task(corpus: Corpus, path: str, tree: Path | None) -> Task:
+    """Build the task of a corpus.
+
+    Args:
+        corpus: what the task differs in.
+        path: folder of the PubTator files; "" for the corpus' folder below ${MEDXIAOHE_DATA}.
+        tree: folder of a built tree whose synonyms count as the same name; None compares names by spelling.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         corpus.task,
         partial(samples, corpus, path),
@@ -57,22 +69,45 @@ def task(corpus: Corpus, path: str, tree: Path | None) -> Task:
 
 
 def samples(corpus: Corpus, path: str, split: str) -> Iterator[Sample]:
-    """One item for each abstract that names such things."""
+    """Build one item for each abstract that names such entities.
+
+    Args:
+        corpus: what the task differs in.
+        path: as the task takes it.
+        split: one that the corpus has.
+
+    Yields:
+        Items, in an order that depends only on the PMIDs.
+
+    Raises:
+        ConfigError: the corpus has no such split.
+        DataError: the file is missing or not in PubTator format.
+    """
     known_split(split, tuple(corpus.files))
     file = place(path, corpus.folder) / corpus.files[split]
-    for one in shuffled(abstracts(file), key=lambda one: one.pmid):
-        if gold := things(one, corpus.types):
-            yield question(corpus, one, gold, split)
+    for abstract in shuffled(abstracts(file), key=lambda abstract: abstract.pmid):
+        if gold := things(abstract, corpus.types):
+            yield question(corpus, abstract, gold, split)
 
 
 def abstracts(file: Path) -> Iterator[Abstract]:
-    """Each PMID once, its first record; the two corpora have one twice."""
+    """Parse a PubTator file; of a PMID that occurs twice the first record counts.
+
+    Args:
+        file: blocks of PMID|t|TITLE, PMID|a|ABSTRACT and lines of mentions.
+
+    Yields:
+        Abstracts in the order of the file.
+
+    Raises:
+        DataError: the file is missing, or a record has no title and abstract.
+    """
     seen = set[str]()
     for _, block in io.blocks(file):
-        one = _abstract(block, file)
-        if one.pmid not in seen:
-            yield one
-        seen.add(one.pmid)
+        abstract = _abstract(block, file)
+        if abstract.pmid not in seen:
+            yield abstract
+        seen.add(abstract.pmid)
 
 
 def _abstract(block: Sequence[str], file: Path) -> Abstract:
@@ -88,26 +123,46 @@ def _abstract(block: Sequence[str], file: Path) -> Abstract:
     return Abstract(heads[0][0], f"{heads[0][2]}\n{heads[1][2]}", mentions)
 
 
-def things(one: Abstract, types: Sequence[str]) -> list[str]:
-    """The names of what the abstract mentions, one for each id: the longest, which is no abbreviation."""
+def things(abstract: Abstract, types: Sequence[str]) -> list[str]:
+    """Name the entities that an abstract mentions, one name for each id: the longest, which is no
+    abbreviation.
+
+    Args:
+        abstract: an abstract.
+        types: of mentions that count.
+
+    Returns:
+        Names in the order of their first mention; mentions without an id are left out.
+    """
     names: dict[str, list[str]] = {}
-    for text, type, id in one.mentions:
+    for text, type, id in abstract.mentions:
         if type in types and id not in ("", "-1"):
             names.setdefault(id, []).append(" ".join(text.split()))
-    return [max(said, key=len) for said in names.values()]
+    return [max(variants, key=len) for variants in names.values()]
 
 
-def question(corpus: Corpus, one: Abstract, gold: Sequence[str], split: str) -> Sample:
+def question(corpus: Corpus, abstract: Abstract, gold: Sequence[str], split: str) -> Sample:
+    """Build the item of an abstract.
+
+    Args:
+        corpus: what the task differs in.
+        abstract: the abstract.
+        gold: names of its entities.
+        split: of the item.
+
+    Returns:
+        An item whose target has one name a line.
+    """
     words = "\n".join(different(gold))
     text = (
-        f"{one.text}\n\nWhich {corpus.what} does this abstract name? Give each once, as it is written out in"
-        " the text."
+        f"{abstract.text}\n\nWhich {corpus.what} does this abstract name?"
+        " Give each once, as it is written out in the text."
     )
     return item(
-        f"{corpus.task}/{one.pmid}",
+        f"{corpus.task}/{abstract.pmid}",
         asked("list", text),
         words,
         license=corpus.license,
-        study_id=one.pmid,
+        study_id=abstract.pmid,
         split=split,
     )

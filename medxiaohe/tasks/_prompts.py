@@ -1,4 +1,4 @@
-"""The ways to ask, by name. Which one is used is a property of the task, never of the answer."""
+"""Prompt templates by name. Which one is used is a property of the task, never of the answer."""
 
 from __future__ import annotations
 
@@ -28,13 +28,34 @@ PROMPTS = {
 }
 
 
-def known(name: str, where: str) -> None:
+def known(name: str, origin: str) -> None:
+    """Check the name of a prompt.
+
+    Args:
+        name: a key of `PROMPTS`.
+        origin: what names it, for the message.
+
+    Raises:
+        ConfigError: there is no such prompt.
+    """
     if name not in PROMPTS:
-        raise ConfigError(f"{where}: no prompt {name!r}{nearest(name, PROMPTS)}")
+        raise ConfigError(f"{origin}: no prompt {name!r}{nearest(name, PROMPTS)}")
 
 
 def asked(name: str, question: str, choices: Sequence[str] = ()) -> str:
-    """The words of a prompt: `options` are lettered lines, `names` are the options in a row."""
+    """Fill a prompt template.
+
+    Args:
+        name: a key of `PROMPTS`.
+        question: words of the question.
+        choices: options; `{options}` become lettered lines, `{names}` one row.
+
+    Returns:
+        Text of the user message.
+
+    Raises:
+        KeyError: there is no such prompt.
+    """
     lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
     parts = {
         "question": question,
@@ -45,4 +66,12 @@ def asked(name: str, question: str, choices: Sequence[str] = ()) -> str:
 
 
 def offers(name: str) -> bool:
+    """Test whether a prompt lists the options.
+
+    Args:
+        name: a key of `PROMPTS`.
+
+    Returns:
+        True for prompts with {options} or {names}.
+    """
     return "{options}" in PROMPTS[name] or "{names}" in PROMPTS[name]

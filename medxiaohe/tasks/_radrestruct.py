@@ -26,6 +26,8 @@ TAGS = ("text", "english", "radiology", "reports")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
+    """Question of Rad-ReStruct under its report."""
+
     id: str
     study: str
     text: str  # report, answers so far and question
@@ -40,7 +42,20 @@ EXAMPLE = {
 
 
 def questions(path: str, split: str) -> Iterator[Asked]:
-    """`path` holds radrestruct/qa_pairs.jsonl and iu_reports/indiana_reports.csv."""
+    """Read the questions of a split, each under its report.
+
+    Args:
+        path: folder with radrestruct/qa_pairs.jsonl and iu_reports/indiana_reports.csv; "" for
+            ${MEDXIAOHE_DATA}/cxr.
+        split: train, validation or test.
+
+    Yields:
+        Questions in the order of the file; studies without a report are left out.
+
+    Raises:
+        ConfigError: there is no such split.
+        DataError: files are missing or not of Rad-ReStruct.
+    """
     known_split(split)
     folder = place(path, "cxr")
     reports = _reports(folder / "iu_reports" / "indiana_reports.csv")
@@ -73,8 +88,22 @@ def asked(
     so_far: list[Any],
     options: list[Any],
 ) -> Asked:
+    """Write a question under its report and the answers so far.
+
+    Args:
+        id: of the question.
+        study: uid of the report.
+        report: with findings and impression.
+        question: words of the question.
+        gold: right options.
+        so_far: [question, answers] higher up in the tree.
+        options: of the question, in the order of the template.
+
+    Returns:
+        The question with its text.
+    """
     lines = [f"Findings: {report['findings']}", f"Impression: {report['impression']}"]
-    lines += [f"{before} {', '.join(said)}." for before, said in so_far]
+    lines += [f"{before} {', '.join(answers)}." for before, answers in so_far]
     return Asked(id, study, "\n".join([*lines, question]), tuple(gold), tuple(options))
 
 

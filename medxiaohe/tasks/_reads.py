@@ -33,32 +33,36 @@ _reading: ContextVar[Found | None] = ContextVar("reading", default=None)
 
 
 class Pinned(Exception):
-    """Raised while data is recorded where the rest is pinned elsewhere and would take long to open."""
+    """Raised while data is recorded, where data is pinned by a digest and would take long to open."""
 
 
-def note(name: str, place: Path | str) -> None:
-    """Record that the current task reads `place`; a text is the digest of something pinned.
+def note(name: str, source: Path | str) -> None:
+    """Record that the current task reads `source`; a text is the digest of something pinned.
 
     Raises:
         Pinned: data is being recorded, and this is not on disk as a plain file.
     """
-    found = _reading.get()
-    if found is None:
+    recording = _reading.get()
+    if recording is None:
         return
-    found[name] = place
-    if isinstance(place, str):
+    recording[name] = source
+    if isinstance(source, str):
         raise Pinned(name)
 
 
 @contextmanager
 def recorded() -> Iterator[Found]:
-    """What is read inside the block: name -> path or digest. `Pinned` ends the block."""
+    """Context that records what is read inside it; `Pinned` ends the block.
+
+    Yields:
+        Name (path, pack:PATH, asset:NAME, hub:NAME) -> path or digest, filled while the block runs.
+    """
     _listen()
-    found: Found = {}
-    token = _reading.set(found)
+    recording: Found = {}
+    token = _reading.set(recording)
     try:
         with suppress(Pinned):
-            yield found
+            yield recording
     finally:
         _reading.reset(token)
 
@@ -69,24 +73,27 @@ def _listen() -> None:
     at other times."""
 
     def opened(event: str, arguments: tuple[Any, ...]) -> None:
-        if event != "open" or (found := _reading.get()) is None:
+        if event != "open" or (recording := _reading.get()) is None:
             return
         path, mode = arguments[0], arguments[1]
         if isinstance(path, (str, bytes)) and isinstance(mode, str) and not set(mode) & set("wax+"):
-            found.setdefault(f"\0{os.fsdecode(path)}", Path(os.fsdecode(path)))
+            recording.setdefault(f"\0{os.fsdecode(path)}", Path(os.fsdecode(path)))
 
     sys.addaudithook(opened)
 
 
-def reads(task: Task, split: str, known: Collection[Path] = ()) -> Reads:
-    """The data and the code that the numbers of a task depend on.
+def reads(task: Task, split: str, accounted: Collection[Path] = ()) -> Reads:
+    """Find the data and the code that the numbers of a task depend on.
 
     Args:
         task: as `tasks.make` returns it.
         split: whose items are made; one is enough.
-        known: folders whose content the caller accounts for, such as that of the tree.
+        accounted: folders whose content the caller accounts for, such as that of the tree.
+
+    Returns:
+        Digests of data and of code, by name; an error of the task is recorded as "unreadable", not raised.
     """
-    with recorded() as found:
+    with recorded() as recording:
         try:
             next(iter(task.samples(split)), None)
         except Pinned:
@@ -94,26 +101,26 @@ def reads(task: Task, split: str, known: Collection[Path] = ()) -> Reads:
         except (
             Exception
         ) as error:  # of data that is missing, or of a task of the user's: a run would raise it
-            found.setdefault("unreadable", io.fingerprint([type(error).__name__, str(error)]))
-    return Reads(_digests(found, known), code(task))
+            recording.setdefault("unreadable", io.fingerprint([type(error).__name__, str(error)]))
+    return Reads(_digests(recording, accounted), code(task))
 
 
-def _digests(found: Found, known: Collection[Path]) -> dict[str, str]:
-    noted = {name: place for name, place in found.items() if not name.startswith("\0")}
-    own = [place.resolve() for place in noted.values() if isinstance(place, Path)]
-    elsewhere = [path.resolve() for path in (*known, *_system(), *own)]
-    for name, place in found.items():
-        path = Path(place).absolute()
+def _digests(recording: Found, accounted: Collection[Path]) -> dict[str, str]:
+    noted = {name: source for name, source in recording.items() if not name.startswith("\0")}
+    own = [source.resolve() for source in noted.values() if isinstance(source, Path)]
+    elsewhere = [path.resolve() for path in (*accounted, *_system(), *own)]
+    for name, source in recording.items():
+        path = Path(source).absolute()
         inside = any(path.resolve().is_relative_to(folder) for folder in elsewhere)
         if name.startswith("\0") and path.is_file() and path.suffix not in CODE and not inside:
             noted[shown(path)] = path
     return {
-        f"{name}": place
-        if isinstance(place, str)
-        else digests.content(place)
-        if place.exists()
+        f"{name}": source
+        if isinstance(source, str)
+        else digests.content(source)
+        if source.exists()
         else "missing"
-        for name, place in sorted(noted.items())
+        for name, source in sorted(noted.items())
     }
 
 
@@ -124,7 +131,14 @@ def _system() -> list[Path]:
 
 
 def shown(path: Path) -> str:
-    """A path as a record names it: below the data pack or the working directory where it is inside."""
+    """Name a path for a record.
+
+    Args:
+        path: of a file or folder.
+
+    Returns:
+        "pack:..." below the data pack, a relative path below the working directory, else the path itself.
+    """
     pack = Path(os.environ[DATA]).expanduser().absolute() if DATA in os.environ else None
     if pack is not None and path.absolute().is_relative_to(pack):
         return f"pack:{path.absolute().relative_to(pack).as_posix()}"
@@ -132,7 +146,14 @@ def shown(path: Path) -> str:
 
 
 def code(task: Task) -> dict[str, str]:
-    """Source files of the scorers, the tools and the workflow of a task: name -> 16 hex digits."""
+    """Hash the source files of the scorers, the tools and the workflow of a task.
+
+    Args:
+        task: as `tasks.make` returns it.
+
+    Returns:
+        Name of the file -> 16 hex digits.
+    """
     result: dict[str, str] = {}
     for scorer in task.scorers:
         result |= source_files(scorer)
@@ -142,27 +163,48 @@ def code(task: Task) -> dict[str, str]:
 
 
 def source_files(function: Any) -> dict[str, str]:
-    """Files of a function, or of an object and the functions it holds, and of all they import."""
+    """Hash the files of a function, or of an object and the functions it holds, and of all they import.
+
+    Args:
+        function: a function, a partial, a class or a dataclass object.
+
+    Returns:
+        Name of the file -> 16 hex digits; {} for what has no source file.
+    """
     target = unwrapped(function)
-    parts = [target if inspect.isroutine(target) or inspect.isclass(target) else type(target)]
+    members = [target if inspect.isroutine(target) or inspect.isclass(target) else type(target)]
     if dataclasses.is_dataclass(target) and not isinstance(target, type):
         held = [unwrapped(getattr(target, field.name)) for field in dataclasses.fields(target)]
-        parts += [part for part in held if inspect.isroutine(part)]
+        members += [member for member in held if inspect.isroutine(member)]
     result: dict[str, str] = {}
-    for part in parts:
-        if file := inspect.getsourcefile(part):
+    for member in members:
+        if file := inspect.getsourcefile(member):
             result |= io.code.dependencies_of_file(Path(file))
     return result
 
 
 def unwrapped(function: Any) -> Any:
-    """What a partial or a decorated function calls in the end."""
+    """Follow partials and decorators to the function that is called.
+
+    Args:
+        function: any object.
+
+    Returns:
+        The function; the object itself where it is not callable.
+    """
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.unwrap(function) if callable(function) else function
 
 
 def paths(options: Mapping[str, Any]) -> dict[str, Path]:
-    """Files and folders that the options of a task name."""
+    """Find the files and folders that the options of a task name.
+
+    Args:
+        options: of a task.
+
+    Returns:
+        Shown name -> path, of texts that are existing paths.
+    """
     texts = [value for value in options.values() if isinstance(value, str) and value]
     return {shown(path): path for text in texts if (path := Path(text).expanduser()).exists()}

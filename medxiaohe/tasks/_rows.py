@@ -23,8 +23,17 @@ FORMATS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
 def local(path: str) -> Path | None:
-    """The file or folder that `path` names: "pack:x/y" below the data pack, "asset:NAME", or a path that
-    exists; None for a hub id."""
+    """Locate local data by its name.
+
+    Args:
+        path: "pack:x/y" below the data pack, "asset:NAME", a path, or a hub id.
+
+    Returns:
+        File or folder; None for a hub id.
+
+    Raises:
+        DataError: it looks like a path and does not exist.
+    """
     if path.startswith("pack:"):
         return place("", path.removeprefix("pack:"))
     if path.startswith("asset:") or Path(path).expanduser().exists():
@@ -35,16 +44,46 @@ def local(path: str) -> Path | None:
 
 
 def rows(root: Path, split: str, config: str = "", files: str = "") -> Sequence[Mapping[str, Any]]:
-    """The rows of one split below a local folder, or of the file `root`; `files` is a name or pattern of
-    files."""
-    found = [root] if root.is_file() else _files(root, split, config, files)
-    parts = [_read(file) for file in found]
-    return parts[0] if len(parts) == 1 else [row for part in parts for row in part]
+    """Read the rows of one split from a local folder or file.
+
+    Args:
+        root: file, or a folder as the hub lays it out.
+        split: first part of the names of files; not used where `root` is a file.
+        config: folder of the configuration, "" for none.
+        files: name or pattern of files below `root`, in place of `split`.
+
+    Returns:
+        Rows of all files, in the order of their names.
+
+    Raises:
+        DataError: there is no such file, or it is damaged or of an unknown format.
+        MissingExtra: a Parquet file, and the extra `train` is not installed.
+    """
+    paths = [root] if root.is_file() else _files(root, split, config, files)
+    chunks = [_read(file) for file in paths]
+    return chunks[0] if len(chunks) == 1 else [row for chunk in chunks for row in chunk]
 
 
 def hub(name: str, split: str, config: str = "", revision: str | None = None) -> Sequence[Mapping[str, Any]]:
-    """The rows of one split of a data set of the hub, images as the bytes they are stored as. The commit that
-    is read is the one that is noted. Of a folder on this machine, by its absolute path, nothing is asked."""
+    """Load one split of a data set of the hub, images as the bytes they are stored as.
+
+    The commit that is read is recorded. Of a folder on this machine, by its absolute path, nothing is
+    requested.
+
+    Args:
+        name: hub id, or absolute path of a folder.
+        split: name in the data set.
+        config: configuration, "" for the default.
+        revision: branch, tag or commit; None for the default branch.
+
+    Returns:
+        Rows of the split.
+
+    Raises:
+        DataError: offline, not loadable, or the cache holds another commit.
+        Pinned: while data is recorded.
+        MissingExtra: the extra `train` is not installed.
+    """
     own = Path(name).is_absolute() and Path(name).is_dir()
     if own:
         note(shown(Path(name)), Path(name))
@@ -61,7 +100,7 @@ def hub(name: str, split: str, config: str = "", revision: str | None = None) ->
     import datasets
 
     try:
-        found = datasets.load_dataset(name, config or None, split=split, revision=commit)
+        dataset = datasets.load_dataset(name, config or None, split=split, revision=commit)
     # the hub, the network, a login that is missing, a loading script: many unrelated classes
     except Exception as error:
         raise DataError(
@@ -69,8 +108,8 @@ def hub(name: str, split: str, config: str = "", revision: str | None = None) ->
             " `path`"
         ) from error
     if not own:
-        _check_commit(name, str(commit), found)
-    return _undecoded(found)  # type: ignore[no-any-return]
+        _check_commit(name, str(commit), dataset)
+    return _undecoded(dataset)  # type: ignore[no-any-return]
 
 
 def _kept_commit(name: str, revision: str | None) -> str:
@@ -81,9 +120,9 @@ def _kept_commit(name: str, revision: str | None) -> str:
         return "no revision"
 
 
-def _check_commit(name: str, commit: str, found: Any) -> None:
+def _check_commit(name: str, commit: str, dataset: Any) -> None:
     """DataError where `datasets` read another commit: it takes what its cache has when the hub breaks off."""
-    read = {Path(file["filename"]).parent.name for file in found.cache_files}
+    read = {Path(file["filename"]).parent.name for file in dataset.cache_files}
     if read - {commit}:
         raise DataError(
             f"the hub gave the commit of {name}, {commit}, but not its files, and the copy in the cache is of"
@@ -93,19 +132,19 @@ def _check_commit(name: str, commit: str, found: Any) -> None:
 
 def _files(root: Path, split: str, config: str, pattern: str) -> list[Path]:
     if pattern:
-        found = sorted(root.glob(pattern))
-        wanted = f"{pattern}"
+        matches = sorted(root.glob(pattern))
+        description = f"{pattern}"
     else:
         folders = [
             folder
             for folder in (root / config, root / config / "data", root / "data" / config)
             if folder.is_dir()
         ]
-        found = sorted({p for folder in folders for p in folder.iterdir() if _is_split(p, split)})
-        wanted = f"{split}*.jsonl, .json, .csv, .tsv or .parquet" + (f" in {config}/" if config else "")
-    if not found:
-        raise DataError(f"{root} has no {wanted}")
-    return found
+        matches = sorted({p for folder in folders for p in folder.iterdir() if _is_split(p, split)})
+        description = f"{split}*.jsonl, .json, .csv, .tsv or .parquet" + (f" in {config}/" if config else "")
+    if not matches:
+        raise DataError(f"{root} has no {description}")
+    return matches
 
 
 def _is_split(path: Path, split: str) -> bool:
@@ -131,18 +170,28 @@ def _read(file: Path) -> Sequence[Mapping[str, Any]]:
 
 def _json(file: Path) -> list[Mapping[str, Any]]:
     """A list of rows, or a mapping of rows, whose keys become the field `key`."""
-    found = io.read_json(file)
-    if isinstance(found, Mapping) and isinstance(found.get("data"), list):
-        found = found["data"]
-    if isinstance(found, Mapping):
-        found = [{"key": key, **row} for key, row in found.items() if isinstance(row, Mapping)]
-    if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
+    content = io.read_json(file)
+    if isinstance(content, Mapping) and isinstance(content.get("data"), list):
+        content = content["data"]
+    if isinstance(content, Mapping):
+        content = [{"key": key, **row} for key, row in content.items() if isinstance(row, Mapping)]
+    if not isinstance(content, list) or not all(isinstance(row, Mapping) for row in content):
         raise DataError(f"{file}: not a list or a mapping of rows")
-    return found
+    return content
 
 
 def table(file: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV or TSV file with a header, UTF-8, as text."""
+    """Parse a CSV or TSV file with a header.
+
+    Args:
+        file: UTF-8; tabs separate cells in .tsv.
+
+    Yields:
+        Column -> text.
+
+    Raises:
+        DataError: it cannot be read, or a row has more or fewer cells than the header.
+    """
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
         with open(file, encoding="utf-8-sig", newline="") as opened:
@@ -156,13 +205,13 @@ def table(file: Path) -> Iterator[dict[str, Any]]:
         raise DataError(f"{file}: not a table: {error}") from error
 
 
-def _undecoded(found: Any) -> Any:
+def _undecoded(dataset: Any) -> Any:
     """A data set whose images stay the bytes they are stored as."""
     import datasets
 
-    for name, feature in (found.features or {}).items():
+    for name, feature in (dataset.features or {}).items():
         if isinstance(feature, datasets.Image):
-            found = found.cast_column(name, datasets.Image(decode=False))
+            dataset = dataset.cast_column(name, datasets.Image(decode=False))
         elif isinstance(getattr(feature, "feature", None), datasets.Image):
-            found = found.cast_column(name, datasets.List(datasets.Image(decode=False)))
-    return found
+            dataset = dataset.cast_column(name, datasets.List(datasets.Image(decode=False)))
+    return dataset

@@ -1,5 +1,6 @@
-"""A task from a YAML file: rows become samples by templates, judged by a scorer of scoring/. No code of the
-file is run."""
+"""Build a task from a YAML file: rows become samples by templates, judged by a scorer of scoring/. No code of
+the file is run.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +30,17 @@ LETTERED = re.compile(r"^\s*[(\[]?([A-Z])[)\]]?\s*[:.、．)：\s]\s*(.*\S)\s*$"
 
 
 def factory(path: Path) -> Callable[..., Task]:
-    """The function that makes the task of a file, as `plugins.load` returns it: NAME(path="",
-    revision=None,
-    allow_outside=())."""
+    """Build the function that makes the task of a file, as `plugins.load` returns it.
+
+    Args:
+        path: YAML in our format, or that of lm-eval or lmms-eval.
+
+    Returns:
+        NAME(path="", revision=None, allow_outside=()) -> Task; paths in the file are relative to it.
+
+    Raises:
+        ConfigError: the file is missing, or a key is unknown, missing or wrong.
+    """
     if _lm_eval.is_one(path):
         return _lm_eval.factory(path)
     about = _definition.read(path)
@@ -56,6 +65,22 @@ def factory(path: Path) -> Callable[..., Task]:
 def task(
     about: Definition, path: str = "", revision: str | None = None, allow_outside: Sequence[str] = ()
 ) -> Task:
+    """Build the task of a definition.
+
+    Args:
+        about: the definition.
+        path: file or folder in the layout of the data set; "" for what the definition names.
+        revision: branch, tag or commit of a data set of the hub.
+        allow_outside: folders whose images rows may name.
+
+    Returns:
+        The task; data is read when its samples are.
+
+    Raises:
+        ConfigError: there is no such scorer, or it has no such option.
+        DataError: the example does not fit the definition.
+        CodeRefused: a scorer is code that nobody has allowed.
+    """
     return Task(
         name=about.task,
         samples=partial(samples, about, path, revision, allow_outside=tuple(allow_outside)),
@@ -75,18 +100,33 @@ def task(
 
 
 def _library(path: str) -> Store:
-    if (found := _rows.local(path)) is None or not found.exists():
+    if (location := _rows.local(path)) is None or not location.exists():
         raise DataError(
             f"the task's library {path} is no file of passages (retrieval/passages.py) and no store"
         )
-    return open_library(str(found))
+    return open_library(str(location))
 
 
 def samples(
     about: Definition, path: str, revision: str | None, split: str, allow_outside: Sequence[str] = ()
 ) -> Iterator[Sample]:
-    """Items of a split in an order that depends on nothing but the rows; DataError names the row that does
-    not fit."""
+    """Build the items of a split.
+
+    Args:
+        about: the definition.
+        path: as the task takes it.
+        revision: as the task takes it.
+        split: one that the definition has.
+        allow_outside: as the task takes it.
+
+    Yields:
+        Items in the definition's `order`, which depends on nothing but the rows.
+
+    Raises:
+        ConfigError: there is no such split.
+        DataError: the data is missing; a row does not fit, and the message names it.
+        Rejected: a row names an image outside of the folders.
+    """
     known_split(split, tuple(about.split_names))
     root = _rows.local(path or about.dataset_path)
     if path and root is None:
@@ -124,11 +164,11 @@ def _made(
 ) -> Iterator[Sample]:
     for name, row in numbered:
         try:
-            made = _sample(about, row, name, split, root, within)
+            sample = _sample(about, row, name, split, root, within)
         except DataError as error:
             raise DataError(f"{about.task}, row {name}: {error}") from error
-        if not about.hash_split or _split_of(about, made) == split:
-            yield made
+        if not about.hash_split or _split_of(about, sample) == split:
+            yield sample
 
 
 def _chosen(
@@ -137,13 +177,13 @@ def _chosen(
     """Names of rows and the rows, those of `where`, one for each entry of `each`."""
     name = about.split_names[split]
     for config in about.configs:
-        found = _load(about, root, revision, name, config)
-        numbers: Sequence[int] = range(len(found))
+        rows = _load(about, root, revision, name, config)
+        numbers: Sequence[int] = range(len(rows))
         if about.order == "shuffled":
             numbers = shuffled(numbers, key=lambda i: f"{about.task}/{i:09d}")
         for number in numbers:
-            row = found[number]
-            if all(_fits(row, column, wanted) for column, wanted in about.where.items()):
+            row = rows[number]
+            if all(_fits(row, column, patterns) for column, patterns in about.where.items()):
                 yield from _entries(about, row, "-".join(filter(None, [_slug(config), name, str(number)])))
 
 
@@ -163,9 +203,12 @@ def _entries(about: Definition, row: Mapping[str, Any], name: str) -> Iterator[t
         yield f"{name}-{number}", {**row, "item": entry}
 
 
-def _fits(row: Mapping[str, Any], column: str, wanted: Any) -> bool:
-    said = str(_fields.value(row, column))
-    return any(fnmatchcase(said, str(one)) for one in (wanted if isinstance(wanted, list) else [wanted]))
+def _fits(row: Mapping[str, Any], column: str, patterns: Any) -> bool:
+    text = str(_fields.value(row, column))
+    return any(
+        fnmatchcase(text, str(pattern))
+        for pattern in (patterns if isinstance(patterns, list) else [patterns])
+    )
 
 
 def _split_of(about: Definition, sample: Sample) -> str:
@@ -196,12 +239,14 @@ def _sample(
     target, words = _target(about, answer, choices)
     if about.shuffle_choices and choices:
         gold = choices[LETTERS.index(target)]
-        choices = tuple(sorted(choices, key=lambda one: io.unit_interval("options", about.task, name, one)))
+        choices = tuple(
+            sorted(choices, key=lambda choice: io.unit_interval("options", about.task, name, choice))
+        )
         target, words = _target(about, gold, choices)
     question = (about.doc_to_text if _is_words(about) else _fields.filled(about.doc_to_text, row)).strip()
     if about.cut_text_at:
         question = question.partition(about.cut_text_at)[0].rstrip()
-    asked = _prompts.asked(about.prompt or "plain", about.description + question, choices)
+    prompt = _prompts.asked(about.prompt or "plain", about.description + question, choices)
     study = next((template for unit, template in about.cluster.items() if unit != "patient"), "")
     shown = [
         _image(about, image, root, within)
@@ -210,7 +255,7 @@ def _sample(
     ]
     return item(
         f"{about.task}/{_fields.filled(about.id, row) if about.id else name}",
-        (*shown, asked),
+        (*shown, prompt),
         words,
         target=target,
         choices=choices,
@@ -233,17 +278,17 @@ def _choices(about: Definition, row: Mapping[str, Any]) -> tuple[str, ...]:
     if not about.doc_to_choice:
         return ()
     if isinstance(about.doc_to_choice, list):
-        found = [_optional(str(template), row) for template in about.doc_to_choice]
+        options = [_optional(str(template), row) for template in about.doc_to_choice]
     else:
-        found = _options(_fields.given(about.doc_to_choice, row))
-    while found and not found[-1].strip():
-        found.pop()
+        options = _options(_fields.given(about.doc_to_choice, row))
+    while options and not options[-1].strip():
+        options.pop()
     if about.choice_prefix == "strip":
-        found = [match[2] if (match := LETTERED.match(text)) else text for text in found]
-    found = [text.strip() for text in found]
-    if len(found) < 2 or not all(found) or len(found) > len(LETTERS):
-        raise DataError(f"2 to {len(LETTERS)} options are needed, not {found!r}")
-    return tuple(found)
+        options = [match[2] if (match := LETTERED.match(text)) else text for text in options]
+    options = [text.strip() for text in options]
+    if len(options) < 2 or not all(options) or len(options) > len(LETTERS):
+        raise DataError(f"2 to {len(LETTERS)} options are needed, not {options!r}")
+    return tuple(options)
 
 
 def _optional(template: str, row: Mapping[str, Any]) -> str:
@@ -258,21 +303,21 @@ def _optional(template: str, row: Mapping[str, Any]) -> str:
     )
 
 
-def _options(found: Any) -> list[str]:
+def _options(options: Any) -> list[str]:
     """Options as a list, a mapping of letters, [{key, value}], the text of a list, or lines that start with
     letters."""
-    if isinstance(found, str) and found.strip().startswith("["):
+    if isinstance(options, str) and options.strip().startswith("["):
         try:
-            found = ast.literal_eval(found.strip())
+            options = ast.literal_eval(options.strip())
         except (ValueError, SyntaxError) as error:
-            raise DataError(f"not a list of options: {found[:80]!r}") from error
-    if isinstance(found, str):
-        lines = [match for line in found.splitlines() if (match := LETTERED.match(line))]
+            raise DataError(f"not a list of options: {options[:80]!r}") from error
+    if isinstance(options, str):
+        lines = [match for line in options.splitlines() if (match := LETTERED.match(line))]
         return [match[2] for match in lines]
-    if isinstance(found, Mapping):
-        found = [found[key] for key in sorted(found)]  # A, B, C, ...
-    if not isinstance(found, Sequence):
-        raise DataError(f"options must be a list or a mapping, not {str(found)[:60]!r}")
+    if isinstance(options, Mapping):
+        options = [options[key] for key in sorted(options)]  # A, B, C, ...
+    if not isinstance(options, Sequence):
+        raise DataError(f"options must be a list or a mapping, not {str(options)[:60]!r}")
     return [
         (
             str(next((v for k, v in row.items() if k in ("value", "content", "text")), ""))
@@ -281,7 +326,7 @@ def _options(found: Any) -> list[str]:
             if row is None
             else str(row)
         )
-        for row in found
+        for row in options
     ]
 
 
@@ -291,47 +336,51 @@ def _target(about: Definition, answer: Any, choices: Sequence[str]) -> tuple[str
     several = isinstance(answer, (list, tuple))
     if several:
         answer = "".join(map(str, answer)) if scorer.startswith("choices") else "\n".join(map(str, answer))
-    said = _fields.text(answer).strip()
+    stated = _fields.text(answer).strip()
     if about.answers:
         results = [
-            name for pattern, name in about.answers.items() if said == pattern or fnmatchcase(said, pattern)
+            name
+            for pattern, name in about.answers.items()
+            if stated == pattern or fnmatchcase(stated, pattern)
         ]
         if not results:
-            raise DataError(f"the answer {said!r} is not one of {', '.join(about.answers)}")
-        said = results[0]
-    if not said:
+            raise DataError(f"the answer {stated!r} is not one of {', '.join(about.answers)}")
+        stated = results[0]
+    if not stated:
         raise DataError("the answer is empty")
-    if scorer in ("stated", "yes_no") and said.casefold() in ("yes", "no", "maybe"):
-        said = said.casefold()
+    if scorer in ("stated", "yes_no") and stated.casefold() in ("yes", "no", "maybe"):
+        stated = stated.casefold()
     if scorer.startswith("choices"):
-        letters = "".join(sorted(set(re.findall(r"[A-Z]", said))))
+        letters = "".join(sorted(set(re.findall(r"[A-Z]", stated))))
         if not letters or LETTERS.index(letters[-1]) >= len(choices):
-            raise DataError(f"the answer {said!r} is not letters of {len(choices)} options")
+            raise DataError(f"the answer {stated!r} is not letters of {len(choices)} options")
         return letters, ", ".join(letters)
     if not choices or scorer.startswith(("one_of", "yes_no")):
-        if choices and said not in choices:
-            raise DataError(f"the answer {said!r} is not one of {', '.join(choices)}")
+        if choices and stated not in choices:
+            raise DataError(f"the answer {stated!r} is not one of {', '.join(choices)}")
         # a line of a target is one of several golds
-        return (said, said.splitlines()[0]) if several else (" ".join(said.split()), said)
-    letter = LETTERS[_place(said, choices, about.first_choice, isinstance(answer, int))]
+        return (stated, stated.splitlines()[0]) if several else (" ".join(stated.split()), stated)
+    letter = LETTERS[_place(stated, choices, about.first_choice, isinstance(answer, int))]
     return letter, f"{letter}. {choices[LETTERS.index(letter)]}"
 
 
-def _place(said: str, choices: Sequence[str], first: int, number: bool) -> int:
+def _place(stated: str, choices: Sequence[str], first: int, number: bool) -> int:
     """Which option is meant: by number, by letter, or by its text; two readings are an error, not a guess."""
     letters = LETTERS[: len(choices)]
-    if number or (first and said.isdigit()):
-        found = {int(said) - first} & set(range(len(choices)))
+    if number or (first and stated.isdigit()):
+        matches = {int(stated) - first} & set(range(len(choices)))
     else:
-        found = {i for i, choice in enumerate(choices) if choice == said}
-        found |= {letters.index(said)} if said in letters and len(said) == 1 else set()
-    if len(found) != 1:
-        raise DataError(f"the answer {said!r} means {len(found)} of the options {', '.join(choices)[:200]!r}")
-    return found.pop()
+        matches = {i for i, choice in enumerate(choices) if choice == stated}
+        matches |= {letters.index(stated)} if stated in letters and len(stated) == 1 else set()
+    if len(matches) != 1:
+        raise DataError(
+            f"the answer {stated!r} means {len(matches)} of the options {', '.join(choices)[:200]!r}"
+        )
+    return matches.pop()
 
 
 def _listed(value: Any) -> list[Any]:
-    return [one for one in value if one] if isinstance(value, list) else [value] if value else []
+    return [entry for entry in value if entry] if isinstance(value, list) else [value] if value else []
 
 
 def _image(about: Definition, value: Any, root: Path | None, within: io.Confined) -> ImageRef:

@@ -24,8 +24,15 @@ RESULTS = ("Physical_Examination_Findings", "Test_Results")
 
 
 def agentclinic(path: str = "", tree: Path | None = None) -> Task:
-    """`path` is JSON lines of OSCE_Examination; by default
-    ${MEDXIAOHE_DATA}/cases/agentclinic_medqa_extended.jsonl."""
+    """AgentClinic-MedQA: diagnosis after a dialogue with a simulated patient, compared by name.
+
+    Args:
+        path: JSON lines of OSCE_Examination; "" for ${MEDXIAOHE_DATA}/cases/agentclinic_medqa_extended.jsonl.
+        tree: folder of a built tree whose synonyms count as the same name; None compares names by spelling.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "agentclinic",
         partial(samples, path),
@@ -42,6 +49,19 @@ def agentclinic(path: str = "", tree: Path | None = None) -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        Items with the facts of their case, in an order that depends only on the number of the row.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing, or a row is not a case of AgentClinic.
+    """
     known_split(split, ("test",))
     file = place(path, "cases/agentclinic_medqa_extended.jsonl")
     rows = list(io.read_jsonl(file))
@@ -67,7 +87,17 @@ def _question(case: Mapping[str, Any], id: str) -> Sample:
 
 
 def facts(case: Mapping[str, Any]) -> dict[str, Any]:
-    """What the patient knows by topic, and findings by the name of what was done."""
+    """Extract the facts that the simulated patient answers from.
+
+    Args:
+        case: an OSCE_Examination.
+
+    Returns:
+        `patient`: texts by topic; `results`: texts by name of examination or test.
+
+    Raises:
+        KeyError: the case has no Patient_Actor.
+    """
     patient = [
         {"topic": _words(name), "text": " ".join(_leaves(value))}
         for name, value in case["Patient_Actor"].items()
@@ -105,6 +135,11 @@ def _words(name: str) -> str:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     case = {
         "Objective_for_Doctor": "Assess and diagnose the patient presenting with thirst and weight loss.",
         "Patient_Actor": {

@@ -23,5 +23,13 @@ CORPUS = _mentions.Corpus(
 
 
 def bc5cdr_chemicals(path: str = "", tree: Path | None = None) -> Task:
-    """`path` is the folder of the two PubTator files; by default ${MEDXIAOHE_DATA}/entity_gold/bc5cdr."""
+    """BC5CDR chemicals: the chemicals and drugs that an abstract names, as F1 over names.
+
+    Args:
+        path: folder of the two PubTator files; "" for ${MEDXIAOHE_DATA}/entity_gold/bc5cdr.
+        tree: folder of a built tree whose synonyms count as the same name; None compares names by spelling.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return _mentions.task(CORPUS, path, tree)

@@ -17,7 +17,14 @@ FINGERPRINTS = {"train": "c6ed76083f29b4d9", "validation": "52ec6d68a2534530", "
 
 
 def bccd_count(path: str = "") -> Task:
-    """`path` holds Annotations/ and JPEGImages/; by default ${MEDXIAOHE_DATA}/vqa/bccd."""
+    """BCCD counts: number of red cells, white cells and platelets in a blood smear.
+
+    Args:
+        path: folder with Annotations/ and JPEGImages/; "" for ${MEDXIAOHE_DATA}/vqa/bccd.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "bccd_count",
         partial(samples, path),
@@ -32,10 +39,33 @@ def bccd_count(path: str = "") -> Task:
 
 
 def within_one(sample: Sample, trace: Trace) -> Score:
+    """Score a count that may be off by one.
+
+    Args:
+        sample: its target is the number.
+        trace: its answer is scored.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` without one number
+    """
     return replace(count(sample, trace, within=1), name="within_one")
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        Three items for each smear, one for each kind of cell, in an order that depends only on the data set's
+        ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the folder is missing, has no annotations, or an annotation is not of VOC.
+    """
     for smear in _bccd.smears(path, split):
         for kind in _bccd.CELLS:
             yield _question(smear, kind, split)
@@ -43,9 +73,14 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 def _question(smear: _bccd.Smear, kind: str, split: str) -> Sample:
     answer = str(sum(name == kind for name, _ in smear.boxes))
-    asked = f"How many {_bccd.CELLS[kind]} are in this blood smear? Answer with the number."
-    return _bccd.question("bccd_count", smear, kind, asked, answer, split)
+    wording = f"How many {_bccd.CELLS[kind]} are in this blood smear? Answer with the number."
+    return _bccd.question("bccd_count", smear, kind, wording, answer, split)
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question(_bccd.EXAMPLE, "RBC", "test")

@@ -22,7 +22,14 @@ QUESTION = (
 
 
 def bccd_report(path: str = "") -> Task:
-    """`path` holds Annotations/ and JPEGImages/; by default ${MEDXIAOHE_DATA}/vqa/bccd."""
+    """BCCD report: describe the white cells of a blood smear with boxes, the measures of RadFact.
+
+    Args:
+        path: folder with Annotations/ and JPEGImages/; "" for ${MEDXIAOHE_DATA}/vqa/bccd.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "bccd_report",
         partial(samples, path),
@@ -37,13 +44,33 @@ def bccd_report(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each smear with a white cell, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the folder is missing, has no annotations, or an annotation is not of VOC.
+    """
     for smear in _bccd.smears(path, split):
         if any(kind == "WBC" for kind, _ in smear.boxes):
             yield _question(smear, split)
 
 
 def written(smear: _bccd.Smear) -> str:
-    """The reference report of a smear."""
+    """Write the reference report of a smear from its boxes.
+
+    Args:
+        smear: with at least one white cell.
+
+    Returns:
+        A sentence with count and quarters, and the boxes [left, top, right, bottom] in pixels.
+    """
     boxes = [box for kind, box in smear.boxes if kind == "WBC"]
     seen = [
         Evidence(str(n), f"white cell at {list(box)} of {SIZE[0]} x {SIZE[1]} pixels", smear.name,
@@ -59,4 +86,9 @@ def _question(smear: _bccd.Smear, split: str) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question(_bccd.EXAMPLE, "test")

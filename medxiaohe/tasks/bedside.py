@@ -51,6 +51,11 @@ NUMBERS = re.compile(r"\d+/\d+/\d{4}|\d+(?:\.\d+)?")
 
 
 def bedside() -> Task:
+    """Bedside arithmetic with tools: body mass index, mean arterial pressure, due date.
+
+    Returns:
+        The task; its items are generated, no data is needed.
+    """
     return Task(
         "bedside",
         samples,
@@ -65,26 +70,38 @@ def bedside() -> Task:
 
 
 def samples(split: str) -> Iterator[Sample]:
+    """Generate the items of a split.
+
+    Args:
+        split: train, validation or test.
+
+    Yields:
+        `SIZES[split]` items, the same at every call; the test split also has wordings of its own.
+
+    Raises:
+        ConfigError: the task has no such split.
+    """
     known_split(split)
-    number = found = 0
-    while found < SIZES[split]:
+    number = produced = 0
+    while produced < SIZES[split]:
         kind = tuple(ASKED)[number % len(ASKED)]
         a, b, gold = KINDS[kind](random.Random(f"bedside {number}"))
         number += 1
         if hash_split("bedside", f"{a} {b}") == split:
-            found += 1
+            produced += 1
             yield _question(kind, a, b, gold, split, number)
 
 
 def _bmi(chance: random.Random) -> tuple[str, str, str]:
     weight, height = f"{chance.uniform(40, 140):.1f}", f"{chance.uniform(1.45, 2.0):.2f}"
-    value = float(weight) / float(height) ** 2
+    value = float(weight) / float(height) ** 2  # kg / m**2
+    # limits: one decimal, rounded either way (0.05), and a little more
     return weight, height, f"{value:.1f} ({value - 0.06:.3f} to {value + 0.06:.3f})"
 
 
 def _map(chance: random.Random) -> tuple[str, str, str]:
     high, low = chance.randrange(95, 200), chance.randrange(50, 92)
-    value = (high + 2 * low) / 3
+    value = (high + 2 * low) / 3  # mmHg, of systolic and diastolic pressure; may be rounded to a whole number
     return str(high), str(low), f"{value:.1f} ({value - 0.6:.3f} to {value + 0.6:.3f})"
 
 
@@ -98,8 +115,8 @@ KINDS: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {"bmi": _bmi
 
 
 def _question(kind: str, a: str, b: str, gold: str, split: str, number: int) -> Sample:
-    known, own = ASKED[kind]
-    words = (*known, own) if split == "test" else known
+    wordings, own = ASKED[kind]
+    words = (*wordings, own) if split == "test" else wordings
     return item(
         f"bedside/{number}",
         f"{words[number // len(ASKED) % len(words)].format(a=a, b=b)}\n{INSTRUCTION}",
@@ -113,6 +130,11 @@ def _question(kind: str, a: str, b: str, gold: str, split: str, number: int) -> 
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question("map", "120", "90", "100.0 (99.4 to 100.6)", "test", 0)
 
 
@@ -122,6 +144,18 @@ class Expert:
     name = "the expert of bedside"
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
+        """Solve each question by calling its tool, then repeating the result.
+
+        Args:
+            conversations: each ends with a question of this task or the result of the tool.
+            tools: not used.
+
+        Returns:
+            One assistant message for each conversation.
+
+        Raises:
+            ModelError: a question does not hold exactly two numbers.
+        """
         return [_said(conversation) for conversation in conversations]
 
 

@@ -20,7 +20,15 @@ FINGERPRINTS = {"train": "6acf3f1eaed9efe6", "validation": "ee65003cc3a8bc87", "
 
 
 def bioasq_factoid(path: str = "", tree: Path | None = None) -> Task:
-    """`path` is a folder of BioASQ golden files; by default ${MEDXIAOHE_DATA}/corpus/bioasq."""
+    """BioASQ factoid questions under their snippets: one name, compared with its synonyms.
+
+    Args:
+        path: folder of BioASQ golden files; "" for ${MEDXIAOHE_DATA}/corpus/bioasq.
+        tree: folder of a built tree whose synonyms count as the same name; None compares names by spelling.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "bioasq_factoid",
         partial(samples, path),
@@ -36,6 +44,19 @@ def bioasq_factoid(path: str = "", tree: Path | None = None) -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each factoid question, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: there are no files, or they are not of BioASQ.
+    """
     for row in _bioasq.questions(path, "factoid", split):
         yield _question(row, split)
 
@@ -54,12 +75,24 @@ def _question(row: Mapping[str, Any], split: str) -> Sample:
 
 
 def accepted_names(exact: Any) -> list[str]:
-    """The synonyms of the answer: [["a", "b"]], or a flat list in older files."""
+    """Flatten the accepted names of an answer.
+
+    Args:
+        exact: [["a", "b"]], or a flat list in older files.
+
+    Returns:
+        Names with whitespace collapsed, each once, in order.
+    """
     names = [name for entry in exact for name in (entry if isinstance(entry, list) else [entry])]
     return list(dict.fromkeys(" ".join(str(name).split()) for name in names))
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     body = "Which gene is mutated in Marfan syndrome?"
     return _question(
         {**_bioasq.EXAMPLE, "body": body, "type": "factoid", "exact_answer": [["FBN1", "fibrillin-1"]]},

@@ -20,7 +20,15 @@ FINGERPRINTS = {"train": "f4ac3c3141eacb56", "validation": "9deef76a5fbc878c", "
 
 
 def bioasq_list(path: str = "", tree: Path | None = None) -> Task:
-    """`path` is a folder of BioASQ golden files; by default ${MEDXIAOHE_DATA}/corpus/bioasq."""
+    """BioASQ list questions under their snippets: all names, as F1.
+
+    Args:
+        path: folder of BioASQ golden files; "" for ${MEDXIAOHE_DATA}/corpus/bioasq.
+        tree: folder of a built tree whose synonyms count as the same name; None compares names by spelling.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "bioasq_list",
         partial(samples, path),
@@ -35,6 +43,19 @@ def bioasq_list(path: str = "", tree: Path | None = None) -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each list question, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: there are no files, or they are not of BioASQ.
+    """
     for row in _bioasq.questions(path, "list", split):
         yield _question(row, split)
 
@@ -51,6 +72,11 @@ def _question(row: Mapping[str, Any], split: str) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     body = "Which enzymes does aspirin inhibit?"
     return _question(
         {**_bioasq.EXAMPLE, "body": body, "type": "list", "exact_answer": [["COX-1"], ["COX-2"]]}, "test"

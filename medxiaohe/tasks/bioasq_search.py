@@ -18,7 +18,11 @@ FINGERPRINTS = {"train": "296f89ac2213ec61", "validation": "4638b2f168b5f845", "
 
 
 def bioasq_search() -> Task:
-    """Reads ${MEDXIAOHE_DATA}/corpus/bioasq."""
+    """BioASQ yes/no questions with a search tool over all snippets.
+
+    Returns:
+        The task; it reads ${MEDXIAOHE_DATA}/corpus/bioasq.
+    """
     return Task(
         "bioasq_search",
         samples,
@@ -35,15 +39,39 @@ def bioasq_search() -> Task:
 
 
 def samples(split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        split: train, validation or test.
+
+    Yields:
+        One item for each yes/no question, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: there are no files, or they are not of BioASQ.
+    """
     for row in _bioasq.questions("", "yesno", split):
         yield question(row, split, row["body"].strip(), "bioasq_search")
 
 
 @cache
 def library() -> BM25:
-    """The snippets of all questions; the index is built once."""
+    """Build the BM25 index of the snippets of all questions, once for a process.
+
+    Returns:
+        What the tool `search` searches.
+
+    Raises:
+        DataError: there are no files, or they are not of BioASQ.
+    """
     return BM25(_bioasq.passages())
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return question(_bioasq.EXAMPLE, "test", str(_bioasq.EXAMPLE["body"]), "bioasq_search")

@@ -14,7 +14,14 @@ FINGERPRINTS = {"train": "5660aa081cda1520", "validation": "45a6828e7b0d27f8", "
 
 
 def bioasq_yesno(path: str = "") -> Task:
-    """`path` is a folder of BioASQ golden files; by default ${MEDXIAOHE_DATA}/corpus/bioasq."""
+    """BioASQ yes/no questions under their snippets.
+
+    Args:
+        path: folder of BioASQ golden files; "" for ${MEDXIAOHE_DATA}/corpus/bioasq.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "bioasq_yesno",
         partial(samples, path),
@@ -29,15 +36,44 @@ def bioasq_yesno(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each yes/no question, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: there are no files, or they are not of BioASQ.
+    """
     for row in _bioasq.questions(path, "yesno", split):
         yield question(row, split, _bioasq.with_snippets(row), "bioasq_yesno")
 
 
 def question(row: Mapping[str, Any], split: str, text: str, task: str) -> Sample:
+    """Build the item of a yes/no question.
+
+    Args:
+        row: a question of BioASQ.
+        split: of the item.
+        text: question, with or without snippets.
+        task: name of the task, for id and source.
+
+    Returns:
+        An item whose target is yes or no.
+    """
     gold = str(row["exact_answer"]).lower()
     fields = {"target": gold, "license": _bioasq.LICENSE, "study_id": row["id"], "split": split}
     return item(f"{task}/{row['id']}", asked("yes_no", text), gold.capitalize(), **fields)
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return question(_bioasq.EXAMPLE, "test", _bioasq.with_snippets(_bioasq.EXAMPLE), "bioasq_yesno")

@@ -25,7 +25,14 @@ PATIENT = re.compile(r"(person\d+)_|(?:NORMAL2?-)?(IM-\d+)")
 
 
 def chest_xray(path: str = "asset:chest_xray") -> Task:
-    """`path` is a folder with train/ and test/, each with NORMAL/ and PNEUMONIA/."""
+    """Pneumonia in chest radiographs of children: yes or no.
+
+    Args:
+        path: folder with train/ and test/, each with NORMAL/ and PNEUMONIA/, or asset:NAME.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "chest_xray",
         partial(samples, path),
@@ -40,6 +47,20 @@ def chest_xray(path: str = "asset:chest_xray") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        Items that alternate between yes and no as long as both last, in an order that depends only on the
+        data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the folder is missing, has no images, or a file name has no patient number.
+    """
     known_split(split)
     root = _root(place(path))
     files = {
@@ -70,6 +91,17 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 
 
 def patient(file: Path) -> str:
+    """Extract the patient number from a file name.
+
+    Args:
+        file: person1_... , IM-0001... or NORMAL2-IM-0001...
+
+    Returns:
+        person1 or IM-0001.
+
+    Raises:
+        DataError: the name begins otherwise.
+    """
     match = PATIENT.match(file.name)
     if not match:
         raise DataError(f"{file}: a file name must start with person1_ or IM-0001 or NORMAL2-IM-0001")
@@ -95,6 +127,11 @@ def _root(folder: Path) -> Path:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     image = ImageRef("example.jpeg")  # stands for a radiograph; nobody opens it
     return item(
         "chest_xray/example",

@@ -22,7 +22,14 @@ SPLITS = ("train", "test")
 
 
 def covid_chestxray(path: str = "") -> Task:
-    """`path` holds metadata.csv and images/; by default ${MEDXIAOHE_DATA}/cxr/covid_chestxray."""
+    """COVID-19 image data collection: infection of a chest X-ray, of three.
+
+    Args:
+        path: folder with metadata.csv and images/; "" for ${MEDXIAOHE_DATA}/cxr/covid_chestxray.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "covid_chestxray",
         partial(samples, path),
@@ -38,6 +45,19 @@ def covid_chestxray(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train or test.
+
+    Yields:
+        One item for each picture, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the folder is missing or its table lacks a column.
+    """
     known_split(split, SPLITS)
     folder = place(path, "cxr/covid_chestxray")
     try:
@@ -74,6 +94,11 @@ def _question(row: Mapping[str, str], image: ImageRef, split: str) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     row = {
         "filename": "example.jpg",
         "finding": "COVID-19",

@@ -25,8 +25,15 @@ CHOICES = ("choice_1", "choice_2", "choice_3", "choice_4")
 
 
 def craftmd(path: str = "") -> Task:
-    """`path` is the CSV; by default ${MEDXIAOHE_DATA}/cases/craftmd_usmle_sample.csv, with
-    craftmd_medqa_overlap.json beside it."""
+    """CRAFT-MD: diagnosis of a case vignette, of four options, in one turn.
+
+    Args:
+        path: CSV, with craftmd_medqa_overlap.json beside it; "" for
+            ${MEDXIAOHE_DATA}/cases/craftmd_usmle_sample.csv.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "craftmd",
         partial(samples, path),
@@ -42,20 +49,43 @@ def craftmd(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each vignette, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing, or a row is not of CRAFT-MD.
+    """
     known_split(split, ("test",))
     for row, meta in rows(path):
         yield question(row, meta)
 
 
 def rows(path: str) -> Iterator[tuple[Mapping[str, str], dict[str, str]]]:
-    """Rows, each with its category and, where it is a MedQA test question, the line of that."""
+    """Read the vignettes of CRAFT-MD with their metadata.
+
+    Args:
+        path: as the task takes it.
+
+    Yields:
+        (row, metadata): category, number of the row and, where it is a MedQA test question, the line of that.
+
+    Raises:
+        DataError: the file is missing, or a row is not of CRAFT-MD.
+    """
     file = place(path, "cases/craftmd_usmle_sample.csv")
-    known = _overlap(file.with_name("craftmd_medqa_overlap.json"))
+    overlap = _overlap(file.with_name("craftmd_medqa_overlap.json"))
     results = list(enumerate(table(file)))
     for number, row in shuffled(results, key=lambda pair: f"{pair[1].get('case_id')}/{pair[0]}"):
         if not {"case_vignette", "answer", "case_id", *CHOICES} <= set(row):
             raise DataError(f"{file}: not a row of CRAFT-MD: it has {', '.join(row)}")
-        line = {"medqa_line": str(known[number])} if number in known else {}
+        line = {"medqa_line": str(overlap[number])} if number in overlap else {}
         yield row, {"category": row.get("category", ""), "row": str(number), **line}
 
 
@@ -64,6 +94,15 @@ def _overlap(file: Path) -> dict[int, int]:
 
 
 def question(row: Mapping[str, str], meta: Mapping[str, str]) -> Sample:
+    """Build the item of a vignette.
+
+    Args:
+        row: of CRAFT-MD.
+        meta: as `rows` yields it.
+
+    Returns:
+        A multiple-choice item.
+    """
     letter, choices = gold(row)
     return item(
         f"craftmd/{row['case_id']}-{meta['row']}",
@@ -79,11 +118,18 @@ def question(row: Mapping[str, str], meta: Mapping[str, str]) -> Sample:
 
 
 def gold(row: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """(letter, options) in an order that depends on the case only: in the file the right option is often in
-    one place."""
+    """Order the options by a hash of the case: in the file the right option is often in one place.
+
+    Args:
+        row: of CRAFT-MD.
+
+    Returns:
+        (letter of the right option, options in order).
+    """
     choices = tuple(
         sorted(
-            (row[key] for key in CHOICES), key=lambda one: io.unit_interval("options", row["case_id"], one)
+            (row[key] for key in CHOICES),
+            key=lambda option: io.unit_interval("options", row["case_id"], option),
         )
     )
     return LETTERS[choices.index(row["answer"])], choices
@@ -104,4 +150,9 @@ EXAMPLE = {
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return question(EXAMPLE, {"row": "0"})

@@ -22,7 +22,15 @@ FINGERPRINTS = {"test": "120f88280fcd460c"}
 
 
 def craftmd_talk(path: str = "") -> Task:
-    """`path` is the CSV of CRAFT-MD; by default ${MEDXIAOHE_DATA}/cases/craftmd_usmle_sample.csv."""
+    """CRAFT-MD in conversation: four options and the first sentence of the case; the doctor model asks for
+    the rest.
+
+    Args:
+        path: CSV of CRAFT-MD; "" for ${MEDXIAOHE_DATA}/cases/craftmd_usmle_sample.csv.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "craftmd_talk",
         partial(samples, path),
@@ -39,6 +47,20 @@ def craftmd_talk(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each vignette, with the facts of the simulated patient, in an order that depends only on
+        the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing, or a row is not of CRAFT-MD.
+    """
     known_split(split, ("test",))
     for row, meta in craftmd.rows(path):
         yield _question(row, meta)
@@ -47,7 +69,9 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 def _question(row: Mapping[str, str], meta: Mapping[str, str]) -> Sample:
     letter, choices = craftmd.gold(row)
     first, *rest = [
-        one for one in SENTENCE.split(" ".join(row["case_vignette"].split())) if not ASKS.search(one)
+        sentence
+        for sentence in SENTENCE.split(" ".join(row["case_vignette"].split()))
+        if not ASKS.search(sentence)
     ] or [""]
     return item(
         f"craftmd_talk/{row['case_id']}-{meta['row']}",
@@ -60,11 +84,16 @@ def _question(row: Mapping[str, str], meta: Mapping[str, str]) -> Sample:
         split="test",
         meta=dict(meta),
         facts={
-            "patient": [{"topic": "history", "text": one} for one in (first, *rest)],
-            "results": [{"name": one, "text": one} for one in rest],
+            "patient": [{"topic": "history", "text": sentence} for sentence in (first, *rest)],
+            "results": [{"name": sentence, "text": sentence} for sentence in rest],
         },
     )
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question(craftmd.EXAMPLE, {"row": "0"})

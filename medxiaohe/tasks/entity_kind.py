@@ -31,8 +31,16 @@ READABLE = re.compile(r"[A-Za-z][A-Za-z' -]{3,39}")
 
 
 def entity_kind(tree: Path | None = None, data: Path | None = None) -> Task:
-    """`tree` is the folder of an entity.build stage, `data` that of a data.read stage, whose coverage.json is
-    read."""
+    """Kind of a medical term (disease, anatomy, phenotype, chemical), asked of the entities of a tree.
+
+    Args:
+        tree: folder of an entity.build stage.
+        data: folder of a data.read stage whose coverage.json orders entities by frequency; None for no such
+            order.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "entity_kind",
         partial(samples, tree, data),
@@ -46,13 +54,28 @@ def entity_kind(tree: Path | None = None, data: Path | None = None) -> Task:
 
 
 def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample]:
+    """Build the items of a split from the tree.
+
+    Args:
+        tree: as the task takes it.
+        data: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        As many items of each kind, in rounds; frequent, middling and rare entities take turns where `data` is
+        given.
+
+    Raises:
+        ConfigError: the task has no such split, or no tree is given.
+        DataError: fewer than two kinds have usable names in the split.
+    """
     known_split(split)
     if tree is None:
         raise ConfigError("the task entity_kind asks about a tree: name it in the stage's `needs:` as `tree`")
     groups: dict[str, list[Entity]] = {kind: [] for kind in KINDS}
     with (tree / "entities.jsonl").open("rb") as file:  # opened each time: what a task reads is noted
         state = os.fstat(file.fileno())
-    for entity, of_split in _asked(tree, state.st_mtime_ns, state.st_size):
+    for entity, of_split in _questions(tree, state.st_mtime_ns, state.st_size):
         if of_split == split:
             groups[entity.kind].append(entity)
     present = [kind for kind in KINDS if groups[kind]]
@@ -65,12 +88,12 @@ def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample
     ordered = (
         alternating(groups[kind], key=lambda e: e.id, label=lambda e: _seen(bucket, e)) for kind in present
     )
-    for row in zip(*ordered, strict=False):  # as many of each kind
+    for row in zip(*ordered, strict=False):  # one of each kind a round, until one kind has run out
         yield from (_question(entity, present, split) for entity in shuffled(row, key=lambda e: e.id))
 
 
 @lru_cache(maxsize=1)  # a recipe asks a dozen times: for digests, to decontaminate, for each evaluation
-def _asked(tree: Path, time: int, size: int) -> list[tuple[Entity, str]]:
+def _questions(tree: Path, time: int, size: int) -> list[tuple[Entity, str]]:
     """Entities whose name is asked, each with its split.
 
     Args:
@@ -80,30 +103,31 @@ def _asked(tree: Path, time: int, size: int) -> list[tuple[Entity, str]]:
     """
     entities = [entity_from_json(row, tree) for row in io.read_jsonl(tree / "entities.jsonl")]
     names = [_names(entity) for entity in entities]
+    # entities that share a name are one unit of the split
     family = components([sorted(each) for each in names])
     kinds_of: dict[str, set[str]] = {}
     for entity, each in zip(entities, names, strict=True):
         for name in each:
             kinds_of.setdefault(name, set()).add(entity.kind)
-    result, asked = list[tuple[Entity, str]](), set[str]()
+    result, seen = list[tuple[Entity, str]](), set[str]()
     for entity in entities:
         key = normal(entity.name)
         if (
             entity.kind not in KINDS
             or not entity.parents
-            or key in asked
+            or key in seen
             or len(kinds_of[key]) > 1
             or not _fit(entity.name)
         ):
             continue
-        asked.add(key)
+        seen.add(key)
         result.append((entity, hash_split("entity_kind", family[key])))
     return result
 
 
 def _seen(bucket: Mapping[str, str], entity: Entity) -> str:
-    found = bucket.get(entity.id, "tail")
-    return "tail" if found == "unseen" else found
+    label = bucket.get(entity.id, "tail")
+    return "tail" if label == "unseen" else label
 
 
 def _question(entity: Entity, kinds: list[str], split: str) -> Sample:
@@ -137,7 +161,14 @@ def _names(entity: Entity) -> set[str]:
 
 
 def normal(name: str) -> str:
-    """Letters and digits only, lower case, no plural s: "Wilson's diseases" is "wilson disease"."""
+    """Normalise a name: letters and digits, lower case, no plural s: "Wilson's diseases" is "wilson disease".
+
+    Args:
+        name: as written.
+
+    Returns:
+        Words joined by single spaces.
+    """
     folded = name.casefold()
     words = re.findall(r"[^\W_]+", re.sub(r"'s\b", "", folded) if "'" in folded else folded)
     return " ".join(
@@ -147,5 +178,10 @@ def normal(name: str) -> str:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     entity = Entity("EX:1", "scurvy", "disease", parents=("EX:0",), license="CC0-1.0")
     return _question(entity, list(KINDS), "test")

@@ -24,8 +24,16 @@ STEPS = 3  # of a path
 
 
 def entity_path(tree: Path | None = None, data: Path | None = None) -> Task:
-    """`tree` is the folder of an entity.build stage, `data` that of a data.read stage, whose coverage.json is
-    read."""
+    """Kind of a medical term, with a line of reasoning up the tree before the answer.
+
+    Args:
+        tree: folder of an entity.build stage.
+        data: folder of a data.read stage whose coverage.json orders entities by frequency; None for no such
+            order.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "entity_path",
         partial(samples, tree, data),
@@ -39,29 +47,51 @@ def entity_path(tree: Path | None = None, data: Path | None = None) -> Task:
 
 
 def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample]:
+    """Build the items of `entity_kind` that have a path which gives nothing away.
+
+    Args:
+        tree: as the task takes it.
+        data: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        Items in the order of `entity_kind`, the path in the gold answer.
+
+    Raises:
+        ConfigError: the task has no such split, or no tree is given.
+        DataError: no item of the split has such a path.
+    """
     rows = list(entity_kind.samples(tree, data, split))
     assert tree is not None  # entity_kind has refused
-    asked = {
+    tested = {
         row.entities[0]
-        for other in {"validation", "test"} - {split}
-        for row in entity_kind.samples(tree, data, other)
+        for other_split in {"validation", "test"} - {split}
+        for row in entity_kind.samples(tree, data, other_split)
     }
     nodes = {
         entity.id: entity
         for entity in (entity_from_json(row, tree) for row in io.read_jsonl(tree / "entities.jsonl"))
     }
-    found = False
+    yielded = False
     for row in rows:
         path = ancestors(row.entities[0], nodes)
-        if path and not asked & {entity.id for entity in path}:
-            found = True
+        if path and not tested & {entity.id for entity in path}:
+            yielded = True
             yield reasoned(row, [entity.name for entity in path])
-    if not found:
+    if not yielded:
         raise DataError(f"{tree}: no entity of {split} has a path that gives nothing away")
 
 
 def ancestors(id: str, nodes: Mapping[str, Entity]) -> list[Entity]:
-    """The first parent, its first parent, and so on; at most STEPS, and none twice."""
+    """Follow the first parent of each entity upwards.
+
+    Args:
+        id: of an entity in `nodes`.
+        nodes: id -> entity.
+
+    Returns:
+        At most `STEPS` ancestors, nearest first, none twice.
+    """
     path: list[Entity] = []
     while len(path) < STEPS and (parents := [parent for parent in nodes[id].parents if parent in nodes]):
         id = parents[0]
@@ -72,7 +102,15 @@ def ancestors(id: str, nodes: Mapping[str, Entity]) -> list[Entity]:
 
 
 def reasoned(sample: Sample, path: tuple[str, ...] | list[str]) -> Sample:
-    """The sample with the path before its answer."""
+    """Put the path before the answer of an item.
+
+    Args:
+        sample: an item of `entity_kind`.
+        path: names of ancestors, nearest first.
+
+    Returns:
+        The item as one of `entity_path`.
+    """
     words = f"It is a kind of {', which is a kind of '.join(path)}. Answer: {sample.target}"
     id = f"entity_path/{sample.id.partition('/')[2]}"
     return replace(

@@ -23,6 +23,11 @@ FILE = Path(__file__).with_name("everyday.tsv")  # topic, question, answer; othe
 
 
 def everyday() -> Task:
+    """General knowledge outside of medicine, to measure what medical training makes a model forget.
+
+    Returns:
+        The task; its questions ship with the package.
+    """
     return Task(
         "everyday",
         samples,
@@ -46,6 +51,17 @@ def _rows() -> list[tuple[str, str, str]]:
 
 
 def samples(split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        split: test, the only one.
+
+    Yields:
+        One item for each question, in an order that depends only on the questions.
+
+    Raises:
+        ConfigError: the task has no such split.
+    """
     known_split(split, ("test",))
     for topic, question, answer in shuffled(_rows(), key=lambda row: row[1]):
         yield _question(str(_rows().index((topic, question, answer))), topic, question, answer)
@@ -64,13 +80,21 @@ def _question(number: str, topic: str, question: str, answer: str) -> Sample:
 
 
 def mentioned(sample: Sample, trace: Trace) -> Score:
-    """1 where the reply names an accepted answer as whole words; a reply that says nothing is unparsed."""
+    """Score a reply that names an accepted answer as whole words.
+
+    Args:
+        sample: its target is one accepted answer a line.
+        trace: its answer is scored.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` for a reply that commits to nothing
+    """
     text = final(trace.answer)
-    said = plain(text)
+    words = plain(text)
     if not refuses(text) and any(
-        re.search(rf"(?<!\w){re.escape(plain(gold))}(?!\w)", said) for gold in golds(sample)
+        re.search(rf"(?<!\w){re.escape(plain(gold))}(?!\w)", words) for gold in golds(sample)
     ):
-        return Score("mentioned", 1.0, parsed=said, why=f"names {sample.target!r}")
-    if not said or refuses(text) or UNKNOWN.fullmatch(text.strip(" .:!")) or ALTERNATIVE.search(text):
+        return Score("mentioned", 1.0, parsed=words, why=f"names {sample.target!r}")
+    if not words or refuses(text) or UNKNOWN.fullmatch(text.strip(" .:!")) or ALTERNATIVE.search(text):
         return missing("mentioned", trace)
-    return Score("mentioned", 0.0, parsed=said, why=f"does not name {sample.target!r}")
+    return Score("mentioned", 0.0, parsed=words, why=f"does not name {sample.target!r}")

@@ -10,5 +10,12 @@ from medxiaohe.types import Task
 
 
 def healthbench(path: str = "") -> Task:
-    """`path` is the JSON-lines file."""
+    """HealthBench: 5,000 conversations judged by physicians' criteria.
+
+    Args:
+        path: the JSON-lines file.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return _healthbench.task("healthbench", path, file="2025-05-07-06-14-12_oss_eval.jsonl")

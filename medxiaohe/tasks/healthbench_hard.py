@@ -10,5 +10,12 @@ from medxiaohe.types import Task
 
 
 def healthbench_hard(path: str = "") -> Task:
-    """`path` is the JSON-lines file."""
+    """HealthBench-hard: the 1,000 conversations that models of 2025 did worst on.
+
+    Args:
+        path: the JSON-lines file.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return _healthbench.task("healthbench_hard", path, file="hard_2025-05-08-21-00-10.jsonl")

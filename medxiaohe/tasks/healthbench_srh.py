@@ -13,6 +13,13 @@ HERE = "rubric/healthbench_srh/prompts_rubrics.json"
 
 
 def healthbench_srh(path: str = "") -> Task:
-    """`path` is a JSON or JSON-lines file of HealthBench rows; by default
-    ${MEDXIAOHE_DATA}/rubric/healthbench_srh/prompts_rubrics.json."""
+    """HealthBench, sexual and reproductive health: half of the conversations, judged by physicians' criteria.
+
+    Args:
+        path: JSON or JSON-lines file of HealthBench rows; "" for
+            ${MEDXIAOHE_DATA}/rubric/healthbench_srh/prompts_rubrics.json.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return _healthbench.task("healthbench_srh", path, here=HERE, fingerprints=FINGERPRINTS)

@@ -20,7 +20,14 @@ from medxiaohe.types import Sample, Task
 
 
 def held_out(data: Path | None = None) -> Task:
-    """`data` is the folder of a data.read stage."""
+    """Held-out rows of the user's corpus: split test of a data.read stage, with an answer to compare with.
+
+    Args:
+        data: folder of a data.read stage.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "held_out",
         partial(samples, data),
@@ -33,6 +40,19 @@ def held_out(data: Path | None = None) -> Task:
 
 
 def samples(data: Path | None, split: str) -> Iterator[Sample]:
+    """Read the rows of a split that end with an assistant message.
+
+    Args:
+        data: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        Rows in the order of the file; the target is the last message where a row has none.
+
+    Raises:
+        ConfigError: the task has no such split, or no folder is given.
+        DataError: the folder has no samples.jsonl.
+    """
     known_split(split)
     if data is None:
         raise ConfigError(
@@ -46,5 +66,10 @@ def samples(data: Path | None, split: str) -> Iterator[Sample]:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item.
+    """
     question = "Is the left lung smaller than the right one? Answer yes or no."
     return item("held_out/example", question, "Yes.", target="yes", license="CC0-1.0")

@@ -21,7 +21,14 @@ FINGERPRINTS = {"train": "e8ecca4c77ca3163", "validation": "32be22707cf28c15", "
 
 
 def iu_key_points(path: str = "") -> Task:
-    """`path` is the CSV file; by default ${MEDXIAOHE_DATA}/cxr/iu_reports/indiana_reports.csv."""
+    """Key points of a chest X-ray report from its findings (Indiana University collection).
+
+    Args:
+        path: CSV file of reports; "" for ${MEDXIAOHE_DATA}/cxr/iu_reports/indiana_reports.csv.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "iu_key_points",
         partial(samples, path),
@@ -37,6 +44,19 @@ def iu_key_points(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each report whose impression names a finding, in the order of the file.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing or lacks a column.
+    """
     known_split(split)
     file = place(path, "cxr/iu_reports/indiana_reports.csv")
     try:
@@ -63,5 +83,10 @@ def _question(uid: str, findings: str, impression: str, points: list[str], split
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     findings = "The lungs are clear. The heart is enlarged. No effusion."
     return _question("example", findings, "Cardiomegaly.", ["Cardiomegaly."], "test")

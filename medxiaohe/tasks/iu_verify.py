@@ -27,7 +27,14 @@ FIT_ANYTHING = ("finding", "prior")
 
 
 def iu_verify(path: str = "") -> Task:
-    """`path` is the CSV file; by default ${MEDXIAOHE_DATA}/cxr/iu_reports/indiana_reports.csv."""
+    """Verify a sentence, with or without a planted error, against a chest X-ray report: yes or no.
+
+    Args:
+        path: CSV file of reports; "" for ${MEDXIAOHE_DATA}/cxr/iu_reports/indiana_reports.csv.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "iu_verify",
         partial(samples, path),
@@ -42,14 +49,28 @@ def iu_verify(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        At most one item for each report, in the order of the file; the drawn error depends only on the
+        report's uid.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing or lacks a column.
+    """
     known_split(split)
     file = place(path, "cxr/iu_reports/indiana_reports.csv")
     try:
         for row in table(file):
-            known = row["findings"].strip()
-            if known and hash_split("iu_impression", row["uid"], train=0.6, validation=0.1) == split:
-                if found := _drawn(known, row["uid"]):
-                    yield _question(row["uid"], known, *found, split=split)
+            report = row["findings"].strip()
+            if report and hash_split("iu_impression", row["uid"], train=0.6, validation=0.1) == split:
+                if drawn := _drawn(report, row["uid"]):
+                    yield _question(row["uid"], report, *drawn, split=split)
     except KeyError as error:
         raise DataError(f"{file}: no column {error}") from error
 
@@ -57,7 +78,7 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 def _drawn(report: str, uid: str) -> tuple[str, str] | None:
     """A sentence about a report and the kind of its error; half of the reports give one without."""
     draw = random.Random(uid)
-    rows = [one for one in split_sentences(report) if one.findings]
+    rows = [candidate for candidate in split_sentences(report) if candidate.findings]
     if not rows:
         return None
     sentence = draw.choice(rows)
@@ -85,6 +106,11 @@ def _question(uid: str, report: str, text: str, kind: str, *, split: str) -> Sam
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question(
         "example", "The lungs are clear. The heart is enlarged.", "The heart is enlarged.", LEFT, split="test"
     )

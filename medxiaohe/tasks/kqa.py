@@ -20,8 +20,15 @@ FINGERPRINTS = {"test": "2c920ea4566b3469"}
 
 
 def kqa(path: str = "") -> Task:
-    """`path` is questions_w_answers.jsonl of K-QA; by default
-    ${MEDXIAOHE_DATA}/rubric/kqa/questions_w_answers.jsonl."""
+    """K-QA: free answers to patients' questions, judged against must-have statements of physicians.
+
+    Args:
+        path: questions_w_answers.jsonl of K-QA; "" for
+            ${MEDXIAOHE_DATA}/rubric/kqa/questions_w_answers.jsonl.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "kqa",
         partial(samples, path),
@@ -38,6 +45,19 @@ def kqa(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each question, in an order that depends only on the questions.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing, or a row is not of K-QA.
+    """
     known_split(split, ("test",))
     file = place(path, "rubric/kqa/questions_w_answers.jsonl")
     for row in shuffled(io.read_jsonl(file), key=lambda row: str(row.get("Question"))):
@@ -65,6 +85,11 @@ def _question(row: Mapping[str, Any]) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     answer = "Scabies is treated by mouth with ivermectin. The dose depends on the weight."
     must, nice = ["Scabies is treated by mouth with ivermectin"], ["The dose depends on the weight"]
     return _question(

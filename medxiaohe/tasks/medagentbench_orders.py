@@ -30,8 +30,15 @@ RULES = (
 
 
 def medagentbench_orders(path: str = "") -> Task:
-    """`path` holds medagentbench_tasks.json and medagentbench_funcs.json; by default
-    ${MEDXIAOHE_DATA}/tools."""
+    """MedAgentBench orders: file a blood pressure, order a referral, as one FHIR call.
+
+    Args:
+        path: folder with medagentbench_tasks.json and medagentbench_funcs.json; "" for
+            ${MEDXIAOHE_DATA}/tools.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "medagentbench_orders",
         partial(samples, path),
@@ -48,9 +55,22 @@ def medagentbench_orders(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each task of kinds 3 and 8, in the order of the file.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the files are missing or not of MedAgentBench.
+    """
     known_split(split, ("test",))
     folder = place(path, "tools")
-    schemas = {one["name"]: one for one in io.read_json(folder / "medagentbench_funcs.json")}
+    schemas = {schema["name"]: schema for schema in io.read_json(folder / "medagentbench_funcs.json")}
     try:
         for row in io.read_json(folder / "medagentbench_tasks.json"):
             if name := KINDS.get(row["id"].partition("_")[0]):
@@ -122,6 +142,11 @@ def _said(pattern: str, text: str) -> str:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     row = {
         "id": "task3_example",
         "instruction": (

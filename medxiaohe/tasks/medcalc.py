@@ -23,7 +23,14 @@ TAGS = ("text", "english", "calculation")
 
 
 def medcalc(path: str = "") -> Task:
-    """`path` is the CSV of MedCalc-Bench; by default ${MEDXIAOHE_DATA}/tools/medcalc_bench.csv."""
+    """MedCalc-Bench: a number computed from a patient note, within the owners' limits.
+
+    Args:
+        path: CSV of MedCalc-Bench; "" for ${MEDXIAOHE_DATA}/tools/medcalc_bench.csv.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "medcalc",
         partial(samples, path, "medcalc"),
@@ -39,6 +46,20 @@ def medcalc(path: str = "") -> Task:
 
 
 def samples(path: str, task: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        task: name of the task, for id and source.
+        split: test, the only one.
+
+    Yields:
+        One item for each row, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing, or a row is not of MedCalc-Bench.
+    """
     known_split(split, ("test",))
     file = place(path, "tools/medcalc_bench.csv")
     for row in shuffled(table(file), key=lambda row: row.get("Row Number", "")):
@@ -70,19 +91,39 @@ PERCENT = ("Fractional Excretion of Sodium", "Framingham Risk Score")
 
 
 def answer(row: Mapping[str, str]) -> tuple[str, str]:
-    """(target with its limits, answer in words): "25.017 (23.766 to 26.268)", a date, or weeks and days."""
-    said = row["Ground Truth Answer"].strip()
-    if said.startswith("("):
-        weeks, days = ast.literal_eval(said)
+    """Read the gold answer of a row with its limits.
+
+    Args:
+        row: of MedCalc-Bench.
+
+    Returns:
+        (target, answer in words): "25.017 (23.766 to 26.268)", a date, or weeks and days.
+
+    Raises:
+        KeyError: a column is missing.
+        ValueError: limits are not numbers.
+    """
+    stated = row["Ground Truth Answer"].strip()
+    if stated.startswith("("):
+        weeks, days = ast.literal_eval(stated)
         return f"{weeks}, {days}", f"({weeks}, {days})"
     if row["Output Type"] == "date":
-        return said, said
+        return stated, stated
+    # the data swaps the limits of some negative values
     low, high = sorted((float(row["Lower Limit"]), float(row["Upper Limit"])))
-    gold = f"{said} %" if row["Calculator Name"].startswith(PERCENT) else said
-    return (gold if low == high else f"{gold} ({low:.10g} to {high:.10g})"), said
+    gold = f"{stated} %" if row["Calculator Name"].startswith(PERCENT) else stated
+    return (gold if low == high else f"{gold} ({low:.10g} to {high:.10g})"), stated
 
 
 def example(task: str) -> Sample:
+    """Build the example item of the task.
+
+    Args:
+        task: name of the task, for id and source.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     row = {
         "Row Number": "example",
         "Note ID": "example",

@@ -15,7 +15,14 @@ FINGERPRINTS = {"test": "ef069242e793d2fd"}
 
 
 def medcalc_tools(path: str = "") -> Task:
-    """`path` is the CSV of MedCalc-Bench; by default ${MEDXIAOHE_DATA}/tools/medcalc_bench.csv."""
+    """MedCalc-Bench with a calculator, a calendar and body mass index as tools.
+
+    Args:
+        path: CSV of MedCalc-Bench; "" for ${MEDXIAOHE_DATA}/tools/medcalc_bench.csv.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "medcalc_tools",
         partial(medcalc.samples, path, "medcalc_tools"),

@@ -23,7 +23,14 @@ FINGERPRINTS = {"train": "3383fa5a8736599f", "validation": "7e253eb193da98b8", "
 
 
 def medquad(path: str = "") -> Task:
-    """`path` is a folder of MedQuAD's XML files; by default ${MEDXIAOHE_DATA}/corpus/medquad."""
+    """MedQuAD: answers to consumers' health questions, compared with those of the institutes.
+
+    Args:
+        path: folder of MedQuAD's XML files; "" for ${MEDXIAOHE_DATA}/corpus/medquad.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "medquad",
         partial(samples, path),
@@ -39,6 +46,20 @@ def medquad(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each question with an answer, document by document, in an order that depends only on the
+        data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the folder is missing, has no XML files, or one is not XML.
+    """
     known_split(split)
     folder = place(path, "corpus/medquad")
     files = sorted(folder.rglob("*.xml"))
@@ -62,9 +83,9 @@ def _questions(file: Path, split: str) -> Iterator[Sample]:
     for number, pair in enumerate(document.iter("QAPair")):
         question, answer = (" ".join((pair.findtext(tag) or "").split()) for tag in ("Question", "Answer"))
         if question and answer:
-            asked = re.sub(r" \((?:are|is)\)|\s+(?=\?)", "", question)
-            kind = next((one.get("qtype", "") for one in pair.iter("Question")), "")
-            yield _question(f"{_document(file)}-{number}", asked, answer, _document(file), split, kind)
+            wording = re.sub(r" \((?:are|is)\)|\s+(?=\?)", "", question)
+            kind = next((element.get("qtype", "") for element in pair.iter("Question")), "")
+            yield _question(f"{_document(file)}-{number}", wording, answer, _document(file), split, kind)
 
 
 def _question(id: str, question: str, answer: str, document: str, split: str, kind: str) -> Sample:
@@ -80,4 +101,9 @@ def _question(id: str, question: str, answer: str, document: str, split: str, ki
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question("example", "What causes scurvy?", "A lack of vitamin C.", "example", "test", "causes")

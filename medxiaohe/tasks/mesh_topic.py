@@ -27,7 +27,14 @@ TOO_SHORT = 25  # characters of a title: "Editorial." says nothing
 
 
 def mesh_topic(path: str = "asset:pubmed_2020") -> Task:
-    """`path` is a PubMed XML file, or a folder of them."""
+    """MeSH heading of an article from its title, of four options.
+
+    Args:
+        path: PubMed XML file, or a folder of them, or asset:NAME.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "mesh_topic",
         partial(samples, path),
@@ -42,9 +49,24 @@ def mesh_topic(path: str = "asset:pubmed_2020") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each article with a major heading and three distractors, in an order that depends only on
+        the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file or folder is missing or not of PubMed.
+    """
     known_split(split)
     usable = _usable(place(path))
     counts = Counter(name for article in usable.values() for name, major in article.mesh if major)
+    # headings by number of articles; ties are ordered by hash
     common = sorted(
         (name for name in counts if counts[name] >= MIN_ARTICLES),
         key=lambda n: (counts[n], io.unit_interval("mesh", n)),
@@ -71,9 +93,10 @@ def _slim(article: Article) -> Article:
 
 
 def _distractors(article: Article, common: list[str], place_of_gold: int) -> list[str]:
+    # window of NEIGHBOURS headings around the gold in the order of their frequency, within the list
     start = max(0, min(place_of_gold - NEIGHBOURS // 2, len(common) - NEIGHBOURS))
-    given = {name for name, _ in article.mesh}
-    near = [name for name in common[start : start + NEIGHBOURS] if name not in given]
+    assigned = {name for name, _ in article.mesh}
+    near = [name for name in common[start : start + NEIGHBOURS] if name not in assigned]
     return sorted(near, key=lambda name: io.unit_interval("distractor", article.pmid, name))[:3]
 
 
@@ -91,5 +114,10 @@ def _question(article: Article, gold: str, others: list[str], split: str) -> Sam
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     article = Article("0", "Deep venous thrombosis after hip replacement: a trial of two doses of heparin")
     return _question(article, "Thrombophlebitis", ["Dental Caries", "Malaria", "Retina"], "test")

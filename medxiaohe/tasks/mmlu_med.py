@@ -26,8 +26,19 @@ SUBJECTS = (
 
 
 def mmlu_med(path: str = "", subject: str = "") -> Task:
-    """`path` is JSON lines {id, question, options, answer}, ids as anatomy-001; `subject` keeps one of the
-    six."""
+    """MMLU: the six medical and biological subjects, four options.
+
+    Args:
+        path: JSON lines {id, question, options, answer}, ids as anatomy-001; "" for
+            ${MEDXIAOHE_DATA}/mcqa/mmlu_med_half.jsonl.
+        subject: one of `SUBJECTS`; "" for all six.
+
+    Returns:
+        The task; data is read when its samples are.
+
+    Raises:
+        ConfigError: there is no such subject.
+    """
     if subject and subject not in SUBJECTS:
         raise ConfigError(f"mmlu_med has no subject {subject!r}{nearest(subject, SUBJECTS)}")
     return Task(
@@ -45,6 +56,20 @@ def mmlu_med(path: str = "", subject: str = "") -> Task:
 
 
 def samples(path: str, subject: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        subject: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each question, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing, or a row is not of MMLU.
+    """
     known_split(split, ("test",))
     file = place(path, "mcqa/mmlu_med_half.jsonl")
     for row in shuffled(io.read_jsonl(file), key=lambda row: str(row.get("id"))):
@@ -70,6 +95,11 @@ def _question(row: dict[str, Any]) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     options = {"A": "Ulnar", "B": "Median", "C": "Radial", "D": "Axillary"}
     return _question(
         {

@@ -29,7 +29,14 @@ FINGERPRINTS = {"train": "8d6b694d8414b6d2", "validation": "381a0ed5395ef62f", "
 
 
 def pneumonia_mnist(path: str = "") -> Task:
-    """`path` is the .npz of MedMNIST; by default ${MEDXIAOHE_DATA}/cxr/pneumoniamnist_train_val.npz."""
+    """PneumoniaMNIST: chest radiographs of children at 28 x 28 pixels, yes or no.
+
+    Args:
+        path: .npz of MedMNIST; "" for ${MEDXIAOHE_DATA}/cxr/pneumoniamnist_train_val.npz.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "pneumonia_mnist",
         partial(samples, path),
@@ -44,20 +51,35 @@ def pneumonia_mnist(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        Items that alternate between yes and no as long as both last; images are written as PNG below the
+        cache.
+
+    Raises:
+        ConfigError: the task has no such split.
+        MissingExtra: NumPy or Pillow is not installed.
+        DataError: the file is missing or not of PneumoniaMNIST.
+    """
     known_split(split)
     plugins.need("numpy", "PIL", why="the task pneumonia_mnist")
     import numpy as np
 
     file = place(path, "cxr/pneumoniamnist_train_val.npz")
-    part = "val" if split == "test" else "train"
+    prefix = "val" if split == "test" else "train"
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            pixels, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"].ravel()
+            pixels, labels = arrays[f"{prefix}_images"], arrays[f"{prefix}_labels"].ravel()
     except (ValueError, KeyError, OSError) as error:
         raise DataError(f"{file}: not the PneumoniaMNIST file: {error}") from error
     folder = assets.cache_root() / "derived" / "pneumonia_mnist"
     rows = [
-        (f"{part}-{i}", image, "yes" if label else "no")
+        (f"{prefix}-{i}", image, "yes" if label else "no")
         for i, (image, label) in enumerate(zip(pixels, labels, strict=True))
     ]
     for name, image, answer in alternating(rows, key=lambda row: row[0], label=lambda row: row[2]):
@@ -81,4 +103,9 @@ def _png(pixels: np.ndarray, folder: Path) -> ImageRef:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question("example", ImageRef("example.png"), "yes", "test")  # nobody opens the image

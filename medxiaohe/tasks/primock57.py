@@ -24,7 +24,14 @@ INTERVAL = re.compile(r"xmin = ([\d.]+)\s*\n\s*xmax = [\d.]+\s*\n\s*text = \"((?
 
 
 def primock57(path: str = "") -> Task:
-    """`path` holds transcripts/ and notes/; by default ${MEDXIAOHE_DATA}/dialogue/primock57."""
+    """PriMock57: a GP's note from the transcript of a mock consultation.
+
+    Args:
+        path: folder with transcripts/ and notes/; "" for ${MEDXIAOHE_DATA}/dialogue/primock57.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "primock57",
         partial(samples, path),
@@ -40,6 +47,19 @@ def primock57(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each consultation, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the folder is missing, or a note has no text or no transcript.
+    """
     known_split(split, ("test",))
     folder = place(path, "dialogue/primock57")
     notes = sorted((folder / "notes").glob("*.json"))
@@ -67,8 +87,8 @@ def _utterances(file: Path, speaker: str) -> Iterator[tuple[float, str, str]]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: {error}") from error
-    for start, said in INTERVAL.findall(text):
-        words = " ".join(re.sub(r"</?UNSURE>", "", said.replace('""', '"')).split())
+    for start, spoken in INTERVAL.findall(text):
+        words = " ".join(re.sub(r"</?UNSURE>", "", spoken.replace('""', '"')).split())
         if words:
             yield float(start), speaker, words
 
@@ -82,6 +102,11 @@ def _question(id: str, dialogue: str, note: str) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question(
         "example",
         "Doctor: What brings you here?\nPatient: I have had a sore throat for two days.",

@@ -22,8 +22,15 @@ CHOICES = ("yes", "no", "maybe")
 
 
 def pubmedqa(path: str = "") -> Task:
-    """`path` is a JSON file {PMID: {QUESTION, CONTEXTS, final_decision}}; by default
-    ${MEDXIAOHE_DATA}/corpus/pubmedqa_dev500.json."""
+    """PubMedQA: answer a question from an abstract with yes, no or maybe.
+
+    Args:
+        path: JSON file {PMID: {QUESTION, CONTEXTS, final_decision}}; "" for
+            ${MEDXIAOHE_DATA}/corpus/pubmedqa_dev500.json.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "pubmedqa",
         partial(samples, path),
@@ -38,6 +45,19 @@ def pubmedqa(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each PMID, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing or not of PubMedQA.
+    """
     known_split(split)
     file = place(path, "corpus/pubmedqa_dev500.json")
     rows = io.read_json(file)
@@ -68,6 +88,11 @@ def _question(pmid: str, row: dict[str, Any], split: str) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     context = (
         "Of 120 patients, 60 had the drug and 60 a placebo. Pain fell by 2 points in both groups (p = 0.9)."
     )

@@ -23,7 +23,14 @@ TAGS = ("text", "english", "radiology", "judging")
 
 
 def radfact_nli(path: str = "") -> Task:
-    """`path` is the JSON file; by default ${MEDXIAOHE_DATA}/report_eval/radfact_nli_examples.json."""
+    """RadFact entailment: a phrase of one report against another report.
+
+    Args:
+        path: JSON file of worked examples; "" for ${MEDXIAOHE_DATA}/report_eval/radfact_nli_examples.json.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "radfact_nli",
         partial(samples, path),
@@ -39,33 +46,51 @@ def radfact_nli(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each phrase of both reports of a pair, in the order of the file.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing or does not hold examples of RadFact.
+    """
     known_split(split, ("test",))
     file = place(path, "report_eval/radfact_nli_examples.json")
     try:
         for row in io.read_json(file):
-            for side, other in (("A", "B"), ("B", "A")):
-                for number, one in enumerate(row["output"][f"phrases_{side}_evidenced"]):
+            for side, other_side in (("A", "B"), ("B", "A")):
+                for number, phrase in enumerate(row["output"][f"phrases_{side}_evidenced"]):
                     yield _question(
                         f"{row['example_id']}-{side}{number}",
-                        row["input"][f"phrases_{other}"],
-                        one,
+                        row["input"][f"phrases_{other_side}"],
+                        phrase,
                         row["example_id"],
                     )
     except (KeyError, TypeError) as error:
         raise DataError(f"{file}: not examples of RadFact: {error!r}") from error
 
 
-def _question(id: str, report: list[str], one: Mapping[str, Any], study: str) -> Sample:
+def _question(id: str, report: list[str], phrase: Mapping[str, Any], study: str) -> Sample:
     text = (
-        f"Report: {' '.join(report)}\nStatement: {one['phrase']}\nDoes the statement follow from the report"
-        " (entailment), is it against "
+        f"Report: {' '.join(report)}\nStatement: {phrase['phrase']}\nDoes the statement follow from the"
+        " report (entailment), is it against "
     )
     text += "it (contradiction), or neither (neutral)?"
     fields = {"choices": CHOICES, "license": LICENSE, "study_id": study, "split": "test"}
-    return item(f"radfact_nli/{id}", asked("one_of", text, CHOICES), one["status"], **fields)
+    return item(f"radfact_nli/{id}", asked("one_of", text, CHOICES), phrase["status"], **fields)
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question(
         "example",
         ["The lungs are clear."],

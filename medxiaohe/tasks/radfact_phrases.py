@@ -21,7 +21,15 @@ FINGERPRINTS = {"test": "98153e196243b5d8"}
 
 
 def radfact_phrases(path: str = "") -> Task:
-    """`path` is the JSON file; by default ${MEDXIAOHE_DATA}/report_eval/radfact_report_to_phrases.json."""
+    """RadFact phrases: split the findings of a report into single statements.
+
+    Args:
+        path: JSON file of worked examples; "" for
+            ${MEDXIAOHE_DATA}/report_eval/radfact_report_to_phrases.json.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "radfact_phrases",
         partial(samples, path),
@@ -37,6 +45,19 @@ def radfact_phrases(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each report, in the order of the file.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing or does not hold examples of RadFact.
+    """
     known_split(split, ("test",))
     file = place(path, "report_eval/radfact_report_to_phrases.json")
     try:
@@ -56,6 +77,11 @@ def _question(row: Mapping[str, Any]) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     sentences = [{"new": ["The heart is enlarged.", "The lungs are clear."]}]
     row = {
         "example_id": "example",

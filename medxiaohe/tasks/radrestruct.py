@@ -18,7 +18,14 @@ FINGERPRINTS = {"train": "33b170042f04a266", "validation": "d793e996975a03f6", "
 
 
 def radrestruct(path: str = "") -> Task:
-    """`path` holds radrestruct/ and iu_reports/; by default ${MEDXIAOHE_DATA}/cxr."""
+    """Rad-ReStruct: is a finding in the report, yes or no.
+
+    Args:
+        path: folder with radrestruct/ and iu_reports/; "" for ${MEDXIAOHE_DATA}/cxr.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "radrestruct",
         partial(samples, path),
@@ -33,25 +40,53 @@ def radrestruct(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        As many no as yes of each study, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: files are missing or not of Rad-ReStruct.
+    """
     studies: dict[str, dict[str, list[_radrestruct.Asked]]] = {}
     for question in _radrestruct.questions(path, split):
         if set(question.options) == {"yes", "no"}:
             studies.setdefault(question.study, {"yes": [], "no": []})[question.gold[0]].append(question)
     chosen = []
-    for found in studies.values():
-        few = min(len(found["yes"]), len(found["no"]))
+    for by_gold in studies.values():
+        # balance within the study: as many of each answer as the rarer one has
+        few = min(len(by_gold["yes"]), len(by_gold["no"]))
         chosen += [
-            one for gold in ("yes", "no") for one in shuffled(found[gold], key=lambda one: one.id)[:few]
+            entry
+            for gold in ("yes", "no")
+            for entry in shuffled(by_gold[gold], key=lambda entry: entry.id)[:few]
         ]
-    yield from (_question(one, split) for one in shuffled(chosen, key=lambda one: one.id))
+    yield from (_question(entry, split) for entry in shuffled(chosen, key=lambda entry: entry.id))
 
 
-def _question(one: _radrestruct.Asked, split: str) -> Sample:
-    fields = {"target": one.gold[0], "license": _radrestruct.LICENSE, "study_id": one.study, "split": split}
-    return item(f"radrestruct/{one.id}", asked("yes_no", one.text), one.gold[0].capitalize(), **fields)
+def _question(question: _radrestruct.Asked, split: str) -> Sample:
+    fields = {
+        "target": question.gold[0],
+        "license": _radrestruct.LICENSE,
+        "study_id": question.study,
+        "split": split,
+    }
+    return item(
+        f"radrestruct/{question.id}", asked("yes_no", question.text), question.gold[0].capitalize(), **fields
+    )
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     question = "Is there calcified granuloma in the lung?"
     so_far = [["Are there any diseases in the lung?", ["yes"]]]
     return _question(

@@ -19,7 +19,14 @@ FINGERPRINTS = {"train": "ef2c387a8d001c99", "validation": "600a55c9326defe8", "
 
 
 def radrestruct_details(path: str = "") -> Task:
-    """`path` holds radrestruct/ and iu_reports/; by default ${MEDXIAOHE_DATA}/cxr."""
+    """Rad-ReStruct: body part, side, degree and attributes of a finding, all right options.
+
+    Args:
+        path: folder with radrestruct/ and iu_reports/; "" for ${MEDXIAOHE_DATA}/cxr.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "radrestruct_details",
         partial(samples, path),
@@ -34,26 +41,45 @@ def radrestruct_details(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
-    for one in shuffled(_radrestruct.questions(path, split), key=lambda one: one.id):
-        if set(one.options) != {"yes", "no"} and 2 <= len(one.options) <= len(LETTERS):
-            yield _question(one, split)
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each question with 2 to 26 options other than yes and no, in an order that depends only
+        on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: files are missing or not of Rad-ReStruct.
+    """
+    for question in shuffled(_radrestruct.questions(path, split), key=lambda question: question.id):
+        if set(question.options) != {"yes", "no"} and 2 <= len(question.options) <= len(LETTERS):
+            yield _question(question, split)
 
 
-def _question(one: _radrestruct.Asked, split: str) -> Sample:
-    letters = "".join(LETTERS[i] for i, option in enumerate(one.options) if option in one.gold)
+def _question(question: _radrestruct.Asked, split: str) -> Sample:
+    letters = "".join(LETTERS[i] for i, option in enumerate(question.options) if option in question.gold)
     return item(
-        f"radrestruct_details/{one.id}",
-        asked("choices", one.text, one.options),
+        f"radrestruct_details/{question.id}",
+        asked("choices", question.text, question.options),
         ", ".join(letters),
         target=letters,
-        choices=one.options,
+        choices=question.options,
         license=_radrestruct.LICENSE,
-        study_id=one.study,
+        study_id=question.study,
         split=split,
     )
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     so_far = [["Is there calcified granuloma in the lung?", ["yes"]]]
     options = ["left lower lobe", "left upper lobe", "right lower lobe"]
     question = "In which part of the body?"

@@ -20,7 +20,15 @@ FINGERPRINTS = {"train": "df8e162d9ee8ca51", "validation": "a35aed626d2cc5be", "
 
 
 def rare_diagnosis(path: str = "", tree: Path | None = None) -> Task:
-    """`path` is a folder of phenopackets (JSON); by default ${MEDXIAOHE_DATA}/rare/phenopackets."""
+    """Rare diseases, openly asked: the five most likely diagnoses from the findings of a patient.
+
+    Args:
+        path: folder of phenopackets (JSON); "" for ${MEDXIAOHE_DATA}/rare/phenopackets.
+        tree: folder of a built tree whose synonyms count as the same name; None compares names by spelling.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "rare_diagnosis",
         partial(samples, path),
@@ -35,6 +43,19 @@ def rare_diagnosis(path: str = "", tree: Path | None = None) -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each case of `rare_disease.cases`, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the folder is missing, or a file is not a phenopacket.
+    """
     for case in shuffled(rare_disease.cases(path, split), key=lambda case: case.id):
         yield _question(case, split)
 
@@ -53,6 +74,11 @@ def _question(case: rare_disease.Case, split: str) -> Sample:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     present = ("Ectopia lentis", "Aortic root aneurysm", "Arachnodactyly", "Tall stature")
     return _question(
         rare_disease.Case("example", "OMIM:154700", "Marfan syndrome", ("gene FBN1",), "", present, ()),

@@ -28,6 +28,8 @@ MIN_FINDINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    """Patient of the phenopacket store: diagnosis and phenotypic features."""
+
     id: str
     disease: str  # OMIM id
     label: str
@@ -38,7 +40,14 @@ class Case:
 
 
 def rare_disease(path: str = "") -> Task:
-    """`path` is a folder of phenopackets (JSON); by default ${MEDXIAOHE_DATA}/rare/phenopackets."""
+    """Rare diseases: which one explains a patient's findings, of four options.
+
+    Args:
+        path: folder of phenopackets (JSON); "" for ${MEDXIAOHE_DATA}/rare/phenopackets.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "rare_disease",
         partial(samples, path),
@@ -53,7 +62,19 @@ def rare_disease(path: str = "") -> Task:
 
 
 def cases(path: str, split: str) -> list[Case]:
-    """The cases of a split with one diagnosis and enough findings."""
+    """Read the cases of a split with one diagnosis and `MIN_FINDINGS` findings or more.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Returns:
+        Cases in the order of the files; cases that share gene, disease or report are in one split.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the folder is missing, or a file is not a phenopacket.
+    """
     known_split(split)
     folder = place(path, "rare/phenopackets")
     results = [
@@ -70,6 +91,19 @@ def cases(path: str, split: str) -> list[Case]:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each case with three distractors, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the folder is missing, or a file is not a phenopacket.
+    """
     ours = cases(path, split)
     findings: dict[str, set[str]] = {}
     labels, genes = {case.disease: case.label for case in ours}, dict[str, set[str]]()
@@ -90,7 +124,12 @@ def samples(path: str, split: str) -> Iterator[Sample]:
 def _similar(case: Case, findings: Mapping[str, set[str]]) -> list[str]:
     """Other diseases, the one that shares most findings with the patient first (Jaccard)."""
     own = set(case.present)
-    share = {id: len(own & found) / len(own | found) for id, found in findings.items() if id != case.disease}
+    # Jaccard index |A and B| / |A or B| of findings, by disease
+    share = {
+        id: len(own & of_disease) / len(own | of_disease)
+        for id, of_disease in findings.items()
+        if id != case.disease
+    }
     return sorted(share, key=lambda id: (-share[id], id))
 
 
@@ -143,6 +182,11 @@ def _gene(interpretation: Mapping[str, Any]) -> str:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     present = ("Ectopia lentis", "Aortic root aneurysm", "Arachnodactyly", "Tall stature")
     case = Case(
         "example", "OMIM:154700", "Marfan syndrome", ("gene FBN1",), "", present, ("Intellectual disability",)

@@ -27,7 +27,19 @@ HUB = "chenxz/RareBench"
 
 
 def rarebench(path: str = HUB, part: str = "", tree: Path | None = None) -> Task:
-    """`path` is the hub id or a folder with RAMEDIS.jsonl, MME.jsonl, ...; `part` keeps one of them."""
+    """RareBench task 4: the five most likely rare diseases from the phenotypes of a patient.
+
+    Args:
+        path: hub id, or a folder with RAMEDIS.jsonl, MME.jsonl, ...
+        part: one of `PARTS`; "" for all.
+        tree: folder of a built tree whose synonyms count as the same name; None compares names by spelling.
+
+    Returns:
+        The task; data is read when its samples are.
+
+    Raises:
+        ConfigError: there is no such part.
+    """
     if part and part not in PARTS:
         raise ConfigError(f"rarebench has no part {part!r}{nearest(part, PARTS)}")
     return Task(
@@ -45,6 +57,20 @@ def rarebench(path: str = HUB, part: str = "", tree: Path | None = None) -> Task
 
 
 def samples(path: str, part: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        part: as the task takes it.
+        split: test, the only one.
+
+    Yields:
+        One item for each patient, part by part, in an order that depends only on their numbers.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: data or the mappings of ids are missing, or a row is not of RareBench.
+    """
     known_split(split, ("test",))
     folder = _rows.local(path)
     phenotypes, diseases = _names("phenotype"), _names("disease")
@@ -55,7 +81,9 @@ def samples(path: str, part: str, split: str) -> Iterator[Sample]:
             try:
                 signs = [phenotypes[id] for id in row["Phenotype"]]
                 names = list(
-                    dict.fromkeys(one for id in row["RareDisease"] for one in _said(diseases.get(id, "")))
+                    dict.fromkeys(
+                        synonym for id in row["RareDisease"] for synonym in _said(diseases.get(id, ""))
+                    )
                 )
             except (KeyError, TypeError) as error:
                 raise DataError(f"{path}, {name}, row {number}: not a row of RareBench: {error!r}") from error
@@ -89,4 +117,9 @@ def _question(id: str, signs: Sequence[str], names: Sequence[str], ids: Sequence
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     return _question("example", ["Ectopia lentis", "Tall stature"], ["Marfan syndrome"], ["OMIM:154700"])

@@ -23,7 +23,14 @@ FINGERPRINTS = {"train": "6bef18d1ea9d38ca", "validation": "a0b6a8648d152853", "
 
 
 def roco_modality(path: str = "") -> Task:
-    """`path` is the JSON-lines file; by default ${MEDXIAOHE_DATA}/corpus/roco_captions_cui.jsonl."""
+    """ROCO: imaging modality of a figure, read from its caption.
+
+    Args:
+        path: JSON-lines file; "" for ${MEDXIAOHE_DATA}/corpus/roco_captions_cui.jsonl.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "roco_modality",
         partial(samples, path),
@@ -38,17 +45,31 @@ def roco_modality(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        As many items of each of the three modalities, taking turns.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: the file is missing, or a row is not of ROCO.
+    """
     known_split(split)
     file = place(path, "corpus/roco_captions_cui.jsonl")
     results = []
     for row in io.read_jsonl(file):
         try:
-            told = sorted(set(row["cuis"]) & set(CONCEPTS))
+            concepts = sorted(set(row["cuis"]) & set(CONCEPTS))
             article = row["source_image"].partition("_")[0]
-            if len(told) == 1 and hash_split("roco", article, train=0.6, validation=0.1) == split:
-                results.append(_question(row, CONCEPTS[told[0]], article, split))
+            if len(concepts) == 1 and hash_split("roco", article, train=0.6, validation=0.1) == split:
+                results.append(_question(row, CONCEPTS[concepts[0]], article, split))
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{file}: not a row of ROCO: {error!r}") from error
+    # balance: as many of each modality as the rarest one has
     few = min((sum(s.target == choice for s in results) for choice in CHOICES), default=0)
     yield from list(alternating(results, key=lambda s: s.id, label=lambda s: s.target))[: few * len(CHOICES)]
 
@@ -60,6 +81,11 @@ def _question(row: Mapping[str, Any], gold: str, article: str, split: str) -> Sa
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     caption = "Axial image after contrast with a low-density lesion of 12 Hounsfield units in the liver"
     return _question(
         {"id": "example", "caption": caption, "licence": "CC BY"}, "computed tomography", "PMC0", "test"

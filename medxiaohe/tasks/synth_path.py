@@ -22,7 +22,14 @@ NAME = "synth_path"
 
 
 def synth_path(data: Path | None = None) -> Task:
-    """`data` is the folder of a data.synthesise stage."""
+    """Synthesised questions over chains of facts of the tree, answered with tools.
+
+    Args:
+        data: folder of a data.synthesise stage.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         NAME,
         partial(samples, data),
@@ -36,7 +43,19 @@ def synth_path(data: Path | None = None) -> Task:
 
 
 def samples(data: Path | None, split: str) -> Iterator[Sample]:
-    """Rows of a split; ConfigError where no folder is named, DataError where it has no such rows."""
+    """Read the rows of a split; training rows that pass an answer of another split are left out.
+
+    Args:
+        data: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        Rows in the order of the file.
+
+    Raises:
+        ConfigError: the task has no such split, or no folder is given.
+        DataError: the folder has no such rows.
+    """
     known_split(split)
     if data is None:
         raise ConfigError(
@@ -48,22 +67,34 @@ def samples(data: Path | None, split: str) -> Iterator[Sample]:
         raise DataError(f"{data} has no samples.jsonl: {NAME} needs the folder of a data.synthesise stage")
     rows = [row for row in io.read_samples(file) if row.source == NAME and row.provenance.path]
     held = {row.provenance.answer for row in rows if split_of(row) != "train"}
-    found = False
+    yielded = False
     for row in rows:
         passes = set(row.entities) - {row.provenance.answer}
         if split_of(row) == split and not (split == "train" and passes & held):
-            found = True
+            yielded = True
             yield replace(row, split=split)  # type: ignore[arg-type]
-    if not found:
+    if not yielded:
         raise DataError(f"{data}: no synthesised path of the split {split}: raise `nodes` or `paths`")
 
 
 def split_of(row: Sample) -> str:
-    """train, validation or test, by the answer."""
+    """Assign a row to a split by a hash of its answer.
+
+    Args:
+        row: with `provenance.answer`.
+
+    Returns:
+        train, validation or test.
+    """
     return hash_split(NAME, row.provenance.answer)
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item.
+    """
     question = (
         "X1 to X2 stand for entities that are not named. These are facts:\n1. scurvy is caused by the lack of"
         " X1, and X1 is a chemical.\n2. X1 is found in X2, and X2 is a food.\nWhich food is X2?"

@@ -21,7 +21,14 @@ FINGERPRINTS = {"train": "a34400fc0db4996d", "validation": "78a68d5b8f2e0bd0", "
 
 
 def vqa_rad(path: str = "") -> Task:
-    """`path` holds vqa_rad.json and images/; by default ${MEDXIAOHE_DATA}/vqa/vqa_rad."""
+    """VQA-RAD: closed questions on CT, MR and X-ray images, yes or no.
+
+    Args:
+        path: folder with vqa_rad.json and images/; "" for ${MEDXIAOHE_DATA}/vqa/vqa_rad.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "vqa_rad",
         partial(samples, path),
@@ -36,20 +43,45 @@ def vqa_rad(path: str = "") -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each closed question with yes or no, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: files are missing or not of VQA-RAD.
+    """
     for row, image, study in rows(path, split, "CLOSED"):
         if _answer(row) in ("yes", "no"):
             yield _question(row, image, study, split)
 
 
 def rows(path: str, split: str, kind: str) -> Iterator[tuple[dict[str, Any], ImageRef, str]]:
-    """Questions of a kind (OPEN, CLOSED) and split, each with its image and the case that its image belongs
-    to."""
+    """Read the questions of a kind and split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+        kind: OPEN or CLOSED.
+
+    Yields:
+        (row, image, case that the image belongs to), in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: files are missing or not of VQA-RAD.
+    """
     known_split(split)
     folder = place(path, "vqa/vqa_rad")
-    found = io.read_json(folder / "vqa_rad.json")
+    questions = io.read_json(folder / "vqa_rad.json")
     try:
-        connected = components([_case(row), row["image_name"]] for row in found)
-        requested = [row for row in found if row["answer_type"].strip() == kind]
+        connected = components([_case(row), row["image_name"]] for row in questions)
+        requested = [row for row in questions if row["answer_type"].strip() == kind]
         for row in shuffled(requested, key=lambda row: str(row["qid"])):
             study = connected[_case(row)]
             if hash_split("vqa_rad", study, train=0.6, validation=0.1) == split:
@@ -80,6 +112,11 @@ def _answer(row: dict[str, Any]) -> str:
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     row = {
         "qid": "example",
         "question": "Is there a pneumothorax?",

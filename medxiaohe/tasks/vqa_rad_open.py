@@ -21,7 +21,15 @@ FINGERPRINTS = {"train": "c3546234f963d43e", "validation": "0d221c5ffb4d118e", "
 
 
 def vqa_rad_open(path: str = "", tree: Path | None = None) -> Task:
-    """`path` holds vqa_rad.json and images/; by default ${MEDXIAOHE_DATA}/vqa/vqa_rad."""
+    """VQA-RAD: open questions on CT, MR and X-ray images, compared by name.
+
+    Args:
+        path: folder with vqa_rad.json and images/; "" for ${MEDXIAOHE_DATA}/vqa/vqa_rad.
+        tree: folder of a built tree whose synonyms count as the same name; None compares names by spelling.
+
+    Returns:
+        The task; data is read when its samples are.
+    """
     return Task(
         "vqa_rad_open",
         partial(samples, path),
@@ -36,6 +44,19 @@ def vqa_rad_open(path: str = "", tree: Path | None = None) -> Task:
 
 
 def samples(path: str, split: str) -> Iterator[Sample]:
+    """Read the items of a split.
+
+    Args:
+        path: as the task takes it.
+        split: train, validation or test.
+
+    Yields:
+        One item for each open question, in an order that depends only on the data set's ids.
+
+    Raises:
+        ConfigError: the task has no such split.
+        DataError: files are missing or not of VQA-RAD.
+    """
     for row, image, study in vqa_rad.rows(path, split, "OPEN"):
         yield _question(row, image, study, split)
 
@@ -55,6 +76,11 @@ def _question(row: dict[str, Any], image: ImageRef, study: str, split: str) -> S
 
 
 def example() -> Sample:
+    """Build the example item of the task.
+
+    Returns:
+        A made-up item in the layout of the data set.
+    """
     row = {
         "qid": "example",
         "question": "Which organ is enlarged?",

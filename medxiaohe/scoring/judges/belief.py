@@ -21,53 +21,75 @@ LABELS = "K-QA, labels of three physicians, the half that no threshold was chose
 
 
 def file(judge: str) -> Path:
-    """Where the agreement of a judge of this name is kept."""
+    """Locate the stored agreement of a judge.
+
+    Args:
+        judge: its name.
+
+    Returns:
+        Path below the cache folder; the file may not exist.
+    """
     return assets.cache_root() / "judges" / f"{digest(judge)[:24]}.agreement.json"
 
 
-def keep(judge: str, found: Agreement) -> None:
-    """Keep how far a judge agrees with physicians; earlier figures of the same judge are replaced."""
+def keep(judge: str, measured: Agreement) -> None:
+    """Store how far a judge agrees with physicians; earlier figures of the same judge are replaced.
+
+    Args:
+        judge: its name.
+        measured: agreement with the labels of physicians.
+    """
     path = file(judge)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    io.write_json(path, {"judge": judge, "labels": LABELS, **_numbers(found)})
+    io.write_json(path, {"judge": judge, "labels": LABELS, **_numbers(measured)})
 
 
 def of(judge: str) -> dict[str, Any]:
-    """What is known of a judge's agreement with physicians.
+    """Look up how far a judge agrees with physicians.
+
+    Args:
+        judge: its name.
 
     Returns:
         `believed`, whether the lower bound of Cohen's kappa is above 0; `why`, a sentence, where it is not;
         and the figures where they were measured.
     """
     path = file(judge)
-    known = dict(io.read_json(path)) if path.is_file() else {}
-    why = doubt(known)
-    return {"believed": not why, "why": why, **{key: known[key] for key in sorted(known) if key != "judge"}}
+    stored = dict(io.read_json(path)) if path.is_file() else {}
+    why = doubt(stored)
+    return {"believed": not why, "why": why, **{key: stored[key] for key in sorted(stored) if key != "judge"}}
 
 
-def doubt(known: dict[str, Any]) -> str:
-    """Why a judge is not believed, or ""."""
-    if not known:
+def doubt(stored: dict[str, Any]) -> str:
+    """Explain why a judge is not believed.
+
+    Args:
+        stored: figures that `keep` wrote, {} for none; `kappa` is [value, low, high].
+
+    Returns:
+        A sentence, or "" where the lower bound of kappa is above 0.
+    """
+    if not stored:
         return (
             "the judge's agreement with physicians is not measured: medxiaohe eval judge does it, with labels"
             " of the data pack"
         )
-    kappa = known["kappa"]
+    kappa = stored["kappa"]
     if None in kappa:
-        return f"the judge decided {known['decided']} of {known['n']} claims that physicians labelled"
+        return f"the judge decided {stored['decided']} of {stored['n']} claims that physicians labelled"
     if kappa[1] <= 0:
         return (
             f"the judge agrees with physicians no better than chance: kappa {kappa[0]:.2f}"
-            f" [{kappa[1]:.2f}, {kappa[2]:.2f}] on {known['n']} claims"
+            f" [{kappa[1]:.2f}, {kappa[2]:.2f}] on {stored['n']} claims"
         )
     return ""
 
 
-def _numbers(found: Agreement) -> dict[str, Any]:
+def _numbers(measured: Agreement) -> dict[str, Any]:
     """The figures as JSON, which has no NaN."""
-    plain = asdict(found)
+    plain = asdict(measured)
     return {
-        key: [None if math.isnan(one) else round(one, 4) for one in value]
+        key: [None if math.isnan(number) else round(number, 4) for number in value]
         if isinstance(value, tuple)
         else value
         for key, value in plain.items()

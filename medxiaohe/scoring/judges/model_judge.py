@@ -1,8 +1,8 @@
-"""A language model as a judge: several items in one call, strict JSON, and the rules of `models/asking.py`:
-one repair request, a budget, a cache on disk.
+"""Use a language model as a judge: several items in one call, strict JSON, and the rules of
+`models/asking.py`: one repair request, a budget, a cache on disk.
 
-A call whose reply cannot be read is split: each of its items is asked alone, and then stays unjudged. So does
-everything beyond the budget and everything the server did not answer. Nothing is ever guessed.
+A call whose reply cannot be read is split: each of its items is asked alone, and stays unjudged where that
+fails, too. So does every item beyond the budget or without a reply of the server. Nothing is ever guessed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,19 @@ class _Call:
 
 
 class ModelJudge:
-    """`name` is what the cache goes by: give a name of your own when model.name does not tell everything."""
+    """Judge that asks a language model, in batches, through a cache and a budget.
+
+    Args:
+        model: any model that replies to conversations.
+        name: key of the cache; needed where `model.name` does not tell model, options and weights apart.
+        batch: items in one call.
+        retries: requests that show the model what is wrong with its reply.
+        budget: limits of calls, tokens and cost.
+        store: cache of replies; by default in memory only.
+
+    Raises:
+        ConfigError: `batch` is below 1 or `retries` below 0.
+    """
 
     def __init__(
         self,
@@ -56,17 +68,29 @@ class ModelJudge:
 
     @property
     def calls(self) -> int:
-        """Requests that were made, without those of the self-test."""
+        """Count the requests, without those of the self-test.
+
+        Returns:
+            Requests that were sent; cached replies do not count.
+        """
         return self.client.spent.calls
 
     @property
     def cost(self) -> float:
+        """Sum the cost of the requests, without those of the self-test.
+
+        Returns:
+            In the currency of the budget's prices.
+        """
         return self.client.spent.cost
 
     @contextmanager
     def free(self) -> Iterator[None]:
-        """Inside, what is asked is counted apart and no part of the budget: a self-test is never cut
-        short."""
+        """Context in which requests do not count towards the budget, so that a self-test is never cut short.
+
+        Yields:
+            Nothing; calls and cost of the block are added to `before`.
+        """
         client, self.client = self.client, self.client.unlimited()
         try:
             yield
@@ -76,25 +100,35 @@ class ModelJudge:
             self.client, self.failures, self.cached = client, 0, 0
 
     def ask(self, questions: Sequence[Question], fresh: bool = False) -> list[tuple[Verdict, ...]]:
-        """Verdicts in order; `fresh` asks again what is known, and keeps nothing."""
-        found: list[list[Verdict | None]] = [[None] * len(question.items) for question in questions]
+        """Ask for a verdict on every item.
+
+        Args:
+            questions: each with one or more items, asked in batches.
+            fresh: ask again what the cache holds, and store nothing.
+
+        Returns:
+            One tuple of verdicts for each question, in order of its items; a verdict without a label where
+            the model failed or the budget is spent.
+        """
+        table: list[list[Verdict | None]] = [[None] * len(question.items) for question in questions]
         calls = [
             _Call(number, first, replace(question, items=question.items[first : first + self.batch]))
             for number, question in enumerate(questions)
             for first in range(0, len(question.items), self.batch)
         ]
+        # second round: items of calls whose reply could not be read, one by one
         alone = [
             _Call(call.number, call.first + i, replace(call.question, items=(item,)))
-            for call in self._asked(calls, found, fresh, last=False)
+            for call in self._asked(calls, table, fresh, last=False)
             for i, item in enumerate(call.question.items)
         ]
-        self._asked(alone, found, fresh, last=True)
+        self._asked(alone, table, fresh, last=True)
         return [
-            tuple(verdict or Verdict("", "not asked", judge=self.name) for verdict in row) for row in found
+            tuple(verdict or Verdict("", "not asked", judge=self.name) for verdict in row) for row in table
         ]
 
     def _asked(
-        self, calls: Sequence[_Call], found: list[list[Verdict | None]], fresh: bool, last: bool
+        self, calls: Sequence[_Call], table: list[list[Verdict | None]], fresh: bool, last: bool
     ) -> list[_Call]:
         """Fill in the verdicts of the calls; returns those whose items are to be asked alone."""
         outcomes = self.client.ask(
@@ -115,19 +149,23 @@ class ModelJudge:
             else:
                 self.failures += len(call.question.items)
             verdicts = self._verdicts(call, outcome)
-            found[call.number][call.first : call.first + len(verdicts)] = verdicts
+            table[call.number][call.first : call.first + len(verdicts)] = verdicts
         return split
 
     def _verdicts(self, call: _Call, outcome: Outcome) -> list[Verdict]:
-        asked = digest([[message.role, message.text] for message in outcome.asked])
+        prompt = digest([[message.role, message.text] for message in outcome.asked])
         if outcome.value is not None:
-            return [Verdict(label, why, asked, outcome.text, self.name) for label, why in outcome.value]
+            return [Verdict(label, why, prompt, outcome.text, self.name) for label, why in outcome.value]
         unread = outcome.status == "unreadable"
         problem = f"its reply could not be read: {outcome.error}" if unread else outcome.error
-        return [Verdict("", problem, asked, judge=self.name) for _ in call.question.items]
+        return [Verdict("", problem, prompt, judge=self.name) for _ in call.question.items]
 
     def to_json(self) -> dict[str, object]:
-        """What a run records of its judge."""
+        """Describe the judge for the record of a run.
+
+        Returns:
+            Its name, prompt versions, settings, and counts of calls, cost, cached and unjudged items.
+        """
         versions = {kind: prompts.version(kind) for kind in prompts.TASK}
         return {
             "judge": self.name,

@@ -1,9 +1,9 @@
-"""The words a judge is asked with, and how its reply is read. Whatever changes here changes `version`, and
-with it every cache key.
+"""Prompts of judges and the parser of their replies. Any change here changes `version`, and with it every
+cache key.
 
-What is judged stands between two marks with a code that depends on it, so it cannot close them; chat tokens
-in it are broken up, and characters nobody sees are taken out. The ids of items carry the same code: a text
-cannot hold verdicts prepared for its judge.
+A judged text stands between two marks with a code that depends on it, so it cannot close them; chat tokens in
+it are broken up, and characters nobody sees are removed. The ids of items carry the same code: a text cannot
+hold verdicts prepared for its judge.
 """
 
 from __future__ import annotations
@@ -65,12 +65,26 @@ FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
 
 
 def version(kind: str) -> str:
-    """12 hex digits of everything that is said beside the question."""
+    """Hash everything that a prompt says beside the question.
+
+    Args:
+        kind: of question, a key of `TASK`.
+
+    Returns:
+        12 hex digits.
+    """
     return digest(FORMAT, GUARD, TASK[kind], ANSWER, ANSWER_SPLIT)[:12]
 
 
 def conversation(question: Question) -> tuple[Message, ...]:
-    """The system and the user message that ask all items of a question at once."""
+    """Write the conversation that asks all items of a question at once.
+
+    Args:
+        question: of any kind.
+
+    Returns:
+        A system message with the task and a user message with the texts.
+    """
     code = _code(question)
     parts = (
         [_block("conversation" if question.kind == "rubric" else "question", question.context, code)]
@@ -86,45 +100,69 @@ def conversation(question: Question) -> tuple[Message, ...]:
             for id, item in zip(ids(question), question.items, strict=True)
         ]
         parts.append("\n".join([{"rubric": "Criteria:", "claim": "Claims:"}[question.kind], *rows]))
-    asked = f"The code of the marks is {code}."
-    asked += "" if question.kind == "split" else f" Ids: {', '.join(ids(question))}."
+    instructions = f"The code of the marks is {code}."
+    instructions += "" if question.kind == "split" else f" Ids: {', '.join(ids(question))}."
     system = f"{TASK[question.kind]}\n{GUARD}\n{ANSWER_SPLIT if question.kind == 'split' else ANSWER}"
-    return Message("system", (system,)), Message("user", ("\n\n".join([*parts, asked]),))
+    return Message("system", (system,)), Message("user", ("\n\n".join([*parts, instructions]),))
 
 
 def ids(question: Question) -> list[str]:
+    """Number the items of a question, with the code of the question.
+
+    Returns:
+        "1-4fa2", "2-4fa2", ... in order of the items.
+    """
     return [f"{number}-{_code(question)[:4]}" for number in range(1, len(question.items) + 1)]
 
 
 def neutral(text: str) -> str:
-    """A text that can neither end its block nor speak as somebody else."""
+    """Neutralise a text for a prompt: it can neither end its block nor speak as another role.
+
+    Args:
+        text: a judged text.
+
+    Returns:
+        The text with marks and chat tokens broken up, and without invisible characters.
+    """
     return CHAT.sub(
         lambda mark: f"{mark.group()} ", MARKS.sub(lambda mark: " ".join(mark.group()), UNSEEN.sub("", text))
     )
 
 
 def read(question: Question, reply: str) -> list[tuple[str, str]]:
-    """(label, why) of each item; Unreadable unless every id has exactly one allowed verdict."""
-    found = _object(reply)
+    """Parse the reply of a judge.
+
+    Args:
+        question: as it was asked.
+        reply: text of the model, its thinking included.
+
+    Returns:
+        (label, why) of each item in order; for `split` one label, the claims joined by line breaks.
+
+    Raises:
+        Unreadable: it is not one JSON object, or not every id has exactly one allowed verdict, or a claim of
+            a split is not in the text.
+    """
+    parsed = _object(reply)
     if question.kind == "split":
-        return [("\n".join(_claims(found, question.text)), "")]
-    rows = found.get("verdicts")
+        return [("\n".join(_claims(parsed, question.text)), "")]
+    rows = parsed.get("verdicts")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Unreadable('the object needs a list "verdicts" of objects')
-    wanted, allowed = ids(question), (*LABELS[question.kind], ABSTAINED)
-    said: dict[str, tuple[str, str]] = {}
+    expected, allowed = ids(question), (*LABELS[question.kind], ABSTAINED)
+    verdicts: dict[str, tuple[str, str]] = {}
     for row in rows:
         id, label, why = str(row.get("id", "")), row.get("verdict"), row.get("why", "")
-        if id not in wanted:
-            raise Unreadable(f"there is no id {id[:20]!r}; the ids are {', '.join(wanted)}")
-        if id in said:
+        if id not in expected:
+            raise Unreadable(f"there is no id {id[:20]!r}; the ids are {', '.join(expected)}")
+        if id in verdicts:
             raise Unreadable(f"the id {id} has two verdicts")
         if label not in allowed:
             raise Unreadable(f"the verdict of {id} must be one of {', '.join(map(repr, allowed))}")
-        said[id] = (label, why if isinstance(why, str) else "")
-    if missing := [id for id in wanted if id not in said]:
+        verdicts[id] = (label, why if isinstance(why, str) else "")
+    if missing := [id for id in expected if id not in verdicts]:
         raise Unreadable(f"there is no verdict for {', '.join(missing)}")
-    return [said[id] for id in wanted]
+    return [verdicts[id] for id in expected]
 
 
 def _object(reply: str) -> dict[str, Any]:
@@ -132,22 +170,23 @@ def _object(reply: str) -> dict[str, Any]:
     if fenced := FENCE.match(text):
         text = fenced[1]
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Unreadable("it is not one JSON object") from error
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise Unreadable("it is JSON, but no object")
-    return found
+    return parsed
 
 
-def _claims(found: dict[str, Any], text: str) -> list[str]:
-    rows = found.get("claims")
+def _claims(parsed: dict[str, Any], text: str) -> list[str]:
+    rows = parsed.get("claims")
     if not isinstance(rows, list) or not all(isinstance(row, str) and row.strip() for row in rows):
         raise Unreadable('the object needs a list "claims" of texts')
-    said = set(_words(text))
+    vocabulary = set(_words(text))
     for row in rows:
         words = _words(row)
-        if words and sum(word in said for word in words) < len(words) / 2:
+        # a claim in the words of the text shares at least half of its long words and numbers with it
+        if words and sum(word in vocabulary for word in words) < len(words) / 2:
             raise Unreadable(f"the claim {row[:60]!r} is not in the text")
     return list(dict.fromkeys(" ".join(row.split()) for row in rows))
 
@@ -165,7 +204,14 @@ def _code(question: Question) -> str:
 
 
 def told(messages: Sequence[Message]) -> str:
-    """A conversation as text for a judge's context; an image is only mentioned."""
+    """Write a conversation as text for a judge's context.
+
+    Args:
+        messages: of the conversation; an image is only mentioned.
+
+    Returns:
+        "role: text" of each message, separated by blank lines.
+    """
     rows = [
         f"{message.role}: {' '.join(filter(None, (message.text, *('[image]' for _ in message.images))))}"
         for message in messages

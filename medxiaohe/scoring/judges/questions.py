@@ -1,4 +1,4 @@
-"""What a judge is asked, and what it says: one verdict for each item of a question, or none.
+"""Questions to a judge and its verdicts: one verdict for each item of a question, or none.
 
     rubric   does the text do what the criterion says?             met, not met
     claim    does the text say what the claim says?                supported, contradicted, neither
@@ -28,8 +28,9 @@ ABSTAINED = "cannot tell"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`items` are criteria, claims, or the one text that `text` is compared with; `context` is what was asked
-    of it."""
+    """Question to a judge: `items` are criteria, claims, or the one text that `text` is compared with;
+    `context` is what `text` replies to.
+    """
 
     kind: str
     text: str
@@ -39,6 +40,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """Verdict of a judge on one item."""
+
     label: str  # one of LABELS[kind], ABSTAINED, or "" when none was given
     why: str = ""  # in the judge's words, or what went wrong
     prompt: str = ""  # hash of every byte that was asked
@@ -47,19 +50,45 @@ class Verdict:
 
     @property
     def decided(self) -> bool:
+        """Test for a verdict that decides: neither missing nor "cannot tell".
+
+        Returns:
+            Whether the label counts.
+        """
         return self.label not in ("", ABSTAINED)
 
 
 class Judge(Protocol):
-    """`name` says who judges, and changes whenever its verdicts could."""
+    """Interface of judges. `name` says who judges, and changes whenever its verdicts could."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the judge; it changes whenever its verdicts could.
+
+        Returns:
+            The key of caches and records.
+        """
+        ...
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[Verdict, ...]]:
-        """The verdicts on the items of each question, in order."""
+        """Ask for a verdict on every item.
+
+        Args:
+            questions: each with one or more items.
+
+        Returns:
+            One tuple of verdicts for each question, in order of its items.
+        """
         ...
 
 
 def digest(*parts: object) -> str:
+    """Hash values by their JSON text.
+
+    Args:
+        parts: values that JSON can hold.
+
+    Returns:
+        SHA-256 as 64 hex digits.
+    """
     return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()

@@ -58,36 +58,53 @@ LEAD = re.compile(
 
 @dataclass(frozen=True)
 class RuleJudge:
+    """Judge without a language model: entailment by words, numbers and findings (`entails`)."""
+
     name: str
     words: Lexicon
 
     @classmethod
     def of(cls, tree: Path | None = None) -> RuleJudge:
-        """With the names of a tree beside those of the lexicon."""
+        """Build the judge, with the names of a tree added to those of the lexicon.
+
+        Args:
+            tree: folder of an entity.build stage; None for the lexicon alone.
+
+        Returns:
+            A judge whose name changes with its code and the tree.
+        """
         code = io.code.digest(__name__)
         built = (io.digest(tree) or str(tree)) if tree is not None else ""
         return cls(f"rules#{digest(code, built)[:8]}", lexicon(tree))
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[Verdict, ...]]:
+        """Judge every item by rules; pairs of answers and criteria about style are abstained from.
+
+        Args:
+            questions: each with one or more items.
+
+        Returns:
+            One tuple of verdicts for each question, in order of its items.
+        """
         return [tuple(self._verdict(question, item) for item in question.items) for question in questions]
 
     def _verdict(self, question: Question, item: str) -> Verdict:
-        asked = digest(question.kind, question.text, item)
+        prompt = digest(question.kind, question.text, item)
         if question.kind == "split":
-            return Verdict("\n".join(dict.fromkeys(sentences(question.text))), "", asked, judge=self.name)
+            return Verdict("\n".join(dict.fromkeys(sentences(question.text))), "", prompt, judge=self.name)
         if question.kind == "pair":
-            return Verdict(ABSTAINED, "rules do not compare answers", asked, judge=self.name)
+            return Verdict(ABSTAINED, "rules do not compare answers", prompt, judge=self.name)
         if question.kind == "claim":
-            return Verdict(*entails(question.text, item, self.words), asked, judge=self.name)
+            return Verdict(*entails(question.text, item, self.words), prompt, judge=self.name)
         lead = LEAD.match(item)
         if not lead:
-            return Verdict(ABSTAINED, "not a criterion about content", asked, judge=self.name)
+            return Verdict(ABSTAINED, "not a criterion about content", prompt, judge=self.name)
         label, why = entails(question.text, item[lead.end() :], self.words)
-        return Verdict("met" if label == "supported" else "not met", why, asked, judge=self.name)
+        return Verdict("met" if label == "supported" else "not met", why, prompt, judge=self.name)
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Passage:
     """A sentence or a run of them as its words, each with whether it is denied; its findings and its
     numbers."""
 
@@ -97,108 +114,122 @@ class _Said:
 
 
 def entails(text: str, claim: str, words: Lexicon) -> tuple[str, str]:
-    """(label, why) of one claim."""
-    wanted = _said(claim, words)
-    if not wanted.denied:
+    """Decide whether a text entails a claim, by the words, numbers and findings of its best one to `RUN`
+    sentences.
+
+    Args:
+        text: a reply or reference.
+        claim: one statement.
+        words: names of findings.
+
+    Returns:
+        (label, why): supported, contradicted, neither, or "cannot tell" without a word in common.
+    """
+    claimed = _passage(claim, words)
+    if not claimed.denied:
         return ABSTAINED, "the claim has no words to look for"
     rows = _read(text, words)
     runs = [rows[i : i + n] for n in range(1, RUN + 1) for i in range(len(rows) - n + 1)]
     if not runs:
         return "neither", "the text says nothing"
+    # the run of sentences with the largest share of the claim's stems
     best, share = None, 0.0
     for run in runs:  # the shortest of the best
-        there = _joined(run)
-        found = sum(stem in there.denied for stem in wanted.denied) / len(wanted.denied)
-        if found > share + 1e-9:
-            best, share = there, found
+        joined = _joined(run)
+        overlap = sum(stem in joined.denied for stem in claimed.denied) / len(claimed.denied)
+        if overlap > share + 1e-9:  # strictly larger: a longer run wins by more words only
+            best, share = joined, overlap
     if best is None:
         return ABSTAINED, "no word of the claim is in the text"
     about = f"{share:.0%} of the claim's words"
-    if share >= SPEAKS_OF and (why := _conflict(wanted, best, words.parents)):
+    if share >= SPEAKS_OF and (why := _conflict(claimed, best, words.parents)):
         return "contradicted", f"{about}; {why}"
     if share >= SUPPORTS:
-        missing = _missing(wanted, best)
+        missing = _missing(claimed, best)
         return ("neither", f"{about}; {missing}") if missing else ("supported", about)
     return "neither", about
 
 
 @functools.lru_cache(maxsize=64)
-def _read(text: str, words: Lexicon) -> tuple[_Said, ...]:
-    return tuple(_said(sentence, words) for sentence in sentences(text))
+def _read(text: str, words: Lexicon) -> tuple[_Passage, ...]:
+    return tuple(_passage(sentence, words) for sentence in sentences(text))
 
 
-def _said(text: str, words: Lexicon) -> _Said:
+def _passage(text: str, words: Lexicon) -> _Passage:
     text = _findings.prepared(text)
     marks = content(text)
     denied: dict[str, set[bool]] = {}
     for mark, context in zip(marks, contexts(text, [mark.span() for mark in marks]), strict=True):
         denied.setdefault(stem(mark.group()), set()).add(context.negated)
     numbers = frozenset((match[1].replace(",", "."), stem(match[2] or "")) for match in NUMBER.finditer(text))
-    return _Said(denied, tuple(words.findings(text)), numbers)
+    return _Passage(denied, tuple(words.findings(text)), numbers)
 
 
-def _joined(run: Sequence[_Said]) -> _Said:
+def _joined(run: Sequence[_Passage]) -> _Passage:
     denied: dict[str, set[bool]] = {}
-    for said in run:
-        for word, ways in said.denied.items():
+    for sentence in run:
+        for word, ways in sentence.denied.items():
             denied.setdefault(word, set()).update(ways)
-    return _Said(
+    return _Passage(
         denied,
-        tuple(f for said in run for f in said.findings),
-        frozenset(n for said in run for n in said.numbers),
+        tuple(f for sentence in run for f in sentence.findings),
+        frozenset(n for sentence in run for n in sentence.numbers),
     )
 
 
-def _conflict(claim: _Said, there: _Said, parents: dict[str, str]) -> str:
+def _conflict(claim: _Passage, text: _Passage, parents: dict[str, str]) -> str:
     """Why both cannot be true, or "". Who denies a finding denies every kind of it."""
-    for one in claim.findings:
-        same = [other for other in there.findings if other.name == one.name]
-        if same and all((other.status == "absent") != (one.status == "absent") for other in same):
-            return f"{one.name} is {'denied' if one.status != 'absent' else 'not denied'}"
-        if (
-            one.side in ("left", "right")
-            and same
-            and all({one.side, other.side} == {"left", "right"} for other in same)
+    for finding in claim.findings:
+        same = [counterpart for counterpart in text.findings if counterpart.name == finding.name]
+        if same and all(
+            (counterpart.status == "absent") != (finding.status == "absent") for counterpart in same
         ):
-            return f"{one.name} is on the other side"
-        for other in there.findings:
-            for general, special in ((one, other), (other, one)):
+            return f"{finding.name} is {'denied' if finding.status != 'absent' else 'not denied'}"
+        if (
+            finding.side in ("left", "right")
+            and same
+            and all({finding.side, counterpart.side} == {"left", "right"} for counterpart in same)
+        ):
+            return f"{finding.name} is on the other side"
+        for counterpart in text.findings:
+            for general, special in ((finding, counterpart), (counterpart, finding)):
                 if (
                     general.status == "absent"
                     and special.status == "present"
                     and general.name in _above(special.name, parents)
                 ):
                     return f"no {general.name} against {special.name}"
-    shared = [word for word in claim.denied if word in there.denied]
+    shared = [word for word in claim.denied if word in text.denied]
+    # words with opposite assertion: negated in one, affirmed in the other
     turned = [
         word
         for word in shared
-        if len(claim.denied[word] | there.denied[word]) == 2 and len(there.denied[word]) == 1
+        if len(claim.denied[word] | text.denied[word]) == 2 and len(text.denied[word]) == 1
     ]
     if shared and len(turned) >= len(shared) * TURNED:
         return f"{', '.join(turned[:3])}: denied in one only"
     for number, unit in claim.numbers:
-        others = {n for n, u in there.numbers if u == unit}
+        others = {n for n, u in text.numbers if u == unit}
         if unit and others and number not in others:
             return f"{number} {unit} against {', '.join(sorted(others))}"
     for word in claim.denied:
-        if word not in there.denied and OPPOSITES.get(word) in there.denied:
+        if word not in text.denied and OPPOSITES.get(word) in text.denied:
             return f"{word} against {OPPOSITES[word]}"
     return ""
 
 
 def _above(name: str, parents: dict[str, str]) -> list[str]:
-    found = []
-    while (name := parents.get(name, "")) and name not in found:
-        found.append(name)
-    return found
+    ancestors = []
+    while (name := parents.get(name, "")) and name not in ancestors:
+        ancestors.append(name)
+    return ancestors
 
 
-def _missing(claim: _Said, there: _Said) -> str:
-    numbers = {n for n, _ in there.numbers}
+def _missing(claim: _Passage, text: _Passage) -> str:
+    numbers = {n for n, _ in text.numbers}
     if lost := [n for n, _ in claim.numbers if n not in numbers]:
         return f"no {lost[0]} there"
-    names = {other.name for other in there.findings}
-    if lost := [one.name for one in claim.findings if one.name not in names]:
+    names = {finding.name for finding in text.findings}
+    if lost := [claimed.name for claimed in claim.findings if claimed.name not in names]:
         return f"no {lost[0]} there"
     return ""

@@ -1,4 +1,4 @@
-"""A scorer that needs a judge: questions to ask about a trace, and a score from the verdicts."""
+"""Scorers that need a judge: questions about a trace, and a score from the verdicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medxiaohe.types import Sample, Score, Trace
 
 @dataclass(frozen=True)
 class JudgedScorer:
-    """Called with one trace, or `many` at once, which a judge answers in batches.
+    """Scorer that asks a judge; called with one trace, or `many` at once, which a judge answers in batches.
 
     A reply that says nothing scores 0 and is not shown to the judge; without a judge the score is unjudged.
     """
@@ -28,11 +28,27 @@ class JudgedScorer:
         return self.many([(sample, trace)])[0]
 
     def many(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[Score]:
+        """Score several traces at once.
+
+        Args:
+            pairs: (item, conversation).
+
+        Returns:
+            Scores in order; `unjudged` without a judge.
+        """
         return [score for score, _ in self.judged(pairs)]
 
     def judged(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[tuple[Score, tuple[Verdict, ...]]]:
-        """Each score with the verdicts it was made from."""
-        asked = [
+        """Score several traces and return the verdicts behind each score.
+
+        Args:
+            pairs: (item, conversation).
+
+        Returns:
+            (score, verdicts of all questions about the trace) in order; no verdicts where a reply says
+            nothing or there is no judge.
+        """
+        prepared = [
             (no_answer(self.name, trace, reference(sample)), self.questions(sample, trace))
             for sample, trace in pairs
         ]
@@ -41,26 +57,36 @@ class JudgedScorer:
             none = Score(
                 self.name, None, "unjudged", why="no judge: set `judge` of the run, see docs/judges.md"
             )
-            return [(nothing or none, ()) for nothing, _ in asked]
-        said = iter(
-            judge.ask([question for nothing, questions in asked if nothing is None for question in questions])
+            return [(nothing or none, ()) for nothing, _ in prepared]
+        answers = iter(
+            judge.ask(
+                [question for nothing, questions in prepared if nothing is None for question in questions]
+            )
         )
-        found: list[tuple[Score, tuple[Verdict, ...]]] = []
-        for (sample, trace), (nothing, questions) in zip(pairs, asked, strict=True):
+        results: list[tuple[Score, tuple[Verdict, ...]]] = []
+        for (sample, trace), (nothing, questions) in zip(pairs, prepared, strict=True):
             if nothing is not None:
-                found.append((nothing, ()))
+                results.append((nothing, ()))
                 continue
-            verdicts = [next(said) for _ in questions]
-            found.append(
+            verdicts = [next(answers) for _ in questions]
+            results.append(
                 (self.score(self.name, sample, trace, verdicts), tuple(v for row in verdicts for v in row))
             )
-        return found
+        return results
 
 
 def undecided(verdicts: Sequence[Verdict]) -> str:
-    """Why some of the verdicts decide nothing, or "" when all do."""
-    left = [verdict for verdict in verdicts if not verdict.decided]
-    if not left:
+    """Explain why some of the verdicts decide nothing.
+
+    Args:
+        verdicts: of one trace.
+
+    Returns:
+        A sentence, or "" when all decide.
+    """
+    open_verdicts = [verdict for verdict in verdicts if not verdict.decided]
+    if not open_verdicts:
         return ""
-    first = left[0]
-    return f"{len(left)} of {len(verdicts)} items unjudged ({first.label or 'no verdict'}: {first.why[:120]})"
+    first = open_verdicts[0]
+    why = f"{first.label or 'no verdict'}: {first.why[:120]}"
+    return f"{len(open_verdicts)} of {len(verdicts)} items unjudged ({why})"

@@ -33,7 +33,7 @@ ACCEPTS = {"rubric": "met", "claim": "supported"}
 
 @dataclass(frozen=True)
 class Known:
-    """One topic: a text that says what the items say, and one that says the opposite."""
+    """Topic of the self-test: a text that says what the items say, and one that says the opposite."""
 
     context: str
     right: str
@@ -87,7 +87,7 @@ KNOWN = (
 
 @dataclass(frozen=True)
 class Row:
-    """What was tried, how often, and how often the judge was wrong."""
+    """Result of one check of the self-test: how often it was tried, and how often the judge was wrong."""
 
     kind: str
     what: str
@@ -98,15 +98,26 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
+    """Result of a self-test."""
+
     judge: str
     rows: tuple[Row, ...]
 
     @property
     def passed(self) -> bool:
+        """Test whether the judge made no mistake.
+
+        Returns:
+            True without a wrong verdict in any row.
+        """
         return all(row.wrong == 0 for row in self.rows)
 
     def table(self) -> str:
-        """Markdown."""
+        """Format the report as a table.
+
+        Returns:
+            Markdown, one line for each check.
+        """
         lines = ["| asked as | tried | n | wrong | said instead |", "|---|---|---|---|---|"]
         lines += [
             f"| {row.kind} | {row.what} | {row.n} | {row.wrong} | {', '.join(row.said)} |"
@@ -115,15 +126,36 @@ class Report:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
+        """Format the report for the record of a run.
+
+        Returns:
+            judge, passed and the rows as dictionaries.
+        """
         return {"judge": self.judge, "passed": self.passed, "rows": [vars_of(row) for row in self.rows]}
 
 
 def vars_of(row: Row) -> dict[str, Any]:
+    """Convert a row to a dictionary.
+
+    Returns:
+        Its fields; tuples as lists, for JSON.
+    """
     return {"kind": row.kind, "what": row.what, "n": row.n, "wrong": row.wrong, "said": list(row.said)}
 
 
 def require(judge: Judge, kinds: Sequence[str]) -> Report:
-    """The report of a judge that passed; JudgeFailed, with the table, for one that did not."""
+    """Run the self-test and refuse a judge that fails any check.
+
+    Args:
+        judge: asked anew, whatever its cache holds.
+        kinds: of questions that will be asked: rubric, claim, pair; others are not tested.
+
+    Returns:
+        The report of a judge that passed.
+
+    Raises:
+        JudgeFailed: a check failed; the message holds the table.
+    """
     report = run(judge, kinds)
     if not report.passed:
         bad = sum(row.wrong for row in report.rows)
@@ -136,6 +168,16 @@ def require(judge: Judge, kinds: Sequence[str]) -> Report:
 
 
 def run(judge: Judge, kinds: Sequence[str] = ("rubric", "claim", "pair")) -> Report:
+    """Run the self-test: known texts, false texts, empty texts, pleas for a good grade, padding and swapped
+    order.
+
+    Args:
+        judge: asked anew, whatever its cache holds.
+        kinds: of questions to test: rubric, claim, pair; others are skipped.
+
+    Returns:
+        The counts of wrong verdicts for each check.
+    """
     rows = [row for kind in kinds if kind in ACCEPTS for row in _texts(judge, kind)]
     return Report(judge.name, tuple(rows + (_pairs(judge) if "pair" in kinds else [])))
 
@@ -154,8 +196,14 @@ def _texts(judge: Judge, kind: str) -> list[Row]:
         "the right text": [_question(kind, k, k.right) for k in KNOWN],
         "the right text with padding": [_question(kind, k, k.right + PAD) for k in KNOWN],
     }
-    rows = [_row(judge, kind, what, asked, lambda v: v.label == accepted) for what, asked in never.items()]
-    rows += [_row(judge, kind, what, asked, lambda v: v.label != accepted) for what, asked in always.items()]
+    rows = [
+        _row(judge, kind, label, questions, lambda v: v.label == accepted)
+        for label, questions in never.items()
+    ]
+    rows += [
+        _row(judge, kind, label, questions, lambda v: v.label != accepted)
+        for label, questions in always.items()
+    ]
     forward = [v for k in KNOWN for v in _ask(judge, [_question(kind, k, k.right)])[0]]
     backward = [v for k in KNOWN for v in _ask(judge, [_reversed(_question(kind, k, k.right))])[0][::-1]]
     changed = [
@@ -166,16 +214,18 @@ def _texts(judge: Judge, kind: str) -> list[Row]:
 
 def _pairs(judge: Judge) -> list[Row]:
     rows = []
-    for what, right_first, worse in (
+    for label, right_first, worse in (
         ("the right text first", True, ""),
         ("the right text second", False, ""),
         ("the right text first, the false one padded", True, PAD),
         ("the right text second, the false one asks for full marks", False, PLEA),
     ):
-        asked = [_pair(known, right_first, worse) for known in KNOWN]
+        questions = [_pair(topic, right_first, worse) for topic in KNOWN]
         better = "first" if right_first else "second"
-        rows.append(_row(judge, "pair", what, asked, lambda verdict, better=better: verdict.label != better))  # type: ignore[misc]
-    empties = [_pair(known, True, "", wrong=key) for known in KNOWN for key in ("", *MASTER_KEYS)]
+        rows.append(
+            _row(judge, "pair", label, questions, lambda verdict, better=better: verdict.label != better)
+        )  # type: ignore[misc]
+    empties = [_pair(topic, True, "", wrong=key) for topic in KNOWN for key in ("", *MASTER_KEYS)]
     return [
         *rows,
         _row(
@@ -184,33 +234,33 @@ def _pairs(judge: Judge) -> list[Row]:
     ]
 
 
-def _pair(known: Known, right_first: bool, added: str, wrong: str | None = None) -> Question:
-    worse = (known.wrong if wrong is None else wrong) + added
-    first, second = (known.right, worse) if right_first else (worse, known.right)
-    return Question("pair", first, (second,), known.context)
+def _pair(topic: Known, right_first: bool, added: str, wrong: str | None = None) -> Question:
+    worse = (topic.wrong if wrong is None else wrong) + added
+    first, second = (topic.right, worse) if right_first else (worse, topic.right)
+    return Question("pair", first, (second,), topic.context)
 
 
-def _row(judge: Judge, kind: str, what: str, asked: Sequence[Question], is_wrong: Any) -> Row:
-    said = [verdict for row in _ask(judge, asked) for verdict in row]
-    bad = [verdict.label or f"nothing ({verdict.why[:60]})" for verdict in said if is_wrong(verdict)]
-    return Row(kind, what, len(said), len(bad), _counted(bad))
+def _row(judge: Judge, kind: str, label: str, questions: Sequence[Question], is_wrong: Any) -> Row:
+    verdicts = [verdict for row in _ask(judge, questions) for verdict in row]
+    bad = [verdict.label or f"nothing ({verdict.why[:60]})" for verdict in verdicts if is_wrong(verdict)]
+    return Row(kind, label, len(verdicts), len(bad), _counted(bad))
 
 
-def _ask(judge: Judge, asked: Sequence[Question]) -> list[tuple[Verdict, ...]]:
-    return judge.ask(asked, fresh=True) if isinstance(judge, ModelJudge) else judge.ask(asked)
+def _ask(judge: Judge, questions: Sequence[Question]) -> list[tuple[Verdict, ...]]:
+    return judge.ask(questions, fresh=True) if isinstance(judge, ModelJudge) else judge.ask(questions)
 
 
 def _counted(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{label} ({n})" for label, n in Counter(labels).most_common())
 
 
-def _question(kind: str, known: Known, text: str) -> Question:
-    return Question(kind, text, _items(kind, known), known.context if kind == "rubric" else "")
+def _question(kind: str, topic: Known, text: str) -> Question:
+    return Question(kind, text, _items(kind, topic), topic.context if kind == "rubric" else "")
 
 
 def _reversed(question: Question) -> Question:
     return replace(question, items=question.items[::-1])
 
 
-def _items(kind: str, known: Known) -> tuple[str, ...]:
-    return known.criteria if kind == "rubric" else known.claims
+def _items(kind: str, topic: Known) -> tuple[str, ...]:
+    return topic.criteria if kind == "rubric" else topic.claims

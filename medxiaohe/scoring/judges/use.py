@@ -49,7 +49,9 @@ _tests: dict[str, selftest.Report] = {}
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """`model` is "" for no judge, "rules" for the one without a language model, or what `backend` takes."""
+    """Settings of a judge. `model` is "" for no judge, "rules" for the one without a language model, or what
+    `backend` takes.
+    """
 
     model: str = ""
     backend: str = "openai_compatible"
@@ -73,11 +75,30 @@ class JudgeSettings:
 
     @property
     def budget(self) -> CallBudget:
+        """Combine the limits and prices of the settings.
+
+        Returns:
+            The budget of one task.
+
+        Raises:
+            ConfigError: a limit or price is negative, or `max_cost` has no price.
+        """
         return CallBudget(self.max_calls, self.max_tokens, self.max_cost, self.price_in, self.price_out)
 
 
 def make(settings: JudgeSettings, tree: Path | None = None) -> Judge | None:
-    """The judge the settings name, or None."""
+    """Build the judge that settings name.
+
+    Args:
+        settings: model, backend and limits.
+        tree: folder of an entity.build stage, for the judge of rules.
+
+    Returns:
+        The judge; None where `model` is "".
+
+    Raises:
+        ConfigError: there is no such backend, or it has no such option.
+    """
     if not settings.model:
         return None
     if settings.model == RULES:
@@ -85,15 +106,16 @@ def make(settings: JudgeSettings, tree: Path | None = None) -> Judge | None:
 
         return RuleJudge.of(tree)
     backend = plugins.load("models", settings.backend)
-    known = inspect.signature(backend).parameters
+    parameters = inspect.signature(backend).parameters
     common = {"max_new_tokens": 1024}
-    options = {key: value for key, value in common.items() if key in known} | settings.options
-    if unknown := [key for key in options if key not in known]:
+    options = {key: value for key, value in common.items() if key in parameters} | settings.options
+    if unknown := [key for key in options if key not in parameters]:
         raise ConfigError(
-            f"the backend {settings.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
+            f"the backend {settings.backend} has no option {unknown[0]!r}"
+            f"{plugins.nearest(unknown[0], parameters)}"
         )
-    what = {key: value for key, value in options.items() if key not in ABOUT_HOW}
-    name = f"{settings.backend}:{settings.model}#{io.fingerprint([what, _weights(settings.model)])[:8]}"
+    identity = {key: value for key, value in options.items() if key not in ABOUT_HOW}
+    name = f"{settings.backend}:{settings.model}#{io.fingerprint([identity, _weights(settings.model)])[:8]}"
     folder = (
         None
         if settings.cache == "none"
@@ -120,7 +142,14 @@ def _cache(folder: Path, name: str) -> ReplyStore:
 
 @contextmanager
 def using(judge: Judge | None) -> Iterator[Judge | None]:
-    """Inside, scorers that need a judge ask this one."""
+    """Context in which scorers ask this judge.
+
+    Args:
+        judge: None leaves the current judge unchanged.
+
+    Yields:
+        The judge.
+    """
     if judge is None:
         yield None
         return
@@ -132,6 +161,11 @@ def using(judge: Judge | None) -> Iterator[Judge | None]:
 
 
 def current() -> Judge | None:
+    """Get the judge of the innermost `using` block.
+
+    Returns:
+        The judge, or None outside of one.
+    """
     return _using[-1] if _using else None
 
 
@@ -139,30 +173,57 @@ def current() -> Judge | None:
 def opened(
     settings: JudgeSettings, scorers: Sequence[Scorer], tree: Path | None = None
 ) -> Iterator[Judge | None]:
-    """The judge of a run, tested on what these scorers ask; JudgeFailed when it does not pass.
+    """Context with the judge of a run, self-tested on the kinds of questions that these scorers ask.
 
-    Nothing is made or tested when no scorer needs a judge.
+    Args:
+        settings: of the judge.
+        scorers: of the task; without one that needs a judge, none is built or tested.
+        tree: folder of an entity.build stage, for the judge of rules.
+
+    Yields:
+        The judge, or None.
+
+    Raises:
+        ConfigError: the settings name no such judge.
+        JudgeFailed: it does not pass its self-test.
     """
-    wanted = kinds(scorers)
-    judge = make(settings, tree) if wanted else None
+    needed = kinds(scorers)
+    judge = make(settings, tree) if needed else None
     if judge is not None:
         with judge.free() if isinstance(judge, ModelJudge) else nullcontext():
-            _tests[judge.name] = selftest.require(judge, wanted)
+            _tests[judge.name] = selftest.require(judge, needed)
     with using(judge):
         yield judge
 
 
 def record(judge: Judge | None) -> dict[str, Any]:
-    """What a result says of its judge: who, with which prompts, at what cost, how its self-test went, and
-    whether it agrees with physicians."""
+    """Describe the judge for a result: name, prompts, cost, self-test, and agreement with physicians.
+
+    Args:
+        judge: as `opened` yields it.
+
+    Returns:
+        JSON values; {} without a judge.
+    """
     if judge is None:
         return {}
     tested = _tests.get(judge.name)
-    said = judge.to_json() if isinstance(judge, ModelJudge) else {"judge": judge.name}
-    return said | {"self_test": tested.to_json() if tested else None, "agreement": belief.of(judge.name)}
+    description = judge.to_json() if isinstance(judge, ModelJudge) else {"judge": judge.name}
+    return description | {
+        "self_test": tested.to_json() if tested else None,
+        "agreement": belief.of(judge.name),
+    }
 
 
 def kinds(scorers: Sequence[Scorer]) -> tuple[str, ...]:
+    """Collect the kinds of questions that scorers ask a judge.
+
+    Args:
+        scorers: of a task.
+
+    Returns:
+        Each kind once, in order; empty where no scorer needs a judge.
+    """
     return tuple(dict.fromkeys(kind for scorer in scorers if (kind := getattr(scorer, "kind", ""))))
 
 

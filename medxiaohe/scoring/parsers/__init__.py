@@ -8,18 +8,18 @@ STRICT, LENIENT, JUDGE = "strict", "lenient", "judge"
 PARSERS = (STRICT, LENIENT, JUDGE)
 
 
-def strict_only(parser: str, where: str) -> None:
+def strict_only(parser: str, origin: str) -> None:
     """Refuse any parser but the strict one.
 
     Args:
         parser: the name that a setting gives.
-        where: what the setting belongs to, for the message.
+        origin: what the setting belongs to, for the message.
 
     Raises:
         ConfigError: the parser is another one.
     """
     if parser != STRICT:
         raise ConfigError(
-            f"{where}: parser {parser!r} is no reading that a reward or a scorer may use: leave it at"
+            f"{origin}: parser {parser!r} is no reading that a reward or a scorer may use: leave it at"
             " 'strict', and name others as `--parser` of eval run or eval compare"
         )

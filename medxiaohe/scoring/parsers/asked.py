@@ -38,7 +38,7 @@ say it, copied"}}. Where it chose nothing, both are ""."""
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What became of the requests of one task."""
+    """Result of the requests of one task."""
 
     scores: tuple[Score, ...]
     failed: tuple[bool | None, ...]  # whether the request about each failed; None where nothing was asked
@@ -68,21 +68,30 @@ def judged(
     try:
         outcomes = client.ask(talks, readers, label=f"reading by {client.name}")
     except ModelError:  # it is gone for good, and what it did not read stays unread
-        known = set(places)
-        return Asked(tuple(strict), tuple(True if i in known else None for i in range(len(pairs))))
+        pending = set(places)
+        return Asked(tuple(strict), tuple(True if i in pending else None for i in range(len(pairs))))
     scores, settings = list(strict), lenient.settings_of(scorer)
     failed: list[bool | None] = [None] * len(pairs)
     for i, outcome in zip(places, outcomes, strict=True):
-        said = outcome.value if outcome.status == "read" else ""
+        reading = outcome.value if outcome.status == "read" else ""
         by = f"the reading of {client.name}"
-        scores[i] = lenient.said_score(scorer, settings, *pairs[i], said or "", strict[i], by)
+        scores[i] = lenient.said_score(scorer, settings, *pairs[i], reading or "", strict[i], by)
         failed[i] = outcome.status != "read"
     return Asked(tuple(scores), tuple(failed))
 
 
 def conversation(scorer: Scorer, sample: Sample, trace: Trace) -> list[Message]:
-    """The one message that the model gets about a reply."""
-    said = neutral(outside_thoughts(trace.answer).strip()[-SHOWN:])
+    """Write the prompt that asks a model what a reply chose.
+
+    Args:
+        scorer: of the task, one with a lenient reading.
+        sample: the item; its gold is not shown.
+        trace: the conversation whose last answer is read, its last `SHOWN` characters.
+
+    Returns:
+        One user message.
+    """
+    shown = neutral(outside_thoughts(trace.answer).strip()[-SHOWN:])
     if sample.choices:
         rows = [f"{letter}. {text}" for letter, text in zip(LETTERS, sample.choices, strict=False)]
         offered, form = (
@@ -93,32 +102,43 @@ def conversation(scorer: Scorer, sample: Sample, trace: Trace) -> list[Message]:
         offered, form = "The answers on offer: yes, no, maybe.", '"yes, no or maybe"'
     else:
         offered, form = "The answer is a number.", '"the number with its unit, as the reply writes it"'
-    return [Message("user", (PROMPT.format(offered=offered, reply=said, form=form),))]
+    return [Message("user", (PROMPT.format(offered=offered, reply=shown, form=form),))]
 
 
 def read(scorer: Scorer, sample: Sample, trace: Trace, reply: str) -> str:
-    """The choice in a reply of the asked model, "" for none.
+    """Parse the reply of the model that was asked what another reply chose.
+
+    Args:
+        scorer: of the task.
+        sample: the item, for its options.
+        trace: the conversation that was asked about.
+        reply: text of the asked model, its thinking included.
+
+    Returns:
+        The choice (letters in upper case), "" for none.
 
     Raises:
-        Unreadable: it is no JSON object of this form, its words are not in the reply, or its choice is
-        not on offer.
+        Unreadable: it is no JSON object of this form, its words are not in the reply, or its choice is not
+            one of the options.
     """
     try:
-        found = json.loads(re.sub(r"^```(?:json)?|```$", "", outside_thoughts(reply).strip()).strip())
+        parsed = json.loads(re.sub(r"^```(?:json)?|```$", "", outside_thoughts(reply).strip()).strip())
     except (ValueError, RecursionError) as error:
         raise Unreadable("it is not one JSON object") from error
-    if not isinstance(found, dict) or not all(isinstance(found.get(key), str) for key in ("answer", "words")):
+    if not isinstance(parsed, dict) or not all(
+        isinstance(parsed.get(key), str) for key in ("answer", "words")
+    ):
         raise Unreadable('the object needs the texts "answer" and "words"')
-    said, quoted = str(found["answer"]).strip(), " ".join(spelt(found["words"]).split())
-    if not said:
+    chosen, quoted = str(parsed["answer"]).strip(), " ".join(spelt(parsed["words"]).split())
+    if not chosen:
         return ""
     if not quoted or quoted not in " ".join(spelt(trace.answer).split()):
         raise Unreadable("these words are not in the reply: copy them")
-    if sample.choices and not set(said.upper()) <= set(LETTERS[: len(sample.choices)]):
+    if sample.choices and not set(chosen.upper()) <= set(LETTERS[: len(sample.choices)]):
         raise Unreadable(f"the options are {', '.join(LETTERS[: len(sample.choices)])}")
-    if not sample.choices and _reads_words(scorer) and plain(said) not in ("yes", "no", "maybe"):
+    if not sample.choices and _reads_words(scorer) and plain(chosen) not in ("yes", "no", "maybe"):
         raise Unreadable("the answer is yes, no or maybe")
-    return said.upper() if sample.choices else said
+    return chosen.upper() if sample.choices else chosen
 
 
 def _reads_words(scorer: Scorer) -> bool:

@@ -46,8 +46,8 @@ def lenient(scorer: Scorer, sample: Sample, trace: Trace, strict: Score) -> Scor
         return None
     if strict.status != "unparsed":
         return strict
-    said = READERS[function](trace.answer, sample)
-    return said_score(scorer, settings, sample, trace, said, strict, "the lenient reading")
+    reading = READERS[function](trace.answer, sample)
+    return said_score(scorer, settings, sample, trace, reading, strict, "the lenient reading")
 
 
 def said_score(
@@ -55,19 +55,30 @@ def said_score(
     settings: dict[str, object],
     sample: Sample,
     trace: Trace,
-    said: str,
+    reading: str,
     strict: Score,
     by: str,
 ) -> Score:
-    """Score an answer that another reading found: as a reply that says nothing but it; `strict` where it
-    is "".
+    """Score an answer that another reading extracted, as a reply that consists of that answer only.
+
+    Args:
+        scorer: of the task.
+        settings: of the scorer, as `settings_of` returns them.
+        sample: the item, with its gold.
+        trace: the conversation.
+        reading: the extracted answer, "" for none.
+        strict: the score of the strict reading.
+        by: name of the reading, for `why`.
+
+    Returns:
+        The score; `strict` where `reading` is "" or cannot be judged.
     """
-    if not said:
+    if not reading:
         return strict
-    if settings.get("markers") in ("digits", "roman") and said in LETTERS:
-        at = LETTERS.index(said)
-        said = str(at + 1) if settings["markers"] == "digits" else choice.ROMAN[at]
-    alone = Trace(trace.prompt, (*trace.prompt.messages, Message("assistant", (f"Answer: {said}",))))
+    if settings.get("markers") in ("digits", "roman") and reading in LETTERS:
+        at = LETTERS.index(reading)
+        reading = str(at + 1) if settings["markers"] == "digits" else choice.ROMAN[at]
+    alone = Trace(trace.prompt, (*trace.prompt.messages, Message("assistant", (f"Answer: {reading}",))))
     score = scorer(sample, alone)
     return replace(score, why=f"{by}: {score.why}") if score.status == "judged" else strict
 
@@ -82,12 +93,26 @@ def _function(scorer: Scorer) -> tuple[object, dict[str, object]]:
 
 
 def reader(scorer: Scorer) -> Read | None:
-    """The lenient reader of a scorer, or None."""
+    """Look up the lenient reader of a scorer.
+
+    Args:
+        scorer: of a task, partial or not.
+
+    Returns:
+        The reader, or None for a scorer without one.
+    """
     return READERS.get(_function(scorer)[0])
 
 
 def settings_of(scorer: Scorer) -> dict[str, object]:
-    """The settings of a scorer of a task: {"markers": "digits"}."""
+    """Collect the settings that a partial scorer binds.
+
+    Args:
+        scorer: of a task.
+
+    Returns:
+        Keyword arguments such as {"markers": "digits"}; {} for a plain function.
+    """
     return _function(scorer)[1]
 
 
@@ -95,14 +120,30 @@ def settings_of(scorer: Scorer) -> dict[str, object]:
 
 
 def read_choice(answer: str, sample: Sample) -> str:
-    """The letter of the one option that the last sentences name, by letter or words, or ""."""
+    """Read the one option that the last sentences name, by letter or words.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        sample: the item, for its options; without them the letters A to E are read.
+
+    Returns:
+        The letter, or "".
+    """
     texts = [plain(option) for option in sample.choices]
     letters = LETTERS[: len(texts) or 5]
     return _last(answer, lambda sentence, names: _options(sentence, texts, letters, names))
 
 
 def read_choices(answer: str, sample: Sample) -> str:
-    """The letters of the last sentence that has any, "ABD", or ""."""
+    """Read the letters of the last sentence that has any.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        sample: the item, for its options.
+
+    Returns:
+        Letters in alphabetical order, "ABD", or ""; all letters at once are no answer.
+    """
     letters = LETTERS[: len(sample.choices) or 5]
 
     def found(sentence: str, names: tuple[str, ...]) -> set[str]:
@@ -113,7 +154,15 @@ def read_choices(answer: str, sample: Sample) -> str:
 
 
 def read_yes_no(answer: str, sample: Sample) -> str:
-    """yes, no or maybe where the last sentences have one of the words, or ""."""
+    """Read yes, no or maybe from the last sentences.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        sample: the item; maybe counts where its options or target have it.
+
+    Returns:
+        The word, or "".
+    """
     offered = "maybe" in map(plain, (*sample.choices, sample.target))
     return _last(
         answer, lambda sentence, names: _words(sentence, names, offered), allowed=("no", "yes", "maybe")
@@ -121,13 +170,21 @@ def read_yes_no(answer: str, sample: Sample) -> str:
 
 
 def read_numeric(answer: str, sample: Sample) -> str:
-    """The one number, with its unit, of the last sentence that has any, or ""."""
+    """Read the one number of the last sentence that has any.
+
+    Args:
+        answer: text of a reply, its thinking included.
+        sample: the item; not used.
+
+    Returns:
+        The number with its unit, or "".
+    """
 
     def found(sentence: str, names: tuple[str, ...]) -> set[str]:
-        said = quantities(sentence)
-        if any(one.open or one.pair is not None for one in said):
+        numbers = quantities(sentence)
+        if any(number.open or number.pair is not None for number in numbers):
             return {"", "open"}
-        return {f"{one.value:.10g} {one.unit}".strip() for one in said}
+        return {f"{number.value:.10g} {number.unit}".strip() for number in numbers}
 
     return _last(readable(answer), found)
 
@@ -141,21 +198,23 @@ READERS: dict[object, Read] = {
 }
 
 
-def _last(answer: str, found: Callable[[str, tuple[str, ...]], set[str]], allowed: Sequence[str] = ()) -> str:
+def _last(
+    answer: str, extract: Callable[[str, tuple[str, ...]], set[str]], allowed: Sequence[str] = ()
+) -> str:
     """What the last sentence that says anything says, if it is one thing and nothing is open; ""
     otherwise.
     """
     text = final(answer)
     names = spoken(text)
-    tail = [one for one in SENTENCE.split(text) if plain(one)][-LOOKED_AT:]
-    said = [one for sentence in tail for one in found(sentence, names)]
-    if len(set(said)) != 1 or not said[0]:
+    tail = [sentence for sentence in SENTENCE.split(text) if plain(sentence)][-LOOKED_AT:]
+    values = [value for sentence in tail for value in extract(sentence, names)]
+    if len(set(values)) != 1 or not values[0]:
         return ""  # two answers, or none
-    at = max(i for i, sentence in enumerate(tail) if found(sentence, names))
-    if not ENDS.search(text) and not plain(tail[-1]).endswith(plain(said[0])):
+    at = max(i for i, sentence in enumerate(tail) if extract(sentence, names))
+    if not ENDS.search(text) and not plain(tail[-1]).endswith(plain(values[0])):
         return ""  # it stops in the middle of a sentence
     doubtful = any(_open(names).search(_without(sentence, allowed)) for sentence in tail[at:])
-    return "" if doubtful or tail[at].rstrip().endswith(("?", "？")) else said[0]
+    return "" if doubtful or tail[at].rstrip().endswith(("?", "？")) else values[0]
 
 
 def _without(sentence: str, words: Sequence[str]) -> str:
@@ -182,15 +241,15 @@ def _word(letter: str, rest: str, names: tuple[str, ...]) -> bool:
 
 
 def _words(sentence: str, names: tuple[str, ...], maybe: bool) -> set[str]:
-    found = set()
+    present = set()
     for name in ("yes", "no", "maybe"):
         pattern = re.compile(any_of(latin(names), name), re.IGNORECASE)
         for match in pattern.finditer(sentence):
             if name != "no" or not re.match(
                 r"[\s.]+(?!yes|no\b)\w", sentence[match.end() :], re.IGNORECASE
             ):  # "no effusion", "No. 3 rib"
-                found.add(name)
-    return found if maybe or "maybe" not in found else {"", "maybe"}
+                present.add(name)
+    return present if maybe or "maybe" not in present else {"", "maybe"}
 
 
 @lru_cache(maxsize=128)

@@ -1,5 +1,4 @@
-"""Metrics of reports from RadEval (Xu et al. 2025), per item, beside our own: MedEvalKit reports such
-numbers.
+"""Report metrics of RadEval (Xu et al. 2025), per item, beside our own: MedEvalKit reports such numbers.
 
     metric_list: [{metric: "medxiaohe.scoring.peers.radeval:radgraph"}]
 
@@ -26,25 +25,47 @@ from medxiaohe.types import Sample, Score, Trace
 
 @dataclass(frozen=True)
 class RadEvalScorer:
-    """One metric; `key` is what RadEval calls its number."""
+    """Scorer of one RadEval metric.
+
+    Attributes are the `metric` as RadEval takes it and the `key` of its number in RadEval's result.
+    """
 
     metric: str
     key: str
 
     @property
     def name(self) -> str:
+        """Name of the scorer in results.
+
+        Returns:
+            "radeval." and the metric.
+        """
         return f"radeval.{self.metric}"
 
     def __call__(self, sample: Sample, trace: Trace) -> Score:
         return self.many([(sample, trace)])[0]
 
     def many(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[Score]:
-        """Scores in order; a reply that says nothing is 0 and is not measured."""
+        """Score several traces in one call of RadEval; a reply that says nothing is 0 and is not measured.
+
+        Args:
+            pairs: (item, conversation).
+
+        Returns:
+            Scores in order; `unjudged` where RadEval returns no finite number.
+
+        Raises:
+            MissingExtra: a package is not installed.
+            ModelError: the model of the metric cannot be loaded.
+        """
         nothing = [no_answer(self.name, trace, reference(sample)) for sample, trace in pairs]
-        asked = [pair for pair, none in zip(pairs, nothing, strict=True) if none is None]
+        # one call for all replies that can be measured; results are merged back in order
+        scorable = [pair for pair, none in zip(pairs, nothing, strict=True) if none is None]
         values = iter(
-            self._measure([said(trace) for _, trace in asked], [reference(sample) for sample, _ in asked])
-            if asked
+            self._measure(
+                [said(trace) for _, trace in scorable], [reference(sample) for sample, _ in scorable]
+            )
+            if scorable
             else ()
         )
         return [
@@ -63,8 +84,18 @@ class RadEvalScorer:
 
 @functools.lru_cache(maxsize=4)
 def evaluator(metric: str) -> Any:
-    """RadEval with one metric; MissingExtra without the package, ModelError when the metric's model cannot be
-    had."""
+    """Load RadEval with one metric; the last four are cached.
+
+    Args:
+        metric: as RadEval names it.
+
+    Returns:
+        A callable of `refs` and `hyps` that returns a list of numbers for each key.
+
+    Raises:
+        MissingExtra: a package is not installed.
+        ModelError: the model of the metric cannot be loaded.
+    """
     try:
         package = importlib.import_module("radeval")
     except ImportError as error:

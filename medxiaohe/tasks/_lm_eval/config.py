@@ -50,14 +50,26 @@ class Function:
 
     @property
     def key(self) -> str:
-        """The name by which its code is allowed, "file.py:function"."""
+        """Name by which the code is allowed.
+
+        Returns:
+            "FILE.py:FUNCTION".
+        """
         return f"{self.file}:{self.name}"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.load()(*args, **kwargs)
 
     def load(self) -> Any:
-        """Import the file, if that is allowed, and return the function."""
+        """Import the file, if that is allowed, and return the function.
+
+        Returns:
+            The function; imported once for a process.
+
+        Raises:
+            CodeRefused: nobody has allowed its code.
+            ConfigError: it imports a package that is not installed.
+        """
         return _loaded(self.key)
 
 
@@ -70,7 +82,14 @@ def _loaded(key: str) -> Any:
 
 
 def is_one(path: Path) -> bool:
-    """Whether a YAML file is a task of those harnesses rather than one of ours, which has an `example`."""
+    """Detect a task file of those harnesses; ours always has an `example`.
+
+    Args:
+        path: a YAML file.
+
+    Returns:
+        False as well for a file that cannot be read.
+    """
     try:
         raw = _raw(path)
     except ConfigError:
@@ -81,7 +100,13 @@ def is_one(path: Path) -> bool:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The checked keys of a file, with those that it includes.
+    """Read and check the keys of a file, merged with the files that it includes.
+
+    Args:
+        path: a YAML file.
+
+    Returns:
+        Key -> value, functions as `Function`.
 
     Raises:
         ConfigError: no such file, no task, a key that is not known or not done here.
@@ -90,9 +115,9 @@ def read(path: Path) -> dict[str, Any]:
     raw = _merged(path, MOST_INCLUDED)
     if unknown := [key for key in raw if key not in KNOWN]:
         raise ConfigError(f"{path}: unknown key {unknown[0]!r}{plugins.nearest(str(unknown[0]), KNOWN)}")
-    for key, what in REFUSED.items():
+    for key, reason in REFUSED.items():
         if raw.get(key):
-            raise ConfigError(f"{path}: {key}: {what} is not done here; write the task as a .py file")
+            raise ConfigError(f"{path}: {key}: {reason} is not done here; write the task as a .py file")
     names = [function.key for function in _functions(raw)]
     if refused := [name for name in names if not permission.allowed(name, from_data=True)]:
         shown = ", ".join(name.rpartition("/")[2] for name in dict.fromkeys(refused))
@@ -103,7 +128,17 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def functions(path: Path) -> list[str]:
-    """The names of the code that a file and its group's files would run, for `permission.allow`."""
+    """List the code that a file and the files of its group would run, for `permission.allow`.
+
+    Args:
+        path: a YAML file.
+
+    Returns:
+        "FILE.py:FUNCTION", each once, in order.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
     results = [function.key for function in _functions(_merged(path, MOST_INCLUDED))]
     for member in members(path):
         results += functions(Path(member)) if Path(member) != path else []
@@ -111,42 +146,52 @@ def functions(path: Path) -> list[str]:
 
 
 def members(path: Path) -> list[str]:
-    """The files of the tasks that a group file lists, in its order; the file itself where it is one task.
+    """List the task files of a group file.
 
-    A name in the list is looked for as `task:` or `group:` of the YAML files in the folder and below.
+    A name in the list is searched for as `task:` or `group:` of the YAML files in the folder and below.
+
+    Args:
+        path: a YAML file.
+
+    Returns:
+        Files in the order of the list, each once; the file itself where it is one task.
+
+    Raises:
+        ConfigError: a name has no file, or a task is written inside the group.
     """
     raw = _raw(path)
     listed = raw.get("task")
     if not isinstance(listed, list):
         return [str(path)]
-    there: dict[str, Path] = {}
+    files_by_name: dict[str, Path] = {}
     for file in sorted(path.parent.rglob("*.yaml")):
         if file != path:
-            one = _raw(file)
-            name = one.get("group") if isinstance(one.get("task"), list) else one.get("task")
+            content = _raw(file)
+            name = content.get("group") if isinstance(content.get("task"), list) else content.get("task")
             if isinstance(name, str):
-                there.setdefault(name, file)
+                files_by_name.setdefault(name, file)
     results: list[str] = []
     for name in listed:
         if isinstance(name, Mapping):
             raise ConfigError(f"{path}: a task written inside a group is not read: give it a file of its own")
-        if name not in there:
+        if name not in files_by_name:
             raise ConfigError(
-                f"{path}: no file in {path.parent} has task: {name}{plugins.nearest(str(name), there)}"
+                f"{path}: no file in {path.parent} has task: {name}"
+                f"{plugins.nearest(str(name), files_by_name)}"
             )
-        results += members(there[name])
+        results += members(files_by_name[name])
     return list(dict.fromkeys(results))
 
 
-def _merged(path: Path, left: int) -> dict[str, Any]:
+def _merged(path: Path, depth: int) -> dict[str, Any]:
     raw = _raw(path)
     included = raw.pop("include", None)
     files = [included] if isinstance(included, str) else included or []
-    if files and not left:
+    if files and not depth:
         raise ConfigError(f"{path}: files include one another more than {MOST_INCLUDED} deep")
     base: dict[str, Any] = {}
     for name in files:  # a later file and the file itself go before an earlier one
-        base |= _merged(path.parent / str(name), left - 1)
+        base |= _merged(path.parent / str(name), depth - 1)
     return base | raw
 
 

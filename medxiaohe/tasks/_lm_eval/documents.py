@@ -29,25 +29,35 @@ PLAIN = (str, int, float, bool, type(None))
 
 
 class Documents:
-    """The rows of a task file and what it makes of them.
+    """Rows of a task file and the items that it makes of them.
 
     Args:
         config: the checked keys of the file.
-        where: name of the file, for messages.
+        origin: name of the file, for messages.
         path: a file or folder in the layout of the data set; "" for what the file names.
         revision: of a data set of the hub.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], where: str, path: str = "", revision: str | None = None
+        self, config: Mapping[str, Any], origin: str, path: str = "", revision: str | None = None
     ) -> None:
-        self.config, self.where, self._path, self._revision = config, where, path, revision
+        self.config, self.origin, self._path, self._revision = config, origin, path, revision
         self._fewshot: Sequence[Row] | None = None
 
     # ---- rows ------------------------------------------------------------------------------------------
 
     def rows(self, split: str) -> Sequence[Row]:
-        """The rows of a split as the file processes them; where a row has its pictures, as pictures."""
+        """Load the rows of a split, processed by `process_docs`.
+
+        Args:
+            split: name in the data set.
+
+        Returns:
+            Rows in the order of the data set.
+
+        Raises:
+            DataError: the data is missing or unreadable, or the function fails.
+        """
         kwargs = self.config.get("dataset_kwargs") or {}
         name = self._path or str(self.config["dataset_path"])
         config = str(self.config.get("dataset_name") or "")
@@ -64,29 +74,50 @@ class Documents:
         if process is not None:
             import datasets
 
-            made = datasets.Dataset.from_list([dict(row) for row in result])
-            result = list(self._called(process, made))
+            dataset = datasets.Dataset.from_list([dict(row) for row in result])
+            result = list(self._called(process, dataset))
         return result
 
     def _local(self, name: str) -> Path | None:
-        beside = Path(self.where).parent / name
+        beside = Path(self.origin).parent / name
         return beside if not self._path and beside.exists() else _rows.local(name)
 
     def _beside(self, file: str) -> Path:
-        beside = Path(self.where).parent / file
+        beside = Path(self.origin).parent / file
         result = beside if beside.exists() else Path(file)
         if not result.exists():
-            raise DataError(f"{self.where}: no such file: {file}")
+            raise DataError(f"{self.origin}: no such file: {file}")
         return result
 
     # ---- one row ---------------------------------------------------------------------------------------
 
     def text(self, row: Row, key: str = "doc_to_text") -> str:
-        """The question of a row."""
+        """Write the question of a row.
+
+        Args:
+            row: of the data set.
+            key: of the file, whose template, column or function it is.
+
+        Returns:
+            The text.
+
+        Raises:
+            DataError: the template cannot be filled, or the function fails.
+        """
         return str(self._of(self._given(key), row))
 
     def choices(self, row: Row) -> list[str]:
-        """The options of a row; none where the file has no doc_to_choice."""
+        """List the options of a row.
+
+        Args:
+            row: of the data set.
+
+        Returns:
+            Texts in order; [] where the file has no doc_to_choice.
+
+        Raises:
+            DataError: doc_to_choice gives no list.
+        """
         requested = self._given("doc_to_choice")
         if requested is None:
             return []
@@ -94,16 +125,27 @@ class Documents:
             return [str(item) for item in requested.values()]
         if isinstance(requested, list):
             return [str(item) for item in requested]
-        found = self._of(requested, row)
-        found = self._literal(found) if isinstance(found, str) else found
-        if isinstance(found, Mapping):
-            found = list(found.values())
-        if not isinstance(found, (list, tuple)) or not found:
-            raise DataError(f"doc_to_choice gives no list of options, but {str(found)[:60]!r}")
-        return [str(item) for item in found]
+        options = self._of(requested, row)
+        options = self._literal(options) if isinstance(options, str) else options
+        if isinstance(options, Mapping):
+            options = list(options.values())
+        if not isinstance(options, (list, tuple)) or not options:
+            raise DataError(f"doc_to_choice gives no list of options, but {str(options)[:60]!r}")
+        return [str(item) for item in options]
 
     def target(self, row: Row, key: str = "doc_to_target") -> Any:
-        """The target of a row: a number of an option, a text, or a list of either."""
+        """Read the target of a row.
+
+        Args:
+            row: of the data set.
+            key: of the file, whose template, column or function it is.
+
+        Returns:
+            Index of an option, a text, or a list of either.
+
+        Raises:
+            DataError: the template cannot be filled, or the function fails.
+        """
         requested = self._given(key)
         if isinstance(requested, (int, list)):
             return requested
@@ -119,14 +161,22 @@ class Documents:
         return result
 
     def gold(self, row: Row, choices: Sequence[str]) -> list[int]:
-        """The numbers of the right options.
+        """Find the indices of the right options.
+
+        Args:
+            row: of the data set.
+            choices: its options.
+
+        Returns:
+            Indices from 0.
 
         Raises:
-            DataError: the target is none of them; lm-eval counts such a row as wrong, whatever is answered.
+            DataError: the target is not one of them; lm-eval counts such a row as wrong, whatever is
+                answered.
         """
-        found = self.target(row)
+        answer = self.target(row)
         numbers = []
-        for item in found if isinstance(found, (list, tuple)) else [found]:
+        for item in answer if isinstance(answer, (list, tuple)) else [answer]:
             number = choices.index(item) if isinstance(item, str) and item in choices else item
             if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(choices):
                 raise DataError(f"the target {item!r} is not one of the options {', '.join(choices)[:120]!r}")
@@ -134,15 +184,26 @@ class Documents:
         return numbers
 
     def pictures(self, row: Row) -> list[ImageRef]:
-        """The pictures that doc_to_visual (lmms-eval) or doc_to_image (lm-eval) gives."""
+        """Collect the images that doc_to_visual (lmms-eval) or doc_to_image (lm-eval) gives.
+
+        Args:
+            row: of the data set.
+
+        Returns:
+            References to files; bytes and PIL images are stored below the cache.
+
+        Raises:
+            DataError: an image is neither a path, bytes nor a PIL image.
+            Rejected: a path leads out of the folder of the data.
+        """
         requested = self.config.get("doc_to_visual") or self.config.get("doc_to_image")
         if not requested:
             return []
         if isinstance(requested, list):
-            found: Any = [row.get(name) for name in requested]
+            values: Any = [row.get(name) for name in requested]
         else:
-            found = self._of(requested, row)
-        every = found if isinstance(found, (list, tuple)) else [found]
+            values = self._of(requested, row)
+        every = values if isinstance(values, (list, tuple)) else [values]
         return [self._picture(item) for item in every if item is not None]
 
     def _picture(self, value: Any) -> ImageRef:
@@ -157,12 +218,22 @@ class Documents:
             return stored(out.getvalue(), task)
         if not isinstance(value, str):
             raise DataError(f"an image must be a path, bytes or a picture, not {str(value)[:60]!r}")
-        root = self._local(self._path or str(self.config["dataset_path"])) or Path(self.where).parent
+        root = self._local(self._path or str(self.config["dataset_path"])) or Path(self.origin).parent
         folder = root if root.is_dir() else root.parent
         return images.ref(io.confined(root, [folder]).path(value, folder))
 
     def messages(self, row: Row) -> tuple[Message, ...] | None:
-        """The conversation that doc_to_messages gives; None where the file has none."""
+        """Build the conversation that doc_to_messages gives.
+
+        Args:
+            row: of the data set.
+
+        Returns:
+            Messages in order; None where the file has no doc_to_messages.
+
+        Raises:
+            DataError: the function fails, or gives a part that is neither text nor image.
+        """
         requested = self.config.get("doc_to_messages")
         if requested is None:
             return None
@@ -185,45 +256,54 @@ class Documents:
     # ---- few-shot --------------------------------------------------------------------------------------
 
     def sampler(self, number: int, split: str) -> Callable[[Row], str]:
-        """The text of few-shot examples before a row, drawn as lm-eval draws them.
+        """Build the few-shot sampler, which draws examples as lm-eval does (`ContextSampler.get_context`,
+        seed 1234).
 
         Args:
-            number: of examples.
-            split: that is asked about; an example that is the row itself is left out.
+            number: of examples before each question.
+            split: not used: lm-eval draws one more where the source is `test_split`, whatever split is built.
+
+        Returns:
+            Row -> text of its examples; an example that equals the row is left out.
+
+        Raises:
+            ConfigError: the file names another kind of sampler.
+            DataError: there are fewer rows than examples.
         """
         if not number:
             return lambda row: ""
         about = self.config.get("fewshot_config") or {}
-        how = about.get("sampler", "default")
-        if how not in SAMPLERS:
+        kind = about.get("sampler", "default")
+        if kind not in SAMPLERS:
             raise ConfigError(
-                f"{self.where}: the sampler {how!r} is not done here: {', '.join(SAMPLERS)} are"
+                f"{self.origin}: the sampler {kind!r} is not done here: {', '.join(SAMPLERS)} are"
             )
         source = self.config.get("fewshot_split") or about.get("split")
-        given = about.get("samples")
-        if not source and given is not None:
-            rows: Sequence[Row] = given() if isinstance(given, Function) else given
+        samples = about.get("samples")
+        if not source and samples is not None:
+            rows: Sequence[Row] = samples() if isinstance(samples, Function) else samples
         else:
             keys = ("training_split", "validation_split", "test_split")
             source = source or next(self.config[key] for key in keys if self.config.get(key))
             rows = list(self.rows(str(source)))
+        # one example more where the row itself may be drawn: it is dropped
         own = source == self.config.get("test_split")
         drawn = number + own
         if drawn > len(rows):
             raise DataError(
-                f"{self.where}: {drawn} few-shot examples are drawn and there are only {len(rows)}"
+                f"{self.origin}: {drawn} few-shot examples are drawn and there are only {len(rows)}"
             )
         dice = random.Random(FEWSHOT_SEED)
         end = str(self.config.get("fewshot_delimiter", "\n\n"))
         texts: dict[int, str] = {}
 
         def context(row: Row) -> str:
-            chosen = list(range(drawn)) if how == "first_n" else dice.sample(range(len(rows)), drawn)
-            kept = [i for i in chosen if rows[i] != row][:number]
-            for i in kept:
+            chosen = list(range(drawn)) if kind == "first_n" else dice.sample(range(len(rows)), drawn)
+            selected = [i for i in chosen if rows[i] != row][:number]
+            for i in selected:
                 if i not in texts:
                     texts[i] = self._example(rows[i]) + end
-            return "".join(texts[i] for i in kept)
+            return "".join(texts[i] for i in selected)
 
         return context
 
@@ -238,7 +318,11 @@ class Documents:
 
     @property
     def delimiter(self) -> str:
-        """What stands between a question and its answer."""
+        """Text between a question and its answer.
+
+        Returns:
+            `target_delimiter`, by default one blank.
+        """
         return str(self.config.get("target_delimiter", " "))
 
     # ---- templates and functions -----------------------------------------------------------------------
@@ -246,32 +330,36 @@ class Documents:
     def _given(self, key: str) -> Any:
         return self.config.get(key)
 
-    def _of(self, wanted: Any, row: Row) -> Any:
+    def _of(self, source: Any, row: Row) -> Any:
         """The value of a column, of a template filled with the row, or of a function of the row."""
-        if isinstance(wanted, Function):
-            return self._called(wanted, self._shown(row))
-        if not isinstance(wanted, str):
-            return wanted
-        if wanted in row:
-            return row[wanted]
+        if isinstance(source, Function):
+            return self._called(source, self._shown(row))
+        if not isinstance(source, str):
+            return source
+        if source in row:
+            return row[source]
         from jinja2 import TemplateError
 
         try:
-            return templates.render(wanted, plain(row), strict=True)
+            return templates.render(source, plain(row), strict=True)
         except TemplateError as error:
-            there = ", ".join(map(str, row))
+            columns = ", ".join(map(str, row))
             raise DataError(
-                f"{wanted[:80]!r} cannot be filled: {error}; the columns are {there[:200]}"
+                f"{source[:80]!r} cannot be filled: {error}; the columns are {columns[:200]}"
             ) from error
 
     def _called(self, function: Function, value: Any) -> Any:
         """The result of a function; lmms-eval's take the texts around a question as well."""
-        made = function.load()
-        told = self.config.get("lmms_eval_specific_kwargs")
-        given = {"lmms_eval_specific_kwargs": told.get("default", told)} if isinstance(told, Mapping) else {}
-        takes = inspect.signature(made).parameters
+        loaded = function.load()
+        prompts = self.config.get("lmms_eval_specific_kwargs")
+        extra = (
+            {"lmms_eval_specific_kwargs": prompts.get("default", prompts)}
+            if isinstance(prompts, Mapping)
+            else {}
+        )
+        takes = inspect.signature(loaded).parameters
         try:
-            return made(value, **{key: value for key, value in given.items() if key in takes})
+            return loaded(value, **{key: value for key, value in extra.items() if key in takes})
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise DataError(
                 f"{Path(function.file).name}:{function.name} fails on a row: {error!r}"
@@ -289,7 +377,14 @@ class Documents:
 
 
 def plain(value: Any) -> Any:
-    """What of a row is text, number, list or mapping: what templates and metrics are given."""
+    """Reduce a row to text, numbers, lists and mappings: what templates and metrics receive.
+
+    Args:
+        value: a row or a part of one.
+
+    Returns:
+        A copy without bytes and objects.
+    """
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items() if not isinstance(v, bytes) and _is_plain(v)}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""What a reply goes through before it is scored, by `filter_list`. Semantics: lm_eval/filters, v0.4.9."""
+"""Filters of replies before scoring, by `filter_list`. Semantics: lm_eval/filters, v0.4.9."""
 
 from __future__ import annotations
 
@@ -20,23 +20,39 @@ NAMES = (
 )  # fmt: skip
 
 
-def check(pipelines: Sequence[Mapping[str, Any]], where: str) -> None:
-    """ConfigError for a filter that is not done here, or a pattern that is none."""
+def check(pipelines: Sequence[Mapping[str, Any]], origin: str) -> None:
+    """Check the filter pipelines of a file.
+
+    Args:
+        pipelines: entries of `filter_list`.
+        origin: name of the file, for messages.
+
+    Raises:
+        ConfigError: a filter is not done here, or a pattern is no regular expression.
+    """
     for pipeline in pipelines:
         for step in pipeline.get("filter") or ():
             name = str(step.get("function"))
             if name not in NAMES:
-                raise ConfigError(f"{where}: no filter {name!r} here{nearest(name, NAMES)}")
+                raise ConfigError(f"{origin}: no filter {name!r} here{nearest(name, NAMES)}")
             try:
                 re.compile(str(step.get("regex_pattern", "")))
             except re.error as error:
                 raise ConfigError(
-                    f"{where}: {step['regex_pattern']!r} is no regular expression ({error})"
+                    f"{origin}: {step['regex_pattern']!r} is no regular expression ({error})"
                 ) from error
 
 
 def filtered(replies: Sequence[str], steps: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The replies of one item after every step; `take_first` leaves the first one."""
+    """Apply the steps of a pipeline to the replies of one item.
+
+    Args:
+        replies: of one item, in order.
+        steps: of one pipeline, checked by `check`.
+
+    Returns:
+        Replies after the last step; one after `take_first` or `majority_vote`.
+    """
     result = list(replies)
     for step in steps:
         name = str(step["function"])

@@ -32,8 +32,20 @@ NO_DIGITS = str.maketrans("", "", string.digits)
 GOLD, ROW = "gold", "row"  # keys of Annotations.harness
 
 
-def scorers(config: Mapping[str, Any], output: str, where: str) -> tuple[Scorer, ...]:
-    """A scorer for each metric and, of generated replies, each filter pipeline."""
+def scorers(config: Mapping[str, Any], output: str, origin: str) -> tuple[Scorer, ...]:
+    """Build a scorer for each metric and, of generated replies, each filter pipeline.
+
+    Args:
+        config: checked keys of the file.
+        output: its output_type.
+        origin: name of the file, for messages.
+
+    Returns:
+        Scorers named METRIC, or METRIC,PIPELINE where there are several pipelines.
+
+    Raises:
+        ConfigError: a metric or filter is not done here.
+    """
     metrics = config.get("metric_list") or [
         {"metric": "acc" if output != "generate_until" else "exact_match"}
     ]
@@ -42,13 +54,13 @@ def scorers(config: Mapping[str, Any], output: str, where: str) -> tuple[Scorer,
         pipelines: Sequence[Mapping[str, Any]] = ({},)
     else:
         pipelines = config.get("filter_list") or ({"name": "none", "filter": ({"function": "take_first"},)},)
-        filters.check(pipelines, where)
+        filters.check(pipelines, origin)
     results: list[Scorer] = []
     for row in metrics:
         for pipeline in pipelines:
             name = _name(row["metric"])
             label = name if len(pipelines) < 2 else f"{name},{pipeline.get('name')}"
-            results.append(_scorer(name, label, row, pipeline, own, config, output, where))
+            results.append(_scorer(name, label, row, pipeline, own, config, output, origin))
     return tuple(results)
 
 
@@ -64,7 +76,7 @@ def _scorer(
     own: Any,
     config: Mapping[str, Any],
     output: str,
-    where: str,
+    origin: str,
 ) -> Scorer:
     options = {k: v for k, v in row.items() if k not in ("metric", "aggregation", "higher_is_better")}
     until = tuple((config.get("generation_kwargs") or {}).get("until") or ())
@@ -82,8 +94,8 @@ def _scorer(
     elif output != "generate_until" and name in RANKED:
         scorer = {"acc": acc, "acc_norm": acc_norm, "loglikelihood": loglikelihood}[name]
     else:
-        there = GENERATED if output == "generate_until" else RANKED
-        raise ConfigError(f"{where}: no metric {name!r} for {output} here{nearest(name, there)}")
+        available = GENERATED if output == "generate_until" else RANKED
+        raise ConfigError(f"{origin}: no metric {name!r} for {output} here{nearest(name, available)}")
     if isinstance(scorer, partial):
         scorer.__name__ = label  # type: ignore[attr-defined]
     return scorer  # type: ignore[no-any-return]
@@ -93,37 +105,68 @@ def _scorer(
 
 
 def acc(sample: Sample, trace: Trace) -> Score:
-    """Return 1 where the likeliest option is the right one."""
-    found = log_likelihoods(trace)
-    if found is None:
+    """Accuracy: 1 where the likeliest option is right.
+
+    Args:
+        sample: with options and gold.
+        trace: with the likelihoods of the options, or a generated answer.
+
+    Returns:
+        1 or 0; `unparsed` for a generated answer without a letter
+    """
+    likelihoods = log_likelihoods(trace)
+    if likelihoods is None:
         return _read("acc", sample, trace)
-    return _picked("acc", sample, found)
+    return _picked("acc", sample, likelihoods)
 
 
 def acc_norm(sample: Sample, trace: Trace) -> Score:
-    """Return 1 where the option of the highest log-likelihood per character is the right one."""
-    found = log_likelihoods(trace)
-    if found is None:
+    """Length-normalised accuracy: 1 where the option of the highest log-likelihood per character is right.
+
+    Args:
+        sample: with options and gold.
+        trace: with the likelihoods of the options.
+
+    Returns:
+        1 or 0; `unjudged` without likelihoods
+    """
+    likelihoods = log_likelihoods(trace)
+    if likelihoods is None:
         return Score("acc_norm", None, "unjudged", why="the model gave no likelihoods")
     # characters, not bytes or tokens, without the delimiter before the option
     return _picked(
-        "acc_norm", sample, [nats / len(text) for nats, text in zip(found, sample.choices, strict=True)]
+        "acc_norm", sample, [nats / len(text) for nats, text in zip(likelihoods, sample.choices, strict=True)]
     )
 
 
 def loglikelihood(sample: Sample, trace: Trace) -> Score:
-    """Return the log-likelihood of the target, in nats; exp(-mean) of them is the perplexity of lm-eval."""
-    found = log_likelihoods(trace)
-    if found is None:
+    """Log-likelihood of the target; exp(-mean) of them is the perplexity of lm-eval.
+
+    Args:
+        sample: its only option is the target.
+        trace: with its likelihood.
+
+    Returns:
+        Nats, at most 0; `unjudged` without likelihoods
+    """
+    likelihoods = log_likelihoods(trace)
+    if likelihoods is None:
         return Score("loglikelihood", None, "unjudged", why="the model gave no likelihoods")
-    return Score("loglikelihood", found[0], parsed=sample.choices[0], why=f"{found[0]:.4f} nats")
+    return Score("loglikelihood", likelihoods[0], parsed=sample.choices[0], why=f"{likelihoods[0]:.4f} nats")
 
 
 def log_likelihoods(trace: Trace) -> list[float] | None:
-    """Those of the options, in nats; None where nothing was ranked."""
+    """Extract the log-likelihoods of the options from a trace.
+
+    Args:
+        trace: of the workflow `likeliest`.
+
+    Returns:
+        Nats, in the order of the options; None where nothing was ranked.
+    """
     for step in reversed(trace.steps):
         if step.kind == "rank" and step.got is not None:
-            return [-float(value) for value in step.got]
+            return [-float(value) for value in step.got]  # the workflow records negative log-likelihoods
     return None
 
 
@@ -147,16 +190,32 @@ def _read(name: str, sample: Sample, trace: Trace) -> Score:
 
 
 def golds(sample: Sample) -> list[int]:
-    """The numbers of the right options."""
-    found = sample.annotations.harness[GOLD]
-    return list(found) if isinstance(found, (list, tuple)) else [int(found)]
+    """List the right options of an item.
+
+    Args:
+        sample: built by `task.samples`.
+
+    Returns:
+        Indices from 0.
+    """
+    gold = sample.annotations.harness[GOLD]
+    return list(gold) if isinstance(gold, (list, tuple)) else [int(gold)]
 
 
 # ---- replies that were generated -------------------------------------------------------------------
 
 
 def reply(trace: Trace, steps: Sequence[Mapping[str, Any]], until: Sequence[str]) -> str:
-    """The reply up to the first of the strings that end it, after the filters."""
+    """Cut a reply at its stop strings and apply the filters.
+
+    Args:
+        trace: its answer is read.
+        steps: of one filter pipeline.
+        until: strings that end a reply.
+
+    Returns:
+        The first filtered reply, "" for none.
+    """
     text = trace.answer
     for end in until:
         if end:
@@ -176,8 +235,23 @@ def exact_match(
     ignore_numbers: bool = False,
     regexes_to_ignore: Sequence[str] = (),
 ) -> Score:
-    """Return 1 where the filtered reply is one of the golds, but for what is ignored."""
-    found = reply(trace, steps, until)
+    """Exact match of the filtered reply with one of the golds.
+
+    Args:
+        sample: with its gold.
+        trace: its answer is scored.
+        label: name of the score.
+        steps: of one filter pipeline.
+        until: strings that end a reply.
+        ignore_case: compare in lower case.
+        ignore_punctuation: compare without ASCII punctuation.
+        ignore_numbers: compare without digits.
+        regexes_to_ignore: patterns that are removed before comparison.
+
+    Returns:
+        1 or 0; `unparsed` or `refused` where a filter pattern matches nothing
+    """
+    filtered = reply(trace, steps, until)
     gold = sample.annotations.harness[GOLD]
 
     def even(text: str) -> str:
@@ -188,10 +262,10 @@ def exact_match(
         return text.translate(NO_DIGITS) if ignore_numbers else text
 
     requested = [str(item) for item in gold] if isinstance(gold, (list, tuple)) else [str(gold)]
-    right = even(found) in map(even, requested)
-    if not right and found == filters.INVALID:
+    right = even(filtered) in map(even, requested)
+    if not right and filtered == filters.INVALID:
         return missing(label, trace)
-    return Score(label, float(right), parsed=found, why=f"said {found!r}, gold {gold!r}")
+    return Score(label, float(right), parsed=filtered, why=f"said {filtered!r}, gold {gold!r}")
 
 
 def of_function(
@@ -204,11 +278,24 @@ def of_function(
     steps: Sequence[Mapping[str, Any]] = (),
     until: Sequence[str] = (),
 ) -> Score:
-    """What a metric function of the file says of the reply and the gold."""
-    found = reply(trace, steps, until)
-    said = function(references=[sample.annotations.harness[GOLD]], predictions=[found], **options)
-    value = said.get(function.name, next(iter(said.values()))) if isinstance(said, Mapping) else said
-    return Score(label, float(value), parsed=found, why=f"{function.name} gives {float(value):g}")
+    """Score with a metric function of the file.
+
+    Args:
+        sample: with its gold.
+        trace: its answer is scored.
+        label: name of the score.
+        function: called with references and predictions.
+        options: its further arguments.
+        steps: of one filter pipeline.
+        until: strings that end a reply.
+
+    Returns:
+        Its number; of a mapping the value under the function's name, else the first.
+    """
+    filtered = reply(trace, steps, until)
+    result = function(references=[sample.annotations.harness[GOLD]], predictions=[filtered], **options)
+    value = result.get(function.name, next(iter(result.values()))) if isinstance(result, Mapping) else result
+    return Score(label, float(value), parsed=filtered, why=f"{function.name} gives {float(value):g}")
 
 
 def of_results(
@@ -223,25 +310,39 @@ def of_results(
     until: Sequence[str] = (),
     output: str = "generate_until",
 ) -> Score:
-    """What `process_results` of the file gives under the name of a metric.
+    """Score with `process_results` of the file.
 
-    A value that is no number goes through the aggregation function of the file, of this item alone: true
-    for a share of right items, and not for a measure of a whole corpus.
+    A value that is no number goes through the aggregation function of the file, of this item alone: true for
+    a share of right items, and not for a measure of a whole corpus.
+
+    Args:
+        sample: with its row.
+        trace: its answer or likelihoods are scored.
+        label: name of the score.
+        metric: key of the result.
+        function: called with the row and the results.
+        aggregation: name or function of the file.
+        steps: of one filter pipeline.
+        until: strings that end a reply.
+        output: output_type of the file.
+
+    Returns:
+        The number; `unjudged` without likelihoods, or where the result has no number for the metric
     """
-    found = reply(trace, steps, until)
-    results: list[Any] = [found]
+    filtered = reply(trace, steps, until)
+    results: list[Any] = [filtered]
     if output != "generate_until":
         ranked = log_likelihoods(trace)
         if ranked is None:
             return Score(label, None, "unjudged", why="the model gave no likelihoods")
-        best = max(ranked)
+        best = max(ranked)  # lm-eval passes (log-likelihood, is greedy): here the likeliest counts as greedy
         results = [(value, value == best) for value in ranked]
-    said = function(sample.annotations.harness[ROW], results)
-    if metric not in said:
+    outcome = function(sample.annotations.harness[ROW], results)
+    if metric not in outcome:
         return Score(label, None, "unjudged", why=f"process_results gives no {metric}")
-    value = said[metric]
+    value = outcome[metric]
     if isinstance(aggregation, Function):
         value = aggregation([value])
     if isinstance(value, Mapping) or not isinstance(value, (int, float)):
         return Score(label, None, "unjudged", why=f"process_results gives no number for {metric}")
-    return Score(label, float(value), parsed=found, why=f"process_results gives {float(value):g}")
+    return Score(label, float(value), parsed=filtered, why=f"process_results gives {float(value):g}")
