@@ -27,13 +27,12 @@ from medxiaohe.train.loop.fit import (
     base_model,
     checkpoints_activations,
     code,
-    dataset,
     device,
     identity,
-    planned,
-    save,
 )
+from medxiaohe.train.loop.plan_trainer import dataset, planned
 from medxiaohe.train.loop.resume import newest, resumable
+from medxiaohe.train.loop.saving import save
 from medxiaohe.train.loop.trainer_settings import SCHEDULE_OPTIONS, Schedule, TrainerSettings
 
 LABEL = "preference learning"

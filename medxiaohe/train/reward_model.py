@@ -27,8 +27,9 @@ from medxiaohe.models import checkpoint
 from medxiaohe.models.families import family as families
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.rewards import variants
-from medxiaohe.train.loop.fit import base_model, code, device, identity, refuse_nan
+from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.resume import newest, resumable
+from medxiaohe.train.loop.saving import refuse_nan
 
 HELD_OUT = 0.1
 

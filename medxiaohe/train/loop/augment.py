@@ -38,22 +38,36 @@ class Augment:
 
     @property
     def is_on(self) -> bool:
+        """Whether any kind of change is set.
+
+        Returns:
+            True where one of the four settings is above 0.
+        """
         return any((self.rotate, self.crop, self.brightness, self.contrast))
 
 
 def augmented(image: Image, augment: Augment, key: str) -> Image:
-    """The image changed as the key says: equal keys, equal pixels."""
+    """Change an image at random, with the key as seed: equal keys give equal pixels.
+
+    Args:
+        image: RGB or grey image, any size; it is not modified.
+        augment: the largest rotation, crop, and change of brightness and contrast.
+        key: seed of the five uniform draws, all of which are made whatever is switched on.
+
+    Returns:
+        A new image; a crop makes it smaller by `augment.crop` of each side.
+    """
     from PIL import Image as pil
     from PIL import ImageEnhance
 
     draw = random.Random(key)
-    angle, left, top, bright, contrast = (draw.uniform(-1, 1) for _ in range(5))
+    angle, across, down, bright, contrast = (draw.uniform(-1, 1) for _ in range(5))
     if augment.rotate:
         image = image.rotate(angle * augment.rotate, resample=pil.Resampling.BILINEAR)
     if augment.crop:
         width, height = image.size
         x, y = int(augment.crop * width), int(augment.crop * height)
-        at_x, at_y = int(abs(left) * x), int(abs(top) * y)
+        at_x, at_y = int(abs(across) * x), int(abs(down) * y)
         image = image.crop((at_x, at_y, at_x + width - x, at_y + height - y))
     if augment.brightness:
         image = ImageEnhance.Brightness(image).enhance(1 + bright * augment.brightness)

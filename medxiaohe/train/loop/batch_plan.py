@@ -34,7 +34,12 @@ class Plan:
         self._packed = False
 
     def extend(self, batches: Iterable[Batch], num_batches: int) -> None:
-        """Append batches until there are `num_batches`."""
+        """Append batches until the plan has `num_batches` of them; the rest of `batches` is not read.
+
+        Args:
+            batches: of one epoch, or of the whole run.
+            num_batches: batches of the finished plan, not of this call.
+        """
         for batch in batches:
             if len(self) == num_batches:
                 return
@@ -72,8 +77,7 @@ def plan(
     pack_to: int = 0,
     rising: Sequence[int] = (),
 ) -> Plan:
-    """`num_batches` batches of `batch_size` sequences; every row once, then every row once more in another
-    order, and so on.
+    """Plan every batch of a run: every row once, then every row once more in another order, and so on.
 
     Args:
         lengths: tokens of each row.
@@ -81,8 +85,11 @@ def plan(
         num_batches: of the whole run.
         seed: of the order; equal arguments, equal plans.
         pack_to: tokens of a packed sequence, or 0 for one row a sequence.
-        rising: of each row whether it belongs to what is seldom at the start and frequent at the end, in a
-            straight line (the share of reasoning).
+        rising: of each row whether it belongs to what is rare at the start and frequent at the end, with a
+            density that grows linearly (the share of reasoning); empty, all 0 or all 1: no schedule.
+
+    Returns:
+        A plan of `num_batches` batches of `batch_size` sequences; the last batch of an epoch may be smaller.
     """
     result = Plan()
     if any(rising) and not all(rising):
@@ -104,14 +111,32 @@ def _epoch(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: rando
 
 
 def batches_of_an_epoch(lengths: Sequence[int], batch_size: int, seed: int, pack_to: int = 0) -> int:
-    """How many batches hold every row once."""
+    """Count the batches that hold every row once.
+
+    Args:
+        lengths: tokens of each row.
+        batch_size: sequences of a batch.
+        seed: of the order, which decides how rows are packed.
+        pack_to: tokens of a packed sequence, or 0 for one row a sequence.
+
+    Returns:
+        Number of batches, the last one possibly not full.
+    """
     if not pack_to:
         return -(-len(lengths) // batch_size)
     return sum(1 for _ in _packed(lengths, batch_size, pack_to, random.Random(seed)))
 
 
 def fill(batches: Iterable[Batch], lengths: Sequence[int]) -> float:
-    """Share of the positions of all batches that hold tokens and not padding."""
+    """Compute the utilisation of the batches: the share of positions that hold tokens and not padding.
+
+    Args:
+        batches: batches of sequences of row numbers; each is padded to its longest sequence.
+        lengths: tokens of each row.
+
+    Returns:
+        A share from 0 to 1; 1.0 without batches.
+    """
     used = room = 0
     for batch in batches:
         sizes = [sum(lengths[row] for row in rows) for rows in batch]
@@ -164,12 +189,12 @@ def _rising(
     rest: list[list[int]] = []
     for start in range(0, len(order), window):
         rows = order[start : start + window].tolist()
-        found = (
+        sequences_of_window = (
             _best_fit(rows, lengths, pack_to)
             if pack_to
             else [[row] for row in sorted(rows, key=lambda row: lengths[row])]
         )
-        sequences = rest + found
+        sequences = rest + sequences_of_window
         cut = [sequences[i : i + batch_size] for i in range(0, len(sequences), batch_size)]
         rest = cut.pop() if cut and len(cut[-1]) < batch_size and start + window < len(order) else []
         shuffle.shuffle(cut)
@@ -185,9 +210,9 @@ def _packed(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: rand
         packs = _best_fit(rows[start : start + PACK_WINDOW], lengths, pack_to)
         shuffle.shuffle(packs)
         sequences = rest + packs
-        whole = len(sequences) // batch_size * batch_size
-        yield from (sequences[i : i + batch_size] for i in range(0, whole, batch_size))
-        rest = sequences[whole:]
+        full = len(sequences) // batch_size * batch_size
+        yield from (sequences[i : i + batch_size] for i in range(0, full, batch_size))
+        rest = sequences[full:]
     if rest:
         yield rest
 

@@ -13,10 +13,21 @@ from medxiaohe.train.loop.rows import Rows
 
 
 def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> float:
-    """One backward pass over a row with and a row without images; ModelError names a part that learns
-    nothing.
+    """Check that gradients reach every trained part: one backward pass on a row with and one without images.
 
-    Returns the seconds a token took in the faster of the two.
+    Random state and gradients are restored afterwards.
+
+    Args:
+        model: prepared for training (`parts.prepare`).
+        rows: rows of the stage.
+        parts: which parts are to be trained.
+
+    Returns:
+        Seconds of a forward and backward pass for each token, of the faster of the two rows.
+
+    Raises:
+        ModelError: a trained part has no gradient. Projector and vision tower are checked only where a row
+            has an image.
     """
     import torch
 
@@ -78,7 +89,15 @@ def check_packing(model: Any, rows: Rows) -> None:
 
 
 def token_nats(model: Any, inputs: dict[str, Any]) -> Any:
-    """Negative log-likelihoods [tokens] of the labelled tokens of a batch, row after row."""
+    """Compute the negative log-likelihood of each labelled token.
+
+    Args:
+        model: the model, in any mode.
+        inputs: a batch of `Rows.batch`, with labels (B, T); its tensors are moved to the model's device.
+
+    Returns:
+        A float32 tensor (labelled tokens,) in nats, row after row.
+    """
     import torch
 
     moved = on_device(inputs, model)

@@ -58,6 +58,11 @@ class Estimate:
 
     @property
     def total(self) -> int:
+        """Peak memory: what is always resident, and the larger of a training step and of drawing answers.
+
+        Returns:
+            Bytes.
+        """
         step = self.gradients + self.casts + self.activations + self.logits
         return self.weights + self.optimizer + self.reference + max(step, self.cache)
 
@@ -92,10 +97,22 @@ def policy_memory(
     *,
     pixels: int = PIXELS,
 ) -> Estimate:
-    """Of a model prepared for reinforcement learning; arguments as in `memory`."""
+    """Estimate the memory of a model prepared for reinforcement learning.
+
+    Args:
+        model: as in `memory`.
+        step: sequences, answers and lengths of a step in one process.
+        bytes_each: bytes of an activation.
+        checkpointing: whether activations are recomputed.
+        optim: as in TrainerSettings.
+        pixels: of an image, where a tower takes any size.
+
+    Returns:
+        Bytes by what they are for. Logits are those of the completion only, at most a tile of 4096 positions.
+    """
     positions = step.sequences * (step.prompt + step.completion)
     images = step.sequences * step.images
-    found = memory(model, positions, images, bytes_each, checkpointing, optim, pixels=pixels)
+    of_step = memory(model, positions, images, bytes_each, checkpointing, optim, pixels=pixels)
     text = getattr(model.config, "text_config", model.config)
     scored = min(step.sequences * step.completion, TILE)
     heads = text.num_attention_heads
@@ -103,7 +120,7 @@ def policy_memory(
     keys = 2 * getattr(text, "num_key_value_heads", heads) * width * text.num_hidden_layers
     number = sum(weight.numel() for weight in model.parameters())
     return replace(
-        found,
+        of_step,
         logits=scored * int(text.vocab_size) * (bytes_each + 8),
         reference=number * bytes_each if step.reference else 0,
         cache=step.answers * (step.prompt + step.completion) * keys * bytes_each,
@@ -120,7 +137,7 @@ def memory(
     *,
     pixels: int = PIXELS,
 ) -> Estimate:
-    """Bytes of a model prepared for training.
+    """Estimate the memory of a model prepared for training; formula at the top of this file.
 
     Args:
         model: with what is trained marked by `requires_grad`; may be on the meta device.
@@ -130,6 +147,9 @@ def memory(
         checkpointing: whether activations are recomputed.
         optim: as in TrainerSettings.
         pixels: of an image, where a tower takes any size.
+
+    Returns:
+        Bytes by what they are for.
     """
     weights = trained = num_trained = 0.0
     for weight in model.parameters():
@@ -167,19 +187,36 @@ def _layers(config: Any, positions: int, bytes_each: int, checkpointing: bool) -
     heads = getattr(config, "num_attention_heads", 1)
     keys = hidden * getattr(config, "num_key_value_heads", heads) // heads
     wide = getattr(config, "intermediate_size", 4 * hidden)
-    one = 8 * hidden + 2 * keys + 4 * wide
-    return int(positions * bytes_each * (layers * hidden + one if checkpointing else layers * one))
+    layer = 8 * hidden + 2 * keys + 4 * wide
+    return int(positions * bytes_each * (layers * hidden + layer if checkpointing else layers * layer))
 
 
 def patches(vision: Any, pixels: int = PIXELS) -> int:
-    """Patches of an image: of the size that a tower wants, or of `pixels` where it takes any."""
+    """Count the patches of an image in a vision tower.
+
+    Args:
+        vision: configuration of the tower (`image_size`, `patch_size`, in pixels).
+        pixels: area of an image, where the tower takes any size.
+
+    Returns:
+        (side / patch)^2 + 1 for the class token of a tower of fixed size, else pixels / patch^2.
+    """
     sizes: list[Any] = [getattr(vision, "image_size", None), getattr(vision, "patch_size", 14)]
     side, patch = (value[0] if isinstance(value, (list, tuple)) else value for value in sizes)
     return int((side // patch) ** 2 + 1 if side else pixels // patch**2)
 
 
 def largest(batches: Iterable[plans.Batch], lengths: Sequence[int], images: Sequence[int]) -> tuple[int, int]:
-    """Positions and images of the batch with most positions."""
+    """Find the batch with most positions.
+
+    Args:
+        batches: batches of sequences of row numbers, at least one.
+        lengths: tokens of each row.
+        images: images of each row.
+
+    Returns:
+        (positions, padding included; images) of that batch; of equal ones, the one with most images.
+    """
     return max(
         (
             len(batch) * max(sum(lengths[row] for row in rows) for rows in batch),
@@ -190,34 +227,54 @@ def largest(batches: Iterable[plans.Batch], lengths: Sequence[int], images: Sequ
 
 
 def positions(batches: Iterable[plans.Batch], lengths: Sequence[int]) -> int:
-    """Of all batches, padding included."""
+    """Count the positions of all batches, padding included.
+
+    Args:
+        batches: batches of sequences of row numbers; each is padded to its longest sequence.
+        lengths: tokens of each row.
+
+    Returns:
+        Tokens and padding together.
+    """
     return sum(len(batch) * max(sum(lengths[row] for row in rows) for rows in batch) for batch in batches)
 
 
-def sentence(label: str, found: Estimate, seconds: float | None, room: int | None) -> str:
-    """What is printed before the first step.
+def sentence(label: str, needed: Estimate, seconds: float | None, room: int | None) -> str:
+    """Format the estimate that is printed before the first step.
 
     Args:
         label: of the stage.
-        found: the estimate.
+        needed: the estimate.
         seconds: of the run, None where they cannot be told beforehand.
-        room: the free memory of the device in bytes, where it is known.
+        room: the free memory of the device in bytes; None where it is not known.
+
+    Returns:
+        One line in GiB; with advice where the estimate exceeds the free memory.
     """
-    parts = [field.name for field in fields(found)]
-    named = ", ".join(f"{n} {getattr(found, n) / GIB:.2f}" for n in parts if getattr(found, n) or n in ALWAYS)
-    said = f"{label}: about {found.total / GIB:.2f} GiB ({named})"
-    said += f" and {progress.clock(seconds)}" if seconds is not None else ""
-    if room is not None and found.total > room:
-        said += (
+    parts = [field.name for field in fields(needed)]
+    named = ", ".join(
+        f"{n} {getattr(needed, n) / GIB:.2f}" for n in parts if getattr(needed, n) or n in ALWAYS
+    )
+    text = f"{label}: about {needed.total / GIB:.2f} GiB ({named})"
+    text += f" and {progress.clock(seconds)}" if seconds is not None else ""
+    if room is not None and needed.total > room:
+        text += (
             f"; only {room / GIB:.2f} GiB are free, so it may not fit: lower per_device_train_batch_size and"
             " raise gradient_accumulation_steps, lower max_length, recompute activations"
             " (gradient_checkpointing), train fewer parts, or set optim: adamw_8bit or quantize: 4bit"
         )
-    return said
+    return text
 
 
 def room_on(device: str) -> int | None:
-    """Free bytes of the device; None where the system does not say."""
+    """Measure the free memory of a device.
+
+    Args:
+        device: "cpu", or any name of the current CUDA device.
+
+    Returns:
+        Free bytes (on a CPU MemAvailable of /proc/meminfo); None where the system does not say.
+    """
     import torch
 
     if device != "cpu":

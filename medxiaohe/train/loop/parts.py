@@ -43,18 +43,37 @@ class Parts:
 
 
 def part_of(name: str) -> str:
-    """`projector`, `vision` or `language`: the part a parameter belongs to, by its name."""
+    """Classify a parameter by its name.
+
+    Args:
+        name: as in `named_parameters`.
+
+    Returns:
+        "projector", "vision" or "language".
+    """
     if any(key in name for key in PROJECTOR_NAMES):
         return "projector"
     return "vision" if any(key in name for key in VISION_NAMES) else "language"
 
 
 def prepare(model: Any, parts: Parts, seed: int) -> Any:
-    """Freeze and unfreeze; with LoRA the returned model wraps the given one.
+    """Freeze and unfreeze weights, and add LoRA adapters; with LoRA the returned model wraps the given one.
 
     What is trained is float32 whatever the rest is: a step of 1e-5 is less than half of what bfloat16 tells
     apart at the size of most weights, and would be lost. Products are bfloat16 on an accelerator all the
     same: `mixed`.
+
+    Args:
+        model: as loaded; it is modified.
+        parts: which parts are trained. LoRA scales by alpha / r with alpha = 2 r.
+        seed: of the adapters' first weights.
+
+    Returns:
+        The model to train.
+
+    Raises:
+        ModelError: LoRA finds no layer of the names in `LORA_TARGETS`.
+        ConfigError: no weight would be trained.
     """
     import torch
 
@@ -84,7 +103,14 @@ def prepare(model: Any, parts: Parts, seed: int) -> Any:
 
 
 def mixed(model: Any) -> Any:
-    """A context in which a model computes as trainers let it: bfloat16 products on an accelerator."""
+    """Open the mixed precision that trainers use: bfloat16 products on an accelerator.
+
+    Args:
+        model: whose device decides.
+
+    Returns:
+        A torch.autocast context, disabled on a CPU.
+    """
     import torch
 
     kind = model.device.type
@@ -92,7 +118,14 @@ def mixed(model: Any) -> Any:
 
 
 def merged(model: Any) -> Any:
-    """The plain model again, LoRA folded into its weights."""
+    """Merge LoRA adapters into their weights: W + (alpha / r) B A.
+
+    Args:
+        model: with or without adapters.
+
+    Returns:
+        The plain model.
+    """
     return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
 
 
@@ -105,7 +138,7 @@ def optimizer(
     kind: Any,
     options: Mapping[str, Any],
 ) -> Any:
-    """An optimizer with a rate of its own for the projector, which starts from nothing.
+    """Build an optimizer with a learning rate of its own for the projector, which starts untrained.
 
     Args:
         model: prepared for training.
@@ -114,6 +147,9 @@ def optimizer(
         weight_decay: of all weights.
         kind: class of the optimizer.
         options: of its constructor, besides rates and decay.
+
+    Returns:
+        The optimizer, with one group of parameters for each rate.
     """
     groups: dict[float, list[Any]] = {}
     for name, weight in model.named_parameters():
@@ -129,7 +165,14 @@ def optimizer(
 
 
 def sizes(model: Any) -> dict[str, int]:
-    """Number of trained and of all parameters."""
+    """Count parameters.
+
+    Args:
+        model: prepared for training.
+
+    Returns:
+        {trained_parameters, total_parameters}; 4-bit weights are counted unpacked, two in a byte.
+    """
     weights = list(model.parameters())
     return {
         "trained_parameters": sum(w.numel() for w in weights if w.requires_grad),
@@ -138,6 +181,14 @@ def sizes(model: Any) -> dict[str, int]:
 
 
 def is_quantized(model: Any) -> bool:
+    """Whether any weight is stored in 4 bits by bitsandbytes.
+
+    Args:
+        model: as loaded.
+
+    Returns:
+        True for QLoRA.
+    """
     return any(map(_is_four_bit, model.parameters()))
 
 
@@ -147,19 +198,31 @@ def _is_four_bit(weight: Any) -> bool:
 
 
 def projector_is_fresh(model: Any) -> bool:
-    """Whether the checkpoint says of itself that its projector was never trained, as the starter does."""
+    """Whether the checkpoint marks its projector as never trained, as the starter does.
+
+    Args:
+        model: with its configuration.
+
+    Returns:
+        The mark in the configuration; False without one.
+    """
     return bool(getattr(model.config, starter.FRESH, False))
 
 
 def calibrate_projector(model: Any, pixels: Any) -> None:
-    """Data-dependent start of a fresh LLaVA projector: features in with mean 0 and spread 1, out as loud as
-    words.
+    """Initialise a fresh LLaVA projector from data: input features with mean 0 and standard deviation 1,
+    output
+    with the standard deviation of the token embeddings (in the manner of LSUV, Mishkin and Matas 2016).
 
-    The spread of the tower's features differs widely between dimensions, so a projector drawn at random hears
-    only the loudest. The first layer is divided by each dimension's spread over `pixels` [images, 3, height,
-    width], the second is scaled to the spread of the token embeddings (in the manner of LSUV, Mishkin and
-    Matas 2016). The checkpoint then no longer calls its projector fresh. Raises ConfigError for a projector
-    that is not LLaVA's.
+    The standard deviation of the tower's features differs widely between dimensions, so a projector drawn at
+    random transmits only the largest. The checkpoint is no longer marked as fresh afterwards.
+
+    Args:
+        model: a LLaVA model; it is modified.
+        pixels: (images, 3, height, width), as its processor makes them.
+
+    Raises:
+        ConfigError: a projector that is not LLaVA's (`linear_1`, `linear_2`).
     """
     import torch
 

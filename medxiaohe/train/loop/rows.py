@@ -78,10 +78,10 @@ class Rows:
     def _counts_are_right(self) -> bool:
         """Whether some rows with images, from first to last, have as many tokens as were counted."""
         numbers = [number for number, images in enumerate(self.index.images) if images]
-        some = numbers[:: max(1, len(numbers) // COMPARED)]
+        checked = numbers[:: max(1, len(numbers) // COMPARED)]
         return all(
             len(self._render(number, images.open_image).tokens) == self.index.tokens[number]
-            for number in some
+            for number in checked
         )
 
     def _keep(self, number: int, row: Rendered) -> None:
@@ -95,7 +95,18 @@ class Rows:
         return len(self.index)
 
     def row(self, number: int, key: str = "") -> Rendered:
-        """The row, its images changed as `key` says where the stage augments."""
+        """Render a row, or take it from memory.
+
+        Args:
+            number: of the row, from 0.
+            key: seed of the changes of its images, where the stage augments.
+
+        Returns:
+            Tokens, loss mask and image features. Rows with augmented images are rendered anew each time.
+
+        Raises:
+            DataError: the row cannot be rendered, such as a damaged image file.
+        """
         if self._augment is None or not self.images[number]:
             if number not in self._kept:
                 row = self._render(number, images.open_image)
@@ -105,6 +116,7 @@ class Rows:
         augment, seen = self._augment, 0
 
         def opener(image: ImageRef) -> Image:
+            """Open an image and change it; the n-th image of a row has a key of its own."""
             nonlocal seen
             seen += 1
             return augmented(images.open_image(image), augment, f"{key} {number} {seen}")
@@ -112,8 +124,24 @@ class Rows:
         return self._render(number, opener)
 
     def batch(self, sequences: Batch, key: str = "", packed: bool = False) -> dict[str, Any]:
-        """Tensors of a batch of the plan; with `keep_in_step` a batch of text gets a row with an image that
-        carries no loss."""
+        """Collate a batch of the plan into tensors.
+
+        With `keep_in_step`, a batch without images gets an image row that carries no loss, so that every
+        process
+        runs its vision tower.
+
+        Args:
+            sequences: row numbers of each sequence.
+            key: seed of image changes.
+            packed: whether the rows of a sequence are packed, with attention among each row's own tokens
+                only.
+
+        Returns:
+            input_ids, labels and attention tensors (B, T), and image features.
+
+        Raises:
+            DataError: a row cannot be rendered.
+        """
         rendered = [[self.row(number, key) for number in numbers] for numbers in sequences]
         silent = self.first_with(True)
         if (
@@ -128,6 +156,14 @@ class Rows:
         )
 
     def first_with(self, has_images: bool) -> int | None:
+        """Find the first row with images, or the first without.
+
+        Args:
+            has_images: which of the two.
+
+        Returns:
+            Number of the row from 0; None where there is none.
+        """
         return self.index.first[has_images]
 
     def _render(self, number: int, opener: Callable[[ImageRef], Image]) -> Rendered:

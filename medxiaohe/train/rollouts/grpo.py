@@ -16,8 +16,10 @@ from medxiaohe.models.render import render_prompt
 from medxiaohe.recipe import ranks
 from medxiaohe.train.loop import estimate, faults, trainer_settings
 from medxiaohe.train.loop import parts as parts_of
-from medxiaohe.train.loop.fit import checkpoints_activations, dataset, device, save
+from medxiaohe.train.loop.fit import checkpoints_activations, device
+from medxiaohe.train.loop.plan_trainer import dataset
 from medxiaohe.train.loop.resume import newest, restore, resumable
+from medxiaohe.train.loop.saving import save
 from medxiaohe.train.rollouts import watch
 from medxiaohe.train.rollouts.distillation import PREFIX, Teacher
 from medxiaohe.train.rollouts.grpo_trainer import rolling
