@@ -206,6 +206,11 @@ def _trainer(
             return dataset  # of numbers of batches: the collator renders them
 
     def collate(items: Sequence[dict[str, int]]) -> dict[str, Any]:
+        """Render the batch of the plan whose number is the one item; the reply alone is the completion.
+
+        Returns:
+            Tensors with 2 n rows, chosen first, and completion_mask (2n, T).
+        """
         (number,) = (item["row"] for item in items)
         tensors = rows.batch([row for (row,) in batches[number]])
         tensors["completion_mask"] = (tensors.pop("labels") != IGNORED).long()

@@ -122,7 +122,18 @@ def moe(settings: MoeSettings, out: Path, *, data: Path, validation: Path | None
 
 
 def closed(samples: Any, folder: Path) -> list[Sample]:
-    """Rows with a gold answer; DataError where there are none."""
+    """Select the rows of closed questions: those with a gold answer.
+
+    Args:
+        samples: of prompts.jsonl.
+        folder: named in the message.
+
+    Returns:
+        Rows in their order.
+
+    Raises:
+        DataError: there are none.
+    """
     rows = [row for row in samples if row.target]
     if not rows:
         raise DataError(f"{folder}: no row of prompts.jsonl has a gold answer (`target`): take a closed task")
@@ -130,7 +141,19 @@ def closed(samples: Any, folder: Path) -> list[Sample]:
 
 
 def apart(rows: Sequence[Sample], share: float) -> tuple[list[Sample], list[Sample]]:
-    """Training and validation rows that share no image, by a hash of what they are about."""
+    """Split rows into training and validation without a shared image, by a hash of the study, patient or
+    image.
+
+    Args:
+        rows: all rows.
+        share: of the images, for validation.
+
+    Returns:
+        (training rows, validation rows)
+
+    Raises:
+        DataError: one of them is empty.
+    """
     held = [row for row in rows if _place(row) < share]
     selected = [row for row in rows if _place(row) >= share]
     if not held or not selected:
@@ -147,7 +170,18 @@ def _place(row: Sample) -> float:
 
 
 def read_rationales(settings: MoeSettings, rows: Sequence[Sample]) -> dict[str, tuple[str, str]]:
-    """Row id -> (rationale, caption); shuffled: those of another row, each used once."""
+    """Read rationales and captions; with `use: shuffled` each row gets those of another row, each used once.
+
+    Args:
+        settings: `rationales` and `use`.
+        rows: of training and validation.
+
+    Returns:
+        Row id -> (rationale, caption); {} without rationales.
+
+    Raises:
+        DataError: a row without `id` or `rationale`, or no id of the questions.
+    """
     if not settings.rationales or settings.use == "without":
         return {}
     result = {}
@@ -169,7 +203,15 @@ def read_rationales(settings: MoeSettings, rows: Sequence[Sample]) -> dict[str, 
 
 
 def question_of(row: Sample, found: Mapping[str, tuple[str, str]]) -> Question:
-    """What the specialist reads of a row."""
+    """Collect what the specialist reads of a row: question, first image, caption, rationale.
+
+    Args:
+        row: a closed question.
+        rationales: row id -> (rationale, caption).
+
+    Returns:
+        A question for models.experts.
+    """
     from medxiaohe.models.experts.features import Question
 
     user = [message for message in row.messages if message.role == "user"]
@@ -183,7 +225,19 @@ def trained(
     settings: MoeSettings, out: Path, rows: Sequence[Sample], held: Sequence[Sample],
     candidates: tuple[str, ...], found: Mapping[str, tuple[str, str]],
 ) -> dict[str, Any]:  # fmt: skip
-    """Train, keep the weights of the best validation accuracy, write the files of the stage."""
+    """Train the specialist, keep the weights of the best validation accuracy, write the files of the stage.
+
+    Args:
+        settings: of the stage.
+        out: folder of the stage.
+        rows: of training.
+        held: of validation.
+        candidates: answers, in the order of the scores.
+        rationales: row id -> (rationale, caption).
+
+    Returns:
+        `best_step` (the epoch), and accuracies on validation as `scores`.
+    """
     import torch
 
     from medxiaohe.models.embed import embedder
@@ -250,10 +304,19 @@ def trained(
 
 
 def scores(said: Sequence[Any], targets: Sequence[str]) -> dict[str, Any]:
-    """Accuracy of the gate, of the vote, and of each expert alone."""
+    """Compute the accuracy of the gate, of the vote, and of each expert alone.
+
+    Args:
+        answers: of the specialist, one for each question.
+        targets: gold answers.
+
+    Returns:
+        {gate, vote, experts: one accuracy each}, rounded to 4 digits.
+    """
     n = len(targets)
 
     def share(own: Sequence[str]) -> float:
+        """Accuracy of some answers."""
         return round(sum(a == b for a, b in zip(own, targets, strict=True)) / n, 4)
 
     experts = len(said[0].experts)

@@ -147,8 +147,16 @@ def preferences(
 
 
 def ways(sample: Sample, known: Knowledge) -> dict[str, tuple[Message, ...]]:
-    """How a prompt is asked: with all that was fetched, without each part of it, with the least similar
-    image."""
+    """List the ways a prompt is asked: with all evidence, without each kind of it, with the least similar
+    image.
+
+    Args:
+        sample: the prompt.
+        knowledge: reports, passages and images of the run.
+
+    Returns:
+        Name of the way -> messages.
+    """
     fetched = known.of(sample)
     result = {WITH_ALL: asked(sample, fetched)}
     parts = [(kind,) for kind in fetched] + ([tuple(fetched)] if len(fetched) > 1 else [])
@@ -175,12 +183,27 @@ def _replies(
 
 
 def paired(sample: Sample, row: dict[str, Any], known: Knowledge, right: float) -> Iterator[dict[str, Any]]:
-    """The pairs of one prompt; what nobody could judge prefers nothing, and a pair is given once."""
+    """Form the preference pairs of one prompt; a pair of equal replies is given once.
+
+    Args:
+        sample: the prompt.
+        row: of replies.jsonl: `replies` and `values` by way of asking.
+        knowledge: reports, passages and images of the run.
+        right: value from which a reply is right.
+
+    Yields:
+        Rows of pairs.jsonl. A value of None, which could not be judged, forms no pair.
+    """
     replies, values = row["replies"], row["values"]
     messages = asked(sample, known.of(sample))
     seen = set()
 
     def pair(kind: str, k: str, chosen: str, rejected: str) -> dict[str, Any]:
+        """Format a row of pairs.jsonl.
+
+        Returns:
+            {id, kind, k, source, prompt, messages, chosen, rejected}
+        """
         words = "\n".join(message.text for message in messages)
         told = {
             "prompt": words,
@@ -210,8 +233,15 @@ def paired(sample: Sample, row: dict[str, Any], known: Knowledge, right: float) 
 
 
 def shares_of(rows: Sequence[dict[str, Any]], right: float) -> dict[str, Any]:
-    """Share of the prompts that are right, for each way of asking: what HeteroRAG's diagnostics are
-    differences of."""
+    """Compute the accuracy of each way of asking; HeteroRAG's diagnostics are differences of these.
+
+    Args:
+        rows: of replies.jsonl.
+        right: value from which a reply is right.
+
+    Returns:
+        {right: {way: share of the judged prompts}}
+    """
     result: dict[str, list[bool]] = {}
     for row in rows:
         for how, value in row["values"].items():

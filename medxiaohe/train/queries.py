@@ -107,7 +107,17 @@ def queries(settings: QueriesSettings, out: Path, *, data: Path) -> dict[str, An
 
 
 def store_tools(stores: Mapping[str, str]) -> dict[str, Tool]:
-    """A tool `search_NAME` for each store, by its tag."""
+    """Make a tool `search_NAME` for each store.
+
+    Args:
+        stores: name -> file of passages or store.
+
+    Returns:
+        Tools by name of the store, sorted.
+
+    Raises:
+        DataError: a store that cannot be opened.
+    """
     (search,) = describe_tools(["search"])
     return {
         name: replace(bind(search, library=open_library(path)), name=f"search_{name}",
@@ -117,7 +127,16 @@ def store_tools(stores: Mapping[str, str]) -> dict[str, Tool]:
 
 
 def asked(sample: Sample, tools: Mapping[str, Tool], more: str = "") -> tuple[Message, ...]:
-    """The question, then the request that `hetero` makes of its role `queries`."""
+    """Build the question with the request that `hetero` makes of its role `queries`.
+
+    Args:
+        sample: the prompt.
+        tools: by name of the store.
+        note: added at the end.
+
+    Returns:
+        Messages of the conversation.
+    """
     listed = "\n".join(f"<{tag}></{tag}>: {tool.description}" for tag, tool in tools.items())
     last = user("hetero_queries", sources=listed, most=MOST)
     return (*sample.prompt.messages, Message("user", (f"{last.text}\n\n{more}".strip(),)))
@@ -126,7 +145,18 @@ def asked(sample: Sample, tools: Mapping[str, Tool], more: str = "") -> tuple[Me
 def explored(
     sample: Sample, tools: Mapping[str, Tool], client: Client, settings: QueriesSettings
 ) -> dict[str, Any]:
-    """The query sets of each store, and whether what they fetch supports the answer."""
+    """Sample query sets for each store, and judge whether what they fetch supports the answer.
+
+    Args:
+        sample: the prompt with its gold answer.
+        tools: by name of the store.
+        client: asks the explorer.
+        settings: number of sets, and results that count.
+
+    Returns:
+        A row of explored.jsonl: {id, sets: {store: [{queries, found}]}, raw: {store: found}}; `raw` searches
+        with the first 300 characters of the question itself. Sets that repeat an earlier one are left out.
+    """
     talks = [
         (name, asked(sample, {name: tool}, ATTEMPT.format(number=n, sets=settings.sets)))
         for name, tool in tools.items()
@@ -151,8 +181,15 @@ def explored(
 
 
 def supporting(sample: Sample, gold: str) -> Any:
-    """Whether a piece of evidence supports the answer of a sample: one of the documents that it names, or one
-    that has all words of the answer."""
+    """Make the function that decides whether evidence supports the answer of a sample.
+
+    Args:
+        sample: with its gold answer.
+        gold: key of `meta` with ids of documents that answer; "": all words of the answer must occur.
+
+    Returns:
+        A function of Evidence to bool.
+    """
     if gold:
         named = {str(id) for id in io.noted(sample).get(gold) or ()}
         return lambda one: one.id.partition("#")[0] in named or one.id in named
@@ -161,7 +198,16 @@ def supporting(sample: Sample, gold: str) -> Any:
 
 
 def lesson(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) -> Sample | None:
-    """The question with the queries that found evidence; None where there are none."""
+    """Write the row for train.sft: the question with the queries that found evidence.
+
+    Args:
+        sample: the prompt.
+        row: of explored.jsonl.
+        tools: by name of the store.
+
+    Returns:
+        A conversation; None where no query found evidence.
+    """
     best = {name: found for name in tools if (found := _best(row, name)) is not None}
     if not best:
         return None
@@ -170,7 +216,16 @@ def lesson(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) ->
 
 
 def paired(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) -> Iterator[dict[str, Any]]:
-    """Pairs that differ in the queries of one source."""
+    """Form preference pairs that differ in the queries of one store.
+
+    Args:
+        sample: the prompt.
+        row: of explored.jsonl.
+        tools: by name of the store.
+
+    Yields:
+        Rows of pairs.jsonl, at most one for each store.
+    """
     best = {name: found for name in tools if (found := _best(row, name)) is not None}
     if not best:
         return
@@ -186,7 +241,14 @@ def paired(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) ->
 
 
 def written(queries_by_store: Mapping[str, Sequence[str]]) -> str:
-    """Queries as the role `queries` writes them."""
+    """Write queries as the role `queries` writes them.
+
+    Args:
+        queries_by_store: store -> queries.
+
+    Returns:
+        An element <store> for each store, one query a line.
+    """
     return "\n".join(f"<{tag}>{chr(10).join(lines)}</{tag}>" for tag, lines in queries_by_store.items())
 
 

@@ -107,7 +107,19 @@ def retriever(settings: RetrieverSettings, out: Path, *, data: Path) -> dict[str
 
 
 def pairs(path: Path, settings: RetrieverSettings) -> tuple[list[Pair], list[Pair]]:
-    """(question or image, passage) of the splits train and validation, each passage once."""
+    """Extract pairs for contrastive training, each passage once.
+
+    Args:
+        path: samples.jsonl.
+        settings: `kind` and `modality`.
+
+    Returns:
+        (pairs of the split train and of rows without one, pairs of the split validation); a pair is (question
+        or image, passage)
+
+    Raises:
+        DataError: a row of a test split.
+    """
     result: dict[str, list[Pair]] = {"train": [], "validation": []}
     seen: set[str] = set()
     for sample in io.read_samples(path):
@@ -146,12 +158,29 @@ def _bi(
     prompts = embed.prompts(folder)
 
     def vectors(texts: Sequence[str], kind: str) -> Any:
+        """Embed texts: the mean over tokens, L2-normalised.
+
+        Args:
+            texts: n texts.
+            kind: "query" or "document", for the model's prompt.
+
+        Returns:
+            (n, width), with gradient.
+        """
         batch = _tokens(tokenizer, [prompts.get(kind, "") + text for text in texts])
         hidden = model(**batch).last_hidden_state
         mask = batch["attention_mask"].unsqueeze(-1)
         return torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1)
 
     def loss(rows: Sequence[Pair]) -> Any:
+        """Compute InfoNCE with in-batch negatives.
+
+        Args:
+            rows: pairs of a batch.
+
+        Returns:
+            A scalar in nats.
+        """
         asked, passages = (
             vectors([str(q) for q, _ in rows], "query"),
             vectors([p for _, p in rows], "document"),
@@ -180,6 +209,14 @@ def _cross(
     mined = _mined([*train, *held], settings.negatives)
 
     def loss(rows: Sequence[Pair]) -> Any:
+        """Compute the softmax cross-entropy of the right passage among those that BM25 finds.
+
+        Args:
+            rows: pairs of a batch.
+
+        Returns:
+            A scalar in nats.
+        """
         # the right passage first, then those that BM25 found beside it
         texts = [(str(q), p) for q, right in rows for p in (right, *mined[right])]
         batch = _tokens(tokenizer, [q for q, _ in texts], [p for _, p in texts])
@@ -211,6 +248,14 @@ def _heads(
     tower, words = embed_images.image_embedder(settings.tower), embed.embedder(settings.embedder)
 
     def features(rows: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
+        """Embed images and texts with the frozen towers.
+
+        Args:
+            rows: n pairs.
+
+        Returns:
+            (n, width of the images' tower), (n, width of the texts' embedder)
+        """
         return tower.encode([q for q, _ in rows if isinstance(q, ImageRef)]), words.encode(
             [p for _, p in rows]
         )
@@ -225,6 +270,14 @@ def _heads(
     number = {pair: i for i, pair in enumerate(train)}
 
     def loss(rows: Sequence[Pair]) -> Any:
+        """Compute the symmetric InfoNCE of CLIP over the mapped vectors.
+
+        Args:
+            rows: pairs of a batch.
+
+        Returns:
+            A scalar in nats.
+        """
         at = [number[pair] for pair in rows]
         one = torch.nn.functional.normalize(centred[0][at] @ image_map, dim=1)
         two = torch.nn.functional.normalize(centred[1][at] @ text_map, dim=1)
@@ -233,6 +286,11 @@ def _heads(
         return (cross_entropy(logits, right) + cross_entropy(logits.T, right)) / 2
 
     def recalled() -> float:
+        """Recall@5 of the held-out pairs with the maps as they are.
+
+        Returns:
+            A share; 0.0 without held-out pairs.
+        """
         if not held:
             return 0.0
         one, two = features(held)
@@ -253,8 +311,16 @@ def _heads(
 
 
 def recall(asked: np.ndarray, passages: np.ndarray, top: int = 5) -> float:
-    """Share of rows whose own passage is among the `top` nearest by cosine; one that ties with it counts as
-    nearer."""
+    """Compute recall@top by cosine similarity; a passage that ties with the right one counts as nearer.
+
+    Args:
+        queries: (n, d).
+        passages: (n, d); row i answers query i.
+        top: passages that count.
+
+    Returns:
+        Share of the n queries whose own passage is among the `top` nearest.
+    """
     import numpy as np
 
     scores = embed_images.unit(asked) @ embed_images.unit(passages).T

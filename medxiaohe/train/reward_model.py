@@ -118,7 +118,17 @@ def reward_model(
 
 
 def read(path: Path) -> list[Pair]:
-    """The pairs of a file, in order."""
+    """Read the pairs of a file, in order.
+
+    Args:
+        path: JSON lines of prompt, chosen and rejected.
+
+    Returns:
+        At least ten pairs.
+
+    Raises:
+        DataError: a row lacks a key, or there are fewer than ten.
+    """
     results = []
     for number, row in enumerate(io.read_jsonl(path), 1):
         try:
@@ -135,7 +145,15 @@ def read(path: Path) -> list[Pair]:
 
 
 def split(pairs: Sequence[Pair], seed: int) -> tuple[list[Pair], list[Pair]]:
-    """(train, held out); pairs of one prompt stay together."""
+    """Hold out a tenth of the prompts; pairs of one prompt stay together.
+
+    Args:
+        pairs: all pairs.
+        seed: of the hash that selects prompts.
+
+    Returns:
+        (training pairs, held-out pairs)
+    """
     prompts = sorted(
         {pair.prompt for pair in pairs}, key=lambda prompt: io.unit_interval(str(seed), "held out", prompt)
     )
@@ -146,14 +164,32 @@ def split(pairs: Sequence[Pair], seed: int) -> tuple[list[Pair], list[Pair]]:
 
 
 def in_forms(pair: Pair, names: variants.Names | None = None) -> list[Pair]:
+    """Rewrite a pair in other forms of the same facts (rewards/variants.py).
+
+    Args:
+        pair: the pair.
+        names: lower-case name -> names of the same entity; None: no synonyms.
+
+    Returns:
+        The pair itself first, then its variants.
+    """
     return [
         Pair(pair.prompt, good, bad) for good, bad in variants.pairs(pair.chosen, pair.rejected, names=names)
     ]
 
 
 def examined(learned: Learned, pairs: Sequence[Pair], seed: int = 0) -> dict[str, Any]:
-    """Accuracy on pairs, and by kind of variant the mean distance of its reward, in spreads of the rewards of
-    all replies."""
+    """Evaluate a reward model: accuracy on pairs, and how far it tells variants of the same facts apart.
+
+    Args:
+        learned: the reward model.
+        pairs: held out.
+        seed: of the variants.
+
+    Returns:
+        {held_out, accuracy, apart: kind of variant -> mean |difference of reward| in standard deviations of
+        all rewards}
+    """
     good = learned.rewards([(pair.prompt, pair.chosen) for pair in pairs])
     bad = learned.rewards([(pair.prompt, pair.rejected) for pair in pairs])
     unit = pstdev([*good, *bad]) or 1.0
@@ -173,7 +209,13 @@ def examined(learned: Learned, pairs: Sequence[Pair], seed: int = 0) -> dict[str
 
 
 def classifier(base: str) -> tuple[Any, Any]:
-    """A sequence classifier with the language weights of a checkpoint and a fresh head, and its tokenizer.
+    """Build a sequence classifier with the language weights of a checkpoint and a fresh head.
+
+    Args:
+        base: name of the checkpoint.
+
+    Returns:
+        (model with one output, its tokenizer)
 
     Raises:
         ModelError: transformers has no classifier of this architecture.
@@ -225,7 +267,14 @@ class Learned:
         self.max_length = max_length
 
     def rewards(self, replies: Sequence[tuple[str, str]]) -> list[float]:
-        """Of (prompt, reply), in order."""
+        """Compute rewards, one reply at a time, so that padding cannot change them.
+
+        Args:
+            replies: (prompt, reply).
+
+        Returns:
+            Unbounded numbers, in order.
+        """
         import torch
 
         results = []

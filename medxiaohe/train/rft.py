@@ -81,7 +81,15 @@ def rft(
 
 
 def successes(one: Drawn, settings: RftSettings) -> Iterator[Sample]:
-    """Rows with the right answers of a prompt that is seldom right: the best first, each once."""
+    """Select the right answers of a prompt that is rarely right.
+
+    Args:
+        drawn: a prompt with its answers and rewards.
+        settings: `right`, `rare` and `most`.
+
+    Yields:
+        Rows for fine-tuning, the best answer first, each text once, at most `most`.
+    """
     if (one.accuracy(settings.right) or 0) > settings.rare:
         return
     right = [

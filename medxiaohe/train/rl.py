@@ -179,7 +179,16 @@ rl.together = True  # type: ignore[attr-defined]
 
 
 def judge(task: Task, sample: Sample, answer: str) -> Score:
-    """The score of an answer by the task's first scorer: the reward."""
+    """Score an answer by the task's first scorer: the reward.
+
+    Args:
+        task: of the sample.
+        sample: the prompt with its gold answer.
+        answer: text of the policy.
+
+    Returns:
+        The score; `value` is None where the answer could not be judged.
+    """
     return task.scorers[0](
         sample, Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (answer,))))
     )
@@ -198,11 +207,20 @@ def _trainer(
     schedule = Schedule(samples, num_prompts, settings.num_generations, settings.rest, written.rows)
 
     def ask(number: int) -> tuple[Sample, float]:
-        """The `number`-th prompt of the run, with the share of its hint."""
+        """Look up the `number`-th prompt of the run, with the share of its hint.
+
+        Returns:
+            (sample with its hint, share from 0 to 1)
+        """
         share = share_at(number // num_prompts * settings.num_iterations, settings.hint_steps)
         return hinted(samples[schedule.prompt(number)], share), share
 
     def reward(prompts: Any, completions: Any, row: Sequence[int], **_: Any) -> list[float | None]:
+        """Score the completions of a generation; the row of each is written to the rollouts.
+
+        Returns:
+            Rewards in the order of `row`; None where an answer could not be judged.
+        """
         answers = [
             completion[-1]["content"] if isinstance(completion, list) else completion
             for completion in completions
@@ -231,6 +249,11 @@ def _trainer(
         )
 
     def rollouts(trainer: Any, numbers: Sequence[int]) -> list[Answered]:
+        """Draw an answer to each prompt: by a server, by vLLM on the same GPU, or by transformers.
+
+        Returns:
+            Token rows in the order of the numbers.
+        """
         asked = [ask(number)[0].prompt.messages for number in numbers]
         prompts = [render_prompt(messages, loaded.processor) for messages in asked]
         if served is not None:

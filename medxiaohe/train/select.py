@@ -99,8 +99,17 @@ def select(
 
 
 def chosen(drawn: Sequence[Drawn], accuracies: Sequence[float | None], settings: SelectSettings) -> set[int]:
-    """Numbers of the prompts in the band, of the sources that are always kept, and of the nearest where these
-    are too few."""
+    """Select prompts in the accuracy band, those of the sources in `always`, and the nearest where these are
+    too few.
+
+    Args:
+        drawn: prompts with their answers.
+        accuracies: of each prompt; None where none of its answers was judged.
+        settings: band [low, high], `always`, `at_least`.
+
+    Returns:
+        Indices of the prompts. Prompts that are always or never right are not added for `at_least`.
+    """
     inside = {
         i
         for i, accuracy in enumerate(accuracies)
@@ -117,5 +126,12 @@ def chosen(drawn: Sequence[Drawn], accuracies: Sequence[float | None], settings:
 
 
 def histogram(accuracies: Sequence[float | None]) -> dict[float, int]:
-    """Number of prompts by accuracy, rounded to tenths."""
+    """Count prompts by accuracy, rounded to tenths.
+
+    Args:
+        accuracies: None is left out.
+
+    Returns:
+        Accuracy -> number of prompts.
+    """
     return dict(Counter(round(accuracy, 1) for accuracy in accuracies if accuracy is not None))

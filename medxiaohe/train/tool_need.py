@@ -157,7 +157,20 @@ def shares(
     engine: Any,
     settings: ToolNeedSettings,
 ) -> list[dict[str, Any]]:
-    """Rows of tool_need.jsonl, without what follows from them."""
+    """Ask prompts in each way, `draws` times, and count right answers.
+
+    Args:
+        samples: a chunk of prompts.
+        tasks: by name, for their scorers.
+        tools: by name of the task.
+        engine: the model.
+        settings: of the stage.
+
+    Returns:
+        Rows {id, source, none, allowed, forced: shares of right answers; calls: mean number of different
+        calls
+        in right runs with tools}, in order. With `forced`, an answer without a tool is not right.
+    """
     rows: list[dict[str, Any]] = [
         {"id": sample.id, "source": sample.source, **dict.fromkeys(USES, 0.0)} for sample in samples
     ]
@@ -200,7 +213,16 @@ def coarse(
     settings: ToolNeedSettings,
     folder: Path,
 ) -> None:
-    """Add to rows of prompts with images how often they are right without tools and with shrunk images."""
+    """Add to rows of prompts with images how often they are right without tools and with shrunk images.
+
+    Args:
+        rows: of `shares`, changed in place: `coarse` is a share.
+        samples: the prompts, in the same order.
+        tasks: by name, for their scorers.
+        engine: the model.
+        settings: `coarse_side` and `draws`.
+        folder: for shrunk images.
+    """
     pairs = [(row, one) for row, one in zip(rows, samples, strict=True) if one.images]
     if not pairs:
         return
@@ -218,10 +240,20 @@ def coarse(
 
 
 def shrunk(sample: Sample, side: int, folder: Path) -> Sample:
-    """The sample with images whose longer side has at most `side` pixels, in `folder`."""
+    """Shrink the images of a sample.
+
+    Args:
+        sample: the prompt.
+        side: pixels of the longer side at most; smaller images keep their size.
+        folder: for the files.
+
+    Returns:
+        The sample with RGB images in `folder`.
+    """
     import numpy as np
 
     def small(part: Any) -> Any:
+        """Shrink an image; text stays as it is."""
         if not isinstance(part, ImageRef):
             return part
         image = images.open_image(part).convert("RGB")
@@ -233,7 +265,15 @@ def shrunk(sample: Sample, side: int, folder: Path) -> Sample:
 
 
 def need(row: dict[str, Any], settings: ToolNeedSettings) -> str:
-    """What follows from the shares of right answers."""
+    """Classify a prompt by its shares of right answers; rules at the top of this file.
+
+    Args:
+        row: of `shares`, with `coarse` where it was measured.
+        settings: thresholds.
+
+    Returns:
+        "none", "allowed", "forced", or "" for a prompt to leave out.
+    """
     several = row.get("calls", 0.0) >= settings.least_calls
     if row.get("coarse", 0.0) >= settings.enough or not several:
         return "none" if row["none"] >= settings.enough else ""

@@ -56,15 +56,40 @@ class Talks:
         self._cast = Cast(dict(self.cast), (*roles, self.policy) if roles else None) if self.cast else None
 
     def start(self, sample: Sample) -> Talk:
-        """A conversation about a sample that waits for the policy, or is done."""
+        """Start a conversation about a sample and run it until the policy is asked.
+
+        Args:
+            sample: of the task.
+
+        Returns:
+            A conversation that waits for the policy, or is done.
+
+        Raises:
+            ConfigError: a role is asked that nobody plays.
+        """
         talk = Talk(sample.prompt, self.opened, "allowed", self.flow, self.settings, self.policy)
         self.others(talk)
         return talk
 
     def others(self, talk: Talk) -> None:
-        """Let the models of the other roles answer; ConfigError where nobody plays a role."""
+        """Let the models of the other roles answer.
+
+        Args:
+            talk: the conversation.
+
+        Raises:
+            ConfigError: a role is asked that nobody plays.
+        """
         answer_others([talk], self._cast)
 
     def score(self, sample: Sample, trace: Trace) -> Score:
-        """What the task's first scorer says of a trace."""
+        """Score a trace by the task's first scorer.
+
+        Args:
+            sample: that the conversation is about.
+            trace: of the conversation.
+
+        Returns:
+            The score; `value` is None where the answer could not be judged.
+        """
         return self.made.scorers[0](sample, trace)

@@ -84,8 +84,24 @@ class Job:
 def export(
     data: Path, target: str, out: Path, model: str, kind: str = "", settings: Any = None, template: str = ""
 ) -> dict[str, Any]:
-    """Write the rows of a finished stage and settings to train `model` on them into the new folder `out`; the
-    counts of export.json."""
+    """Export the rows of a finished stage and training settings to another trainer.
+
+    Args:
+        data: folder of the stage.
+        target: ms_swift, llama_factory or verl.
+        out: folder to create; it is published whole.
+        model: checkpoint that the trainer starts from.
+        kind: cpt, sft, rl or dpo; "": that of the only file of rows in `data`.
+        settings: FitSettings, DpoSettings or RLSettings; None: their defaults.
+        template: name of the trainer's chat template, for LLaMA-Factory.
+
+    Returns:
+        The counts of export.json: {target, kind, rows, left_out, images}
+
+    Raises:
+        ConfigError: an unknown trainer, a kind that it does not have, no file of rows, or several.
+        DataError: no row can be written in the trainer's format.
+    """
     if target not in TARGETS:
         raise ConfigError(f"no trainer {target!r}{plugins.nearest(target, TARGETS)}")
     trainer = importlib.import_module(f"medxiaohe.train.exporters.{target}")
@@ -212,6 +228,14 @@ class _Pictures:
         self.known: dict[ImageRef, str] = {}
 
     def path(self, ref: ImageRef) -> str:
+        """Write an image once, and give its path in the published folder.
+
+        Args:
+            ref: the image.
+
+        Returns:
+            An absolute path.
+        """
         if ref not in self.known:
             name = f"{io.fingerprint(io.to_json(ref))}.png"
             io.write(self.draft / name, lambda file: images.open_image(ref).save(file, format="PNG"))
@@ -223,6 +247,14 @@ class _Pictures:
 
 
 def settings_yaml(values: Mapping[str, Any]) -> str:
+    """Format settings as YAML, None left out, in the given order.
+
+    Args:
+        values: names and values, nested.
+
+    Returns:
+        A YAML document.
+    """
     import yaml
 
     return yaml.safe_dump(
@@ -233,8 +265,22 @@ def settings_yaml(values: Mapping[str, Any]) -> str:
 
 
 def jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as JSON lines.
+
+    Args:
+        path: file to write.
+        rows: that JSON can hold.
+    """
     io.write_jsonl(path, rows)
 
 
 def text_of(content: Any) -> str:
+    """Convert the content of a turn to text.
+
+    Args:
+        content: text, or calls of tools.
+
+    Returns:
+        The text itself; calls as JSON.
+    """
     return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)

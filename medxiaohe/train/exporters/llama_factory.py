@@ -36,6 +36,18 @@ TEMPLATES = {
 
 
 def row(kind: str, row: Row) -> dict[str, Any]:
+    """Convert a row to the layout `sharegpt`, or to plain text for pretraining.
+
+    Args:
+        kind: cpt, sft or dpo.
+        row: without a trainer's form.
+
+    Returns:
+        A row of data.jsonl.
+
+    Raises:
+        Unsaid: its turns do not alternate between user (or tool result) and assistant.
+    """
     said: dict[str, Any] = {"images": list(row.images)}
     if kind == "cpt":
         return said | {"text": "\n".join(turn.content for turn in row.turns)}
@@ -59,11 +71,32 @@ def row(kind: str, row: Row) -> dict[str, Any]:
 
 
 def write(kind: str, draft: Path, rows: Sequence[dict[str, Any]]) -> str:
+    """Write data.jsonl.
+
+    Args:
+        kind: cpt, sft or dpo.
+        draft: folder of the export.
+        rows: of `row`.
+
+    Returns:
+        Name of the file.
+    """
     jsonl(draft / "data.jsonl", rows)
     return "data.jsonl"
 
 
 def files(job: Job) -> dict[str, str]:
+    """Write the settings: dataset_info.json, train.yaml, and the command in README.md.
+
+    Args:
+        job: model, data and settings.
+
+    Returns:
+        Name of each file -> its text.
+
+    Raises:
+        ConfigError: the chat template has no known name.
+    """
     s, parts = job.settings, job.settings.parts
     images = {"images": "images"} if job.has_images else {}
     if job.kind == "cpt":
@@ -117,7 +150,17 @@ def files(job: Job) -> dict[str, str]:
 
 
 def template(job: Job) -> str:
-    """LLaMA-Factory does not read a model's chat template: its own has to be named."""
+    """Find the name of the chat template: LLaMA-Factory does not read that of the model.
+
+    Args:
+        job: its template, or the name of its model.
+
+    Returns:
+        A name of LLaMA-Factory, such as qwen3_vl.
+
+    Raises:
+        ConfigError: none is given, and the model's name is not known.
+    """
     known = next((name for key, name in TEMPLATES.items() if key in job.model.lower()), "")
     if not (job.template or known):
         raise ConfigError(

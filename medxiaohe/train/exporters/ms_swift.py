@@ -37,6 +37,15 @@ orms["medxiaohe"] = ms_swift(by_task, unjudged=0.0)
 
 
 def row(kind: str, row: Row) -> dict[str, Any]:
+    """Convert a row to ms-swift's `messages`.
+
+    Args:
+        kind: cpt, sft, rl or dpo.
+        row: without a trainer's form.
+
+    Returns:
+        A row of data.jsonl: messages, images, and tools, rejected_response or sample, as the kind needs.
+    """
     if kind == "cpt":
         # an answer to nothing is all trained
         messages = [{"role": "assistant", "content": "\n".join(turn.content for turn in row.turns)}]
@@ -61,11 +70,29 @@ def row(kind: str, row: Row) -> dict[str, Any]:
 
 
 def write(kind: str, draft: Path, rows: Sequence[dict[str, Any]]) -> str:
+    """Write data.jsonl.
+
+    Args:
+        kind: cpt, sft, rl or dpo.
+        draft: folder of the export.
+        rows: of `row`.
+
+    Returns:
+        Name of the file.
+    """
     jsonl(draft / "data.jsonl", rows)
     return "data.jsonl"
 
 
 def files(job: Job) -> dict[str, str]:
+    """Write the settings: train.yaml, the command in README.md, and reward.py for reinforcement learning.
+
+    Args:
+        job: model, data and settings.
+
+    Returns:
+        Name of each file -> its text.
+    """
     s, parts = job.settings, job.settings.parts
     values: dict[str, Any] = {
         "model": job.model,

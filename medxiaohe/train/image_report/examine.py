@@ -19,7 +19,16 @@ TOGETHER = 32
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def outputs(learner: Learner, held: Tensors) -> dict[str, Any]:
-    """Of each pair: image and text vectors, logits of tags, nats and tokens of its report."""
+    """Run the student on held-out pairs.
+
+    Args:
+        learner: trained.
+        held: n pairs.
+
+    Returns:
+        numpy arrays: image and text vectors (n, vector), logits of tags (n, tags), and of each batch the nats
+        and tokens of its reports.
+    """
     learner.student.eval()
     result: dict[str, list[Any]] = {name: [] for name in ("image", "text", "logits", "nats", "tokens")}
     for start in range(0, len(held.pairs), TOGETHER):
@@ -38,7 +47,7 @@ def outputs(learner: Learner, held: Tensors) -> dict[str, Any]:
 def examine(
     learner: Learner, held: Tensors, tags: Sequence[Tag], training: Sequence[float], rare: float
 ) -> dict[str, Any]:
-    """Retrieval both ways, AUC of labels, nats of words.
+    """Evaluate retrieval both ways, AUC of labels, and the language-model loss.
 
     Args:
         learner: trained.
@@ -46,6 +55,10 @@ def examine(
         tags: of the labels.
         training: share of the training reports that affirm each tag.
         rare: below this share a tag is rare.
+
+    Returns:
+        pairs, reports, recall@1 and @5 both ways, nats a token, and AUC by tag; the last two where the losses
+        `lm` and `mlc` are on.
     """
     found = outputs(learner, held)
     similarity = found["image"] @ found["text"].T

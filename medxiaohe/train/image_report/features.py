@@ -48,5 +48,12 @@ class Features:
         self._rows = np.memmap(file, dtype="<f2", mode="r", shape=self.shape)
 
     def of(self, numbers: Sequence[int]) -> Any:
-        """float32 [numbers, tokens, width]"""
+        """Read the features of images.
+
+        Args:
+            numbers: rows, n.
+
+        Returns:
+            A float32 tensor (n, tokens, width).
+        """
         return torch.from_numpy(self._rows[list(numbers)].astype(np.float32))

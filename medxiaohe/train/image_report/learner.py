@@ -56,7 +56,15 @@ class Learner:
         self._follow = [(theirs[name], weight) for name, weight in own.items()]
 
     def image_tokens(self, images: Any, side: str) -> Any:
-        """Image tokens of the projector by the student or the teacher."""
+        """Compute image tokens of the projector by the student or the teacher.
+
+        Args:
+            images: features [batch, n, width] of a frozen tower, or pixels [batch, 3, height, width].
+            side: "student" or "teacher".
+
+        Returns:
+            [batch, n, width of the language model]
+        """
         part = self.student if side == "student" else self.teacher
         if not self.settings.vision:
             return part["projector"](images)
@@ -69,7 +77,17 @@ class Learner:
         return part["projector"](features)
 
     def look(self, batch: Batch, side: str, draw: torch.Generator | None) -> tuple[Any, Any, Any]:
-        """(tokens with knowledge, image vectors, logits of tags) by one side."""
+        """Compute image tokens with general and specific knowledge.
+
+        Args:
+            batch: of pairs.
+            side: "student" or "teacher".
+            draw: random numbers, for the control that draws reports at random.
+
+        Returns:
+            (tokens with knowledge [batch, n, width], image vectors [batch, vector], logits of tags [batch,
+            tags])
+        """
         network = (self.student if side == "student" else self.teacher)["network"]
         tokens, logits = network.look(self.image_tokens(batch.images, side))
         own = (batch.study, batch.patient) if self.settings.exclude_own else None
@@ -79,7 +97,15 @@ class Learner:
         return tokens, network.image_vector(tokens), logits
 
     def loss(self, batch: Batch, draw: torch.Generator) -> tuple[Any, dict[str, float]]:
-        """The sum of the losses that are on, and each of them; the batch goes into the queue afterwards."""
+        """Sum the losses that are on, unweighted, and put the batch into the queue afterwards.
+
+        Args:
+            batch: of pairs.
+            draw: random numbers of this step.
+
+        Returns:
+            (scalar with gradient, value of each loss in nats)
+        """
         on, queue, filled = self.settings.losses, self.queue, self.queue.filled
         tokens, image, logits = self.look(batch, "student", draw)
         with torch.no_grad():
@@ -115,12 +141,18 @@ class Learner:
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def follow(self) -> None:
-        """Move the teacher towards the student: m theta' + (1 - m) theta."""
+        """Move the teacher towards the student: theta' <- m theta' + (1 - m) theta (MoCo, arXiv 1911.05722,
+        eq. 2).
+        """
         for theirs, own in self._follow:
             theirs.lerp_(own, 1 - self.settings.momentum)
 
     def tensors(self) -> dict[str, Any]:
-        """Student, teacher and queue."""
+        """Collect the tensors of a checkpoint: student, teacher and queue.
+
+        Returns:
+            Tensors by name, with the prefix "student ", "teacher " or "queue ".
+        """
         result = {f"queue {name}": value for name, value in self.queue.state().items()}
         for side in ("student", "teacher"):
             state = getattr(self, side).state_dict()
@@ -128,7 +160,11 @@ class Learner:
         return result
 
     def load(self, tensors: dict[str, Any]) -> None:
-        """What `tensors` gave."""
+        """Take up the tensors of a checkpoint.
+
+        Args:
+            tensors: of `tensors`.
+        """
         for side in ("student", "teacher"):
             own = {k.removeprefix(f"{side} "): v for k, v in tensors.items() if k.startswith(f"{side} ")}
             getattr(self, side).load_state_dict(own)

@@ -21,7 +21,17 @@ from medxiaohe.train.loop.resume import KEPT, newest, read_state, write_state
 
 
 def order(pairs: int, batch: int, step: int, seed: int) -> list[int]:
-    """Numbers of the pairs of a step: every epoch has each pair once, its last batch may be smaller."""
+    """Compute the pairs of a step; every epoch has each pair once, its last batch may be smaller.
+
+    Args:
+        pairs: how many there are.
+        batch: pairs of a step.
+        step: from 0.
+        seed: of the permutation of each epoch.
+
+    Returns:
+        Numbers of pairs.
+    """
     an_epoch = math.ceil(pairs / batch)
     epoch, place = divmod(step, an_epoch)
     drawn = torch.randperm(pairs, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
@@ -29,7 +39,16 @@ def order(pairs: int, batch: int, step: int, seed: int) -> list[int]:
 
 
 def rate(step: int, steps: int, warmup: int) -> float:
-    """Share of the learning rate: a linear warm-up, then a cosine to zero (MO-5)."""
+    """Compute the share of the learning rate: a linear warm-up, then a cosine to zero.
+
+    Args:
+        step: from 0.
+        steps: of the whole run.
+        warmup: steps of the warm-up.
+
+    Returns:
+        From 0 to 1.
+    """
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
@@ -38,20 +57,20 @@ def rate(step: int, steps: int, warmup: int) -> float:
 def fit(
     learner: Learner, batch_of: Callable[[list[int]], Batch], pairs: int, steps: int, place: Path
 ) -> list[dict[str, float]]:
-    """Train.
+    """Train a learner from its newest checkpoint to the last step.
 
     Args:
-        learner: as it was drawn.
+        learner: freshly initialised.
         batch_of: tensors of the pairs of some numbers.
         pairs: how many there are.
-        steps: optimizer steps.
-        place: keeps the checkpoints.
+        steps: optimizer steps of the whole run.
+        work: folder of the checkpoints.
 
     Returns:
         A row for each step: step, loss, and each of its parts.
 
     Raises:
-        ModelError: the loss is no finite number.
+        ModelError: the loss is not finite.
     """
     settings = learner.settings
     weights = [weight for weight in learner.student.parameters() if weight.requires_grad]

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def recall_at(similarity: np.ndarray, same: np.ndarray, k: int) -> np.ndarray:
-    """Whether one of the right columns is among the best k of each row.
+    """Compute recall@k of each row.
 
     Args:
         similarity: [rows, columns].
@@ -17,7 +17,7 @@ def recall_at(similarity: np.ndarray, same: np.ndarray, k: int) -> np.ndarray:
         k: columns that count.
 
     Returns:
-        bool [rows]; of equals, a wrong column comes first.
+        bool [rows]: whether a right column is among the best k; of equals, a wrong column comes first.
     """
     best = np.where(same, similarity, -np.inf).max(1)
     above = ((similarity >= best[:, None]) & ~same).sum(1)
@@ -25,7 +25,15 @@ def recall_at(similarity: np.ndarray, same: np.ndarray, k: int) -> np.ndarray:
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float | None:
-    """Area under the ROC curve by ranks, ties one half (Mann-Whitney); None with labels of one kind."""
+    """Compute the area under the ROC curve by ranks, ties one half (Mann-Whitney).
+
+    Args:
+        scores: (n,).
+        labels: (n,), 0 or 1.
+
+    Returns:
+        From 0 to 1; None with labels of one kind.
+    """
     positive = labels.astype(bool)
     n, m = int(positive.sum()), int((~positive).sum())
     if not n or not m:
@@ -39,7 +47,7 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float | None:
 def by_tag(
     logits: np.ndarray, labels: np.ndarray, tags: Sequence[str], training: np.ndarray, rare: float
 ) -> dict[str, Any]:
-    """AUC of each tag, and its mean over rare and common ones.
+    """Compute the AUC of each tag, and its mean over rare and common ones.
 
     Args:
         logits: [pairs, tags].
@@ -47,6 +55,10 @@ def by_tag(
         tags: their names.
         training: share of the training reports that affirm each tag, [tags].
         rare: below this share a tag is rare.
+
+    Returns:
+        auc_rare and auc_common (means), tags_rare and tags_common (counts), auc by tag; tags without both
+        labels are left out, and of the means those that no training report affirms.
     """
     result = {name: auc(logits[:, i], labels[:, i]) for i, name in enumerate(tags)}
     groups: dict[str, list[float]] = {"rare": [], "common": []}

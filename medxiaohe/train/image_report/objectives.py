@@ -21,18 +21,18 @@ def alignment(
     temperature: Any,
     soft: float,
 ) -> Any:
-    """Image-text alignment (ITA) with momentum targets.
+    """Compute image-text alignment (ITA): contrastive loss with momentum targets.
 
     Args:
         own: image and text vectors of the student, [batch, vector] each.
         teacher: those of the momentum copy, without gradient.
         queue: image and text vectors of past batches, [queue, vector] each.
-        same: [batch, batch + queue], true where a column has the report of the row.
+        same: [batch, batch + queue], 1 where a column has the report of the row, else 0.
         temperature: of the similarities.
         soft: share of the teacher's distribution in the targets (0.4 in BLIP).
 
     Returns:
-        The mean of both directions.
+        The mean of both directions, a scalar in nats.
     """
     total = torch.zeros(())
     hard = same / same.sum(1, keepdim=True)
@@ -51,15 +51,19 @@ def alignment(
 def matching(
     network: Network, tokens: Any, words: Any, similarity: Any, same: Any, draw: torch.Generator
 ) -> Any:
-    """Image-text matching (ITM): pairs, and for each image and report a hard negative of the batch.
+    """Compute image-text matching (ITM): true pairs, and for each image and report a hard negative of the
+    batch.
 
     Args:
         network: the student.
         tokens: of the images, [batch, n, width].
         words: of their reports, [batch, length].
-        similarity: of images and reports, [batch, batch]; like ones are drawn more often.
+        similarity: of images and reports, [batch, batch]; similar ones are drawn more often.
         same: [batch, batch], true where row and column have the same report or study: never a negative.
         draw: source of random numbers.
+
+    Returns:
+        Cross-entropy of matched against not matched, a scalar in nats.
     """
     words_, tokens_, targets = [words], [tokens], [torch.ones(len(words), dtype=torch.long)]
     some = (~same).any(1)  # a batch of one report has no negative
@@ -77,11 +81,28 @@ def matching(
 
 
 def language(network: Network, tokens: Any, words: Any) -> Any:
-    """Language modelling (LM) of the reports given their images: nats a token."""
+    """Compute the language-modelling loss (LM) of the reports given their images.
+
+    Args:
+        network: the student.
+        tokens: of the images, [batch, n, width].
+        words: of the reports, [batch, length]; padding carries no loss.
+
+    Returns:
+        Nats a token, a scalar.
+    """
     logits = network.next_words(words[:, :-1], tokens)
     return functional.cross_entropy(logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PAD)
 
 
 def labelling(logits: Any, labels: Any) -> Any:
-    """Multi-label classification (MLC): binary cross-entropy of the tags."""
+    """Compute multi-label classification (MLC): binary cross-entropy of the tags.
+
+    Args:
+        logits: [batch, tags].
+        labels: [batch, tags], 0 or 1 as floats.
+
+    Returns:
+        The mean over pairs and tags, a scalar in nats.
+    """
     return functional.binary_cross_entropy_with_logits(logits, labels)

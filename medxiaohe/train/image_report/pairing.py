@@ -55,7 +55,14 @@ class Tensors:
         self.features = None if settings.vision else Features(tower, refs, file)
 
     def batch(self, numbers: Sequence[int]) -> Batch:
-        """The tensors of some pairs."""
+        """Collect the tensors of some pairs.
+
+        Args:
+            numbers: of the pairs, n.
+
+        Returns:
+            A batch of n pairs; words are cut to the longest report.
+        """
         if self.features is not None:
             images = self.features.of(numbers)
         else:

@@ -31,7 +31,14 @@ class Pair:
 
 
 def report_of(sample: Sample) -> str:
-    """The answer of an instruction, or the text of a document."""
+    """Read the report of a sample.
+
+    Args:
+        sample: an instruction or a document.
+
+    Returns:
+        The answer of an instruction, or the text of a document; "" where an instruction has no answer.
+    """
     if sample.is_document:
         return sample.text.strip()
     last = sample.messages[-1]
@@ -41,7 +48,7 @@ def report_of(sample: Sample) -> str:
 def read(
     folder: Path, tags: Sequence[tagging.Tag], lexicon: Lexicon, most: int, split: str
 ) -> tuple[list[Pair], dict[str, int]]:
-    """Pairs of a folder's rows.
+    """Read pairs of an image and its report from a folder's rows; of several images the first counts.
 
     Args:
         folder: of a mixture or a data.read stage.
@@ -92,7 +99,14 @@ class Numbers:
         self._known: dict[str, int] = {}
 
     def of(self, names: Sequence[str]) -> Any:
-        """int64 [names]"""
+        """Number names, the same name with the same number in every call.
+
+        Args:
+            names: n names.
+
+        Returns:
+            An int64 tensor (n,).
+        """
         import torch
 
         return torch.tensor([self._known.setdefault(name, len(self._known)) for name in names])

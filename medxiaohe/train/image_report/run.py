@@ -42,7 +42,26 @@ def train_on(
     place: Path,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
-    """Train, write `model/`, `network/`, `index/` and `metrics.jsonl`, return the figures."""
+    """Train, write `model/`, `network/`, `index/` and `metrics.jsonl`.
+
+    Args:
+        train: training pairs.
+        held: validation pairs; empty: nothing is measured.
+        tags: that reports are labelled with.
+        relation: [tags][tags], which tags are related.
+        terms: words of triplets.
+        base: checkpoint to start from.
+        settings: of the stage.
+        out: folder of the stage.
+        work: folder of unfinished work: features and checkpoints.
+        watch: is called with the reports that each image is given; for tests.
+
+    Returns:
+        The figures of the summary: counts, first and last loss, validation.
+
+    Raises:
+        ModelError: a checkpoint without tower and projector, or a loss that is not finite.
+    """
     loaded = checkpoint.load(base)
     tower = Tower(loaded)
     if parts.projector_is_fresh(loaded.model):
@@ -104,7 +123,20 @@ def build(
     settings: MotorSettings,
     loaded: checkpoint.Loaded,
 ) -> Learner:
-    """A learner with fresh networks."""
+    """Build a learner with freshly initialised networks.
+
+    Args:
+        tower: of the checkpoint.
+        tensors: training pairs; the first shows the width of image tokens.
+        shared: vocabularies.
+        tags: that reports are labelled with.
+        relation: [tags][tags], which tags are related.
+        settings: sizes.
+        loaded: the checkpoint.
+
+    Returns:
+        Student, teacher and an empty queue.
+    """
     with torch.no_grad():
         images = tensors.batch([0]).images
         tokens = tower.tokens(tower.features(images) if settings.vision else images)

@@ -450,7 +450,11 @@ def _trainer(
             meter.advance()
 
     def collate(items: Sequence[dict[str, int]]) -> dict[str, Any]:
-        """Collate the batch of the plan whose number is the one item."""
+        """Collate the batch of the plan whose number is the one item.
+
+        Returns:
+            Tensors of the batch, with labels.
+        """
         (number,) = (item["row"] for item in items)
         return rows.batch(batches[number], key=f"{settings.seed} {number}", packed=settings.packing)
 

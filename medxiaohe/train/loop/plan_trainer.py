@@ -13,15 +13,27 @@ class Planning(Protocol):
 
     @property
     def learning_rate(self) -> float:
-        """Of all weights but the projector's."""
+        """Learning rate of all weights but the projector's.
+
+        Returns:
+            The rate at the peak of the schedule.
+        """
 
     @property
     def projector_learning_rate(self) -> float | None:
-        """Of the projector; None or 0: that of the others."""
+        """Learning rate of the projector.
+
+        Returns:
+            The rate; None or 0: that of the other weights.
+        """
 
     @property
     def weight_decay(self) -> float:
-        """Of all weights."""
+        """Decoupled weight decay of all weights.
+
+        Returns:
+            Share of a weight that is removed each step, times the rate.
+        """
 
 
 def planned(trainer: type, settings: Planning) -> Any:
@@ -42,7 +54,11 @@ def planned(trainer: type, settings: Planning) -> Any:
             return SequentialSampler(self.train_dataset)
 
         def create_optimizer(self, model: Any = None) -> Any:
-            """Build the optimizer of `args.optim` with a rate of its own for the projector."""
+            """Build the optimizer of `args.optim` with a rate of its own for the projector.
+
+            Returns:
+                The optimizer, which the trainer also holds.
+            """
             rates = (settings.learning_rate, settings.projector_learning_rate, settings.weight_decay)
             kind, options = self.get_optimizer_cls_and_kwargs(self.args)
             self.optimizer = parts_of.optimizer(model or self.model, *rates, kind=kind, options=options)

@@ -116,7 +116,11 @@ class Rows:
         augment, seen = self._augment, 0
 
         def opener(image: ImageRef) -> Image:
-            """Open an image and change it; the n-th image of a row has a key of its own."""
+            """Open an image and change it; the n-th image of a row has a key of its own.
+
+            Returns:
+                The changed image.
+            """
             nonlocal seen
             seen += 1
             return augmented(images.open_image(image), augment, f"{key} {number} {seen}")

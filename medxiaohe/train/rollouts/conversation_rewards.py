@@ -47,7 +47,17 @@ class Earning:
         self._known: dict[str, frozenset[str]] = {}
 
     def of(self, pairs: Sequence[tuple[Sample, Talk]], gains: Gain) -> list[Reward]:
-        """The rewards of the conversations, in order; `gains` is asked only where the weights want it."""
+        """Compute the rewards of conversations: the task's, or Med-RwR's four parts around it.
+
+        Args:
+            pairs: (sample, its finished conversation).
+            gains: computes the confidence gains of all pairs; called only where their weight is not 0.
+
+        Returns:
+            Rewards in the order of the pairs. An unsafe answer keeps the reward of the safety gate; a
+            conversation
+            that had to use a tool and used none earns 0.
+        """
         found = self.earned.of_traces([(sample, talk.trace) for sample, talk in pairs])
         if self.weights is not None:
             log_ratios = gains(pairs) if self.weights.confidence else [None] * len(pairs)
@@ -102,7 +112,15 @@ def _status(reward: Reward) -> Any:
 
 
 def asked_for(talk: Talk, form: Form) -> str:
-    """The words of all queries or calls of the conversation."""
+    """Join the words of all queries or calls of a conversation.
+
+    Args:
+        talk: the conversation.
+        form: "rwr" reads <query> elements of the policy's turns, "calls" the arguments of its tool calls.
+
+    Returns:
+        One line for each query or argument.
+    """
     own = [message for message in talk.messages[len(talk.prompt.messages) :] if message.role == "assistant"]
     if form == "rwr":
         return "\n".join(query for message in own for query in grammar.QUERY.findall(message.text))
@@ -124,11 +142,26 @@ def sampled_tokens(rows: Sequence[Any]) -> dict[int, int]:
 
 
 def retrieved_text(talk: Talk) -> str:
+    """Join the text of all tool results of a conversation, errors and images left out.
+
+    Args:
+        talk: the conversation.
+
+    Returns:
+        One line for each piece of text.
+    """
     return "\n".join(part for result in talk.results for part in result.parts if isinstance(part, str))
 
 
 def gold_text(sample: Sample) -> str:
-    """The gold answer in words."""
+    """Read the gold answer in words.
+
+    Args:
+        sample: with an answer as its last message, or with `target`.
+
+    Returns:
+        The last message of the assistant, else `target`.
+    """
     return (
         sample.messages[-1].text
         if sample.messages and sample.messages[-1].role == "assistant"
@@ -143,11 +176,21 @@ def gains(
     processor: Any,
     batch_size: int,
 ) -> list[float | None]:
-    """log [pi(gold | with) / pi(gold | without)] in nats a token of the gold; None where nothing was
-    retrieved.
+    """Compute the confidence gain of Med-RwR: log [pi(gold | with) / pi(gold | without)], a mean over gold
+    tokens.
 
     Both contexts end with an opened answer and no thought: a thought that repeats what was retrieved would
     carry it over.
+
+    Args:
+        pairs: (sample, its finished conversation).
+        tasks: by name, for their gold answers.
+        model: the policy.
+        processor: of the policy.
+        batch_size: rows of a forward pass.
+
+    Returns:
+        Nats a token in the order of the pairs; None where no tool answered, or without a gold answer.
     """
     rows: list[Rendered] = []
     numbers = []

@@ -20,29 +20,71 @@ class Rolled(Protocol):
     """One row: the first `num_prompt` of its tokens are the prompt, `mask` is 1 where the policy sampled."""
 
     @property
-    def num_prompt(self) -> int: ...
+    def num_prompt(self) -> int:
+        """Number of prompt tokens at the start of the row.
+
+        Returns:
+            At least 1.
+        """
+
     @property
-    def tokens(self) -> Sequence[int]: ...
+    def tokens(self) -> Sequence[int]:
+        """Token ids of prompt and completion.
+
+        Returns:
+            The whole row.
+        """
+
     @property
-    def mask(self) -> Sequence[int]: ...  # of the tokens behind the prompt
+    def mask(self) -> Sequence[int]:
+        """Which tokens behind the prompt the policy sampled.
+
+        Returns:
+            1 where it did, else 0; one for each token behind the prompt.
+        """
+
     @property
-    def answer(self) -> str: ...
+    def answer(self) -> str:
+        """Text that the reward is computed from.
+
+        Returns:
+            The final answer.
+        """
+
     @property
-    def features(self) -> Sequence[Mapping[str, Any]]: ...  # of its images, piece by piece
+    def features(self) -> Sequence[Mapping[str, Any]]:
+        """Image features of the row, piece by piece.
+
+        Returns:
+            Mappings of tensors; empty without images.
+        """
+
     @property
-    def logprobs(self) -> Sequence[float] | None: ...  # of the sampled tokens, where another engine drew them
+    def logprobs(self) -> Sequence[float] | None:
+        """Log-probabilities of the sampled tokens, where another engine drew them.
+
+        Returns:
+            Nats, one for each token behind the prompt; None: the policy itself drew them.
+        """
 
 
 Roll = Callable[[Any, Sequence[int]], Sequence[Rolled]]  # trainer, row numbers -> rollouts in that order
 
 
 def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None = None) -> Any:
-    """A class of GRPOTrainer whose completions are those of `roll`.
-
-    With a `teacher` each token has an advantage of its own (train/rollouts/distillation.py).
+    """Make a GRPOTrainer class whose completions are those of `roll`.
 
     `rolled` has the rows of the batch in hand, in the order of the inputs. Rows with the same `episode` are
     of one input: they share its reward and its advantage.
+
+    Args:
+        trainer: a class of trl.GRPOTrainer.
+        roll: (trainer, row numbers) -> rollouts in that order.
+        processor: of the policy.
+        teacher: gives each token an advantage of its own (train/rollouts/distillation.py); None: as GRPO.
+
+    Returns:
+        A subclass of `trainer`.
     """
     family = families.of(processor)
 
@@ -134,13 +176,16 @@ def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None =
 
 
 def in_passes(out: dict[str, Any], passes: int) -> dict[str, Any]:
-    """The rows of a generation, filled up so that `passes` divides them, for TRL drops what is left over.
+    """Pad the rows of a generation so that `passes` divides their number, for TRL drops a remainder.
 
-    Rows that fill up carry no loss: their masks are 0. What a step is a mean over is noted before.
+    Padding rows carry no loss: their masks are 0. The real numbers of rows and tokens are recorded.
 
     Args:
         out: tensors [rows, ...] and a list of images of each row.
         passes: forward passes that the rows of a process are cut into.
+
+    Returns:
+        `out` with rows filled up, and `rows_of_step`, `tokens_of_step` as scalars; `out` itself for one pass.
     """
     import torch
 
@@ -163,16 +208,35 @@ def in_passes(out: dict[str, Any], passes: int) -> dict[str, Any]:
 
 
 def loss_mask(inputs: Mapping[str, Any]) -> Any:
-    """1 at the tokens [rows, length] that carry loss."""
+    """Compute which tokens carry loss: completion tokens that no tool wrote.
+
+    Args:
+        inputs: with `completion_mask`, and `tool_mask` where tools may write, [rows, length].
+
+    Returns:
+        1 at tokens that carry loss, else 0, [rows, length].
+    """
     mask = inputs["completion_mask"]
     return mask * inputs["tool_mask"] if inputs.get("tool_mask") is not None else mask
 
 
 def weights_of_pass(inputs: Mapping[str, Any], loss_type: str, passes: int) -> tuple[float, float]:
-    """What TRL's loss of one pass is multiplied with, and its entropy bonus, so that passes sum to the step.
+    """Compute the factors of TRL's loss of one pass, and of its entropy bonus, so that passes sum to the
+    step.
 
-    TRL divides each pass by the number of passes: right where passes have equal shares. A mean over the
-    tokens of a pass counts as many times as it has tokens, a mean over rows as many times as it has rows.
+    TRL divides each pass by the number of passes P: right where passes have equal shares. A mean over the
+    tokens of a pass is weighted by P x its tokens / tokens of the step, a mean over rows by P x its rows /
+    rows of the step.
+
+    Args:
+        inputs: of one pass, with `rows_of_step` and `tokens_of_step` of `in_passes`.
+        loss_type: "bnpo" is a mean over tokens, "grpo" and "dr_grpo" over rows; of others TRL sees the step.
+        passes: passes of a step.
+
+    Returns:
+        (factor of the policy loss, factor of the entropy bonus); the first is 1 instead of 0 for a pass
+        without
+        loss.
     """
     tokens = float(loss_mask(inputs).sum()) * passes / max(1.0, float(inputs["tokens_of_step"]))
     rows = len(inputs["images"]) * passes / float(inputs["rows_of_step"])
@@ -180,12 +244,26 @@ def weights_of_pass(inputs: Mapping[str, Any], loss_type: str, passes: int) -> t
 
 
 def episode_of(row: Rolled) -> Any:
-    """What a row shares with the other rows of its input; itself where it is the only one."""
+    """Get what a row shares with the other rows of its input.
+
+    Args:
+        row: a rollout.
+
+    Returns:
+        Its `episode`; the row itself where it is the only one.
+    """
     return getattr(row, "episode", row)
 
 
 def episodes(rows: Sequence[Any]) -> list[Any]:
-    """The first row of each input, in order."""
+    """Select the first row of each input.
+
+    Args:
+        rows: rollouts, those of one input next to each other.
+
+    Returns:
+        One row for each input, in order.
+    """
     return list({id(episode_of(row)): row for row in reversed(rows)}.values())[::-1]
 
 

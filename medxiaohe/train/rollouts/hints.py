@@ -25,11 +25,28 @@ MOST = 0.5  # of an explanation
 
 
 def share_at(step: int, steps: int) -> float:
+    """Compute the share of a hint at a step: 1 - step / steps, at least 0.
+
+    Args:
+        step: optimizer step, from 0.
+        steps: after which hints are gone; 0: no hints.
+
+    Returns:
+        From 0 to 1.
+    """
     return max(0.0, 1 - step / steps) if steps else 0.0
 
 
 def hinted(sample: Sample, share: float) -> Sample:
-    """The sample with a hint behind its last question; the sample itself where there is nothing to say."""
+    """Add a hint behind the last question of a sample.
+
+    Args:
+        sample: a prompt with its gold answer.
+        share: 1: all that a hint may reveal, 0: nothing.
+
+    Returns:
+        A sample with the hint; the same sample where there is nothing to reveal.
+    """
     hint = (_ruled_out(sample, share) if sample.choices else _beginning(sample, share)) if share > 0 else ""
     asked = len(sample.prompt.messages) - 1
     if not hint or asked < 0 or sample.messages[asked].role != "user":

@@ -63,10 +63,22 @@ class Knowledge:
 
     @property
     def kinds(self) -> tuple[str, ...]:
+        """List the kinds of evidence that can be fetched.
+
+        Returns:
+            Of "reports" and "docs", those that have a file.
+        """
         return (*(["reports"] if self.reports else []), *(["docs"] if self.docs is not None else []))
 
     def of(self, sample: Sample) -> dict[str, tuple[Evidence, ...]]:
-        """What is fetched for a sample, by kind: reports by its first image, passages by its question."""
+        """Retrieve evidence for a sample: reports by its first image, passages by its question.
+
+        Args:
+            sample: the prompt.
+
+        Returns:
+            Evidence by kind, best first; kinds without a result are left out.
+        """
         result: dict[str, tuple[Evidence, ...]] = {}
         if self.reports and sample.images:
             result["reports"] = self._nearest(sample.images[0])
@@ -75,7 +87,14 @@ class Knowledge:
         return {kind: evidence for kind, evidence in result.items() if evidence}
 
     def least_like(self, image: ImageRef) -> ImageRef | None:
-        """The image of the other samples that is least like this one; the first of equals."""
+        """Find the image of the other samples with the lowest cosine similarity; the first of equals.
+
+        Args:
+            image: the first image of a sample.
+
+        Returns:
+            An image; None where there is no other.
+        """
         others = [ref for ref in self.pool if ref.uri != image.uri]
         return (
             min(others, key=lambda ref: float(self.vectors[ref.uri] @ self.vectors[image.uri]))
@@ -99,8 +118,17 @@ def asked(
     without: Sequence[str] = (),
     image: ImageRef | None = None,
 ) -> tuple[Message, ...]:
-    """The prompt with what is known put in front of its last question; `image` takes the place of the first
-    one."""
+    """Build the prompt with the evidence in front of its last question.
+
+    Args:
+        sample: the prompt.
+        fetched: evidence by kind.
+        without: kinds to leave out.
+        image: takes the place of the first image; None: images stay.
+
+    Returns:
+        Messages; in the last one images come first, then evidence, then the question.
+    """
     messages = list(sample.prompt.messages)
     if image is not None:
         swapped = False
@@ -126,16 +154,32 @@ BLIND = "has no vision tower to compare images with: leave images out, or take a
 
 
 def refuse_blind(name: str, samples: Sequence[Sample], reports: str) -> None:
-    """Raise DataError for images and a model that reads text only, before its weights are loaded."""
+    """Refuse images for a model that reads text only, before its weights are loaded.
+
+    Args:
+        name: of the checkpoint.
+        samples: the prompts.
+        reports: file of reports with images, or "".
+
+    Raises:
+        DataError: there are images, and the model has no vision tower.
+    """
     seen = bool(reports) or any(sample.images for sample in samples)
     if seen and isinstance(checkpoint.processor(name), TextProcessor):
         raise DataError(f"{name} {BLIND}")
 
 
 def vectors(refs: Sequence[ImageRef], loaded: Loaded) -> list[np.ndarray]:
-    """The mean of what the model's vision tower makes of each image, of length one, in order.
+    """Embed images by the model's vision tower: the mean over tiles and patches, L2-normalised.
 
     Images are rendered as the model sees them, one at a time, for their shapes differ.
+
+    Args:
+        refs: n images.
+        loaded: the model with its processor.
+
+    Returns:
+        n vectors (width of the tower,), float32, in order.
 
     Raises:
         DataError: the model reads no images.

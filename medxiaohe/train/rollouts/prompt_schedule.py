@@ -19,7 +19,16 @@ LOOK_AHEAD = 2  # accelerate fetches the next batch while the last one is not ju
 
 
 def in_batches(samples: Sequence[Sample], num_prompts: int, seed: int) -> list[Sample]:
-    """Shuffled batches of `num_prompts`; a last batch that is not full is left out."""
+    """Shuffle prompts into full batches; a last batch that is not full is dropped.
+
+    Args:
+        samples: the prompts.
+        num_prompts: of a batch.
+        seed: of the order.
+
+    Returns:
+        A number of prompts that `num_prompts` divides; empty where they fill no batch.
+    """
     order = list(samples)
     random.Random(seed).shuffle(order)
     return order[: len(order) - len(order) % num_prompts]
@@ -44,7 +53,14 @@ class Schedule:
         self.chosen: list[list[int]] = []
 
     def prompt(self, number: int) -> int:
-        """The index of the sample that is the `number`-th prompt of the whole run."""
+        """Look up the prompt at a position of the whole run.
+
+        Args:
+            number: position, from 0; those of a generation are consecutive.
+
+        Returns:
+            Index of the sample.
+        """
         generation, slot = divmod(number, self.num_prompts)
         while len(self.chosen) <= generation:
             self.chosen.append(self._choose(len(self.chosen)))
@@ -75,6 +91,14 @@ class Schedule:
 
 
 def without_signal(rollouts: Sequence[Mapping[str, Any]], num_generations: int) -> list[str]:
-    """Ids of the samples of those groups in which every answer earned the same."""
+    """Find the groups in which every answer earned the same, so that all advantages are 0.
+
+    Args:
+        rollouts: rows {sample, reward}, the answers to one prompt next to each other.
+        num_generations: answers of a group.
+
+    Returns:
+        Ids of the samples of those groups, in order.
+    """
     groups = [rollouts[i : i + num_generations] for i in range(0, len(rollouts), num_generations)]
     return [group[0]["sample"] for group in groups if len({row["reward"] for row in group}) == 1]

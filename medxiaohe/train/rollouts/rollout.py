@@ -47,29 +47,64 @@ class Rollout:
 
     @property
     def answer(self) -> str:
+        """Final answer of the conversation.
+
+        Returns:
+            Text of its last message.
+        """
         return self.talk.trace.answer
 
     @property
     def episode(self) -> Talk:
-        """What all rows of one conversation share."""
+        """What all rows of one conversation share.
+
+        Returns:
+            The conversation.
+        """
         return self.talk
 
     def rendered(self, processor: Any) -> Rendered:
+        """Convert the tokens so far to a row for a batch; no token carries loss.
+
+        Args:
+            processor: of the policy.
+
+        Returns:
+            Tokens and joined image features.
+        """
         features = families.of(processor).joined(self.features)
         return Rendered(tuple(self.tokens), (False,) * len(self.tokens), features, self.num_images)
 
     def begin(self, prompt: Rendered) -> None:
+        """Start the row with its prompt.
+
+        Args:
+            prompt: of the policy's first ask.
+        """
         self.add(prompt, False)
         self.num_prompt, self.mask = len(self.tokens), []
 
     def add(self, piece: Rendered, sampled: bool) -> None:
+        """Append tokens.
+
+        Args:
+            piece: tokens with their image features.
+            sampled: whether the policy sampled them, so that they carry loss.
+        """
         self.tokens += piece.tokens
         self.mask += [int(sampled)] * len(piece.tokens)
         self.features += [piece.features] if piece.num_images else []
         self.num_images += piece.num_images
 
     def continues(self, ask: Ask) -> bool:
-        """Whether an ask goes on with this conversation: its messages, and then none of another model."""
+        """Whether an ask continues this conversation: its messages first, and then none of another model.
+
+        Args:
+            ask: of the policy.
+
+        Returns:
+            True where new messages follow, none of an assistant.
+        """
         new = ask.messages[len(self.messages) :]
         same = tuple(ask.messages[: len(self.messages)]) == self.messages
         return same and bool(new) and all(message.role != "assistant" for message in new)
@@ -87,14 +122,18 @@ def roll(
     ends: frozenset[int],
     cast: Cast | None = None,
 ) -> list[Rollout]:
-    """Let every conversation run to its end, all that are still going on in one batch.
+    """Let every conversation run to its end, all that are unfinished in one batch.
 
     An ask of the policy that does not continue its last conversation starts a new row of the same talk, and
     so does one before which the chat template rewrites earlier turns: the tokens of a row are always those of
     `render_turns` of its asks.
 
     Args:
+        talks: conversations that wait for the policy or other roles.
+        processor: of the policy.
         max_tokens: of a row; a conversation that outgrows it ends there.
+        generate: samples the next turn of each row.
+        ends: ids of the tokens that end a turn.
         cast: who plays the roles that are not the policy; their tokens are in no row of their own.
 
     Returns:
@@ -127,7 +166,14 @@ def roll(
 
 
 def stops(asks: Sequence[Ask]) -> tuple[str, ...]:
-    """Every string that ends a turn of one of the asks."""
+    """Collect every string that ends a turn of one of the asks.
+
+    Args:
+        asks: of the policy.
+
+    Returns:
+        Strings, each once, in order.
+    """
     return tuple(dict.fromkeys(stop for ask in asks for stop in ask.stop))
 
 
@@ -198,10 +244,17 @@ def _said(
 
 
 def stopping(processor: Any, stop_strings: tuple[str, ...], start: int) -> Any:
-    """Stops a row that goes on behind the end of its turn, for models that do not mark it by themselves; None
-    where none is known.
+    """Build a stopping criterion for models that do not mark the end of a turn by a token.
 
-    start: the number of tokens of the inputs, which may hold such ends themselves.
+    A row stops when an end string is followed by more text.
+
+    Args:
+        processor: of the policy.
+        stop_strings: that end a turn.
+        start: number of tokens of the inputs, which may hold such strings themselves.
+
+    Returns:
+        A transformers.StoppingCriteriaList; None without end strings.
     """
     import torch
     from transformers import StoppingCriteria, StoppingCriteriaList

@@ -60,7 +60,14 @@ class Drawn:
     statuses: tuple[str, ...]
 
     def accuracy(self, right: float) -> float | None:
-        """Share of the judged answers that are right; None when none was judged."""
+        """Compute the share of the judged answers that are right.
+
+        Args:
+            right: reward from which an answer is right.
+
+        Returns:
+            From 0 to 1; None when no answer was judged.
+        """
         judged = [reward for reward in self.rewards if reward is not None]
         return sum(reward >= right for reward in judged) / len(judged) if judged else None
 
@@ -68,7 +75,23 @@ class Drawn:
 def draw(
     settings: DrawSettings, out: Path, data: Path, model: Path | None, tree: Path | None, label: str
 ) -> list[Drawn]:
-    """Answers of the model to `prompts.jsonl` of a stage. DataError when the limits leave no prompt."""
+    """Sample answers of the model to `prompts.jsonl` of a stage, and score them; finished chunks are not
+    redrawn.
+
+    Args:
+        settings: draws, temperature, limits on prompts, and the reward.
+        out: folder of the stage.
+        data: folder with prompts.jsonl.
+        model: folder of a training stage; None: `settings.model`.
+        tree: folder of a built tree, for tasks and rewards that need one.
+        label: name of the stage in messages.
+
+    Returns:
+        The prompts that the settings select, in order, with `draws` answers each.
+
+    Raises:
+        DataError: the limits leave no prompt.
+    """
     base = base_model(settings, model)
     samples = wanted(list(io.read_samples(data / "prompts.jsonl")), settings)
     key = [
@@ -108,7 +131,18 @@ def draw(
 
 
 def wanted(samples: Sequence[Sample], settings: DrawSettings) -> list[Sample]:
-    """The samples that the settings ask for, in their order."""
+    """Select the samples that the settings ask for.
+
+    Args:
+        samples: of prompts.jsonl.
+        settings: sources, min_words and max_words of the prompt, limit.
+
+    Returns:
+        Samples in their order.
+
+    Raises:
+        DataError: none is left.
+    """
     results = [sample for sample in samples if not settings.sources or sample.source in settings.sources]
     sizes = {
         sample.id: len(" ".join(message.text for message in sample.prompt.messages).split())

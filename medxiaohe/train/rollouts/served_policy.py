@@ -47,7 +47,15 @@ class PolicyServer:
 
 
 def refuse_what_cannot_be_served(parts: Parts) -> None:
-    """ConfigError unless LoRA adapters are all that is trained: nothing else reaches a running server."""
+    """Refuse a policy server unless LoRA adapters are all that is trained: nothing else reaches a running
+    server.
+
+    Args:
+        parts: which parts are trained.
+
+    Raises:
+        ConfigError: something else is trained.
+    """
     if parts.language != "lora" or parts.projector or parts.vision:
         raise ConfigError(
             "server: only LoRA adapters reach a running server: set parts to {language: lora, projector:"
@@ -109,7 +117,7 @@ class ServedPolicy:
         prompts: Sequence[Rendered],
         numbers: Sequence[int],
     ) -> list[Drawn]:
-        """An answer to each conversation, by the weights that the trainer has now.
+        """Draw an answer to each conversation with the current weights of the trainer.
 
         Args:
             trainer: whose model is the policy.
@@ -117,12 +125,20 @@ class ServedPolicy:
             prompts: the same as training renders it.
             numbers: of the prompts in the run, for seeds.
 
+        Returns:
+            Tokens and log-likelihoods in the order of the conversations.
+
         Raises:
             ModelError: the server cannot be reached, cannot load the adapter, or read other tokens.
         """
         name = ranks.agree(self._publish(trainer) if ranks.is_first() else None)
 
         def asked(number: int) -> Drawn:
+            """Request one answer and check the tokens that the server read.
+
+            Returns:
+                Tokens and log-likelihoods.
+            """
             body = {
                 "model": name, "messages": wire.conversation(conversations[number]), **self._sampling,
                 "seed": self._seed_of(number, numbers),

@@ -21,8 +21,18 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def diagnosis(rollouts: Rows, num_prompts: int, num_generations: int, patience: int) -> str:
-    """Why training should stop, and what to do; "" while one group of the last `patience` generations had a
-    signal."""
+    """Diagnose a run without a learning signal: equal rewards in every group of the last `patience`
+    generations.
+
+    Args:
+        rollouts: rows of rollouts.jsonl.
+        num_prompts: prompts of a generation.
+        num_generations: answers to each prompt.
+        patience: generations; 0: never.
+
+    Returns:
+        Why training should stop, and what to do; "" while any of these groups had different rewards.
+    """
     size = num_prompts * num_generations
     last = (
         rollouts[(len(rollouts) // size - patience) * size :]
@@ -58,7 +68,7 @@ def diagnosis(rollouts: Rows, num_prompts: int, num_generations: int, patience: 
 
 
 def collapse(rollouts: Rows, size: int, window: int) -> str:
-    """Why training should stop because talk swallows tools, and what to do; "" where it does not.
+    """Detect that talk replaces tools, and say what to do.
 
     Under plain GRPO replies grow and calls of tools vanish (Healthcare AI GYM, arXiv 2605.02943). The last
     `window` generations are compared with the `window` generations that had most turns with tools: at most
@@ -68,6 +78,9 @@ def collapse(rollouts: Rows, size: int, window: int) -> str:
         rollouts: rows of rollouts.jsonl, whose `parts` have `tool_turns` and `turn_tokens`.
         size: rows of a generation.
         window: generations; 0: never.
+
+    Returns:
+        Why training should stop; "" where it should not.
     """
     count = len(rollouts) // size if window else 0
     if count < 2 * window or not window:
@@ -104,7 +117,18 @@ def _talk(rows: Rows) -> tuple[float, float, float]:
 
 
 def components(rollouts: Rows, step: int, size: int, num_iterations: int) -> dict[str, float]:
-    """The means of what made up the rewards of a step (1 is the first); {} for a step without rollouts."""
+    """Average what made up the rewards of a step.
+
+    Args:
+        rollouts: rows of rollouts.jsonl.
+        step: optimizer step, 1 is the first.
+        size: rows of a generation.
+        num_iterations: steps that use one generation.
+
+    Returns:
+        Shares of statuses, means of `correct` and of each part, and the share of hints; {} for a step without
+        rollouts.
+    """
     generation = (step - 1) // num_iterations
     rows = rollouts[generation * size : (generation + 1) * size]
     if not rows:
