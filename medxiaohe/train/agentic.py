@@ -111,8 +111,8 @@ class AgenticSettings(RLSettings):
                 " it out"
             )
         if self.workflow:
-            given = {key: value for key, value in self.workflow.items() if key != "name"}
-            options(flow_of(self), given)
+            chosen = {key: value for key, value in self.workflow.items() if key != "name"}
+            options(flow_of(self), chosen)
             if self.use in ("forced", "filtered"):
                 needs_use(flow_of(self), self.use)
         for role in self.cast:
@@ -200,14 +200,14 @@ def agentic(
     with trackers.tracking(settings.report_to, out), earned.earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, scratch, written)
         before = parts_of.sizes(trainer.model)
-        asked = (sample.prompt.messages for sample in samples)
-        needed = grpo.estimated(trainer.model, asked, loaded.processor, settings, settings.max_length)
+        conversations = (sample.prompt.messages for sample in samples)
+        needed = grpo.estimated(trainer.model, conversations, loaded.processor, settings, settings.max_length)
         grpo.announce(LABEL, needed)
         grpo.train(trainer, meter, written, settings, scratch, LABEL)
-    found = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
+    summary = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
     used = sum(row["parts"]["used"] for row in written.rows) / max(1, len(written.rows))
     judged = {"judge": judges.record(judge_of_run)} if judge_of_run is not None else {}
-    return {**found, **before, "conversations_with_tools": round(used, 4), **judged}
+    return {**summary, **before, "conversations_with_tools": round(used, 4), **judged}
 
 
 agentic.together = True  # type: ignore[attr-defined]
@@ -325,7 +325,7 @@ def _trainer(
     earned: conversation_rewards.Earning,
     loaded: checkpoint.Loaded,
     settings: AgenticSettings,
-    place: Path,
+    work: Path,
     written: grpo.Rollouts,
 ) -> tuple[Any, progress.Meter]:
     meter = progress.Meter(LABEL, settings.max_steps)
@@ -364,51 +364,51 @@ def _trainer(
         pairs = [(ask(number), talk) for number, talk in zip(row, talks, strict=True)]
         model = trainer.accelerator.unwrap_model(trainer.model)
 
-        def gains(asked: Sequence[tuple[Sample, Talk]]) -> list[float | None]:
+        def gains(conversations: Sequence[tuple[Sample, Talk]]) -> list[float | None]:
             """Compute the confidence gains with the policy's current weights.
 
             Returns:
                 Nats a token, in order.
             """
             return conversation_rewards.gains(
-                asked, tasks, model, loaded.processor, settings.per_device_train_batch_size
+                conversations, tasks, model, loaded.processor, settings.per_device_train_batch_size
             )
 
-        found = earned.of(pairs, gains)
+        rewards = earned.of(pairs, gains)
         if written.teacher is not None:
             written.teacher.outcomes = {
-                id(talk): outcome(tasks[sample.source].gold(sample), one.total)
-                for (sample, talk), one in zip(pairs, found, strict=True)
+                id(talk): outcome(tasks[sample.source].gold(sample), item_reward.total)
+                for (sample, talk), item_reward in zip(pairs, rewards, strict=True)
             }
         sampled = conversation_rewards.sampled_tokens(trainer.rolled)
         written.write(
             [
                 record(sample, talk, reward, sampled[id(talk)])
-                for (sample, talk), reward in zip(pairs, found, strict=True)
+                for (sample, talk), reward in zip(pairs, rewards, strict=True)
             ]
         )
-        return [item.total for item in found]
+        return [item.total for item in rewards]
 
-    def record(sample: Sample, talk: Talk, found: Any, tokens: int) -> dict[str, Any]:
+    def record(sample: Sample, talk: Talk, earned_reward: Any, tokens: int) -> dict[str, Any]:
         """Format a row of rollouts.jsonl.
 
         Returns:
             {sample, answer, reward, parts, asked, error, ...}
         """
         parts = {
-            **found.parts,
+            **earned_reward.parts,
             **talk.measured(tokens),
             "used": float(talk.used),
             "rounds": float(talk.rounds),
             "cut_off": float(bool(talk.error)),
         }
-        answer = answer_rewards.row(sample, talk.trace.answer, found, hybrid=True) | {"parts": parts}
+        answer = answer_rewards.row(sample, talk.trace.answer, earned_reward, hybrid=True) | {"parts": parts}
         return answer | {
             "asked": conversation_rewards.asked_for(talk, earned.form),
             "error": talk.error,
         }
 
     trainer = grpo.build(
-        settings, loaded, place, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
+        settings, loaded, work, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
     )
     return trainer, meter

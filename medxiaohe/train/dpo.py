@@ -127,9 +127,9 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     with trackers.tracking(settings.report_to, out), faults.explained(LABEL, scratch):
         trainer, meter = _trainer(rows, batches, loaded, settings, scratch, steps)
         before = parts_of.sizes(trainer.model)
-        found = newest(scratch)
-        meter.advance(int(Path(found).name) if found else 0)
-        trainer.train(resume_from_checkpoint=found)
+        checkpoint_folder = newest(scratch)
+        meter.advance(int(Path(checkpoint_folder).name) if checkpoint_folder else 0)
+        trainer.train(resume_from_checkpoint=checkpoint_folder)
         meter.close()
     history = [row for row in trainer.state.log_history if "loss" in row]
     save(trainer, loaded, settings.parts, out, LABEL)
@@ -161,7 +161,7 @@ def _trainer(
     batches: plans.Plan,
     loaded: checkpoint.Loaded,
     settings: DpoSettings,
-    place: Path,
+    work: Path,
     steps: int,
 ) -> tuple[Any, progress.Meter]:
     from transformers import TrainerCallback
@@ -176,7 +176,7 @@ def _trainer(
     if not adapters_alone:
         reference = checkpoint.load(loaded.name, device(), attn_implementation=attention).model
     config = DPOConfig(
-        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu,
+        output_dir=str(work), use_cpu=on_cpu, bf16=not on_cpu,
         gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
         max_length=None,
         learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
@@ -216,7 +216,7 @@ def _trainer(
         tensors["completion_mask"] = (tensors.pop("labels") != IGNORED).long()
         return tensors
 
-    trainer = planned(resumable(Rendered, place), settings)(
+    trainer = planned(resumable(Rendered, work), settings)(
         model=trainer_settings.compiled(parts_of.prepare(loaded.model, parts, settings.seed), settings),
         ref_model=reference,
         args=config,

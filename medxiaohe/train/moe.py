@@ -104,18 +104,18 @@ def moe(settings: MoeSettings, out: Path, *, data: Path, validation: Path | None
             f"{LABEL}: the {len(rows)} rows have {len(candidates)} different answers: give closed questions,"
             f" with 2 to {MOST}"
         )
-    known = [row for row in held if row.target in candidates]
-    if not known:
+    usable = [row for row in held if row.target in candidates]
+    if not usable:
         raise DataError(f"{LABEL}: no validation row has an answer of the training rows: check both data")
-    found = read_rationales(settings, [*rows, *known])
-    best = trained(settings, out, rows, known, candidates, found)
-    majority = max(sum(row.target == candidate for row in known) for candidate in candidates) / len(known)
+    rationales = read_rationales(settings, [*rows, *usable])
+    best = trained(settings, out, rows, usable, candidates, rationales)
+    majority = max(sum(row.target == candidate for row in usable) for candidate in candidates) / len(usable)
     return {
         "rows": len(rows),
-        "validation": len(known),
-        "left_out": len(held) - len(known),
+        "validation": len(usable),
+        "left_out": len(held) - len(usable),
         "candidates": len(candidates),
-        "with_rationale": sum(bool(found.get(row.id, ("", ""))[0]) for row in rows),
+        "with_rationale": sum(bool(rationales.get(row.id, ("", ""))[0]) for row in rows),
         "majority": round(majority, 4),
         **best,
     }
@@ -202,7 +202,7 @@ def read_rationales(settings: MoeSettings, rows: Sequence[Sample]) -> dict[str, 
     return {id: result[after[id]] for id in ids}
 
 
-def question_of(row: Sample, found: Mapping[str, tuple[str, str]]) -> Question:
+def question_of(row: Sample, rationales: Mapping[str, tuple[str, str]]) -> Question:
     """Collect what the specialist reads of a row: question, first image, caption, rationale.
 
     Args:
@@ -216,14 +216,14 @@ def question_of(row: Sample, found: Mapping[str, tuple[str, str]]) -> Question:
 
     user = [message for message in row.messages if message.role == "user"]
     images = [image for message in user for image in message.images]
-    rationale, caption = found.get(row.id, ("", ""))
+    rationale, caption = rationales.get(row.id, ("", ""))
     text = " ".join(message.text for message in user)
     return Question(text, images[0] if images else None, caption, rationale)
 
 
 def trained(
     settings: MoeSettings, out: Path, rows: Sequence[Sample], held: Sequence[Sample],
-    candidates: tuple[str, ...], found: Mapping[str, tuple[str, str]],
+    candidates: tuple[str, ...], rationales: Mapping[str, tuple[str, str]],
 ) -> dict[str, Any]:  # fmt: skip
     """Train the specialist, keep the weights of the best validation accuracy, write the files of the stage.
 
@@ -245,7 +245,7 @@ def trained(
     from medxiaohe.models.experts.features import SIDE, patches_of
     from medxiaohe.models.experts.network import Shape, Specialist, balance, loss
 
-    questions = [question_of(row, found) for row in (*rows, *held)]
+    questions = [question_of(row, rationales) for row in (*rows, *held)]
     image = next(iter(patches_of([questions[0].image], settings.tower).values())).shape[1]
     shape = Shape(
         embedder(settings.text).dim, image, settings.width, settings.experts, settings.top,
@@ -290,20 +290,23 @@ def trained(
             specialist.save(network, facts, out / "model")
         meter.advance()
     meter.close()
-    kept, _ = specialist.load(out / "model")
-    said = specialist.answers(kept, theirs, candidates)
+    best_network, _ = specialist.load(out / "model")
+    replies = specialist.answers(best_network, theirs, candidates)
     io.write_jsonl(out / "metrics.jsonl", curve)
     io.write_jsonl(
         out / "answers.jsonl",
-        ({"id": row.id, "target": row.target, **asdict(one)} for row, one in zip(held, said, strict=True)),
+        (
+            {"id": row.id, "target": row.target, **asdict(item)}
+            for row, item in zip(held, replies, strict=True)
+        ),
     )
     return {
         "best_step": max(curve, key=lambda row: (row["accuracy"], -row["eval_loss"]))["step"],
-        **scores(said, [row.target for row in held]),
+        **scores(replies, [row.target for row in held]),
     }
 
 
-def scores(said: Sequence[Any], targets: Sequence[str]) -> dict[str, Any]:
+def scores(answers: Sequence[Any], targets: Sequence[str]) -> dict[str, Any]:
     """Compute the accuracy of the gate, of the vote, and of each expert alone.
 
     Args:
@@ -319,11 +322,11 @@ def scores(said: Sequence[Any], targets: Sequence[str]) -> dict[str, Any]:
         """Accuracy of some answers."""
         return round(sum(a == b for a, b in zip(own, targets, strict=True)) / n, 4)
 
-    experts = len(said[0].experts)
+    experts = len(answers[0].experts)
     return {
-        "gate": share([item.gate for item in said]),
-        "vote": share([item.vote for item in said]),
-        "experts": [share([item.experts[e] for item in said]) for e in range(experts)],
+        "gate": share([item.gate for item in answers]),
+        "vote": share([item.vote for item in answers]),
+        "experts": [share([item.experts[e] for item in answers]) for e in range(experts)],
     }
 
 

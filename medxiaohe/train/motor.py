@@ -83,10 +83,10 @@ def motor(
     from medxiaohe.train.image_report.run import train_on  # imports torch
 
     terms = terms_of(pair.triplets for pair in train)
-    found = train_on(train, held, tags, relation, terms, base, settings, out, scratch)
+    figures = train_on(train, held, tags, relation, terms, base, settings, out, scratch)
     return {
         "base": base,
-        **found,
+        **figures,
         "relations": (sum(map(sum, relation)) - len(tags)) // 2,
         "tags_without_entity": missing,
         **({"left_out": left_out} if left_out else {}),

@@ -84,7 +84,11 @@ def queries(settings: QueriesSettings, out: Path, *, data: Path) -> dict[str, An
     journal = ReplyStore(scratch / "replies.sqlite")
     client = Client(load_player(settings.explorer), journal=journal)
     rows = [explored(sample, tools, client, settings) for sample in progress.track(samples, LABEL)]
-    taught = [one for pair in zip(samples, rows, strict=True) if (one := lesson(*pair, tools)) is not None]
+    taught = [
+        lesson_row
+        for pair in zip(samples, rows, strict=True)
+        if (lesson_row := lesson(*pair, tools)) is not None
+    ]
     if not taught:
         raise DataError(
             f"no query for any of {len(samples)} prompts found evidence of its answer: take other stores, or"
@@ -126,7 +130,7 @@ def store_tools(stores: Mapping[str, str]) -> dict[str, Tool]:
     }  # fmt: skip
 
 
-def asked(sample: Sample, tools: Mapping[str, Tool], more: str = "") -> tuple[Message, ...]:
+def asked(sample: Sample, tools: Mapping[str, Tool], note: str = "") -> tuple[Message, ...]:
     """Build the question with the request that `hetero` makes of its role `queries`.
 
     Args:
@@ -139,7 +143,7 @@ def asked(sample: Sample, tools: Mapping[str, Tool], more: str = "") -> tuple[Me
     """
     listed = "\n".join(f"<{tag}></{tag}>: {tool.description}" for tag, tool in tools.items())
     last = user("hetero_queries", sources=listed, most=MOST)
-    return (*sample.prompt.messages, Message("user", (f"{last.text}\n\n{more}".strip(),)))
+    return (*sample.prompt.messages, Message("user", (f"{last.text}\n\n{note}".strip(),)))
 
 
 def explored(
@@ -168,10 +172,10 @@ def explored(
     for (name, _), outcome in zip(talks, outcomes, strict=True):
         written = queries_of(outcome.text, {name: tools[name]}).get(name, [])
         if written and written not in [item["queries"] for item in sets[name]]:
-            found = any(
+            hit = any(
                 supports(item) for query in written for item in _fetched(tools[name], query, settings.top)
             )
-            sets[name].append({"queries": written, "found": found})
+            sets[name].append({"queries": written, "found": hit})
     raw = sample.prompt.messages[-1].text[:300]
     hits = {
         name: any(supports(item) for item in _fetched(tool, raw, settings.top))
@@ -192,9 +196,9 @@ def supporting(sample: Sample, gold: str) -> Any:
     """
     if gold:
         named = {str(id) for id in io.noted(sample).get(gold) or ()}
-        return lambda one: one.id.partition("#")[0] in named or one.id in named
+        return lambda evidence: evidence.id.partition("#")[0] in named or evidence.id in named
     requested = gold_words(sample)
-    return lambda one: bool(requested) and requested <= words_of(one.text)
+    return lambda evidence: bool(requested) and requested <= words_of(evidence.text)
 
 
 def lesson(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) -> Sample | None:
@@ -208,7 +212,7 @@ def lesson(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) ->
     Returns:
         A conversation; None where no query found evidence.
     """
-    best = {name: found for name in tools if (found := _best(row, name)) is not None}
+    best = {name: queries_of_store for name in tools if (queries_of_store := _best(row, name)) is not None}
     if not best:
         return None
     messages = (*asked(sample, tools), Message("assistant", (written(best),)))
@@ -226,7 +230,7 @@ def paired(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) ->
     Yields:
         Rows of pairs.jsonl, at most one for each store.
     """
-    best = {name: found for name in tools if (found := _best(row, name)) is not None}
+    best = {name: queries_of_store for name in tools if (queries_of_store := _best(row, name)) is not None}
     if not best:
         return
     messages = [io.to_json(message) for message in asked(sample, tools)]
@@ -259,8 +263,8 @@ def _best(row: Mapping[str, Any], name: str) -> list[str] | None:
 
 
 def _fetched(tool: Tool, query: str, top: int) -> tuple[Evidence, ...]:
-    found = tool.run(query=query)
-    return tuple(found.evidence[:top])
+    result = tool.run(query=query)
+    return tuple(result.evidence[:top])
 
 
 def _share(values: Sequence[bool]) -> float:

@@ -138,14 +138,14 @@ def _pair(sample: Sample, settings: RetrieverSettings) -> Pair | None:
             return None
         words = " ".join(filter(None, (sample.text, sample.target))).strip()
         return (sample.images[0], words) if words else None
-    asked = next((message.text for message in sample.messages if message.role == "user"), "")
+    question = next((message.text for message in sample.messages if message.role == "user"), "")
     answered = sample.target or next((m.text for m in sample.messages if m.role == "assistant"), "")
-    if not asked:  # a document: its title and the rest
-        asked, _, answered = sample.text.strip().partition("\n")
-        if len(asked) > MOST_TITLE:
+    if not question:  # a document: its title and the rest
+        question, _, answered = sample.text.strip().partition("\n")
+        if len(question) > MOST_TITLE:
             return None
-    asked, answered = asked.strip(), answered.strip()
-    return (asked, answered) if asked and answered else None
+    question, answered = question.strip(), answered.strip()
+    return (question, answered) if question and answered else None
 
 
 def _bi(
@@ -181,12 +181,12 @@ def _bi(
         Returns:
             A scalar in nats.
         """
-        asked, passages = (
+        queries, passages = (
             vectors([str(q) for q, _ in rows], "query"),
             vectors([p for _, p in rows], "document"),
         )
         # InfoNCE: the right passage of a question is on the diagonal
-        logits = asked @ passages.T / TEMPERATURE
+        logits = queries @ passages.T / TEMPERATURE
         return torch.nn.functional.cross_entropy(logits, torch.arange(len(rows)))
 
     losses = _optimise(model.parameters(), loss, train, settings, settings.learning_rate)
@@ -232,8 +232,8 @@ def _cross(
     _save(model, tokenizer, folder, out)
     score = cross_encoder(out)
     first = []
-    for asked, right in (pair for pair in held if mined[pair[1]]):
-        scores = score([(str(asked), passage) for passage in (right, *mined[right])])
+    for question, right in (pair for pair in held if mined[pair[1]]):
+        scores = score([(str(question), passage) for passage in (right, *mined[right])])
         first.append(scores[0] > max(scores[1:]))
     share = sum(first) / len(first) if first else 0.0
     return losses, {"right_before_mined": share, "judged": float(len(first))}
@@ -279,9 +279,9 @@ def _heads(
             A scalar in nats.
         """
         at = [number[pair] for pair in rows]
-        one = torch.nn.functional.normalize(centred[0][at] @ image_map, dim=1)
-        two = torch.nn.functional.normalize(centred[1][at] @ text_map, dim=1)
-        logits, right = one @ two.T / TEMPERATURE, torch.arange(len(rows))
+        image_vectors = torch.nn.functional.normalize(centred[0][at] @ image_map, dim=1)
+        text_vectors = torch.nn.functional.normalize(centred[1][at] @ text_map, dim=1)
+        logits, right = image_vectors @ text_vectors.T / TEMPERATURE, torch.arange(len(rows))
         cross_entropy = torch.nn.functional.cross_entropy
         return (cross_entropy(logits, right) + cross_entropy(logits.T, right)) / 2
 
@@ -293,9 +293,9 @@ def _heads(
         """
         if not held:
             return 0.0
-        one, two = features(held)
+        image_features, text_features = features(held)
         maps = image_map.detach().numpy(), text_map.detach().numpy()
-        return recall((one - means[0]) @ maps[0], (two - means[1]) @ maps[1])
+        return recall((image_features - means[0]) @ maps[0], (text_features - means[1]) @ maps[1])
 
     before = recalled()
     losses = _optimise([image_map, text_map], loss, train, settings, 50 * settings.learning_rate)
@@ -310,7 +310,7 @@ def _heads(
     return losses, {"recall_before": before, "recall_after": recalled()}
 
 
-def recall(asked: np.ndarray, passages: np.ndarray, top: int = 5) -> float:
+def recall(queries: np.ndarray, passages: np.ndarray, top: int = 5) -> float:
     """Compute recall@top by cosine similarity; a passage that ties with the right one counts as nearer.
 
     Args:
@@ -323,7 +323,7 @@ def recall(asked: np.ndarray, passages: np.ndarray, top: int = 5) -> float:
     """
     import numpy as np
 
-    scores = embed_images.unit(asked) @ embed_images.unit(passages).T
+    scores = embed_images.unit(queries) @ embed_images.unit(passages).T
     better = (scores >= np.diag(scores)[:, None]).sum(1) - 1
     return float((better < top).mean())
 
@@ -331,8 +331,8 @@ def recall(asked: np.ndarray, passages: np.ndarray, top: int = 5) -> float:
 def _recall_of(encoder: embed.Embedder, held: Sequence[Pair]) -> float:
     if not held:
         return 0.0
-    asked = encoder.encode([str(q) for q, _ in held], kind="query")
-    return recall(asked, encoder.encode([p for _, p in held], kind="document"))
+    queries = encoder.encode([str(q) for q, _ in held], kind="query")
+    return recall(queries, encoder.encode([p for _, p in held], kind="document"))
 
 
 def _base(name: str) -> tuple[Any, Any, Path]:
@@ -387,16 +387,16 @@ def _batches(rows: Sequence[Pair], settings: RetrieverSettings) -> Iterator[list
 def _mined(rows: Sequence[Pair], count: int) -> dict[str, tuple[str, ...]]:
     """For the passage of each pair, the first ones that BM25 finds for its question and that are not it."""
     passages = {f"{n}": passage for n, (_, passage) in enumerate(rows)}
-    with tempfile.TemporaryDirectory() as place:
-        build_text(Path(place), (Evidence(id, text, "") for id, text in passages.items()))
-        store = TextStore(Path(place))
+    with tempfile.TemporaryDirectory() as folder:
+        build_text(Path(folder), (Evidence(id, text, "") for id, text in passages.items()))
+        store = TextStore(Path(folder))
         mined = {}
         for question, right in rows:
             try:
-                (found,) = store.search([str(question)[:MOST_CHARACTERS]], 4 * count + 4)
+                (hits,) = store.search([str(question)[:MOST_CHARACTERS]], 4 * count + 4)
             except DataError:  # stop words only
-                found = ()
-            others = dict.fromkeys(passages[item.id.partition("#")[0]] for item in found)
+                hits = ()
+            others = dict.fromkeys(passages[item.id.partition("#")[0]] for item in hits)
             mined[right] = tuple(text for text in others if text != right)[:count]
     return mined
 

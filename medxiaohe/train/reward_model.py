@@ -95,9 +95,9 @@ def reward_model(
     )
     head, tokenizer = classifier(base)
     trainer, meter = _trainer(head, tokenizer, rows, settings, scratch)
-    found = newest(scratch)
-    meter.advance(int(Path(found).name) if found else 0)
-    trainer.train(resume_from_checkpoint=found)
+    checkpoint_folder = newest(scratch)
+    meter.advance(int(Path(checkpoint_folder).name) if checkpoint_folder else 0)
+    trainer.train(resume_from_checkpoint=checkpoint_folder)
     meter.close()
     refuse_nan(trainer.model, "reward model")
     trainer.model.save_pretrained(out / "model")
@@ -290,7 +290,7 @@ class Learned:
 
 
 def _trainer(
-    head: Any, tokenizer: Any, rows: Sequence[Pair], settings: RewardModelSettings, place: Path
+    head: Any, tokenizer: Any, rows: Sequence[Pair], settings: RewardModelSettings, work: Path
 ) -> tuple[Any, progress.Meter]:
     from datasets import Dataset
     from transformers import TrainerCallback
@@ -299,7 +299,7 @@ def _trainer(
 
     on_cpu = device() == "cpu"
     config = RewardConfig(
-        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=False,
+        output_dir=str(work), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=False,
         learning_rate=settings.learning_rate,
         max_steps=settings.max_steps, per_device_train_batch_size=settings.per_device_train_batch_size,
         max_length=settings.max_length,
@@ -316,7 +316,7 @@ def _trainer(
     columns = [
         {"prompt": pair.prompt + "\n", "chosen": pair.chosen, "rejected": pair.rejected} for pair in rows
     ]
-    trainer = resumable(RewardTrainer, place)(
+    trainer = resumable(RewardTrainer, work)(
         model=head,
         args=config,
         train_dataset=Dataset.from_list(columns),

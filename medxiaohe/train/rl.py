@@ -167,12 +167,12 @@ def rl(
     with trackers.tracking(settings.report_to, out), earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, earned, loaded, settings, scratch, written)
         before = parts_of.sizes(trainer.model)
-        asked = (sample.prompt.messages for sample in samples)
-        needed = grpo.estimated(trainer.model, asked, loaded.processor, settings)
+        conversations = (sample.prompt.messages for sample in samples)
+        needed = grpo.estimated(trainer.model, conversations, loaded.processor, settings)
         grpo.announce(LABEL, needed)
         grpo.train(trainer, meter, written, settings, scratch, LABEL)
-    found = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
-    return {**found, **before, **({"judge": use.record(judge_of_run)} if judge_of_run is not None else {})}
+    summary = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
+    return {**summary, **before, **({"judge": use.record(judge_of_run)} if judge_of_run is not None else {})}
 
 
 rl.together = True  # type: ignore[attr-defined]
@@ -199,7 +199,7 @@ def _trainer(
     earned: Rewarding,
     loaded: checkpoint.Loaded,
     settings: RLSettings,
-    place: Path,
+    work: Path,
     written: Rollouts,
 ) -> tuple[Any, progress.Meter]:
     meter = progress.Meter(LABEL, settings.max_steps)
@@ -225,15 +225,15 @@ def _trainer(
             completion[-1]["content"] if isinstance(completion, list) else completion
             for completion in completions
         ]
-        asked = [ask(number) for number in row]
-        found = earned.of([sample for sample, _ in asked], answers)
-        said = [
-            answer_rewards.row(sample, answer, one, settings.reward.kind == "hybrid")
+        hinted_samples = [ask(number) for number in row]
+        rewards = earned.of([sample for sample, _ in hinted_samples], answers)
+        rows = [
+            answer_rewards.row(sample, answer, item_reward, settings.reward.kind == "hybrid")
             | ({"hint": round(share, 4)} if settings.hint_steps else {})
-            for (sample, share), answer, one in zip(asked, answers, found, strict=True)
+            for (sample, share), answer, item_reward in zip(hinted_samples, answers, rewards, strict=True)
         ]
-        written.write(said)
-        return [item.total for item in found]
+        written.write(rows)
+        return [item.total for item in rewards]
 
     _, ends = special_ids(loaded)
     sampling = generation(loaded, settings.max_completion_length, settings.temperature)
@@ -242,7 +242,7 @@ def _trainer(
         served = ServedPolicy(
             settings.server,
             loaded.processor,
-            place,
+            work,
             max_new_tokens=settings.max_completion_length,
             temperature=settings.temperature,
             seed=settings.seed,
@@ -254,16 +254,16 @@ def _trainer(
         Returns:
             Token rows in the order of the numbers.
         """
-        asked = [ask(number)[0].prompt.messages for number in numbers]
-        prompts = [render_prompt(messages, loaded.processor) for messages in asked]
+        talks = [ask(number)[0].prompt.messages for number in numbers]
+        prompts = [render_prompt(messages, loaded.processor) for messages in talks]
         if served is not None:
-            drawn_there = served.draw(trainer, asked, prompts, numbers)
+            drawn_there = served.draw(trainer, talks, prompts, numbers)
             return [
-                answered(prompt, one.tokens, loaded.processor, ends, one.logprobs)
-                for prompt, one in zip(prompts, drawn_there, strict=True)
+                answered(prompt, answer.tokens, loaded.processor, ends, answer.logprobs)
+                for prompt, answer in zip(prompts, drawn_there, strict=True)
             ]
         if settings.use_vllm:
-            pictures = [[images.open_image(ref) for m in messages for ref in m.images] for messages in asked]
+            pictures = [[images.open_image(ref) for m in messages for ref in m.images] for messages in talks]
             drawn, logprobs = trainer._generate_single_turn(
                 [list(prompt.tokens) for prompt in prompts],
                 pictures if any(pictures) else None,
@@ -275,6 +275,6 @@ def _trainer(
         return answers(prompts, loaded.processor, grpo.generator(trainer, sampling), ends)
 
     trainer = grpo.build(
-        settings, loaded, place, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
+        settings, loaded, work, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
     )
     return trainer, meter

@@ -123,12 +123,12 @@ def tool_need(
     meter.advance(len(rows))
     for start in range(len(rows), len(samples), CHUNK):
         chunk = samples[start : start + CHUNK]
-        found = shares(chunk, tasks, tools, engine, settings)
+        new = shares(chunk, tasks, tools, engine, settings)
         if settings.coarse_side:
-            coarse(found, chunk, tasks, engine, settings, file.parent / "shrunk")
-        rows += found
-        io.append_jsonl(file, found)
-        meter.advance(len(found))
+            coarse(new, chunk, tasks, engine, settings, file.parent / "shrunk")
+        rows += new
+        io.append_jsonl(file, new)
+        meter.advance(len(new))
     meter.close()
     rows = [{**row, "need": need(row, settings)} for row in rows]
     selected = [sample for sample, row in zip(samples, rows, strict=True) if row["need"]]
@@ -177,7 +177,7 @@ def shares(
     calls: list[list[int]] = [[] for _ in samples]  # different ones, of right runs with tools
     for use in USES:
         for draw in range(settings.draws):
-            asked = engine.with_seed(settings.seed * 1000 + draw)
+            seeded = engine.with_seed(settings.seed * 1000 + draw)
             prompts = [sample.prompt for sample in samples]
             offered = {
                 id(prompt): () if use == "none" else tools[sample.source]
@@ -186,7 +186,7 @@ def shares(
             traces = run(
                 FLOWS[settings.form],
                 prompts,
-                asked,
+                seeded,
                 lambda case, offered=offered: offered[id(case.prompt)],  # type: ignore[misc]
                 settings={"rounds": settings.max_rounds, "use": use},
             )
@@ -223,16 +223,16 @@ def coarse(
         settings: `coarse_side` and `draws`.
         folder: for shrunk images.
     """
-    pairs = [(row, one) for row, one in zip(rows, samples, strict=True) if one.images]
+    pairs = [(row, sample) for row, sample in zip(rows, samples, strict=True) if sample.images]
     if not pairs:
         return
     prompts = [shrunk(sample, settings.coarse_side, folder).prompt for _, sample in pairs]
     for row, _ in pairs:
         row["coarse"] = 0.0
     for draw in range(settings.draws):
-        asked = engine.with_seed(settings.seed * 1000 + draw)
+        seeded = engine.with_seed(settings.seed * 1000 + draw)
         chosen = {"rounds": settings.max_rounds, "use": "none"}
-        traces = run(FLOWS[settings.form], prompts, asked, (), settings=chosen)
+        traces = run(FLOWS[settings.form], prompts, seeded, (), settings=chosen)
         for (row, sample), trace in zip(pairs, traces, strict=True):
             value = tasks[sample.source].scorers[0](sample, trace).value
             if value is not None and value >= settings.right:
@@ -252,11 +252,11 @@ def shrunk(sample: Sample, side: int, folder: Path) -> Sample:
     """
     import numpy as np
 
-    def small(part: Any) -> Any:
+    def small(content: Any) -> Any:
         """Shrink an image; text stays as it is."""
-        if not isinstance(part, ImageRef):
-            return part
-        image = images.open_image(part).convert("RGB")
+        if not isinstance(content, ImageRef):
+            return content
+        image = images.open_image(content).convert("RGB")
         image.thumbnail((side, side))
         return images.keep(np.asarray(image), folder)
 

@@ -150,7 +150,7 @@ class TalkEnv(gymnasium.Env[str, str]):  # type: ignore[misc]
 def _line(message: Message) -> str:
     """A message as text: its words, its calls, and the words of results; images are in `info`."""
     calls = [f"{call.name}({json.dumps(dict(call.arguments), ensure_ascii=False)})" for call in message.calls]
-    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    results = [content for content in message.parts if isinstance(content, ToolResult)]
     texts = [
         result.error or " ".join(str(p) for p in result.parts if isinstance(p, str)) for result in results
     ]

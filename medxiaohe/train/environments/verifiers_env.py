@@ -75,8 +75,8 @@ class TalkTask(vf.Task[TalkData, vf.State, TalkConfig]):  # type: ignore[misc]
             The value of the score; 0 where it cannot be judged.
         """
         sample = io.sample_from_json(self.data.row)
-        found = _finished.pop(trace.id, None) or answered(sample, trace)
-        return float(_talks(self.config).score(sample, found).value or 0.0)
+        own = _finished.pop(trace.id, None) or answered(sample, trace)
+        return float(_talks(self.config).score(sample, own).value or 0.0)
 
 
 class TalksConfig(vf.TasksetConfig):  # type: ignore[misc]
@@ -140,13 +140,13 @@ class TalkHarness(vf.Harness[TalkHarnessConfig]):  # type: ignore[misc]
             model: Any = openai_compatible(
                 ctx.model, endpoint, api_key_env=name, max_new_tokens=self.config.max_new_tokens, retries=0
             )
-            (made,) = await asyncio.to_thread(
+            (own,) = await asyncio.to_thread(
                 run, talks.flow, [sample.prompt], model, talks.opened, settings=dict(talks.settings)
             )
         finally:
             del os.environ[name]
-        _finished[trace.id] = made
-        return vf.ProgramResult(exit_code=0, stdout=made.answer, stderr=made.error)
+        _finished[trace.id] = own
+        return vf.ProgramResult(exit_code=0, stdout=own.answer, stderr=own.error)
 
 
 def answered(sample: Sample, trace: vf.Trace) -> Trace:

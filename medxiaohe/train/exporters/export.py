@@ -112,26 +112,26 @@ def export(
         raise ConfigError(f"{data} has no {FILES[kind]}, which {kind} is exported from")
     settings = settings or (RLSettings() if kind == "rl" else FitSettings())
     refuse_unchecked(data, settings.allow_contaminated, "export")
-    place = out.resolve()
+    target_folder = out.resolve()
     with io.publish(out) as draft:
-        pictures = _Pictures(draft / "images", place / "images")
-        left: list[dict[str, str]] = []
-        rows = list(_said(trainer, kind, data, pictures, left))
+        pictures = _Pictures(draft / "images", target_folder / "images")
+        left_out: list[dict[str, str]] = []
+        rows = list(_said(trainer, kind, data, pictures, left_out))
         if not rows:
             raise DataError(
                 f"no row of {data / FILES[kind]} can be said to {trainer.NAME}:"
-                f" {left[0]['why'] if left else 'it is empty'}"
+                f" {left_out[0]['why'] if left_out else 'it is empty'}"
             )
         name = trainer.write(kind, draft, rows)
-        job = Job(kind, model, place, name, settings, template, bool(pictures.known))
+        job = Job(kind, model, target_folder, name, settings, template, bool(pictures.known))
         for file, text in trainer.files(job).items():
             io.write_text(draft / file, text)
-        io.write_jsonl(draft / "left_out.jsonl", left)
+        io.write_jsonl(draft / "left_out.jsonl", left_out)
         counts = {
             "target": target,
             "kind": kind,
             "rows": len(rows),
-            "left_out": len(left),
+            "left_out": len(left_out),
             "images": len(pictures.known),
         }
         io.write_json(draft / "export.json", counts)
@@ -151,29 +151,29 @@ def _kind(data: Path) -> str:
 
 
 def _said(
-    trainer: Any, kind: str, data: Path, pictures: _Pictures, left: list[dict[str, str]]
+    trainer: Any, kind: str, data: Path, pictures: _Pictures, left_out: list[dict[str, str]]
 ) -> Iterator[dict[str, Any]]:
-    for row in progress.track(list(_rows(kind, data, pictures, left)), f"export {kind}"):
+    for row in progress.track(list(_rows(kind, data, pictures, left_out)), f"export {kind}"):
         try:
             yield trainer.row(kind, row)
         except Unsaid as why:
-            left.append({"id": row.id, "why": str(why)})
+            left_out.append({"id": row.id, "why": str(why)})
 
 
-def _rows(kind: str, data: Path, pictures: _Pictures, left: list[dict[str, str]]) -> Iterator[Row]:
+def _rows(kind: str, data: Path, pictures: _Pictures, left_out: list[dict[str, str]]) -> Iterator[Row]:
     if kind == "dpo":
         for pair in pairs.read(data / pairs.FILE):
             try:
                 turns, paths = _turns(pair.messages, pictures)
                 yield Row(pair.id, turns, paths, chosen=_plain(pair.chosen), rejected=_plain(pair.rejected))
             except Unsaid as why:
-                left.append({"id": pair.id, "why": str(why)})
+                left_out.append({"id": pair.id, "why": str(why)})
         return
     for sample in io.read_samples(data / FILES[kind]):
         try:
             yield _row(kind, sample, pictures)
         except Unsaid as why:
-            left.append({"id": sample.id, "why": str(why)})
+            left_out.append({"id": sample.id, "why": str(why)})
 
 
 def _row(kind: str, sample: Sample, pictures: _Pictures) -> Row:
@@ -189,19 +189,19 @@ def _turns(messages: Sequence[Message], pictures: _Pictures) -> tuple[tuple[Turn
     turns: list[Turn] = []
     paths: list[str] = []
     for message in messages:
-        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        results = [content for content in message.parts if isinstance(content, ToolResult)]
         for result in results:
-            if any(isinstance(part, ImageRef) for part in result.parts):
+            if any(isinstance(content, ImageRef) for content in result.parts):
                 raise Unsaid("a tool's result has an image")
-            texts = [part for part in result.parts if isinstance(part, str)] + (
+            texts = [content for content in result.parts if isinstance(content, str)] + (
                 [f"error: {result.error}"] if result.error else []
             )
             turns.append(Turn("result", _plain("\n".join(texts))))
         if results:
             continue
-        shown = [part for part in message.parts if isinstance(part, (str, ImageRef))]
-        text = "\n".join(_plain(part) if isinstance(part, str) else IMAGE for part in shown)
-        paths += [pictures.path(part) for part in shown if isinstance(part, ImageRef)]
+        shown = [content for content in message.parts if isinstance(content, (str, ImageRef))]
+        text = "\n".join(_plain(content) if isinstance(content, str) else IMAGE for content in shown)
+        paths += [pictures.path(content) for content in shown if isinstance(content, ImageRef)]
         if message.calls and text.strip():
             raise Unsaid("a message has words beside a call of a tool")
         if message.calls:

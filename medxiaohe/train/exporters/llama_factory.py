@@ -48,26 +48,26 @@ def row(kind: str, row: Row) -> dict[str, Any]:
     Raises:
         Unsaid: its turns do not alternate between user (or tool result) and assistant.
     """
-    said: dict[str, Any] = {"images": list(row.images)}
+    result: dict[str, Any] = {"images": list(row.images)}
     if kind == "cpt":
-        return said | {"text": "\n".join(turn.content for turn in row.turns)}
+        return result | {"text": "\n".join(turn.content for turn in row.turns)}
     talk = [{"from": ROLES[turn.role], "value": text_of(turn.content)} for turn in row.turns]
     turns = [turn["from"] for turn in talk if turn["from"] != "system"]
     asking = [turn in ("human", "observation") for turn in turns]
     if asking != [i % 2 == 0 for i in range(len(turns))] or "system" in [turn["from"] for turn in talk[1:]]:
         raise Unsaid("its turns do not alternate between asking and answering")
-    said |= {
+    result |= {
         "conversations": talk,
         "tools": (
             json.dumps([tool["function"] for tool in row.tools], ensure_ascii=False) if row.tools else ""
         ),
     }
     if kind == "dpo":
-        said |= {
+        result |= {
             name: {"from": "gpt", "value": value}
             for name, value in (("chosen", row.chosen), ("rejected", row.rejected))
         }
-    return said
+    return result
 
 
 def write(kind: str, draft: Path, rows: Sequence[dict[str, Any]]) -> str:
@@ -161,10 +161,10 @@ def template(job: Job) -> str:
     Raises:
         ConfigError: none is given, and the model's name is not known.
     """
-    known = next((name for key, name in TEMPLATES.items() if key in job.model.lower()), "")
-    if not (job.template or known):
+    default = next((name for key, name in TEMPLATES.items() if key in job.model.lower()), "")
+    if not (job.template or default):
         raise ConfigError(
             f"LLaMA-Factory needs the name of its chat template for {job.model}: give it, such as --template"
             " qwen3_vl"
         )
-    return job.template or known
+    return job.template or default

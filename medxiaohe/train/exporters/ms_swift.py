@@ -55,15 +55,15 @@ def row(kind: str, row: Row) -> dict[str, Any]:
         for turn in row.turns:
             parts = turn.content if turn.role == "call" else [turn.content]
             messages += [
-                {"role": roles.get(turn.role, turn.role), "content": text_of(part)} for part in parts
+                {"role": roles.get(turn.role, turn.role), "content": text_of(content)} for content in parts
             ]
     if kind == "dpo":
         messages.append({"role": "assistant", "content": row.chosen})
-    said: dict[str, Any] = {"messages": messages, "images": list(row.images)}
+    result: dict[str, Any] = {"messages": messages, "images": list(row.images)}
     if kind != "cpt":
-        said["tools"] = json.dumps(list(row.tools), ensure_ascii=False) if row.tools else None
+        result["tools"] = json.dumps(list(row.tools), ensure_ascii=False) if row.tools else None
     return (
-        said
+        result
         | ({"rejected_response": row.rejected} if kind == "dpo" else {})
         | ({"sample": row.sample} if kind == "rl" else {})
     )

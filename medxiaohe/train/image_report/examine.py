@@ -60,8 +60,8 @@ def examine(
         pairs, reports, recall@1 and @5 both ways, nats a token, and AUC by tag; the last two where the losses
         `lm` and `mlc` are on.
     """
-    found = outputs(learner, held)
-    similarity = found["image"] @ found["text"].T
+    predicted = outputs(learner, held)
+    similarity = predicted["image"] @ predicted["text"].T
     report = held.report.numpy()
     same = report[:, None] == report[None]
     summary: dict[str, Any] = {"pairs": len(report), "reports": len(set(report.tolist()))}
@@ -69,9 +69,9 @@ def examine(
         for k in (1, 5):
             summary[f"{name}_r{k}"] = round(float(measures.recall_at(table, same, k).mean()), 4)
     if "lm" in learner.settings.losses:
-        summary["nats"] = round(float(found["nats"].sum() / found["tokens"].sum()), 4)
+        summary["nats"] = round(float(predicted["nats"].sum() / predicted["tokens"].sum()), 4)
     if "mlc" in learner.settings.losses:
         names = [tag.name for tag in tags]
         labels = held.labels.numpy().astype(int)
-        summary |= measures.by_tag(found["logits"], labels, names, np.asarray(training), rare)
+        summary |= measures.by_tag(predicted["logits"], labels, names, np.asarray(training), rare)
     return summary

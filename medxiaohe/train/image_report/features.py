@@ -39,11 +39,11 @@ class Features:
             out.truncate(done * row)  # half a row of a killed run
             out.seek(done * row)
             for start in range(done, len(refs), TOGETHER):
-                some = refs[start : start + TOGETHER]
+                chunk = refs[start : start + TOGETHER]
                 with torch.no_grad():
-                    out.write(tower.features(tower.pixels(some)).numpy().astype("<f2").tobytes())
+                    out.write(tower.features(tower.pixels(chunk)).numpy().astype("<f2").tobytes())
                 out.flush()
-                meter.advance(len(some))
+                meter.advance(len(chunk))
         meter.close()
         self._rows = np.memmap(file, dtype="<f2", mode="r", shape=self.shape)
 

@@ -65,16 +65,16 @@ class Learner:
         Returns:
             [batch, n, width of the language model]
         """
-        part = self.student if side == "student" else self.teacher
+        modules = self.student if side == "student" else self.teacher
         if not self.settings.vision:
-            return part["projector"](images)
+            return modules["projector"](images)
         if side == "student":
             return self.tower.tokens(self.tower.features(images))
         # the tower's own code with the teacher's weights in place of the student's
-        given = dict(part["vision"].named_parameters())
-        with _swapped(self.tower.vision, given):
+        weights = dict(modules["vision"].named_parameters())
+        with _swapped(self.tower.vision, weights):
             features = self.tower.features(images)
-        return part["projector"](features)
+        return modules["projector"](features)
 
     def look(self, batch: Batch, side: str, draw: torch.Generator | None) -> tuple[Any, Any, Any]:
         """Compute image tokens with general and specific knowledge.

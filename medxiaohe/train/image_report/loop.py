@@ -33,9 +33,9 @@ def order(pairs: int, batch: int, step: int, seed: int) -> list[int]:
         Numbers of pairs.
     """
     an_epoch = math.ceil(pairs / batch)
-    epoch, place = divmod(step, an_epoch)
+    epoch, position = divmod(step, an_epoch)
     drawn = torch.randperm(pairs, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
-    return list(map(int, drawn[place * batch : (place + 1) * batch]))
+    return list(map(int, drawn[position * batch : (position + 1) * batch]))
 
 
 def rate(step: int, steps: int, warmup: int) -> float:
@@ -55,7 +55,7 @@ def rate(step: int, steps: int, warmup: int) -> float:
 
 
 def fit(
-    learner: Learner, batch_of: Callable[[list[int]], Batch], pairs: int, steps: int, place: Path
+    learner: Learner, batch_of: Callable[[list[int]], Batch], pairs: int, steps: int, work: Path
 ) -> list[dict[str, float]]:
     """Train a learner from its newest checkpoint to the last step.
 
@@ -76,8 +76,8 @@ def fit(
     weights = [weight for weight in learner.student.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     start, history = 0, list[dict[str, float]]()
-    if found := newest(place):
-        start, history = _load(Path(found), learner, optimizer)
+    if checkpoint := newest(work):
+        start, history = _load(Path(checkpoint), learner, optimizer)
     meter = progress.Meter("motor", steps)
     meter.advance(start)
     learner.student.train()
@@ -100,19 +100,19 @@ def fit(
         history.append({"step": step + 1, "loss": float(loss.detach()), **parts})
         meter.advance()
         if (step + 1) % settings.save_steps == 0 and step + 1 < steps:
-            _save(place, step + 1, learner, optimizer, history)
+            _save(work, step + 1, learner, optimizer, history)
     meter.close()
     learner.student.eval()
     learner.teacher.eval()
     return history
 
 
-def _save(place: Path, step: int, learner: Learner, optimizer: Any, history: list[dict[str, float]]) -> None:
+def _save(work: Path, step: int, learner: Learner, optimizer: Any, history: list[dict[str, float]]) -> None:
     state = optimizer.state_dict()["state"]
     tensors = {f"optimizer {n} {name}": v for n, entries in state.items() for name, v in entries.items()}
-    with io.publish(place / f"{step:08d}") as draft:
+    with io.publish(work / f"{step:08d}") as draft:
         write_state(draft, "learner", {"history": history}, learner.tensors() | tensors)
-    for old in sorted(place.glob("[0-9]*"))[:-KEPT]:
+    for old in sorted(work.glob("[0-9]*"))[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -66,6 +66,6 @@ def by_tag(
         value = result[name]
         if value is not None and training[i] > 0:
             groups["rare" if training[i] < rare else "common"].append(value)
-    means = {f"auc_{name}": round(float(np.mean(one)), 4) for name, one in groups.items() if one}
-    counts = {f"tags_{name}": len(one) for name, one in groups.items()}
+    means = {f"auc_{name}": round(float(np.mean(values)), 4) for name, values in groups.items() if values}
+    counts = {f"tags_{name}": len(values) for name, values in groups.items()}
     return means | counts | {"auc": {name: round(v, 4) for name, v in result.items() if v is not None}}

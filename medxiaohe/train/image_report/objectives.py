@@ -66,13 +66,13 @@ def matching(
         Cross-entropy of matched against not matched, a scalar in nats.
     """
     words_, tokens_, targets = [words], [tokens], [torch.ones(len(words), dtype=torch.long)]
-    some = (~same).any(1)  # a batch of one report has no negative
-    if some.any():
+    has_negative = (~same).any(1)  # a batch of one report has no negative
+    if has_negative.any():
         for weights in (similarity, similarity.T):
-            chance = torch.softmax(weights.detach().masked_fill(same, NEVER), dim=1)[some]
-            other = torch.multinomial(chance + 1e-9 * (~same[some]), 1, generator=draw)[:, 0]
-            mine = some.nonzero()[:, 0]
-            of_image, of_report = (mine, other) if weights is similarity else (other, mine)
+            chance = torch.softmax(weights.detach().masked_fill(same, NEVER), dim=1)[has_negative]
+            negative = torch.multinomial(chance + 1e-9 * (~same[has_negative]), 1, generator=draw)[:, 0]
+            mine = has_negative.nonzero()[:, 0]
+            of_image, of_report = (mine, negative) if weights is similarity else (negative, mine)
             tokens_.append(tokens[of_image])
             words_.append(words[of_report])
             targets.append(torch.zeros(len(mine), dtype=torch.long))

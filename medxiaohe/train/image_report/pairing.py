@@ -30,7 +30,7 @@ class Tensors:
     """The tensors of a set of pairs."""
 
     def __init__(
-        self, pairs: Sequence[Pair], known: Known, tower: Tower, settings: MotorSettings, file: Path
+        self, pairs: Sequence[Pair], shared: Known, tower: Tower, settings: MotorSettings, file: Path
     ):
         """Compute them.
 
@@ -43,14 +43,14 @@ class Tensors:
         """
         self.pairs, self.tower, self.settings = pairs, tower, settings
         reports = [pair.report for pair in pairs]
-        self.words = torch.tensor(known.vocabulary.encode(known.tokenizer, reports, settings.max_length))
+        self.words = torch.tensor(shared.vocabulary.encode(shared.tokenizer, reports, settings.max_length))
         self.triplets = torch.tensor(
-            [numbered(pair.triplets, known.terms, settings.triplets) for pair in pairs]
+            [numbered(pair.triplets, shared.terms, settings.triplets) for pair in pairs]
         )
         self.labels = torch.tensor([pair.labels for pair in pairs], dtype=torch.float32)
-        self.study = known.studies.of([pair.study for pair in pairs])
-        self.patient = known.patients.of([pair.patient for pair in pairs])
-        self.report = known.reports.of([" ".join(report.casefold().split()) for report in reports])
+        self.study = shared.studies.of([pair.study for pair in pairs])
+        self.patient = shared.patients.of([pair.patient for pair in pairs])
+        self.report = shared.reports.of([" ".join(report.casefold().split()) for report in reports])
         refs = [pair.image for pair in pairs]
         self.features = None if settings.vision else Features(tower, refs, file)
 

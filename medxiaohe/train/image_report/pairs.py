@@ -66,7 +66,7 @@ def read(
     files = [folder / name for name in FILES if (folder / name).is_file()]
     if not files:
         raise DataError(f"{folder}: none of {', '.join(FILES)}: give a mixture or a data.read stage")
-    found, left_out = [], {"no image": 0, "no report": 0, "split": 0, "more images": 0}
+    results, left_out = [], {"no image": 0, "no report": 0, "split": 0, "more images": 0}
     for sample in track(_samples(files), f"findings of reports, {split}"):
         requested = sample.split == split if split in HELD_OUT else sample.split not in HELD_OUT
         report = report_of(sample)
@@ -78,13 +78,13 @@ def read(
         left_out["more images"] += len(sample.images) - 1
         findings = lexicon.findings(report)
         study = sample.study_id or sample.id
-        found.append(
+        results.append(
             Pair(
                 sample.id, sample.images[0], report, study, sample.patient_id or study, sample.license,
                 tuple(tagging.labels(tags, findings)), tuple(triplets(findings, most)),
             )
         )  # fmt: skip
-    return found, {why: number for why, number in left_out.items() if number}
+    return results, {why: number for why, number in left_out.items() if number}
 
 
 def _samples(files: Sequence[Path]) -> Iterator[Sample]:

@@ -39,7 +39,7 @@ def train_on(
     base: str,
     settings: MotorSettings,
     out: Path,
-    place: Path,
+    work: Path,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Train, write `model/`, `network/`, `index/` and `metrics.jsonl`.
@@ -68,27 +68,27 @@ def train_on(
         parts.calibrate_projector(
             loaded.model, tower.pixels([pair.image for pair in train[:CALIBRATION_IMAGES]])
         )
-    known = Known(
+    shared = Known(
         loaded.processor.tokenizer,
         Vocabulary.of(loaded.processor.tokenizer, (pair.report for pair in train)),
         terms,
     )
     sets = {
-        name: Tensors(some, known, tower, settings, place / f"features_{name}.f16")
-        for name, some in (("train", train), ("held", held))
-        if some
+        name: Tensors(subset, shared, tower, settings, work / f"features_{name}.f16")
+        for name, subset in (("train", train), ("held", held))
+        if subset
     }
-    learner, tensors = build(tower, sets["train"], known, tags, relation, settings, loaded), sets["train"]
+    learner, tensors = build(tower, sets["train"], shared, tags, relation, settings, loaded), sets["train"]
     if watch is not None:
         learner.watch = watch
     an_epoch = math.ceil(len(train) / settings.per_device_train_batch_size)
     steps = settings.max_steps or max(1, round(an_epoch * settings.num_train_epochs))
-    history = loop.fit(learner, tensors.batch, len(train), steps, place / "steps")
+    history = loop.fit(learner, tensors.batch, len(train), steps, work / "steps")
     io.write_jsonl(out / "metrics.jsonl", history)
     setattr(loaded.model.config, starter.FRESH, False)
     checkpoint.save(loaded, out / "model")
     save_network(
-        out, learner.network, learner.queue, known.vocabulary, [tag.name for tag in tags], terms,
+        out, learner.network, learner.queue, shared.vocabulary, [tag.name for tag in tags], terms,
         settings.top,
     )  # fmt: skip
     model = ImageReportModel(out)
@@ -103,7 +103,7 @@ def train_on(
         "pairs": len(train),
         "patients": len({pair.patient for pair in train}),
         "steps": steps,
-        "words": len(known.vocabulary),
+        "words": len(shared.vocabulary),
         "terms": len(terms),
         "tags": len(tags),
         "trained_parameters": sum(w.numel() for w in learner.student.parameters()),
@@ -117,7 +117,7 @@ def train_on(
 def build(
     tower: Tower,
     tensors: Tensors,
-    known: Known,
+    shared: Known,
     tags: Sequence[Tag],
     relation: Relation,
     settings: MotorSettings,
@@ -142,8 +142,8 @@ def build(
         tokens = tower.tokens(tower.features(images) if settings.vision else images)
     shape = Shape(
         image=tokens.shape[-1],
-        words=len(known.vocabulary),
-        terms=len(known.terms),
+        words=len(shared.vocabulary),
+        terms=len(shared.terms),
         tags=len(tags),
         width=settings.width,
         heads=settings.heads,

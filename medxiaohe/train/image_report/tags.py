@@ -105,9 +105,9 @@ def from_tree(tags: Sequence[Tag], tree: Tree) -> tuple[Relation, list[str]]:
     places = [
         {id for term in (tag.name, *tag.terms) for id in names.get(term.casefold(), ())} for tag in tags
     ]
-    above = [{id: _above(tree, id) for id in some} for some in places]
-    ancestors = [{a for id in some for a in (id, *tree.ancestors(id))} for some in places]
-    near = [{a for found in some.values() for a in found} for some in above]
+    above = [{id: _above(tree, id) for id in ids_of_tag} for ids_of_tag in places]
+    ancestors = [{a for id in ids_of_tag for a in (id, *tree.ancestors(id))} for ids_of_tag in places]
+    near = [{a for reached in ids_of_tag.values() for a in reached} for ids_of_tag in above]
 
     def related(i: int, j: int) -> bool:
         """Whether two tags are related.
@@ -121,7 +121,7 @@ def from_tree(tags: Sequence[Tag], tree: Tree) -> tuple[Relation, list[str]]:
 
     size = range(len(tags))
     relation = [[i == j or related(i, j) for j in size] for i in size]
-    return relation, [tag.name for tag, some in zip(tags, places, strict=True) if not some]
+    return relation, [tag.name for tag, ids_of_tag in zip(tags, places, strict=True) if not ids_of_tag]
 
 
 def _above(tree: Tree, id: str) -> set[str]:

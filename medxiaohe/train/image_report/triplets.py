@@ -33,8 +33,8 @@ def triplets(findings: Sequence[Finding], most: int = MOST) -> list[Triplet]:
         for trait in TRAITS:
             if value := getattr(finding, trait):
                 result[finding.name, trait, value] = None
-        for place in sorted(finding.places):
-            result[finding.name, "place", place] = None
+        for location in sorted(finding.places):
+            result[finding.name, "place", location] = None
     return list(result)[:most]
 
 

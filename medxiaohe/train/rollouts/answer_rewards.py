@@ -143,14 +143,14 @@ def row(sample: Sample, answer: str, reward: Reward, hybrid: bool) -> dict[str, 
     Returns:
         {sample, answer, reward, status, why}, with `correct` and `parts` where `hybrid`.
     """
-    said = {
+    result = {
         "sample": sample.id,
         "answer": answer,
         "reward": reward.total,
         "status": reward.status,
         "why": reward.why,
     }
-    return said | ({"correct": reward.correct, "parts": reward.parts} if hybrid else {})
+    return result | ({"correct": reward.correct, "parts": reward.parts} if hybrid else {})
 
 
 def code(rules: Sequence[str] = ()) -> str:

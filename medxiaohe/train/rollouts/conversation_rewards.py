@@ -58,36 +58,36 @@ class Earning:
             conversation
             that had to use a tool and used none earns 0.
         """
-        found = self.earned.of_traces([(sample, talk.trace) for sample, talk in pairs])
+        rewards = self.earned.of_traces([(sample, talk.trace) for sample, talk in pairs])
         if self.weights is not None:
             log_ratios = gains(pairs) if self.weights.confidence else [None] * len(pairs)
-            found = [
+            rewards = [
                 (
-                    one
-                    if one.status == "unsafe"  # the gate holds whatever else is paid
+                    reward
+                    if reward.status == "unsafe"  # the gate holds whatever else is paid
                     else rwr(
-                        Score("accuracy", one.correct, _status(one), why=one.why),
+                        Score("accuracy", reward.correct, _status(reward), why=reward.why),
                         self._seen(*pair, gain),
                         self.weights,
                     )
                 )
-                for pair, one, gain in zip(pairs, found, log_ratios, strict=True)
+                for pair, reward, gain in zip(pairs, rewards, log_ratios, strict=True)
             ]
         return [
             (
-                Reward(0.0, 0.0, one.status, one.parts, NOT_USED)
-                if talk.use == "forced" and not talk.used and one.total is not None
-                else one
+                Reward(0.0, 0.0, reward.status, reward.parts, NOT_USED)
+                if talk.use == "forced" and not talk.used and reward.total is not None
+                else reward
             )
-            for (_, talk), one in zip(pairs, found, strict=True)
+            for (_, talk), reward in zip(pairs, rewards, strict=True)
         ]
 
     def _seen(self, sample: Sample, talk: Talk, gain: float | None) -> Seen:
-        asked, got = asked_for(talk, self.form), retrieved_text(talk)
+        queries, got = asked_for(talk, self.form), retrieved_text(talk)
         conforms = grammar.conforms(talk.trace) if self.form == "rwr" else not talk.error
-        asked_of, got_of, gold_of = (self._entities(text) for text in (asked, got, gold_text(sample)))
+        asked_of, got_of, gold_of = (self._entities(text) for text in (queries, got, gold_text(sample)))
         pictures = [image for message in talk.prompt.messages for image in message.images]
-        similar = self._near(pictures, asked) if asked else None
+        similar = self._near(pictures, queries) if queries else None
         return Seen(conforms, talk.used, asked_of, got_of, gold_of, similar, gain)
 
     def _near(self, pictures: Sequence[ImageRef], text: str) -> float | None:
@@ -150,7 +150,7 @@ def retrieved_text(talk: Talk) -> str:
     Returns:
         One line for each piece of text.
     """
-    return "\n".join(part for result in talk.results for part in result.parts if isinstance(part, str))
+    return "\n".join(text for result in talk.results for text in result.parts if isinstance(text, str))
 
 
 def gold_text(sample: Sample) -> str:
@@ -201,7 +201,7 @@ def gains(
         last = max(
             i
             for i, message in enumerate(talk.messages)
-            if any(isinstance(part, ToolResult) for part in message.parts)
+            if any(isinstance(content, ToolResult) for content in message.parts)
         )
         for messages in (talk.messages[: last + 1], talk.prompt.messages):
             rows.append(_ending(messages, gold, processor, talk.tools))
@@ -219,12 +219,15 @@ def gains(
 
 def _ending(messages: Sequence[Message], gold: str, processor: Any, tools: Any) -> Rendered:
     context = render_prompt(messages, processor, tools)
-    opened, said = (
+    opened, words = (
         processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (OPENED, gold)
     )
     before = (*context.tokens, *opened)
     return Rendered(
-        (*before, *said), (False,) * len(before) + (True,) * len(said), context.features, context.num_images
+        (*before, *words),
+        (False,) * len(before) + (True,) * len(words),
+        context.features,
+        context.num_images,
     )
 
 

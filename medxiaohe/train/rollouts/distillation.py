@@ -135,13 +135,13 @@ class Teacher:
 
         with torch.no_grad():
             own = scored(out["prompt_ids"], out["prompt_mask"])
-            told = [self.told(row) for row in rows]
+            informed = [self.told(row) for row in rows]
             # as TRL pads them: prompts on the left, so that every completion begins in the same column
-            width = max(map(len, told))
+            width = max(map(len, informed))
             pad = self.processor.tokenizer.pad_token_id
-            gaps = [width - len(item) for item in told]
-            rows_told = [[pad] * gap + one for gap, one in zip(gaps, told, strict=True)]
-            rows_seen = [[0] * gap + [1] * len(one) for gap, one in zip(gaps, told, strict=True)]
+            gaps = [width - len(item) for item in informed]
+            rows_told = [[pad] * gap + tokens for gap, tokens in zip(gaps, informed, strict=True)]
+            rows_seen = [[0] * gap + [1] * len(tokens) for gap, tokens in zip(gaps, informed, strict=True)]
             prompts = torch.tensor(rows_told, device=device)
             attention = torch.tensor(rows_seen, device=device)
             with self.playing(model):
@@ -162,8 +162,8 @@ class Teacher:
         """
         outcome = self.outcomes.get(id(row.talk), "")
         last = max(i for i, message in enumerate(row.asked) if message.role == "user")
-        more = replace(row.asked[last], parts=(*row.asked[last].parts, f"\n\n{outcome}"))
-        messages = (*row.asked[:last], more, *row.asked[last + 1 :])
+        extended = replace(row.asked[last], parts=(*row.asked[last].parts, f"\n\n{outcome}"))
+        messages = (*row.asked[:last], extended, *row.asked[last + 1 :])
         return list(render_prompt(messages, self.processor, row.tools).tokens)
 
     def state(self) -> dict[str, Any]:

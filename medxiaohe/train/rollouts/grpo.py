@@ -34,7 +34,7 @@ PASSED_ON = (  # settings that have the name of TRL's
 )  # fmt: skip
 
 
-def config(settings: Any, place: Path) -> Any:
+def config(settings: Any, work: Path) -> Any:
     """Build the GRPOConfig of TRL.
 
     Args:
@@ -59,7 +59,7 @@ def config(settings: Any, place: Path) -> Any:
                 " answers"
             )
     return GRPOConfig(
-        output_dir=str(place),
+        output_dir=str(work),
         use_cpu=on_cpu,
         bf16=not on_cpu,
         gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
@@ -137,7 +137,7 @@ def estimated(
     return estimate.policy_memory(model, step, bytes_each, recomputes, settings.optim)
 
 
-def announce(label: str, found: estimate.Estimate) -> None:
+def announce(label: str, needed: estimate.Estimate) -> None:
     """Print an estimate to stderr, in the first process only.
 
     Args:
@@ -145,7 +145,7 @@ def announce(label: str, found: estimate.Estimate) -> None:
         needed: the estimate.
     """
     if ranks.is_first():
-        print(estimate.sentence(label, found, None, estimate.room_on(device())), file=sys.stderr, flush=True)
+        print(estimate.sentence(label, needed, None, estimate.room_on(device())), file=sys.stderr, flush=True)
 
 
 def numbers(rows: Sequence[int]) -> Any:
@@ -158,9 +158,9 @@ def numbers(rows: Sequence[int]) -> Any:
         A datasets.Dataset with `row` and a `prompt` of stand-in text.
     """
 
-    def fill(found: dict[str, list[int]]) -> dict[str, list[Any]]:
-        asked = [[{"role": "user", "content": f"prompt {number}"}] for number in found["row"]]
-        return {"row": found["row"], "prompt": asked}
+    def fill(columns: dict[str, list[int]]) -> dict[str, list[Any]]:
+        prompts = [[{"role": "user", "content": f"prompt {number}"}] for number in columns["row"]]
+        return {"row": columns["row"], "prompt": prompts}
 
     return dataset(rows).with_transform(fill)
 
@@ -233,7 +233,7 @@ def callback(meter: progress.Meter, written: Rollouts, settings: Any) -> Any:
 def build(
     settings: Any,
     loaded: Loaded,
-    place: Path,
+    work: Path,
     written: Rollouts,
     *,
     rollouts: Callable[..., Sequence[Any]],
@@ -261,9 +261,9 @@ def build(
 
     generations = math.ceil(settings.max_steps / settings.num_iterations)
     policy = parts_of.prepare(loaded.model, settings.parts, settings.seed)
-    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor, written.teacher)(
+    trainer = rolling(resumable(GRPOTrainer, work, written), rollouts, loaded.processor, written.teacher)(
         model=trainer_settings.compiled(policy, settings),
-        args=config(settings, place),
+        args=config(settings, work),
         reward_funcs=reward,
         train_dataset=numbers(range(generations * prompts_of_a_generation(settings))),
         processing_class=for_trainer(loaded.processor),
@@ -274,7 +274,7 @@ def build(
 
 
 def train(
-    trainer: Any, meter: progress.Meter, written: Rollouts, settings: Any, place: Path, label: str
+    trainer: Any, meter: progress.Meter, written: Rollouts, settings: Any, work: Path, label: str
 ) -> None:
     """Train from the newest checkpoint to the end; a checkpoint of the last step is only loaded.
 
@@ -290,13 +290,13 @@ def train(
         ModelError: memory ran out, or a loss or weight is not finite.
         StorageError: the disk is full.
     """
-    found = newest(place)
-    meter.advance(int(Path(found).name) if found else 0)
-    with faults.explained(label, place):
-        if found and (int(Path(found).name) >= settings.max_steps or stopped(found)):
-            restore(trainer, found, written)
+    checkpoint = newest(work)
+    meter.advance(int(Path(checkpoint).name) if checkpoint else 0)
+    with faults.explained(label, work):
+        if checkpoint and (int(Path(checkpoint).name) >= settings.max_steps or stopped(checkpoint)):
+            restore(trainer, checkpoint, written)
         else:
-            trainer.train(resume_from_checkpoint=found)
+            trainer.train(resume_from_checkpoint=checkpoint)
     meter.close()
 
 
@@ -334,7 +334,7 @@ def finish(
             watch.components(written.rows, row["step"], size, settings.num_iterations) for row in history
         ]
         io.write_jsonl(
-            out / "metrics.jsonl", (metrics(row) | more for row, more in zip(history, parts, strict=True))
+            out / "metrics.jsonl", (metrics(row) | means for row, means in zip(history, parts, strict=True))
         )
         io.write_jsonl(out / "rollouts.jsonl", written.rows)
     save(trainer, loaded, settings.parts, out, label)
@@ -428,9 +428,10 @@ class Rollouts:
         for number, row in enumerate(trainer._buffered_inputs or []):
             pictures = row.get("images", [])
             plain = {key: value for key, value in row.items() if key != "images"}
-            values.append({key: one for key, one in plain.items() if not isinstance(one, torch.Tensor)})
+            arrays = {key: item for key, item in plain.items() if isinstance(item, torch.Tensor)}
+            values.append({key: item for key, item in plain.items() if key not in arrays})
             values[-1]["images"] = len(pictures)
-            tensors |= {f"{number} {key}": one for key, one in plain.items() if isinstance(one, torch.Tensor)}
+            tensors |= {f"{number} {key}": item for key, item in arrays.items()}
             for i, features in enumerate(pictures):
                 tensors |= {f"{number} images {i} {name}": tensor for name, tensor in features.items()}
         tensors |= self.teacher.state() if self.teacher is not None else {}

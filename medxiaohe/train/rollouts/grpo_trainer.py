@@ -112,8 +112,8 @@ def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None =
             texts = [[{"role": "assistant", "content": episode.answer}] for episode in episodes(self.rolled)]
             masks = [list(item.mask) for item in self.rolled]
             drawn = [item.logprobs for item in self.rolled]
-            known = None if any(item is None for item in drawn) else drawn
-            return ids, completions, masks, texts, known, {}, None, []
+            logprobs = None if any(item is None for item in drawn) else drawn
+            return ids, completions, masks, texts, logprobs, {}, None, []
 
         def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
             """TRL's, with every pass weighted so that those of a step sum to the loss of the whole step."""
@@ -156,12 +156,17 @@ def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None =
                 ids, mask = input_ids[start : start + size], attention_mask[start : start + size]
                 inputs = family.joined(self._images[start : start + size]) | family.per_token(ids, processor)
                 moved = {name: tensor.to(ids.device) for name, tensor in inputs.items()}
-                more = {"output_router_logits": True} if compute_aux_loss else {}
+                options = {"output_router_logits": True} if compute_aux_loss else {}
                 labels = ids.masked_fill(mask == 0, -100)
                 labels[:, :-logits_to_keep] = -100
                 with self.accelerator.autocast():
                     out = model(
-                        input_ids=ids, attention_mask=mask, **moved, **more, labels=labels, fused_lm_head=True
+                        input_ids=ids,
+                        attention_mask=mask,
+                        **moved,
+                        **options,
+                        labels=labels,
+                        fused_lm_head=True,
                     )
                 logps.append(out.log_probs[:, -logits_to_keep:])
                 entropies += [out.entropy[:, -logits_to_keep:]] if compute_entropy else []
@@ -200,8 +205,8 @@ def in_passes(out: dict[str, Any], passes: int) -> dict[str, Any]:
             filled[name] = value + value[:1] * gap
         elif isinstance(value, torch.Tensor) and value.ndim:
             silent = name in ("completion_mask", "tool_mask", "advantages")
-            more = value[:1] * 0 if silent else value[:1]
-            filled[name] = torch.cat([value, *[more] * gap])
+            padding = value[:1] * 0 if silent else value[:1]
+            filled[name] = torch.cat([value, *[padding] * gap])
         else:
             filled[name] = value
     return filled | noted

@@ -48,16 +48,16 @@ def hinted(sample: Sample, share: float) -> Sample:
         A sample with the hint; the same sample where there is nothing to reveal.
     """
     hint = (_ruled_out(sample, share) if sample.choices else _beginning(sample, share)) if share > 0 else ""
-    asked = len(sample.prompt.messages) - 1
-    if not hint or asked < 0 or sample.messages[asked].role != "user":
+    last = len(sample.prompt.messages) - 1
+    if not hint or last < 0 or sample.messages[last].role != "user":
         return sample
-    message = sample.messages[asked]
+    message = sample.messages[last]
     return replace(
         sample,
         messages=(
-            *sample.messages[:asked],
+            *sample.messages[:last],
             Message("user", (*message.parts, hint)),
-            *sample.messages[asked + 1 :],
+            *sample.messages[last + 1 :],
         ),
     )
 

@@ -103,18 +103,16 @@ class Knowledge:
         )
 
     def _nearest(self, image: ImageRef) -> tuple[Evidence, ...]:
-        others = [
-            report for report in self.reports if report.images[0].uri != image.uri
-        ]  # not its own report
-        near = sorted(
-            others, key=lambda one: -float(self.vectors[one.images[0].uri] @ self.vectors[image.uri])
-        )
+        query = self.vectors[image.uri]
+        # all reports but the image's own, by descending cosine: vectors have length one
+        others = [report for report in self.reports if report.images[0].uri != image.uri]
+        near = sorted(others, key=lambda report: -float(self.vectors[report.images[0].uri] @ query))
         return tuple(near[: self.top_reports])
 
 
 def asked(
     sample: Sample,
-    known: dict[str, tuple[Evidence, ...]],
+    fetched: dict[str, tuple[Evidence, ...]],
     without: Sequence[str] = (),
     image: ImageRef | None = None,
 ) -> tuple[Message, ...]:
@@ -134,18 +132,18 @@ def asked(
         swapped = False
         for number, message in enumerate(messages):
             parts = list(message.parts)
-            for i, part in enumerate(parts):
-                if isinstance(part, ImageRef) and not swapped:
+            for i, content in enumerate(parts):
+                if isinstance(content, ImageRef) and not swapped:
                     parts[i], swapped = image, True
             messages[number] = replace(message, parts=tuple(parts))
     blocks = [
-        "\n".join([heading, *(f"[{item.id}] {item.text}" for item in known[kind])])
+        "\n".join([heading, *(f"[{item.id}] {item.text}" for item in fetched[kind])])
         for kind, heading in (("reports", REPORTS), ("docs", DOCS))
-        if kind in known and kind not in without
+        if kind in fetched and kind not in without
     ]
     last = messages[-1]
-    pictures = tuple(part for part in last.parts if not isinstance(part, str))
-    words = tuple(part for part in last.parts if isinstance(part, str))
+    pictures = tuple(content for content in last.parts if not isinstance(content, str))
+    words = tuple(content for content in last.parts if isinstance(content, str))
     messages[-1] = replace(last, parts=(*pictures, *(f"{block}\n" for block in blocks), *words))
     return tuple(messages)
 

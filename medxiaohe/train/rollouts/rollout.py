@@ -148,20 +148,20 @@ def roll(
         turns = [turn for i in going for turn in _turns(talks[i], rows[i], processor, max_tokens)]
         if not turns:
             continue
-        inputs = batch([one.rendered(processor) for one, _, _ in turns], processor, "left")
+        inputs = batch([row.rendered(processor) for row, _, _ in turns], processor, "left")
         inputs.pop("labels")
         new = generate(inputs, stops([ask for _, _, ask in turns]))[:, inputs["input_ids"].shape[1] :]
-        for (one, n, ask), tokens in zip(turns, new.tolist(), strict=True):
-            _turn(one, n, ask, tokens, processor, ends)
+        for (row, n, ask), tokens in zip(turns, new.tolist(), strict=True):
+            _turn(row, n, ask, tokens, processor, ends)
     for talk, own in zip(talks, rows, strict=True):
         if not own:
             raise ConfigError(
                 f"the workflow never asks the role {talk.policy!r}, which `policy` says to train: name one"
                 " that it asks"
             )
-        for one in own[:-1] if talk.was_cut else own:
-            if one.finished and not one.marked:  # TRL takes a row without the mark for one that was cut off
-                one.add(Rendered((processor.tokenizer.eos_token_id,), (False,)), False)
+        for row in own[:-1] if talk.was_cut else own:
+            if row.finished and not row.marked:  # TRL takes a row without the mark for one that was cut off
+                row.add(Rendered((processor.tokenizer.eos_token_id,), (False,)), False)
     return [item for own in rows for item in own]
 
 
@@ -186,43 +186,43 @@ def _turns(
     results = []
     for n, ask in talk.pending.items():
         if last is not None and last.continues(ask):
-            one, last = last, None  # a second ask that continues it has a row of its own
+            row, last = last, None  # a second ask that continues it has a row of its own
             try:
-                piece = render_next(ask.messages, processor, ask.tools, ended=one.marked)
+                piece = render_next(ask.messages, processor, ask.tools, ended=row.marked)
             except RewritesTurns:  # it drops earlier thoughts: the turn has a row of its own, as in training
-                one = Rollout(talk, [], 0)
+                row = Rollout(talk, [], 0)
                 piece = render_prompt(ask.messages, processor, ask.tools)
         else:
-            one = Rollout(talk, [], 0)
+            row = Rollout(talk, [], 0)
             piece = render_prompt(ask.messages, processor, ask.tools)
-        if rows and len(one.tokens) + len(piece.tokens) >= max_tokens:
+        if rows and len(row.tokens) + len(piece.tokens) >= max_tokens:
             talk.cut(f"longer than max_length {max_tokens} tokens with what the tools answered")
             return []
-        results.append((one, n, ask, piece))
-    for one, _, ask, piece in results:
-        if one.tokens:
-            one.add(piece, False)
+        results.append((row, n, ask, piece))
+    for row, _, ask, piece in results:
+        if row.tokens:
+            row.add(piece, False)
         else:
-            one.asked, one.tools = tuple(ask.messages), tuple(ask.tools)
-            one.begin(piece)
-            rows.append(one)
-    return [(one, n, ask) for one, n, ask, _ in results]
+            row.asked, row.tools = tuple(ask.messages), tuple(ask.tools)
+            row.begin(piece)
+            rows.append(row)
+    return [(row, n, ask) for row, n, ask, _ in results]
 
 
 def _turn(
-    one: Rollout, n: int, ask: Ask, tokens: Sequence[int], processor: Any, ends: frozenset[int]
+    row: Rollout, n: int, ask: Ask, tokens: Sequence[int], processor: Any, ends: frozenset[int]
 ) -> None:
     """One turn of the policy, and what answers it."""
-    talk = one.talk
-    said, one.marked = _said(tokens, processor, ask.stop, ends)
-    one.add(Rendered(tuple(said), (True,) * len(said)), True)
-    text = written([token for token in said if token not in ends], processor)
-    one.finished = one.marked or any(stop in text for stop in ask.stop)
+    talk = row.talk
+    sampled, row.marked = _said(tokens, processor, ask.stop, ends)
+    row.add(Rendered(tuple(sampled), (True,) * len(sampled)), True)
+    text = written([token for token in sampled if token not in ends], processor)
+    row.finished = row.marked or any(stop in text for stop in ask.stop)
     reply = wire.reply_from_text(text, ask.messages, ask.tools)
-    one.messages = (*ask.messages, reply)
+    row.messages = (*ask.messages, reply)
     if not talk.done:
         talk.put(n, reply)
-    if not one.finished and not talk.done:
+    if not row.finished and not talk.done:
         talk.cut("the turn was cut off: raise max_completion_length")
 
 
@@ -234,13 +234,13 @@ def _said(
     stop = next((i for i, token in enumerate(tokens) if token in ends), None)
     if stop is not None:
         return list(tokens[: stop + 1]), True
-    said = list(tokens)
-    while len(said) > 1 and said[-1] == processor.tokenizer.pad_token_id:
-        said.pop()
-    for cut in range(len(said), max(0, len(said) - LOOK_BACK), -1):
-        if processor.tokenizer.decode(said[:cut], skip_special_tokens=True).endswith(stop_strings or ("\0",)):
-            return said[:cut], False
-    return said, False
+    own = list(tokens)
+    while len(own) > 1 and own[-1] == processor.tokenizer.pad_token_id:
+        own.pop()
+    for cut in range(len(own), max(0, len(own) - LOOK_BACK), -1):
+        if processor.tokenizer.decode(own[:cut], skip_special_tokens=True).endswith(stop_strings or ("\0",)):
+            return own[:cut], False
+    return own, False
 
 
 def stopping(processor: Any, stop_strings: tuple[str, ...], start: int) -> Any:

@@ -119,9 +119,9 @@ def draw(
                 base, settings.batch_size, settings.max_new_tokens, settings.temperature, settings.seed
             )
             chunk = samples[start : start + CHUNK]
-            found = _answers(engine, chunk, settings, earned)
-            io.append_jsonl(file, found)
-            rows += found
+            new = _answers(engine, chunk, settings, earned)
+            io.append_jsonl(file, new)
+            rows += new
             meter.advance(len(chunk))
     meter.close()
     return [

@@ -87,13 +87,13 @@ class ServedPolicy:
         self,
         settings: PolicyServer,
         processor: Any,
-        place: Path,
+        work: Path,
         *,
         max_new_tokens: int,
         temperature: float,
         seed: int,
     ):
-        self._settings, self._place, self._seed = settings, place / "served", seed
+        self._settings, self._place, self._seed = settings, work / "served", seed
         self._server: OpenAICompatible = openai_compatible(
             "policy",
             settings.url,
@@ -148,10 +148,10 @@ class ServedPolicy:
         with ThreadPoolExecutor(self._settings.workers) as pool:
             return list(pool.map(asked, range(len(conversations))))
 
-    def _seed_of(self, place: int, numbers: Sequence[int]) -> int:
+    def _seed_of(self, index: int, numbers: Sequence[int]) -> int:
         """Another one for every answer of the run, the same when a killed run draws it again."""
-        copy = list(numbers[:place]).count(numbers[place])  # which of a prompt's answers
-        keys = (str(self._seed), str(numbers[place]), str(copy), str(ranks.rank()))
+        copy = list(numbers[:index]).count(numbers[index])  # which of a prompt's answers
+        keys = (str(self._seed), str(numbers[index]), str(copy), str(ranks.rank()))
         return int(io.unit_interval(*keys) * 2**31)
 
     def _publish(self, trainer: Any) -> str:
@@ -175,26 +175,26 @@ class ServedPolicy:
 
     def _post(self, path: str, body: dict[str, Any], unless: str = "") -> bytes:
         """What the server answers; `unless` is a word of a refusal that is none."""
-        there, data = self._server.destination(), json.dumps(body, ensure_ascii=False).encode()
+        target, data = self._server.destination(), json.dumps(body, ensure_ascii=False).encode()
         try:
-            status, answer, _ = post.post(there, path, data, self._server.headers(), self._settings.timeout)
+            status, answer, _ = post.post(target, path, data, self._server.headers(), self._settings.timeout)
         except (post.TooLarge, *post.FAULTS) as error:
             raise ModelError(
-                f"the server {there.authority} did not answer {path}: {type(error).__name__}: check that it"
+                f"the server {target.authority} did not answer {path}: {type(error).__name__}: check that it"
                 " runs; the last checkpoint is intact, and the same command continues from it"
             ) from error
         if status != 200 and not (unless and unless in answer.decode("utf-8", "replace")):
             raise ModelError(
-                f"the server {there.authority} answered {status} to {path}: start vLLM with --enable-lora and"
-                " VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on files that it shares with this process"
+                f"the server {target.authority} answered {status} to {path}: start vLLM with --enable-lora"
+                " and VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on files that it shares with this process"
             )
         return answer
 
     def _read(self, answer: bytes, prompt: Rendered) -> Drawn:
         try:
-            found = json.loads(answer)
-            choice = found["choices"][0]
-            read, written = found["prompt_token_ids"], tuple(map(int, choice["token_ids"]))
+            reply = json.loads(answer)
+            choice = reply["choices"][0]
+            read, written = reply["prompt_token_ids"], tuple(map(int, choice["token_ids"]))
             rows = (choice.get("logprobs") or {}).get("content")
             logprobs = tuple(float(row["logprob"]) for row in rows) if rows else None
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
@@ -204,9 +204,9 @@ class ServedPolicy:
             ) from error
         if list(read) != list(prompt.tokens):
             pairs = enumerate(zip(read, prompt.tokens, strict=False))
-            place = next((i for i, (a, b) in pairs if a != b), min(len(read), len(prompt.tokens)))
+            position = next((i for i, (a, b) in pairs if a != b), min(len(read), len(prompt.tokens)))
             raise ModelError(
-                f"the server read other tokens than training renders, from token {place} of"
+                f"the server read other tokens than training renders, from token {position} of"
                 f" {len(prompt.tokens)} on: serve the same checkpoint with its own chat template"
             )
         return Drawn(written, logprobs if logprobs and len(logprobs) == len(written) else None)

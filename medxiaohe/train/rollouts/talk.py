@@ -165,7 +165,7 @@ class Talk:
             In order, errors included.
         """
         own = self.messages[len(self.prompt.messages) :]
-        return [part for message in own for part in message.parts if isinstance(part, ToolResult)]
+        return [content for message in own for content in message.parts if isinstance(content, ToolResult)]
 
     @property
     def rounds(self) -> int:
@@ -245,14 +245,14 @@ def answer_others(talks: Sequence[Talk], cast: Cast | None) -> None:
     Raises:
         ConfigError: a role is asked that the cast has no model for.
     """
-    while asked := [(talk, n, request) for talk in talks for n, request in talk.others.items()]:
+    while requested := [(talk, n, request) for talk in talks for n, request in talk.others.items()]:
         if cast is None:
             raise ConfigError(
-                f"the workflow asks the role {asked[0][2].role!r}, which is not the policy: give it a"
+                f"the workflow asks the role {requested[0][2].role!r}, which is not the policy: give it a"
                 " model in `cast`"
             )
         groups: dict[Any, list[tuple[Talk, int, Any]]] = {}
-        for item in asked:
+        for item in requested:
             request = item[2]
             tools = tuple(tool.name for tool in request.tools) if isinstance(request, Ask) else ("", "")
             groups.setdefault((id(cast.of(request.role)), type(request), tools), []).append(item)
