@@ -121,6 +121,7 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     )
     lengths = [size.tokens for size in rows.sizes]
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed)
+    # optimizer steps = batches of the epochs / batches of a step, over all processes
     each = settings.gradient_accumulation_steps * ranks.world()
     steps = settings.max_steps or max(1, round(epoch * settings.num_train_epochs / each))
     batches = plans.plan(lengths, settings.per_device_train_batch_size, steps * each, settings.seed)
@@ -172,9 +173,12 @@ def _trainer(
     parts = settings.parts
     adapters_alone = parts.language == "lora" and not parts.projector and not parts.vision
     attention = settings.attn_implementation
+    # with adapters alone, TRL takes the model without them as pi_ref; else a second copy is loaded
     reference = None
     if not adapters_alone:
         reference = checkpoint.load(loaded.name, device(), attn_implementation=attention).model
+    # TRL's loss for `sigmoid`: -log sigmoid(beta [log pi/pi_ref(chosen) - log pi/pi_ref(rejected)])
+    # (Rafailov and others 2023, eq. 7)
     config = DPOConfig(
         output_dir=str(work), use_cpu=on_cpu, bf16=not on_cpu,
         gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
@@ -213,6 +217,7 @@ def _trainer(
         """
         (number,) = (item["row"] for item in items)
         tensors = rows.batch([row for (row,) in batches[number]])
+        # 1 at tokens of the reply, whose log-probabilities are summed
         tensors["completion_mask"] = (tensors.pop("labels") != IGNORED).long()
         return tensors
 

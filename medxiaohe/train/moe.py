@@ -166,6 +166,7 @@ def _place(row: Sample) -> float:
     """From 0 to 1, equal for rows with the same case or image."""
     images = [image.sha256 or image.uri for message in row.messages for image in message.images]
     about = row.study_id or row.patient_id or (images[0] if images else row.id)
+    # 32 bits of a hash as a fraction of 2^32: the same rows are held out in every run
     return int(hashlib.sha256(about.encode()).hexdigest()[:8], 16) / 16**8
 
 
@@ -198,6 +199,7 @@ def read_rationales(settings: MoeSettings, rows: Sequence[Sample]) -> dict[str, 
         return {id: result[id] for id in ids}
     order = list(ids)
     random.Random(f"rationales {settings.seed}").shuffle(order)
+    # each id takes the rationale of the next one in a random cycle: never its own, with two or more
     after = dict(zip(order, [*order[1:], order[0]], strict=True))
     return {id: result[after[id]] for id in ids}
 
@@ -245,6 +247,7 @@ def trained(
     from medxiaohe.models.experts.features import SIDE, patches_of
     from medxiaohe.models.experts.network import Shape, Specialist, balance, loss
 
+    # features of words and patches are frozen and computed once; `ours`: training rows, `theirs`: validation
     questions = [question_of(row, rationales) for row in (*rows, *held)]
     image = next(iter(patches_of([questions[0].image], settings.tower).values())).shape[1]
     shape = Shape(
@@ -259,6 +262,7 @@ def trained(
     theirs = {name: a if name == "candidates" else a[split:] for name, a in arrays.items()}
     torch.manual_seed(settings.seed)
     network = Specialist(shape)
+    # AdamW with a constant rate
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=0.01)
     chance = random.Random(settings.seed)
     curve: list[dict[str, Any]] = []
@@ -272,12 +276,14 @@ def trained(
         for start in range(0, split, settings.batch_size):
             chosen = order[start : start + settings.batch_size]
             read = network(**specialist.batch(ours, chosen))
+            # cross-entropy of the gate + expert_loss x that of each expert alone + balance_loss x balance
             value = loss(read, gold[chosen], settings.expert_loss, settings.balance_loss)
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
             losses.append(float(value.detach()))
             shares.append(float(balance(read).detach()))
+        # after each epoch: accuracy and cross-entropy on validation, without gradient
         accuracy, nats = _validated(network, theirs, gold[split:], settings.batch_size)
         curve.append({
             "step": epoch + 1, "loss": round(sum(losses) / len(losses), 4),

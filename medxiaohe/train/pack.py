@@ -78,6 +78,7 @@ def _planned(lengths: Sequence[int], settings: PackSettings, path: Path) -> dict
     io.write_jsonl(
         path, ({"rows": rows, "tokens": sum(lengths[row] for row in rows)} for (rows,) in sequences)
     )
+    # fill: tokens / positions of all sequences of `max_length`
     tokens = sum(lengths)
     return {
         "rows": len(lengths),

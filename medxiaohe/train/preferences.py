@@ -221,6 +221,7 @@ def paired(
     for way, value in values.items():
         if way == WITH_ALL or value is None or values[WITH_ALL] is None:
             continue
+        # use: right with K and wrong without k; robustness: the reverse
         better = values[WITH_ALL] >= right > value
         worse = values[WITH_ALL] < right <= value
         if way == OTHER_IMAGE:

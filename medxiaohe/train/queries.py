@@ -161,6 +161,7 @@ def explored(
         A row of explored.jsonl: {id, sets: {store: [{queries, found}]}, raw: {store: found}}; `raw` searches
         with the first 300 characters of the question itself. Sets that repeat an earlier one are left out.
     """
+    # every store is asked `sets` times, each time for other words
     talks = [
         (name, asked(sample, {name: tool}, ATTEMPT.format(number=n, sets=settings.sets)))
         for name, tool in tools.items()
@@ -171,11 +172,13 @@ def explored(
     sets: dict[str, list[dict[str, Any]]] = {name: [] for name in tools}
     for (name, _), outcome in zip(talks, outcomes, strict=True):
         written = queries_of(outcome.text, {name: tools[name]}).get(name, [])
+        # a set is a hit when any of its queries fetches supporting evidence among the first `top` results
         if written and written not in [item["queries"] for item in sets[name]]:
             hit = any(
                 supports(item) for query in written for item in _fetched(tools[name], query, settings.top)
             )
             sets[name].append({"queries": written, "found": hit})
+    # the baseline: the question itself as the query, cut to 300 characters
     raw = sample.prompt.messages[-1].text[:300]
     hits = {
         name: any(supports(item) for item in _fetched(tool, raw, settings.top))

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 LABEL = "retriever"
 MAX_TOKENS = 128  # of a question or passage while training
+# cosines lie in [-1, 1]: divided by 0.05 the softmax can tell them apart
 TEMPERATURE = 0.05
 HEAD_DIM = 256
 MOST_TITLE = 300  # characters of a first line that can be a title
@@ -167,6 +168,7 @@ def _bi(
         Returns:
             (n, width), with gradient.
         """
+        # mean over the tokens without padding, as sentence-transformers pools; length one
         batch = _tokens(tokenizer, [prompts.get(kind, "") + text for text in texts])
         hidden = model(**batch).last_hidden_state
         mask = batch["attention_mask"].unsqueeze(-1)
@@ -185,7 +187,8 @@ def _bi(
             vectors([str(q) for q, _ in rows], "query"),
             vectors([p for _, p in rows], "document"),
         )
-        # InfoNCE: the right passage of a question is on the diagonal
+        # InfoNCE (DPR, arXiv 2004.04906, eq. 2) over cosine / temperature, (B, B): the right passage of a
+        # question is on the diagonal
         logits = queries @ passages.T / TEMPERATURE
         return torch.nn.functional.cross_entropy(logits, torch.arange(len(rows)))
 
@@ -220,6 +223,7 @@ def _cross(
         # the right passage first, then those that BM25 found beside it
         texts = [(str(q), p) for q, right in rows for p in (right, *mined[right])]
         batch = _tokens(tokenizer, [q for q, _ in texts], [p for _, p in texts])
+        # scores (B, 1 + negatives), the right passage in column 0
         logits = model(**batch).logits.view(len(rows), -1)
         return torch.nn.functional.cross_entropy(logits, torch.zeros(len(rows), dtype=torch.long))
 
@@ -230,6 +234,7 @@ def _cross(
         )
     losses = _optimise(model.parameters(), loss, usable, settings, settings.learning_rate)
     _save(model, tokenizer, folder, out)
+    # share of held-out questions whose passage scores above all mined negatives; a tie is wrong
     score = cross_encoder(out)
     first = []
     for question, right in (pair for pair in held if mined[pair[1]]):
@@ -261,8 +266,10 @@ def _heads(
         )
 
     pictures, texts = features(train)
+    # centred features: the mean vector of a tower is common to all pairs and tells none apart
     means = pictures.mean(0), texts.mean(0)
     torch.manual_seed(settings.seed)
+    # maps W ~ N(0, 1 / d): outputs as large as inputs
     image_map, text_map = (
         torch.nn.Parameter(torch.randn(dim, HEAD_DIM) / dim**0.5) for dim in (tower.dim, words.dim)
     )
@@ -282,6 +289,7 @@ def _heads(
         image_vectors = torch.nn.functional.normalize(centred[0][at] @ image_map, dim=1)
         text_vectors = torch.nn.functional.normalize(centred[1][at] @ text_map, dim=1)
         logits, right = image_vectors @ text_vectors.T / TEMPERATURE, torch.arange(len(rows))
+        # CLIP (arXiv 2103.00020): the mean of image -> text and text -> image
         cross_entropy = torch.nn.functional.cross_entropy
         return (cross_entropy(logits, right) + cross_entropy(logits.T, right)) / 2
 
@@ -323,6 +331,7 @@ def recall(queries: np.ndarray, passages: np.ndarray, top: int = 5) -> float:
     """
     import numpy as np
 
+    # cosines (n, n); passages that score at least as high as the right one, itself not counted
     scores = embed_images.unit(queries) @ embed_images.unit(passages).T
     better = (scores >= np.diag(scores)[:, None]).sum(1) - 1
     return float((better < top).mean())
@@ -365,6 +374,7 @@ def _optimise(
     batches = _batches(rows, settings)
     for step in progress.track(range(settings.steps), LABEL, total=settings.steps):
         for group in optimiser.param_groups:
+            # linear decay to 0
             group["lr"] = rate * (1 - step / settings.steps)
         value = loss(next(batches))
         optimiser.zero_grad()
@@ -378,6 +388,7 @@ def _batches(rows: Sequence[Pair], settings: RetrieverSettings) -> Iterator[list
     draw = random.Random(settings.seed)
     order: list[int] = []
     while True:
+        # a new epoch where no full batch is left
         if len(order) < settings.batch:
             order = list(range(len(rows)))
             draw.shuffle(order)
@@ -393,6 +404,7 @@ def _mined(rows: Sequence[Pair], count: int) -> dict[str, tuple[str, ...]]:
         mined = {}
         for question, right in rows:
             try:
+                # more than needed: the right passage, and several parts of one passage, are among the results
                 (hits,) = store.search([str(question)[:MOST_CHARACTERS]], 4 * count + 4)
             except DataError:  # stop words only
                 hits = ()

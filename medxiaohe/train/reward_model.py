@@ -190,16 +190,19 @@ def examined(learned: Learned, pairs: Sequence[Pair], seed: int = 0) -> dict[str
         {held_out, accuracy, apart: kind of variant -> mean |difference of reward| in standard deviations of
         all rewards}
     """
+    # r(chosen), r(rejected); their standard deviation is the unit, since only differences mean something
     good = learned.rewards([(pair.prompt, pair.chosen) for pair in pairs])
     bad = learned.rewards([(pair.prompt, pair.rejected) for pair in pairs])
     unit = pstdev([*good, *bad]) or 1.0
     apart: dict[str, list[float]] = {}
+    # |r(variant) - r(chosen)| / unit, by kind of variant: 0 for a model that does not see form
     for pair, own in zip(pairs, good, strict=True):
         forms = dict(variants.variants(pair.chosen, seed))
         for kind, value in zip(
             forms, learned.rewards([(pair.prompt, text) for text in forms.values()]), strict=True
         ):
             apart.setdefault(kind, []).append(abs(value - own) / unit)
+    # accuracy: share of pairs with r(chosen) > r(rejected); a tie is wrong
     right = mean(a > b for a, b in zip(good, bad, strict=True))
     return {
         "held_out": len(pairs),
@@ -226,6 +229,7 @@ def classifier(base: str) -> tuple[Any, Any]:
     loaded = checkpoint.load(base)
     config = _language(loaded)
     tokenizer = loaded.processor.tokenizer
+    # a head of one output over the last token, its first weights drawn with a fixed seed
     config.num_labels, config.pad_token_id = 1, tokenizer.pad_token_id
     torch.manual_seed(0)
     try:
@@ -298,6 +302,8 @@ def _trainer(
     from trl import RewardConfig, RewardTrainer
 
     on_cpu = device() == "cpu"
+    # TRL: -log sigmoid(r(chosen) - r(rejected)) (Bradley-Terry), and 0.01 (r(chosen) + r(rejected))^2, which
+    # keeps rewards near 0
     config = RewardConfig(
         output_dir=str(work), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=False,
         learning_rate=settings.learning_rate,

@@ -92,6 +92,7 @@ def successes(drawn: Drawn, settings: RftSettings) -> Iterator[Sample]:
     """
     if (drawn.accuracy(settings.right) or 0) > settings.rare:
         return
+    # right answers by falling reward, each text once
     right = [
         (reward, answer)
         for reward, answer in zip(drawn.rewards, drawn.answers, strict=True)

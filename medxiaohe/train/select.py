@@ -110,12 +110,14 @@ def chosen(drawn: Sequence[Drawn], accuracies: Sequence[float | None], settings:
     Returns:
         Indices of the prompts. Prompts that are always or never right are not added for `at_least`.
     """
+    # prompts within the band
     inside = {
         i
         for i, accuracy in enumerate(accuracies)
         if accuracy is not None and settings.low <= accuracy <= settings.high
     }
     selected = inside | {i for i, item in enumerate(drawn) if item.sample.source in settings.always}
+    # distance of an accuracy from the band; 0 and 1 are left out, for equal rewards give no gradient
     away = {
         i: max(settings.low - accuracy, accuracy - settings.high)
         for i, accuracy in enumerate(accuracies)

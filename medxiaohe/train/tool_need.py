@@ -175,6 +175,7 @@ def shares(
         {"id": sample.id, "source": sample.source, **dict.fromkeys(USES, 0.0)} for sample in samples
     ]
     calls: list[list[int]] = [[] for _ in samples]  # different ones, of right runs with tools
+    # `draws` answers in each way; draw i has the same seed in all ways, so that they differ by tools alone
     for use in USES:
         for draw in range(settings.draws):
             seeded = engine.with_seed(settings.seed * 1000 + draw)
@@ -191,6 +192,7 @@ def shares(
                 settings={"rounds": settings.max_rounds, "use": use},
             )
             for row, own, sample, trace in zip(rows, calls, samples, traces, strict=True):
+                # right: a reward of at least `right`, and for `forced` with a tool that really ran
                 value = tasks[sample.source].scorers[0](sample, trace).value
                 used = any(
                     message.role == "tool" for message in trace.messages[len(sample.prompt.messages) :]
@@ -274,9 +276,11 @@ def need(row: dict[str, Any], settings: ToolNeedSettings) -> str:
     Returns:
         "none", "allowed", "forced", or "" for a prompt to leave out.
     """
+    # layer 1: a task that needs local detail, and several different calls
     several = row.get("calls", 0.0) >= settings.least_calls
     if row.get("coarse", 0.0) >= settings.enough or not several:
         return "none" if row["none"] >= settings.enough else ""
+    # layer 2: the gain over no tool is at least `margin`
     if row["allowed"] >= row["none"] + settings.margin:
         return "allowed"
     if row["forced"] >= row["none"] + settings.margin:

@@ -38,6 +38,7 @@ def outputs(learner: Learner, held: Tensors) -> dict[str, Any]:
         result["image"].append(image)
         result["text"].append(learner.network.text_vector(batch.words))
         result["logits"].append(logits)
+        # predicted words, without padding; mean loss x count = nats of the batch
         count = (batch.words[:, 1:] != PAD).sum()
         result["nats"].append(objectives.language(learner.network, tokens, batch.words)[None] * count)
         result["tokens"].append(count[None])
@@ -61,6 +62,7 @@ def examine(
         `lm` and `mlc` are on.
     """
     predicted = outputs(learner, held)
+    # cosines (n, n): vectors have length one. Reports with equal words are all right
     similarity = predicted["image"] @ predicted["text"].T
     report = held.report.numpy()
     same = report[:, None] == report[None]
@@ -69,6 +71,7 @@ def examine(
         for k in (1, 5):
             summary[f"{name}_r{k}"] = round(float(measures.recall_at(table, same, k).mean()), 4)
     if "lm" in learner.settings.losses:
+        # nats of all reports / their tokens
         summary["nats"] = round(float(predicted["nats"].sum() / predicted["tokens"].sum()), 4)
     if "mlc" in learner.settings.losses:
         names = [tag.name for tag in tags]

@@ -30,6 +30,7 @@ class Features:
         with torch.no_grad():
             first = tower.features(tower.pixels(refs[:1]))
         self.shape = (len(refs), *first.shape[1:])
+        # bytes of an image's features: 2 for a float16
         row = 2 * int(np.prod(self.shape[1:]))
         file.parent.mkdir(parents=True, exist_ok=True)
         done = file.stat().st_size // row if file.exists() else 0

@@ -89,7 +89,9 @@ class Learner:
             tags])
         """
         network = (self.student if side == "student" else self.teacher)["network"]
+        # general knowledge: tags of the graph; labels are read from these tokens
         tokens, logits = network.look(self.image_tokens(batch.images, side))
+        # specific knowledge: triplets of similar reports, none of the image's own study or patient
         own = (batch.study, batch.patient) if self.settings.exclude_own else None
         random = draw if self.settings.specific == "random" else None
         tokens, rows = informed(network, tokens, self.queue, own, self.settings.top, random)
@@ -108,6 +110,7 @@ class Learner:
         """
         on, queue, filled = self.settings.losses, self.queue, self.queue.filled
         tokens, image, logits = self.look(batch, "student", draw)
+        # momentum targets: teacher vectors of the same batch, without gradient
         with torch.no_grad():
             _, teacher_image, _ = self.look(batch, "teacher", draw)
             teacher_text = self.teacher["network"].text_vector(batch.words)
@@ -127,12 +130,14 @@ class Learner:
             )
         if "itm" in on:
             mine = same | (batch.study[:, None] == batch.study[None])
+            # cosine / tau of every image and report of the batch, (batch, batch): of vectors of length one
             similarity = (image @ text.T) / self.network.temperature
             parts["itm"] = objectives.matching(self.network, tokens, batch.words, similarity, mine, draw)
         if "lm" in on:
             parts["lm"] = objectives.language(self.network, tokens, batch.words)
         if "mlc" in on:
             parts["mlc"] = objectives.labelling(logits, batch.labels)
+        # teacher vectors go in after all losses: no row of the batch can retrieve itself
         queue.put(
             image=teacher_image, text=teacher_text, triplets=batch.triplets, study=batch.study,
             patient=batch.patient, report=batch.report,

@@ -34,6 +34,8 @@ def order(pairs: int, batch: int, step: int, seed: int) -> list[int]:
     """
     an_epoch = math.ceil(pairs / batch)
     epoch, position = divmod(step, an_epoch)
+    # a permutation for each epoch; 1,000,003 is a prime larger than any run's epochs, so that runs with other
+    # seeds share none
     drawn = torch.randperm(pairs, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
     return list(map(int, drawn[position * batch : (position + 1) * batch]))
 
@@ -49,6 +51,7 @@ def rate(step: int, steps: int, warmup: int) -> float:
     Returns:
         From 0 to 1.
     """
+    # (step + 1) / (warmup + 1): the first step has a rate above 0, step `warmup` has the full one
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
@@ -84,6 +87,7 @@ def fit(
     for step in range(start, steps):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate(step, steps, settings.warmup_steps)
+        # all random draws of a step follow from seed and step: resuming needs no state of a generator
         draw = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
         batch = batch_of(order(pairs, settings.per_device_train_batch_size, step, settings.seed))
         loss, parts = learner.loss(batch, draw)
@@ -94,6 +98,7 @@ def fit(
             )
         optimizer.zero_grad()
         loss.backward()
+        # scale all gradients so that their joint norm is at most `max_grad_norm`
         torch.nn.utils.clip_grad_norm_(weights, settings.max_grad_norm)
         optimizer.step()
         learner.follow()

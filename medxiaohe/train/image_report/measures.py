@@ -19,6 +19,7 @@ def recall_at(similarity: np.ndarray, same: np.ndarray, k: int) -> np.ndarray:
     Returns:
         bool [rows]: whether a right column is among the best k; of equals, a wrong column comes first.
     """
+    # similarity of the best right column, and wrong columns at least as similar
     best = np.where(same, similarity, -np.inf).max(1)
     above = ((similarity >= best[:, None]) & ~same).sum(1)
     return np.asarray(above < k)
@@ -34,13 +35,16 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float | None:
     Returns:
         From 0 to 1; None with labels of one kind.
     """
+    # n positives, m negatives
     positive = labels.astype(bool)
     n, m = int(positive.sum()), int((~positive).sum())
     if not n or not m:
         return None
+    # ascending ranks from 1; equal scores share the mean of their ranks
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     ranks = (ends - (counts - 1) / 2)[inverse]  # mean rank of equals
+    # U / (n m), U = sum of the ranks of the positives - n (n + 1) / 2
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
@@ -66,6 +70,7 @@ def by_tag(
         value = result[name]
         if value is not None and training[i] > 0:
             groups["rare" if training[i] < rare else "common"].append(value)
+    # macro means: each tag counts once, however many pairs have it
     means = {f"auc_{name}": round(float(np.mean(values)), 4) for name, values in groups.items() if values}
     counts = {f"tags_{name}": len(values) for name, values in groups.items()}
     return means | counts | {"auc": {name: round(v, 4) for name, v in result.items() if v is not None}}

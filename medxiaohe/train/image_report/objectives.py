@@ -35,15 +35,19 @@ def alignment(
         The mean of both directions, a scalar in nats.
     """
     total = torch.zeros(())
+    # hard targets: uniform over the columns that have the words of the row's report
     hard = same / same.sum(1, keepdim=True)
     for mine, theirs, others, teaching in (
         (own[0], teacher[1], queue[1], teacher[0]),  # image -> reports
         (own[1], teacher[0], queue[0], teacher[1]),  # report -> images
     ):
+        # columns: teacher vectors of the batch, then those of the queue
         columns = torch.cat([theirs, others])
         with torch.no_grad():
+            # y = soft x softmax(s' / tau) + (1 - soft) x hard, s' the teacher's similarities (BLIP, ALBEF)
             guess = torch.softmax(teaching @ columns.T / temperature, dim=1)
             target = soft * guess + (1 - soft) * hard
+        # - sum_j y_j log softmax(s / tau)_j, a mean over rows
         total = total - (functional.log_softmax(mine @ columns.T / temperature, dim=1) * target).sum(1).mean()
     return total / 2
 
@@ -69,13 +73,17 @@ def matching(
     has_negative = (~same).any(1)  # a batch of one report has no negative
     if has_negative.any():
         for weights in (similarity, similarity.T):
+            # hard negatives: a column j of another report, drawn with probability softmax(s / tau)_j; the
+            # small constant keeps a draw possible where all of them round to 0
             chance = torch.softmax(weights.detach().masked_fill(same, NEVER), dim=1)[has_negative]
             negative = torch.multinomial(chance + 1e-9 * (~same[has_negative]), 1, generator=draw)[:, 0]
             mine = has_negative.nonzero()[:, 0]
+            # rows are images in the first pass and reports in the second
             of_image, of_report = (mine, negative) if weights is similarity else (negative, mine)
             tokens_.append(tokens[of_image])
             words_.append(words[of_report])
             targets.append(torch.zeros(len(mine), dtype=torch.long))
+    # two classes: 1 matched, 0 not matched
     logits = network.matches(torch.cat(words_), torch.cat(tokens_))
     return functional.cross_entropy(logits, torch.cat(targets))
 
@@ -91,6 +99,7 @@ def language(network: Network, tokens: Any, words: Any) -> Any:
     Returns:
         Nats a token, a scalar.
     """
+    # - log p(w_t | w_<t, image): the logits behind each word against the next one
     logits = network.next_words(words[:, :-1], tokens)
     return functional.cross_entropy(logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PAD)
 

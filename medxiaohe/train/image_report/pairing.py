@@ -68,6 +68,7 @@ class Tensors:
         else:
             images = self.tower.pixels([self.pairs[n].image for n in numbers])
         words = self.words[numbers]
+        # word 0 is padding
         words = words[:, : int((words != 0).sum(1).max())]  # no column of padding alone
         own = (self.triplets, self.labels, self.study, self.patient, self.report)
         return Batch(images, words, *(item[numbers] for item in own))

@@ -81,6 +81,7 @@ def train_on(
     learner, tensors = build(tower, sets["train"], shared, tags, relation, settings, loaded), sets["train"]
     if watch is not None:
         learner.watch = watch
+    # optimizer steps: those that are set, else those of the epochs
     an_epoch = math.ceil(len(train) / settings.per_device_train_batch_size)
     steps = settings.max_steps or max(1, round(an_epoch * settings.num_train_epochs))
     history = loop.fit(learner, tensors.batch, len(train), steps, work / "steps")
@@ -97,6 +98,7 @@ def train_on(
         for pair in train
     ]
     indexed = image_reports.build(out / image_reports.FOLDER, documents, model, [p.patient for p in train])
+    # share of the training reports that affirm each tag
     training = tensors.labels.mean(0).tolist()
     figures = examine(learner, sets["held"], tags, training, settings.rare) if held else {}
     return {
@@ -139,6 +141,7 @@ def build(
     """
     with torch.no_grad():
         images = tensors.batch([0]).images
+        # one pass shows the width of the projector's output
         tokens = tower.tokens(tower.features(images) if settings.vision else images)
     shape = Shape(
         image=tokens.shape[-1],

@@ -99,12 +99,14 @@ def from_tree(tags: Sequence[Tag], tree: Tree) -> tuple[Relation, list[str]]:
     Returns:
         (relation, names of the tags that the tree does not have)
     """
+    # entities of each tag by its name and terms, without regard to case
     names: dict[str, list[str]] = {}
     for name, ids in tree.names.items():
         names.setdefault(name.casefold(), []).extend(ids)
     places = [
         {id for term in (tag.name, *tag.terms) for id in names.get(term.casefold(), ())} for tag in tags
     ]
+    # for each entity its ancestors up to STEPS above, without domains and chapters; and all ancestors
     above = [{id: _above(tree, id) for id in ids_of_tag} for ids_of_tag in places]
     ancestors = [{a for id in ids_of_tag for a in (id, *tree.ancestors(id))} for ids_of_tag in places]
     near = [{a for reached in ids_of_tag.values() for a in reached} for ids_of_tag in above]
@@ -143,6 +145,7 @@ def shuffled(relation: Relation, seed: int) -> Relation:
     Returns:
         A relation of the same size.
     """
+    # the same permutation of rows and columns: an isomorphic graph
     order = list(range(len(relation)))
     random.Random(f"shuffled {seed}").shuffle(order)
     return [[relation[i][j] for j in order] for i in order]

@@ -60,17 +60,22 @@ def augmented(image: Image, augment: Augment, key: str) -> Image:
     from PIL import Image as pil
     from PIL import ImageEnhance
 
+    # u ~ U(-1, 1), five draws in any case: switching one change on does not alter the others
     draw = random.Random(key)
     angle, across, down, bright, contrast = (draw.uniform(-1, 1) for _ in range(5))
+    # degrees = u x rotate; the size stays, corners become black
     if augment.rotate:
         image = image.rotate(angle * augment.rotate, resample=pil.Resampling.BILINEAR)
+    # a window of (1 - crop) of each side, its corner uniform over the free pixels
     if augment.crop:
         width, height = image.size
         x, y = int(augment.crop * width), int(augment.crop * height)
         at_x, at_y = int(abs(across) * x), int(abs(down) * y)
         image = image.crop((at_x, at_y, at_x + width - x, at_y + height - y))
+    # pixels x (1 + u brightness)
     if augment.brightness:
         image = ImageEnhance.Brightness(image).enhance(1 + bright * augment.brightness)
+    # mean grey + (pixels - mean grey) x (1 + u contrast)
     if augment.contrast:
         image = ImageEnhance.Contrast(image).enhance(1 + contrast * augment.contrast)
     return image

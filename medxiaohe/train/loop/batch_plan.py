@@ -98,6 +98,7 @@ def plan(
         return result
     epoch = 0
     while len(result) < num_batches:
+        # each epoch has its own order, a function of seed and epoch alone
         shuffle = random.Random(seed if epoch == 0 else f"{seed} epoch {epoch}")
         result.extend(_epoch(lengths, batch_size, pack_to, shuffle), num_batches)
         epoch += 1
@@ -123,7 +124,9 @@ def batches_of_an_epoch(lengths: Sequence[int], batch_size: int, seed: int, pack
         Number of batches, the last one possibly not full.
     """
     if not pack_to:
+        # ceil(rows / batch size)
         return -(-len(lengths) // batch_size)
+    # how many sequences rows pack into depends on their order: pack them as the first epoch will
     return sum(1 for _ in _packed(lengths, batch_size, pack_to, random.Random(seed)))
 
 
@@ -139,6 +142,7 @@ def fill(batches: Iterable[Batch], lengths: Sequence[int]) -> float:
     """
     used = room = 0
     for batch in batches:
+        # a batch is padded to its longest sequence
         sizes = [sum(lengths[row] for row in rows) for rows in batch]
         used, room = used + sum(sizes), room + len(batch) * max(sizes)
     return used / room if room else 1.0
@@ -149,6 +153,8 @@ def _sorted(lengths: Sequence[int], batch_size: int, shuffle: random.Random) -> 
     again."""
     rows = _shuffled(len(lengths), shuffle)
     for start in range(0, len(rows), WINDOW * batch_size):
+        # rows of similar length share a batch, which saves padding; then the batches are shuffled, so that
+        # length does not grow with the step
         window = sorted(rows[start : start + WINDOW * batch_size], key=lambda row: lengths[row])
         batches = [[[row] for row in window[i : i + batch_size]] for i in range(0, len(window), batch_size)]
         shuffle.shuffle(batches)
@@ -173,14 +179,18 @@ def _rising(
     a straight line."""
     import numpy as np
 
+    # rows that a packed sequence holds on average, and passes of the whole run over the rows
     per_sequence = max(1.0, pack_to * len(lengths) / sum(lengths)) if pack_to else 1.0
     epochs = num_batches * batch_size * per_sequence / len(lengths)
     each = math.ceil(epochs) + 1
+    # copy e of a row is at (e + u) / epochs of the run, u ~ U(0, 1): one copy in each pass. The square root
+    # of a uniform position has density 2 x on [0, 1] (inverse transform sampling): it grows linearly
     places = array("d")  # in the run, 1 is its end; `each` of every row
     for rises in rising:
         for epoch in range(each):
             path = (epoch + shuffle.random()) / epochs
             places.append(math.sqrt(path) if rises and path < 1 else path)
+    # all copies by position; copy number // copies a row = row number
     order = np.argsort(np.frombuffer(places), kind="stable") // each
     del places
     # the batches of a window are shuffled: in a short run a whole window would level the schedule out
@@ -196,6 +206,7 @@ def _rising(
         )
         sequences = rest + sequences_of_window
         cut = [sequences[i : i + batch_size] for i in range(0, len(sequences), batch_size)]
+        # sequences that fill no batch move to the next window
         rest = cut.pop() if cut and len(cut[-1]) < batch_size and start + window < len(order) else []
         shuffle.shuffle(cut)
         yield from cut
@@ -207,6 +218,7 @@ def _packed(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: rand
     rows = _shuffled(len(lengths), shuffle)
     rest: list[list[int]] = []
     for start in range(0, len(rows), PACK_WINDOW):
+        # sequences of a window in random order, behind those that filled no batch of the last one
         packs = _best_fit(rows[start : start + PACK_WINDOW], lengths, pack_to)
         shuffle.shuffle(packs)
         sequences = rest + packs
@@ -223,6 +235,7 @@ def _best_fit(rows: Sequence[int], lengths: Sequence[int], pack_to: int) -> list
     open_packs: dict[int, list[list[int]]] = {}  # room -> sequences
     rooms: list[int] = []  # sorted
     for row in sorted(rows, key=lambda row: -lengths[row]):
+        # the open sequence with the least room that still fits (best-fit decreasing), else a new one
         need = min(lengths[row], pack_to)
         at = bisect_left(rooms, need)
         room = rooms[at] if at < len(rooms) else pack_to
@@ -233,6 +246,7 @@ def _best_fit(rows: Sequence[int], lengths: Sequence[int], pack_to: int) -> list
         else:
             pack = []
         pack.append(row)
+        # file the sequence under the room that is left in it
         if room - need not in open_packs:
             open_packs[room - need] = []
             insort(rooms, room - need)

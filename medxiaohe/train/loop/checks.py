@@ -35,6 +35,7 @@ def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> float:
     state = torch.get_rng_state()
     model.train()
     speeds = []
+    # forward and backward pass of each row, timed in seconds a token
     for number in first.values():
         if number is not None:
             inputs = {key: value.to(model.device) for key, value in rows.batch([[number]]).items()}
@@ -43,6 +44,7 @@ def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> float:
                 loss = model(**inputs).loss
             loss.backward()
             speeds.append((time.perf_counter() - start) / inputs["input_ids"].numel())
+    # parts with a gradient other than 0
     reached = {
         parts_of.part_of(n)
         for n, w in model.named_parameters()
@@ -69,11 +71,13 @@ def check_packing(model: Any, rows: Rows) -> None:
     """
     import torch
 
+    # the first and last row, the first with and without images; a single row is packed with itself
     numbers = {0, len(rows) - 1} | {n for n in map(rows.first_with, (True, False)) if n is not None}
     several = sorted(numbers)[:4] * (1 if len(numbers) > 1 else 2)
     state, was_training = torch.get_rng_state(), model.training
     model.eval()
     with torch.no_grad():
+        # - log p of each token in the packed sequence, and of the same tokens with each row alone
         together = token_nats(model, rows.batch([several], packed=True))
         alone = torch.cat([token_nats(model, rows.batch([[number]])) for number in several])
     model.train(was_training)
@@ -101,6 +105,7 @@ def token_nats(model: Any, inputs: dict[str, Any]) -> Any:
     import torch
 
     moved = on_device(inputs, model)
+    # logits at position t predict the token at t + 1
     labels_BT = moved.pop("labels")[:, 1:]
     with parts_of.mixed(model):
         logits_BTV = model(**moved, use_cache=False).logits[:, :-1].float()

@@ -36,6 +36,7 @@ from medxiaohe.train.loop import batch_plan as plans
 from medxiaohe.train.loop.parts import part_of
 from medxiaohe.train.loop.trainer_settings import STATE_BYTES
 
+# 4 bits and a float32 scale for each 64 weights, 0.5 + 4/64; double quantisation takes 0.52: an upper bound
 FOUR_BIT = 0.56  # bytes a weight
 ALWAYS = ("weights", "gradients", "optimizer", "activations", "logits")  # parts that are always named
 TILE = 4096  # positions whose logits TRL 1.16 computes at once
@@ -110,11 +111,14 @@ def policy_memory(
     Returns:
         Bytes by what they are for. Logits are those of the completion only, at most a tile of 4096 positions.
     """
+    # a training step sees prompts and answers of one pass
     positions = step.sequences * (step.prompt + step.completion)
     images = step.sequences * step.images
     of_step = memory(model, positions, images, bytes_each, checkpointing, optim, pixels=pixels)
     text = getattr(model.config, "text_config", model.config)
+    # logits of answers only, a tile of positions at a time
     scored = min(step.sequences * step.completion, TILE)
+    # cache: a key and a value for each layer and head of keys, of all answers that are drawn together
     heads = text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // heads
     keys = 2 * getattr(text, "num_key_value_heads", heads) * width * text.num_hidden_layers
@@ -153,24 +157,29 @@ def memory(
     """
     weights = trained = num_trained = 0.0
     for weight in model.parameters():
+        # weights and gradients in the precision of each weight; moments count trained weights, not bytes
         quantized = type(weight).__name__ == "Params4bit"
         number = weight.numel() * (2 if quantized else 1)  # two weights in a byte
         weights += number * (FOUR_BIT if quantized else weight.element_size())
         trained += number * weight.element_size() * weight.requires_grad
         num_trained += number * weight.requires_grad
+    # activations that the backward pass needs, of the language model
     text = getattr(model.config, "text_config", model.config)
     activations = _layers(text, positions, bytes_each, checkpointing)
+    # a frozen tower keeps no activations
     vision = getattr(model.config, "vision_config", None)
     if vision is not None and any(
         w.requires_grad and part_of(n) == "vision" for n, w in model.named_parameters()
     ):
         activations += _layers(vision, images * patches(vision, pixels), bytes_each, checkpointing)
+    # the output of each layer with LoRA once more; recomputed, of one layer at a time
     adapted = sum(
         layer.base_layer.out_features
         for layer in model.modules()
         if hasattr(layer, "lora_A") and hasattr(layer, "base_layer")
     )
     activations += positions * bytes_each * int(adapted) // (text.num_hidden_layers if checkpointing else 1)
+    # logits in the model's precision, in float32 for the loss, and their float32 gradient: bytes + 4 + 4
     vocabulary = int(getattr(text, "vocab_size", 0))
     return Estimate(
         round(weights),
@@ -185,9 +194,11 @@ def memory(
 def _layers(config: Any, positions: int, bytes_each: int, checkpointing: bool) -> int:
     hidden, layers = config.hidden_size, config.num_hidden_layers
     heads = getattr(config, "num_attention_heads", 1)
+    # width of keys and values: with grouped-query attention fewer heads than queries have
     keys = hidden * getattr(config, "num_key_value_heads", heads) // heads
     wide = getattr(config, "intermediate_size", 4 * hidden)
     layer = 8 * hidden + 2 * keys + 4 * wide
+    # recomputed: the input of every layer, and all of the one that is being recomputed
     return int(positions * bytes_each * (layers * hidden + layer if checkpointing else layers * layer))
 
 
@@ -201,6 +212,7 @@ def patches(vision: Any, pixels: int = PIXELS) -> int:
     Returns:
         (side / patch)^2 + 1 for the class token of a tower of fixed size, else pixels / patch^2.
     """
+    # towers of fixed size give `image_size`, some as (height, width)
     sizes: list[Any] = [getattr(vision, "image_size", None), getattr(vision, "patch_size", 14)]
     side, patch = (value[0] if isinstance(value, (list, tuple)) else value for value in sizes)
     return int((side // patch) ** 2 + 1 if side else pixels // patch**2)

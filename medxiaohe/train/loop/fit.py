@@ -315,6 +315,7 @@ def _fit(
 ) -> dict[str, Any]:
     lengths = rows.tokens
     pack_to = settings.max_length if settings.packing else 0
+    # optimizer steps: those that are set, else the batches of the epochs / batches of a step
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed, pack_to)
     steps = settings.max_steps or max(
         1, round(epoch * settings.num_train_epochs / settings.gradient_accumulation_steps)
@@ -325,6 +326,7 @@ def _fit(
         raise ConfigError(
             f"rising: no rows of {', '.join(sorted(unknown))}: the sources are {', '.join(sorted(sources))}"
         )
+    # a flag for each row: whether its source is scheduled to rise
     requested = {number for number, name in enumerate(sources) if name in settings.rising}
     rising = bytes(number in requested for number in rows.index.source) if requested else b""
     batches = plans.plan(
@@ -340,6 +342,7 @@ def _fit(
     if settings.packing:
         check_packing(trainer.model, rows)
     before = parts_of.sizes(trainer.model)
+    # memory of the largest batch; activations are float32 on a CPU, bfloat16 on an accelerator
     most = estimate.largest(batches, lengths, rows.images)
     bytes_each = 4 if device() == "cpu" else 2
     recomputes = trainer.args.gradient_checkpointing

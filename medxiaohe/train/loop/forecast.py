@@ -125,6 +125,7 @@ def _of_stage(
     )
     if result.total <= room:
         return result
+    # apply remedies one on top of the other until the stage fits
     changes, total = [], result.total
     for change, changed in _remedies(settings, count):
         changes.append(change)
@@ -189,14 +190,18 @@ def memory(uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows
         )
         needed = estimate.policy_memory(model, step, BYTES, **options)
     else:
+        # DPO passes the chosen and the rejected conversation of each pair together
         pairs = 2 if uses == "train.dpo" else 1
         positions = pairs * batch * _longest(uses, settings, rows)
         needed = estimate.memory(model, positions, pairs * images, BYTES, **options)
     result = {field.name: int(getattr(needed, field.name)) for field in fields(needed)}
+    # a full fine-tune needs a frozen copy as reference; adapters are switched off instead
     if uses == "train.dpo" and is_full:
         result["reference"] = parts_of.sizes(model)["total_parameters"] * BYTES
+    # vLLM reserves its share of the GPU, its cache included
     if getattr(settings, "use_vllm", False):
         result |= {"cache": 0, "vllm": int(settings.vllm_gpu_memory_utilization * gpu.memory)}
+    # FSDP2: each process holds 1 / count, and one layer at a time is gathered in full
     if getattr(settings, "sharding", "none") == "fsdp":
         gathered = result["weights"] // model.config.get_text_config().num_hidden_layers  # of one layer
         result |= {entry: result[entry] // count for entry in ("weights", "gradients", "optimizer", "casts")}
@@ -303,17 +308,22 @@ def step_seconds(
     """
     model = prepared(settings, name)
     accumulated = getattr(settings, "gradient_accumulation_steps", 1)
+    # tokens of a step in one process: sequences x length (x 2 for pairs)
     sequences = settings.per_device_train_batch_size * accumulated
     longest = _longest(uses, settings, rows)
     length = longest if getattr(settings, "packing", False) or uses in SAMPLES else min(longest, rows.tokens)
     pairs = 2 if uses == "train.dpo" else 1
     forward = _forward(model, rows, length)
+    # operations a token: forward and backward, and forward again where activations are recomputed
     each = operations(model, rows, length) + (forward if _recomputes(settings) else 0.0)
     passes = pairs * sequences * length * each
     if uses == "train.dpo" or (uses in SAMPLES and settings.beta > 0):  # the reference, forward only
         passes += pairs * sequences * length * forward
+    # compute-bound: operations / (peak x MFU)
     seconds = passes / (gpu.flops * mfu)
     if uses in SAMPLES:
+        # memory-bound: each new token reads all weights once, for all sequences together. One generation
+        # serves `num_iterations` steps. Prompts are read in a compute-bound forward pass
         weights = parts_of.sizes(model)["total_parameters"] * BYTES
         reads = settings.max_completion_length * weights / (gpu.bandwidth * READS)
         seconds += reads / max(1, settings.num_iterations)
@@ -337,8 +347,11 @@ def operations(model: Any, rows: Rows, length: int) -> float:
     text = model.config.get_text_config()
     sums, patches = _weights(model), _patches(model, rows) / length
     (language, trained), (projector, learnt), (vision, seen) = sums.values()
+    # backward: 2 a weight for the gradient of its input, 2 more where the weight itself is trained; the
+    # projector and a trained tower by patch, of which a token has its share
     backward = 2.0 * (language + trained) + 2.0 * patches * (projector + learnt)
     backward += 4.0 * patches * vision if seen else 0.0
+    # queries x keys and weights x values: 4 L d T forward, twice that backward
     attention = 12.0 * float(text.num_hidden_layers * text.hidden_size) * length
     return _forward(model, rows, length) + backward + attention
 

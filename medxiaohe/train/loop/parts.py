@@ -81,6 +81,7 @@ def prepare(model: Any, parts: Parts, seed: int) -> Any:
     if parts.language == "lora":
         from peft import LoraConfig, get_peft_model
 
+        # W + (alpha / r) B A with alpha = 2 r (LoRA, arXiv 2106.09685)
         targets = LORA_TARGETS[parts.lora_targets]
         adapters = LoraConfig(
             r=parts.lora_r, lora_alpha=2 * parts.lora_r, target_modules=targets, lora_dropout=0.0
@@ -231,6 +232,7 @@ def calibrate_projector(model: Any, pixels: Any) -> None:
     if not hasattr(projector, "linear_1") or not hasattr(projector, "linear_2"):
         raise ConfigError("only a LLaVA projector (linear_1, linear_2) can be calibrated")
     assert inner is not None and projector is not None
+    # inputs x of the first layer: features of the tower, (patches, d)
     captured: list[Any] = []
     hook = projector.linear_1.register_forward_pre_hook(
         lambda _, inputs: captured.append(inputs[0].flatten(0, -2))
@@ -239,11 +241,13 @@ def calibrate_projector(model: Any, pixels: Any) -> None:
         inner.get_image_features(pixel_values=pixels.to(projector.linear_1.weight.dtype))
         hook.remove()
         features = torch.cat(captured).float()
+        # W1 = N(0, 1 / d) / std(x), b1 = - W1 mean(x): standardised inputs give outputs of unit variance
         mean, spread = features.mean(0), features.std(0).clamp_min(1e-6)
         weight = torch.randn(projector.linear_1.weight.shape, generator=torch.Generator().manual_seed(0))
         weight = (weight / weight.shape[1] ** 0.5).to(spread) / spread
         projector.linear_1.weight.copy_(weight)
         projector.linear_1.bias.copy_(-weight @ mean)
+        # W2 ~ N(0, 1), then scaled: std(output) = std(token embeddings)
         projector.linear_2.weight.normal_(0.0, 1.0, generator=torch.Generator().manual_seed(1))
         projector.linear_2.bias.zero_()
         out = projector(features.to(projector.linear_1.weight.dtype))

@@ -56,6 +56,7 @@ class Validation:
 
     def __init__(self, rows: Rows, settings: ValidationSettings, batch_size: int, every: int) -> None:
         self.rows, self.settings, self.every = rows, settings, every
+        # rows of similar length share a batch: less padding, and the mean over tokens stays the same
         order = sorted(range(len(rows)), key=lambda row: int(rows.tokens[row]))
         chosen = [[[row] for row in order[i : i + batch_size]] for i in range(0, len(order), batch_size)]
         self._batches: list[plans.Batch] = chosen
@@ -83,9 +84,11 @@ class Validation:
                 batch = self.rows.batch(self._batches[min(number, len(self._batches) - 1)])
                 output = model(**trainer._prepare_inputs(batch), use_cache=False, fused_lm_head=True)
                 if number < len(self._batches):
+                    # a process without a batch of its own repeats the last one, which is not counted
                     sums[0] -= output.log_probs.double().sum()
                     sums[1] += output.label_mask.sum()
         reshard(model)
+        # sum of - log p / number of labelled tokens, over all processes
         total, count = trainer.accelerator.reduce(sums, reduction="sum").tolist()
         model.train(was_training)
         return float(total / count)

@@ -198,6 +198,7 @@ def gains(
         gold = tasks[sample.source].gold(sample)
         if not gold or not talk.used:
             continue
+        # with: the conversation up to the last tool result; without: the prompt alone
         last = max(
             i
             for i, message in enumerate(talk.messages)
@@ -206,6 +207,7 @@ def gains(
         for messages in (talk.messages[: last + 1], talk.prompt.messages):
             rows.append(_ending(messages, gold, processor, talk.tools))
         numbers.append(number)
+    # mean log-likelihood of the gold's tokens behind each context, in passes of `batch_size` rows
     nats = [
         value
         for start in range(0, len(rows), batch_size)
@@ -213,6 +215,7 @@ def gains(
     ]
     results: list[float | None] = [None] * len(pairs)
     for i, number in enumerate(numbers):
+        # log pi(gold | with) - log pi(gold | without)
         results[number] = nats[2 * i] - nats[2 * i + 1]
     return results
 
@@ -235,6 +238,7 @@ def _mean_log_likelihood(rows: Sequence[Rendered], model: Any, processor: Any) -
     import torch
 
     inputs = {name: tensor.to(model.device) for name, tensor in batch(rows, processor).items()}
+    # logits at position t predict the token at t + 1
     labels = inputs.pop("labels")[:, 1:]
     with torch.no_grad(), parts_of.mixed(model):
         logits = model(**inputs, use_cache=False).logits[:, :-1]

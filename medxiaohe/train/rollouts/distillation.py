@@ -76,6 +76,7 @@ class Teacher:
         import torch
 
         with torch.no_grad():
+            # theta' <- d theta' + (1 - d) theta, d = decay
             for name, weight in trained(model):
                 if name not in self.weights:
                     self.weights[name] = weight.detach().clone()
@@ -134,6 +135,7 @@ class Teacher:
             return trainer._get_per_token_logps_and_entropies(model, ids, seen, length, batch_size=size)[0]
 
         with torch.no_grad():
+            # log pi(y_t | prompt, y_<t) of the policy, [rows, length]
             own = scored(out["prompt_ids"], out["prompt_mask"])
             informed = [self.told(row) for row in rows]
             # as TRL pads them: prompts on the left, so that every completion begins in the same column
@@ -144,8 +146,11 @@ class Teacher:
             rows_seen = [[0] * gap + [1] * len(tokens) for gap, tokens in zip(gaps, informed, strict=True)]
             prompts = torch.tensor(rows_told, device=device)
             attention = torch.tensor(rows_seen, device=device)
+            # log pi'(y_t | prompt with outcome, y_<t) of the teacher, over the same completions
             with self.playing(model):
                 knows = scored(prompts, attention)
+        # A_t = A + coef x clip(log pi'_t - log pi_t, -limit, limit) in the first tokens of each turn: the
+        # policy gradient of the reverse KL on the policy's own samples
         window = first_of_turns(mask, self.settings.tokens)
         gap = (knows - own).clamp(-self.settings.limit, self.settings.limit) * window
         self.last = float(gap.sum() / window.sum().clamp(min=1))

@@ -122,6 +122,7 @@ def estimated(
     Returns:
         Bytes by what they are for, for the longest prompt.
     """
+    # the longest prompt with the longest answer behind it; images are counted, not opened
     rows = [render_prompt(messages, processor, opener=None) for messages in prompts]
     longest = max(len(row.tokens) for row in rows)
     step = estimate.PolicyStep(
@@ -259,6 +260,7 @@ def build(
     from transformers.trainer_callback import PrinterCallback
     from trl import GRPOTrainer
 
+    # a generation serves `num_iterations` optimizer steps
     generations = math.ceil(settings.max_steps / settings.num_iterations)
     policy = parts_of.prepare(loaded.model, settings.parts, settings.seed)
     trainer = rolling(resumable(GRPOTrainer, work, written), rollouts, loaded.processor, written.teacher)(
@@ -338,6 +340,7 @@ def finish(
         )
         io.write_jsonl(out / "rollouts.jsonl", written.rows)
     save(trainer, loaded, settings.parts, out, label)
+    # first and second half of the steps: means of single steps vary too much
     half = max(1, len(history) // 2)
     return {
         "base": loaded.name,

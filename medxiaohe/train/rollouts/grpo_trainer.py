@@ -96,7 +96,9 @@ def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None =
         def _generate_and_score_completions(self, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
             self.rolled = roll(self, [row["row"] for row in inputs])
             self._images = [family.joined(item.features) for item in self.rolled]
+            # TRL: A = (r - mean of the group) / std of the group (GRPO, arXiv 2402.03300), one for each input
             out = dict(super()._generate_and_score_completions(inputs)) | {"images": list(self._images)}
+            # the rows of an episode share the advantage of its input
             if len(firsts := episodes(self.rolled)) < len(self.rolled):
                 places = {id(episode_of(first)): i for i, first in enumerate(firsts)}
                 out["advantages"] = out["advantages"][[places[id(episode_of(item))] for item in self.rolled]]
@@ -153,6 +155,7 @@ def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None =
             size = batch_size or input_ids.size(0)
             logps, entropies, losses = [], [], []
             for start in range(0, input_ids.size(0), size):
+                # log-probabilities and entropies of the completion, a pass of `size` rows at a time
                 ids, mask = input_ids[start : start + size], attention_mask[start : start + size]
                 inputs = family.joined(self._images[start : start + size]) | family.per_token(ids, processor)
                 moved = {name: tensor.to(ids.device) for name, tensor in inputs.items()}
@@ -197,6 +200,7 @@ def in_passes(out: dict[str, Any], passes: int) -> dict[str, Any]:
     if passes == 1:
         return out
     rows, mask = len(out["images"]), loss_mask(out)
+    # rows that are missing to a multiple of `passes`; before them, what a step is a mean over
     gap = -rows % passes
     noted = {"rows_of_step": torch.tensor(float(rows)), "tokens_of_step": mask.sum().float().cpu()}
     filled: dict[str, Any] = {}
@@ -243,6 +247,7 @@ def weights_of_pass(inputs: Mapping[str, Any], loss_type: str, passes: int) -> t
         without
         loss.
     """
+    # share of the step's tokens and rows that this pass has, times P: 1 for equal passes
     tokens = float(loss_mask(inputs).sum()) * passes / max(1.0, float(inputs["tokens_of_step"]))
     rows = len(inputs["images"]) * passes / float(inputs["rows_of_step"])
     return {"bnpo": tokens, "grpo": rows, "dr_grpo": rows}.get(loss_type, 1.0) or 1.0, tokens
@@ -277,6 +282,7 @@ def _log(trainer: Any, rollouts: Sequence[Rolled]) -> None:
     import torch
 
     mode = "train" if trainer.model.training else "eval"
+    # tokens that the policy sampled for each input
     counts: dict[int, float] = {}
     for rollout in rollouts:
         counts[id(episode_of(rollout))] = counts.get(id(episode_of(rollout)), 0.0) + sum(rollout.mask)

@@ -70,6 +70,7 @@ def _ruled_out(sample: Sample, share: float) -> str:
         for item in sample.target
         if item in LETTERS[: len(sample.choices)]
     }
+    # wrong options in an order of the sample's own; at most all but one of them are ruled out
     wrong = sorted(
         (c for c in sample.choices if c not in right), key=lambda c: io.unit_interval("hint", sample.id, c)
     )
@@ -82,6 +83,7 @@ def _beginning(sample: Sample, share: float) -> str:
     words = last.text.split() if last.role == "assistant" else []
     if len(words) < LEAST_WORDS:
         return ""
+    # the first share x MOST of the explanation, unless it contains the answer
     shown = " ".join(words[: round(share * MOST * len(words))])
     for gold in filter(None, map(plain, golds(sample))):
         if re.search(rf"(?<!\w){re.escape(gold)}(?!\w)", plain(shown)):

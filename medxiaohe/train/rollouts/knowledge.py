@@ -95,6 +95,7 @@ class Knowledge:
         Returns:
             An image; None where there is no other.
         """
+        # vectors have length one: their product is the cosine
         others = [ref for ref in self.pool if ref.uri != image.uri]
         return (
             min(others, key=lambda ref: float(self.vectors[ref.uri] @ self.vectors[image.uri]))

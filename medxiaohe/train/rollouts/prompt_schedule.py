@@ -68,17 +68,20 @@ class Schedule:
 
     def _choose(self, generation: int) -> list[int]:
         if self.rest and generation >= LOOK_AHEAD:
+            # prompts whose group had no signal two generations ago rest from now on
             for sample in without_signal(self._of(generation - LOOK_AHEAD), self.num_generations):
                 self.resting[sample] = generation + self.rest
         num_samples = len(self.samples)
         results: list[int] = []
         looked_at = 0
+        # walk round the list of prompts from the last position, past those that rest
         while len(results) < self.num_prompts and looked_at < num_samples:
             index = (self.place + looked_at) % num_samples
             looked_at += 1
             if self._until(index) <= generation:
                 results.append(index)
         self.place = (self.place + looked_at) % num_samples
+        # too few are awake: those that wake first fill the batch
         asleep = sorted((i for i in range(num_samples) if self._until(i) > generation), key=self._until)
         return results + asleep[: self.num_prompts - len(results)]
 

@@ -148,6 +148,7 @@ def roll(
         turns = [turn for i in going for turn in _turns(talks[i], rows[i], processor, max_tokens)]
         if not turns:
             continue
+        # one generation step for all rows that wait, padded on the left
         inputs = batch([row.rendered(processor) for row, _, _ in turns], processor, "left")
         inputs.pop("labels")
         new = generate(inputs, stops([ask for _, _, ask in turns]))[:, inputs["input_ids"].shape[1] :]
@@ -237,6 +238,7 @@ def _said(
     own = list(tokens)
     while len(own) > 1 and own[-1] == processor.tokenizer.pad_token_id:
         own.pop()
+    # the longest prefix that ends with a stop string, which may span several tokens
     for cut in range(len(own), max(0, len(own) - LOOK_BACK), -1):
         if processor.tokenizer.decode(own[:cut], skip_special_tokens=True).endswith(stop_strings or ("\0",)):
             return own[:cut], False

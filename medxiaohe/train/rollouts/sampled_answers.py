@@ -166,6 +166,7 @@ def _answers(
         {"id": sample.id, "answers": [], "rewards": [], "statuses": []} for sample in samples
     ]
     for number in range(settings.draws):
+        # runs with different `seed` share no seed of a draw, up to 1000 draws
         replies = engine.with_seed(settings.seed * 1000 + number).reply(
             [sample.prompt.messages for sample in samples]
         )

@@ -152,6 +152,7 @@ class ServedPolicy:
         """Another one for every answer of the run, the same when a killed run draws it again."""
         copy = list(numbers[:index]).count(numbers[index])  # which of a prompt's answers
         keys = (str(self._seed), str(numbers[index]), str(copy), str(ranks.rank()))
+        # a hash from 0 to 1, as a seed of 31 bits
         return int(io.unit_interval(*keys) * 2**31)
 
     def _publish(self, trainer: Any) -> str:

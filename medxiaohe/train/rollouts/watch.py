@@ -33,6 +33,7 @@ def diagnosis(rollouts: Rows, num_prompts: int, num_generations: int, patience: 
     Returns:
         Why training should stop, and what to do; "" while any of these groups had different rewards.
     """
+    # the last `patience` full generations
     size = num_prompts * num_generations
     last = (
         rollouts[(len(rollouts) // size - patience) * size :]
@@ -85,11 +86,13 @@ def collapse(rollouts: Rows, size: int, window: int) -> str:
     count = len(rollouts) // size if window else 0
     if count < 2 * window or not window:
         return ""
+    # (share of turns with tools, tokens a turn, reward) of each generation, then means of each window of them
     means = [_talk(rollouts[i * size : (i + 1) * size]) for i in range(count)]
     spans = [means[i : i + window] for i in range(0, count - window + 1)]
     tools, tokens, reward = (
         [sum(item[k] for item in span) / window for span in spans] for k in range(3)
     )  # of each span
+    # the window that called most tools, which must end before the last window begins
     best = max(range(len(spans)), key=lambda i: tools[i])
     fewer = tools[best] >= TOOLS_AT_ALL and tools[-1] <= FEWER * tools[best]
     longer = tokens[-1] >= LONGER * tokens[best]
@@ -129,6 +132,7 @@ def components(rollouts: Rows, step: int, size: int, num_iterations: int) -> dic
         Shares of statuses, means of `correct` and of each part, and the share of hints; {} for a step without
         rollouts.
     """
+    # steps 1 to `num_iterations` use generation 0, and so on
     generation = (step - 1) // num_iterations
     rows = rollouts[generation * size : (generation + 1) * size]
     if not rows:
