@@ -8,7 +8,7 @@
 
 An action is the text of the policy's next turn, an observation the conversation that it is asked with; `info`
 has the same as OpenAI messages and the schemas of the tools. The reward is the task's score at the end of the
-conversation, and 0 before. An answer that nobody could judge earns 0, and `info["status"]` says so.
+conversation, and 0 before. An answer that could not be judged earns 0, and `info["status"]` is its status.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LONGEST = 200_000  # characters of an observation
 
 
 class Words(Text):  # type: ignore[misc]
-    """Any text up to a length: Gymnasium's Text wants every character named beforehand."""
+    """Any text up to a length: Gymnasium's Text requires a list of all characters."""
 
     def contains(self, x: Any) -> bool:
         """Whether a value is text within the length.

@@ -1,4 +1,4 @@
-"""What every environment is made of: samples of a task, and a conversation of a workflow for one of them."""
+"""Samples of a task and conversations of a workflow about them: the basis of every environment."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from medxiaohe.types import Sample, Score, Task, Tool, Trace
 
 @dataclass
 class Talks:
-    """Samples of a task, and how a conversation about one is led.
+    """Samples of a task, and how a conversation about one is run.
 
     Attributes:
         task: name of a task (`medxiaohe list tasks`), or FILE.py:NAME.
         split: of the task; `train` for training.
         workflow: name of a workflow (`medxiaohe list workflows`), or FILE.py:NAME.
         settings: of the workflow.
-        tools: names beside those of the task.
-        library: what `search` searches; stores: more sources by name, as in `eval run`.
+        tools: names of tools besides those of the task.
+        library: passages that `search` searches.
+        stores: further sources by name, as in `eval run`.
         policy: the role that the environment's agent plays; "" is the default role.
         cast: models of the other roles.
         limit: samples; 0: all.

@@ -1,16 +1,16 @@
-"""Data and settings for other trainers: ms-swift, LLaMA-Factory, verl. What this writes they start with one
-command, in README.md.
+"""Export data and settings to other trainers: ms-swift, LLaMA-Factory, verl. They start with the command in
+README.md.
 
-    data.jsonl or data.parquet   the rows, in the trainer's own form
+    data.jsonl or data.parquet   the rows, in the trainer's own format
     images/                      the pixels that our models would see, as PNG, each once
     *.yaml                       the trainer's settings, from ours of the same names
     reward.py                    for reinforcement learning: the task's scorer under the trainer's signature
-    left_out.jsonl               {id, why} of rows that the trainer's form cannot say
+    left_out.jsonl               {id, why} of rows that the trainer's format cannot hold
     export.json                  counts
 
 What is exported follows from the stage's file: documents.jsonl (cpt), instructions.jsonl (sft), prompts.jsonl
-(rl), pairs.jsonl (dpo). All three mark an image by `<image>` in the text; such words that stand in somebody's
-text are broken up, so that they count for none.
+(rl), pairs.jsonl (dpo). All three trainers mark an image by `<image>` in the text; such words in the text
+itself are broken up, so that they do not count as images.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MARK = re.compile(r"<(image|video|audio)>")
 
 
 class Unsaid(Exception):
-    """The form of the other trainer has no place for something in this row."""
+    """The format of the other trainer cannot hold this row."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Row:
-    """A row without a trainer's form. `images` are paths, one for each IMAGE mark, in order."""
+    """A row before it has a trainer's format. `images` are paths, one for each IMAGE mark, in order."""
 
     id: str
     turns: tuple[Turn, ...]
@@ -69,8 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Job:
-    """What a trainer's settings are written from. `place` is the folder of the export, `data` the file of
-    rows in it."""
+    """Input of a trainer's settings. `place` is the folder of the export, `data` the file of rows in it."""
 
     kind: str
     model: str
@@ -220,8 +219,7 @@ def _plain(text: str) -> str:
 
 
 class _Pictures:
-    """Images as PNG files below the export, each once; `path` says where they will lie when the folder is
-    published."""
+    """Images as PNG files below the export, each once; paths are those of the published folder."""
 
     def __init__(self, draft: Path, place: Path) -> None:
         self.draft, self.place = draft, place

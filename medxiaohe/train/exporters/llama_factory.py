@@ -1,5 +1,6 @@
-"""LLaMA-Factory 0.9: dataset_info.json beside JSON lines in the layout `sharegpt`; settings for
-`llamafactory-cli train FILE`."""
+"""Export to LLaMA-Factory 0.9: dataset_info.json and JSON lines in the layout `sharegpt`; settings for
+`llamafactory-cli train FILE`.
+"""
 
 from __future__ import annotations
 

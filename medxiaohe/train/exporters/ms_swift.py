@@ -1,5 +1,6 @@
-"""ms-swift 4: JSON lines with `messages`, `images`, `tools`; settings as YAML for `swift pt|sft|rlhf
-FILE`."""
+"""Export to ms-swift 4: JSON lines with `messages`, `images`, `tools`; settings as YAML for `swift
+pt|sft|rlhf FILE`.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""verl 0.9: parquet with `messages` (sft) or `prompt`, `reward_model`, `extra_info` (rl); settings laid over
-verl's own by Hydra.
+"""Export to verl 0.9: parquet with `messages` (sft) or `prompt`, `reward_model`, `extra_info` (rl); settings
+on top of verl's own by Hydra.
 
 A table of parquet gives all rows of a column one type, so tool schemas and arguments of different tools would
-be filled up with nulls: calls, and the tools a row was offered, are written out in the text, in the form that
+be filled up with nulls: calls, and the tools a row was shown, are written into the text, in the form that
 Qwen and Hermes templates use.
 """
 

@@ -1,4 +1,4 @@
-"""Figures of a trained learner on held-out pairs."""
+"""Evaluate a trained learner on held-out pairs."""
 
 from __future__ import annotations
 

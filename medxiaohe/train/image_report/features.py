@@ -1,4 +1,4 @@
-"""Features of a frozen tower, computed once for each image and kept in a file that a kill cannot spoil."""
+"""Features of a frozen tower, computed once for each image and cached in a file that survives a kill."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOGETHER = 16  # images of one forward pass
 
 
 class Features:
-    """[images, tokens, width] in float16 on disk; a run that was killed goes on behind its last whole row."""
+    """Features [images, tokens, width] in float16 on disk; a killed run resumes after its last full row."""
 
     def __init__(self, tower: Tower, refs: Sequence[ImageRef], file: Path):
         """Compute what the file does not have yet.

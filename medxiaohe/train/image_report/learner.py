@@ -1,8 +1,8 @@
 """Student, momentum teacher and queue of MOTOR, and one step of its training.
 
-The order is that of the paper, but for the queue: both student and teacher fetch before the batch is put into
-it, and never rows of their own study or patient. The public code puts the triplets of the batch in first, so
-that its teacher can read the report that it is asked about.
+The order is that of the paper, but for the queue: both student and teacher retrieve before the batch is put
+into it, and never rows of their own study or patient. The public code puts the triplets of the batch in
+first, so that its teacher can read the report that it is asked about.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from medxiaohe.train.image_report.settings import MotorSettings
 
 @dataclass
 class Batch:
-    """Some pairs, as tensors."""
+    """Tensors of some pairs."""
 
     images: Any  # features of a frozen tower [batch, n, width], or pixels [batch, 3, height, width]
     words: Any  # [batch, length]
@@ -40,7 +40,7 @@ Watch = Callable[[str, Batch, Any], None]
 
 
 class Learner:
-    """What training changes, and its momentum copy."""
+    """Trained modules (student) with their momentum copy (teacher) and the queue."""
 
     def __init__(self, network: Network, tower: Tower, queue: KnowledgeQueue, settings: MotorSettings):
         self.network, self.tower, self.queue, self.settings = network, tower, queue, settings
@@ -177,7 +177,7 @@ class Learner:
 
 
 class _swapped:
-    """A module computes with other weights inside."""
+    """Context manager: a module computes with other weights."""
 
     def __init__(self, module: Any, weights: dict[str, Any]):
         self.module, self.weights = module, weights

@@ -1,4 +1,4 @@
-"""Figures of an image-report model on held-out pairs: retrieval both ways, labels, words."""
+"""Metrics of an image-report model on held-out pairs: recall@k both ways, AUC of labels."""
 
 from __future__ import annotations
 

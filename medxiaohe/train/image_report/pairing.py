@@ -1,4 +1,4 @@
-"""Pairs as the tensors of batches: words, triplets, labels, numbers of studies and patients, images."""
+"""Tensors of batches of pairs: words, triplets, labels, numbers of studies and patients, images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from medxiaohe.train.image_report.triplets import numbered
 
 
 class Known:
-    """What all sets of pairs share: vocabularies, and numbers of studies, patients and reports."""
+    """Vocabularies, and numbers of studies, patients and reports, shared by all sets of pairs."""
 
     def __init__(self, tokenizer: Any, vocabulary: Vocabulary, terms: Sequence[str]):
         self.tokenizer, self.vocabulary = tokenizer, vocabulary
@@ -27,7 +27,7 @@ class Known:
 
 
 class Tensors:
-    """The tensors of a set of pairs."""
+    """Tensors of a set of pairs."""
 
     def __init__(
         self, pairs: Sequence[Pair], shared: Known, tower: Tower, settings: MotorSettings, file: Path
@@ -35,8 +35,8 @@ class Tensors:
         """Compute them.
 
         Args:
-            pairs: one or more.
-            known: vocabularies and numbers.
+            pairs: at least one.
+            shared: vocabularies and numbers.
             tower: makes pixels, and features where it is frozen.
             settings: of the stage.
             file: of the features of a frozen tower.

@@ -93,7 +93,7 @@ def _samples(files: Sequence[Path]) -> Iterator[Sample]:
 
 
 class Numbers:
-    """Numbers for names, the same name the same number."""
+    """Numbers of names, in the order of their first use."""
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}

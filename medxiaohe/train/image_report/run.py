@@ -1,4 +1,4 @@
-"""Build the networks, train them, write what train.motor leaves."""
+"""Build the networks, train them, write the outputs of train.motor."""
 
 from __future__ import annotations
 

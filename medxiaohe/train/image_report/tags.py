@@ -127,7 +127,7 @@ def from_tree(tags: Sequence[Tag], tree: Tree) -> tuple[Relation, list[str]]:
 
 
 def _above(tree: Tree, id: str) -> set[str]:
-    """An entity and what lies at most STEPS above it, without what is too general."""
+    """Collect an entity and its ancestors at most STEPS above, without domains and chapters."""
     level, result = {id}, {id}
     for _ in range(STEPS):
         level = {p for item in level for p in tree.entities[item].parents if tree.layer(p) > TOO_GENERAL}

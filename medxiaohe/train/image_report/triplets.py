@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from medxiaohe.scoring._findings import Finding
 
-MOST = 30  # of a report (MO-3)
+MOST = 30  # triplets of a report: 90 terms, as many as MOTOR reads word tokens
 TRAITS = ("side", "degree", "time", "change")
 Triplet = tuple[str, str, str]
 

@@ -1,5 +1,4 @@
-"""Small changes of an image for training, each a function of a key, so that a resumed run sees the same
-pixels.
+"""Random augmentation of training images, a function of a key, so that a resumed run sees the same pixels.
 
 Nothing is mirrored: left and right are findings.
 """
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Augment:
-    """The largest change of each kind; 0 is none."""
+    """The largest change of each kind; 0 switches it off."""
 
     rotate: float = 0.0  # degrees, either way
     crop: float = 0.0  # share of the width and of the height that may be cut off, at most 0.2

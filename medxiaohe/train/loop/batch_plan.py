@@ -1,9 +1,10 @@
-"""Which rows make which batch, for the whole run, decided before it starts: resuming is an offset into the
+"""Plan the batches of a whole run before it starts, with sequence packing: resuming is an offset into the
 plan.
 
 A plan is a sequence of batches, a batch a list of sequences, a sequence a list of row numbers: one row, or
-with packing several that share a sequence without seeing each other. It is held as arrays of integers, four
-bytes for each row and each boundary, so that plans of ten million rows fit beside a model.
+with packing several that share a sequence without attending to each other. It is stored as arrays of
+integers, four bytes for each row and each boundary, so that plans of ten million rows fit in memory with a
+model.
 """
 
 from __future__ import annotations
@@ -149,8 +150,7 @@ def fill(batches: Iterable[Batch], lengths: Sequence[int]) -> float:
 
 
 def _sorted(lengths: Sequence[int], batch_size: int, shuffle: random.Random) -> Iterator[Batch]:
-    """Shuffled, cut into windows, sorted by length inside a window, the batches of a window shuffled
-    again."""
+    """Shuffle rows, sort each window by length, cut it into batches and shuffle these."""
     rows = _shuffled(len(lengths), shuffle)
     for start in range(0, len(rows), WINDOW * batch_size):
         # rows of similar length share a batch, which saves padding; then the batches are shuffled, so that
@@ -175,8 +175,9 @@ def _rising(
     pack_to: int,
     rising: Sequence[int],
 ) -> Iterator[Batch]:
-    """Every row as often as without a schedule; a rising row's places in the run have a density that grows in
-    a straight line."""
+    """Plan with a schedule: every row as often as without one, rising rows with a density that grows
+    linearly.
+    """
     import numpy as np
 
     # rows that a packed sequence holds on average, and passes of the whole run over the rows
@@ -213,8 +214,7 @@ def _rising(
 
 
 def _packed(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: random.Random) -> Iterator[Batch]:
-    """Rows packed by best fit, longest first, in large windows of the shuffled rows; the sequences of a
-    window are shuffled."""
+    """Pack shuffled rows in large windows by best fit; the sequences of a window are shuffled."""
     rows = _shuffled(len(lengths), shuffle)
     rest: list[list[int]] = []
     for start in range(0, len(rows), PACK_WINDOW):
@@ -230,8 +230,7 @@ def _packed(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: rand
 
 
 def _best_fit(rows: Sequence[int], lengths: Sequence[int], pack_to: int) -> list[list[int]]:
-    """Sequences of at most `pack_to` tokens; a row goes where the least room is left over, the longest rows
-    first."""
+    """Pack rows into sequences of at most `pack_to` tokens by best-fit decreasing."""
     open_packs: dict[int, list[list[int]]] = {}  # room -> sequences
     rooms: list[int] = []  # sorted
     for row in sorted(rows, key=lambda row: -lengths[row]):

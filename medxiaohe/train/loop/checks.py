@@ -1,5 +1,6 @@
-"""What is looked at before the first step: gradients reach every part, packed rows do not see each other.
-Timed on the way."""
+"""Checks before the first step: gradients reach every trained part, packed rows do not attend to each
+other.
+"""
 
 from __future__ import annotations
 

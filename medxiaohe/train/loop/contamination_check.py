@@ -1,7 +1,7 @@
-"""Was the data checked for test items? Training asks before it starts (MedTrinity-25M, issue 26).
+"""Refuse to train on rows that were not compared with test splits (MedTrinity-25M, issue 26).
 
 data.mixture writes `contamination` into mixture.json: which test splits the rows were compared with, and how
-many rows went for it.
+many rows were dropped for it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""How much memory and time training will take, before it starts (pain 15). Formula and measurements:
-docs/training.md.
+"""Estimate memory and time of training before it starts. Formula and measurements: docs/training.md.
 
     memory = weights + optimizer + reference + the larger of
              gradients + casts + activations + logits (a step) and cache (drawing answers)
@@ -46,7 +45,7 @@ PIXELS = 1_000_000  # of an image, where a tower takes any size
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes."""
+    """Bytes by what they are for."""
 
     weights: int
     gradients: int
@@ -70,7 +69,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PolicyStep:
-    """What a step of reinforcement learning has in one process.
+    """Sizes of a step of reinforcement learning in one process.
 
     Attributes:
         sequences: prompts with answers that go through the model together.
@@ -78,7 +77,7 @@ class PolicyStep:
         prompt: tokens of the longest prompt, image tokens included.
         completion: tokens of the longest answer.
         images: of the prompt with most.
-        reference: whether a second model is held, to stay near.
+        reference: whether a second model is held, for the KL penalty.
     """
 
     sequences: int

@@ -1,8 +1,8 @@
-"""What goes wrong in the middle of training, told in one sentence, before it can spoil a checkpoint.
+"""Errors in the middle of training, reported in one sentence before they can damage a checkpoint.
 
-with explained("preference learning"):         memory, and a full disk
+with explained("preference learning"):         out of memory, and a full disk
     trainer.train()
-callbacks=[alarms("preference learning")]       a loss or a weight that is no number
+callbacks=[alarms("preference learning")]       a loss or a weight that is not finite
 """
 
 from __future__ import annotations

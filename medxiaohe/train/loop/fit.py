@@ -1,9 +1,9 @@
 """Run TRL's SFTTrainer on rows of our own render: what `train.cpt` and `train.sft` share.
 
-The trainer's collator is ours, so tokens and mask are those of `models.render` and of nothing else, in the
-batches of `train.plan`. Before the first step one row of each kind is passed through the model, and a part
-that was to be trained but receives no gradient stops the run: training that silently ignores its images is
-the field's commonest fault. A run that was killed goes on from its newest checkpoint (`train.resume`).
+The trainer's collator is ours, so tokens and loss mask are those of `models.render` alone, in the batches of
+`batch_plan`. Before the first step one row of each kind is passed through the model, and a part that was to
+be trained but receives no gradient stops the run: training that silently ignores its images is the field's
+commonest fault. A killed run resumes from its newest checkpoint (`resume`).
 """
 
 from __future__ import annotations
@@ -391,7 +391,7 @@ def _fit(
 
 
 def _had_stopped(folder: str, settings: FitSettings) -> bool:
-    """Whether the run of a checkpoint had stopped by itself at that step."""
+    """Whether the run of a checkpoint had stopped early at that step."""
     history = io.read_json(Path(folder) / "trainer_state.json")["log_history"]
     return bool(validating.stopped(history, settings))
 

@@ -9,11 +9,13 @@ from medxiaohe.errors import ConfigError
 
 @dataclass(frozen=True)
 class Gpu:
-    """Attributes:
-    name: as on the command line.
-    memory: bytes.
-    flops: of dense bfloat16 products a second, without sparsity.
-    bandwidth: bytes of memory a second.
+    """A GPU of the vendor's data sheet.
+
+    Attributes:
+        name: as on the command line.
+        memory: bytes.
+        flops: of dense bfloat16 products a second, without sparsity.
+        bandwidth: bytes of memory a second.
     """
 
     name: str

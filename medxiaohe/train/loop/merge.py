@@ -1,5 +1,6 @@
-"""Adapters folded into the weights they belong to: a checkpoint that `AutoModelForImageTextToText` loads by
-itself."""
+"""Merge LoRA adapters into the weights of their model: a checkpoint that `AutoModelForImageTextToText`
+loads.
+"""
 
 from __future__ import annotations
 

@@ -24,6 +24,13 @@ FILE = "pairs.jsonl"
 
 @dataclass(frozen=True)
 class Preference:
+    """A prompt with a better and a worse reply.
+
+    Attributes:
+        messages: the prompt.
+        kind: what the preference is about; "" in files that do not name it.
+    """
+
     id: str
     messages: tuple[Message, ...]  # the prompt
     chosen: str
@@ -83,7 +90,13 @@ def _pair(row: dict[str, Any], line: str, number: int) -> Preference:
 
 @dataclass(frozen=True)
 class Size:
-    """Of the longer of the two replies' conversations."""
+    """Counts of the two conversations of a pair.
+
+    Attributes:
+        tokens: of the longer one.
+        trained: tokens with loss, of both together.
+        num_images: of the prompt.
+    """
 
     tokens: int
     trained: int
@@ -91,8 +104,10 @@ class Size:
 
 
 class PairRows:
-    """Pairs as the model sees them, the reply alone with loss. `sizes` comes from one pass at the start,
-    which finds every bad row."""
+    """Pairs as token rows, the reply alone with loss.
+
+    `sizes` comes from one pass at the start, which finds every pair that cannot be rendered.
+    """
 
     def __init__(self, pairs: Sequence[Preference], processor: Any, max_length: int, label: str):
         self.processor, self.max_length, self._pairs = processor, max_length, pairs

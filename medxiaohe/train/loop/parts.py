@@ -24,7 +24,7 @@ LORA_TARGETS = {
 
 @dataclass(frozen=True)
 class Parts:
-    """`language`: LoRA adapters (merged when saved), every weight, or nothing."""
+    """Which parts are trained. `language`: LoRA adapters (merged when saved), every weight, or nothing."""
 
     language: Literal["lora", "full", "frozen"] = "lora"
     lora_r: int = 16

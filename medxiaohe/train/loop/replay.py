@@ -1,4 +1,4 @@
-"""Rows of the mixture among new ones, so that nothing else is forgotten."""
+"""Replay rows of the mixture among new ones, against catastrophic forgetting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a running trainer that a kill cannot spoil, and that a run goes on from to the same bits.
+"""Crash-safe checkpoints of a running trainer, from which a run resumes to the same bits.
 
 A checkpoint of the Trainer of transformers 5 is written file by file into its final folder, so a kill leaves
 one that cannot be loaded (huggingface/transformers#35782); optimizer.pt and rng_state.pth are pickles;
@@ -6,9 +6,9 @@ rollouts that TRL 1.16 has generated but not used are not in it, it generates ot
 Here a checkpoint is a folder published whole: safetensors and JSON, with their hashes. What a batch holds
 depends on its number in the plan alone, so no data loader has a state.
 
-    Resumable = resumable(SFTTrainer, place)
+    Resumable = resumable(SFTTrainer, work)
     trainer = Resumable(..., args=SFTConfig(save_strategy="steps", save_steps=50))
-    trainer.train(resume_from_checkpoint=newest(place))
+    trainer.train(resume_from_checkpoint=newest(work))
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEPT = 2  # the newest, and one more in case the disk spoils it
 
 
 class Extra(Protocol):
-    """What a kind of training has to keep beside weights, optimizer and random states."""
+    """State of a kind of training besides weights, optimizer and random generators."""
 
     def state(self, trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Collect the state for a checkpoint.
@@ -194,7 +194,7 @@ def _write_weights(own: Path, model: Any) -> None:
 
 
 def _publish(trainer: Any, parts: Path, folder: Path, with_state: bool = False) -> None:
-    """Rank 0 publishes the parts that all processes have written; `whole` adds the trainer's own state."""
+    """Publish on rank 0 what all processes have written; `with_state` adds the trainer's own state."""
     trainer.accelerator.wait_for_everyone()
     if trainer.args.process_index == 0:
         with io.publish(folder) as draft:
@@ -233,7 +233,7 @@ def _optimizer_state(trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _flat(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of a weight with the scales that bitsandbytes has in a mapping of its own as "NAME INNER"."""
+    """Flatten the state of a weight: bitsandbytes keeps scales in an inner mapping, here "NAME INNER"."""
     result: dict[str, Any] = {}
     for name, value in entries.items():
         inner = value.items() if isinstance(value, Mapping) else [("", value)]
@@ -242,7 +242,7 @@ def _flat(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nested(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """What `_flat` was given."""
+    """Invert `_flat`."""
     result: dict[str, Any] = {}
     for key, value in entries.items():
         name, _, inner = key.partition(" ")
@@ -295,7 +295,7 @@ def write_state(folder: Path, name: str, values: Mapping[str, Any], tensors: Map
 
 
 def _local(value: Any) -> Any:
-    """The part of a sharded tensor that is here."""
+    """Get the shard of a tensor in this process."""
     return value.to_local() if hasattr(value, "to_local") else value
 
 

@@ -1,7 +1,7 @@
-"""The index of a file of rows: where each row of training begins and how many tokens it has, in columns of
-memory-mapped integers, so that neither the rows nor their sizes are held in memory.
+"""Index of a file of rows: byte offset and token count of each row of training, in memory-mapped integers, so
+that neither the rows nor their sizes are held in memory.
 
-Counting reads every sample once, in shards that worker processes share; a killed run goes on at the first
+Counting reads every sample once, in shards that worker processes share; a killed run resumes at the first
 shard that is not counted. It finds every row that cannot be rendered before training begins.
 """
 
@@ -40,14 +40,15 @@ JOB = f"{__name__}:count_shard"
 
 @dataclass(frozen=True)
 class Reading:
-    """How samples are rendered: what a worker needs to do it as this process does.
+    """How samples are rendered: what a worker process needs to render as this one does.
 
     Attributes:
         model: whose processor renders, as `checkpoint.processor` names it.
         max_length: tokens of a row; text beyond is cut.
-        oversize: what becomes of a row with images that is longer.
+        oversize: whether a longer row with images is an error or dropped.
         thinking: as in `checkpoint.load`.
-        min_pixels: of an image, 0 as the processor has it; likewise max_pixels.
+        min_pixels: area of an image at least; 0: as the processor has it.
+        max_pixels: area of an image at most; likewise.
     """
 
     model: str
@@ -202,7 +203,7 @@ def _line(path: str, offset: int) -> int:
 
 
 def _joined(done: Sequence[tuple[Path, dict[str, Any]]], work: Path) -> RowIndex:
-    """The columns of all shards, one after the other; numbers of sources become those of the whole file."""
+    """Concatenate the columns of all shards; sources get numbers of the whole file."""
     summaries = [summary for _, summary in done]
     sources = {name: None for summary in summaries for name in summary["sources"]}
     number = {name: i for i, name in enumerate(sources)}

@@ -1,5 +1,4 @@
-"""The rows of a training stage, rendered when a batch needs them; what was rendered is held in memory while
-there is room for it."""
+"""Rows of a training stage, rendered when a batch needs them and cached in memory up to a limit."""
 
 from __future__ import annotations
 
@@ -27,13 +26,14 @@ TOKEN_BYTES = 44  # of a token in a Rendered: an integer of Python, and pointers
 
 
 class Rows:
-    """The rows of a file of Samples as the model sees them: one row each, or a row for each of a sample's
-    turns where the chat template rewrites earlier ones.
+    """Rows of a file of Samples as the model sees them: one for each sample, or for each of its turns where
+    the
+    chat template rewrites earlier ones.
 
     Samples stay on disk (`row_index`): `tokens`, `images` and the other columns of `index` come from one
     pass at the start, which finds every row that cannot be rendered before training. It counts an image's
     tokens from the size in its header, by the processor's own arithmetic, and compares some rows with their
-    render; a file whose pixels are spoilt is found when its batch is made.
+    render; a damaged image file is found when its batch is made.
 
     Args:
         file: JSONL of Samples.
@@ -41,8 +41,7 @@ class Rows:
         reading: the longest row, what becomes of longer ones, and what workers need to open the processor.
         label: of the progress bar.
         augment: changes of images.
-        work: a folder for the index, which a run that goes on finds again; without one it lasts as long as
-        this.
+        work: a folder for the index, which a resumed run finds again; None: a temporary folder.
         workers: processes that count rows now and render batches later.
     """
 
@@ -85,7 +84,7 @@ class Rows:
         )
 
     def _keep(self, number: int, row: Rendered) -> None:
-        """In memory, while there is room for it."""
+        """Cache a rendered row while there is room for it."""
         num_bytes = sum(t.nbytes for t in row.features.values()) + TOKEN_BYTES * len(row.tokens)
         if self._used + num_bytes <= self._room:
             self._used += num_bytes

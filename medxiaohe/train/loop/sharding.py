@@ -1,4 +1,4 @@
-"""A model shared out over processes: what FSDP2 needs from us, and why DeepSpeed runs cannot be resumed."""
+"""Sharding of a model over processes: what FSDP2 needs from us, and why DeepSpeed runs cannot be resumed."""
 
 from __future__ import annotations
 

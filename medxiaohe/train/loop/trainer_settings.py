@@ -34,7 +34,7 @@ SHARDED = ("adamw_torch", "adamw_torch_fused", "sgd")  # whose state FSDP2 shard
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """What a trainer is told of speed and memory."""
+    """Settings of speed and memory of a trainer."""
 
     # adamw_8bit and paged_adamw_8bit keep moments in 8 bits (bitsandbytes), adafactor in rows and columns
     optim: Optim = "adamw_torch"

@@ -46,8 +46,7 @@ class RewardSettings:
 
 
 class Rewarding:
-    """Rewards for answers to samples of several tasks; a judge is asked about all answers of a kind at
-    once."""
+    """Rewards of answers to samples of several tasks; a judge gets all answers of a kind at once."""
 
     def __init__(self, tasks: Mapping[str, Task], settings: RewardSettings, tree: Path | None = None):
         """`tree` gives the safety gate further names of drugs."""

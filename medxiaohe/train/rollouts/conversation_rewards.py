@@ -25,8 +25,10 @@ Gain = Callable[[Sequence[tuple[Sample, Talk]]], list[float | None]]
 
 
 class Earning:
-    """`rwr` None: the task's reward as it is. A conversation that was to use a tool (`forced`) and used none
-    earns nothing."""
+    """Rewards of conversations. With `weights` None the task's reward alone; a conversation that had to use a
+    tool
+    (`forced`) and used none earns 0.
+    """
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
-"""What the two kinds of reinforcement learning share: TRL's settings, what a checkpoint keeps beside weights,
-the end of a run."""
+"""What train.rl and train.agentic share: TRL's GRPO settings, the state of a checkpoint besides weights,
+the summary of a run.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What a question is asked with in preference learning: reports of similar images, passages, and the image
-least like its own.
+"""Evidence for preference learning: reports of similar images, passages, and the image least similar to a
+prompt's own.
 
-HeteroRAG finds reports with an encoder of its own for each modality. We compare images by the vision
+HeteroRAG retrieves reports with an encoder of its own for each modality. We compare images by the vision
 tower of the model that is trained: it sees what the model sees, and needs no other weights. Passages are
-found by BM25 (HeteroRAG has MedCPT).
+retrieved by BM25 (HeteroRAG has MedCPT).
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ DOCS = "Passages of the library, which may or may not help:"
 
 
 class Knowledge:
-    """`reports` and `docs` are files of passages (retrieval/passages.py), those of reports with images; "" is
-    none of that kind."""
+    """Reports and passages to retrieve, with image vectors.
+
+    `reports` and `docs` are files of passages (retrieval/passages.py), those of reports with images; "" for
+    no evidence of that kind.
+    """
 
     def __init__(
         self,

@@ -1,10 +1,10 @@
-"""Which prompts are asked in which generation: decided by the number of the generation and what earlier ones
-found, by nothing else.
+"""Schedule which prompts are asked in which generation, a function of the generation's number and earlier
+rewards.
 
 A prompt whose group was all right or all wrong has no advantage and teaches nothing. With `rest` it is left
 out for so many generations, and the next prompt in line takes its place: dynamic sampling (DAPO, Yu et al.
-2025, 3.2) without throwing answers away. What is known when a batch is fetched differs with the trainer's
-look-ahead, so a generation heeds those up to two before it.
+2025, 3.2) without discarding answers. What is known when a batch is fetched differs with the trainer's
+look-ahead, so a generation uses the rewards of those up to two before it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ def in_batches(samples: Sequence[Sample], num_prompts: int, seed: int) -> list[S
 
 
 class Schedule:
-    """`rollouts` are the rows that training has written so far, {sample, reward}, in order; the schedule only
-    reads them."""
+    """Choose the prompts of each generation.
+
+    `rollouts` are the rows that training has written so far, {sample, reward}, in order; they are only read.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The tasks that prompts come from: rows name them as their source, settings do not."""
+"""Tasks that prompts come from: rows name them as their source, settings do not."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Rollouts of several turns with tools, as token rows: what the policy sampled carries loss, what came from
-outside never does.
+"""Multi-turn rollouts with tools as token rows: tokens that the policy sampled carry loss, all others do not.
 
-A row starts with the prompt as `models.render` gives it. The tokens of a turn are kept as they were sampled,
-and what a tool answered is put behind them by the same render (`models.turns`), its images included. `mask`
+A row starts with the prompt as `models.render` gives it. The tokens of a turn are stored as they were
+sampled, and what a tool answered is appended by the same render (`models.turns`), its images included. `mask`
 is 1 where the policy sampled. An episode has a row for each conversation that the workflow starts anew with
 the policy; all of them earn the reward of the episode.
 """
@@ -181,8 +180,9 @@ def stops(asks: Sequence[Ask]) -> tuple[str, ...]:
 def _turns(
     talk: Talk, rows: list[Rollout], processor: Any, max_tokens: int
 ) -> list[tuple[Rollout, int, Ask]]:
-    """The rows on which the policy goes on, with its asks and their steps; a talk of which a row gets too
-    long ends."""
+    """Collect the rows on which the policy continues, with step numbers and asks; a row that gets too long
+    ends its talk.
+    """
     last = rows[-1] if rows else None
     results = []
     for n, ask in talk.pending.items():
@@ -213,7 +213,7 @@ def _turns(
 def _turn(
     row: Rollout, n: int, ask: Ask, tokens: Sequence[int], processor: Any, ends: frozenset[int]
 ) -> None:
-    """One turn of the policy, and what answers it."""
+    """Append one turn of the policy and give it to the workflow."""
     talk = row.talk
     sampled, row.marked = _said(tokens, processor, ask.stop, ends)
     row.add(Rendered(tuple(sampled), (True,) * len(sampled)), True)
@@ -230,8 +230,7 @@ def _turn(
 def _said(
     tokens: Sequence[int], processor: Any, stop_strings: tuple[str, ...], ends: frozenset[int]
 ) -> tuple[list[int], bool]:
-    """The sampled tokens of a turn, and whether the policy marked its end; what it wrote behind a stop is not
-    kept."""
+    """Cut the sampled tokens at the end of the turn, and report whether the policy sampled its end token."""
     stop = next((i for i, token in enumerate(tokens) if token in ends), None)
     if stop is not None:
         return list(tokens[: stop + 1]), True

@@ -1,8 +1,7 @@
-"""Several answers to each prompt, and what each earned: what choosing prompts and distilling successes start
-from.
+"""Sample several answers to each prompt and score them: the basis of prompt selection and rejection sampling.
 
-Answers are drawn with the seeds 0, 1, ... of the transformers backend, a chunk of prompts at a time; a chunk
-that is done is on disk and is not drawn again after a kill.
+Answers are drawn with the seeds 0, 1, ... of the transformers backend, a chunk of prompts at a time; a
+finished chunk is on disk and is not drawn again after a kill.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class DrawSettings(ScoresPrompts):
 
 @dataclass(frozen=True)
 class Drawn:
-    """A prompt with its answers; `rewards` has None for what nobody could judge."""
+    """A prompt with its answers; `rewards` has None for an answer that could not be judged."""
 
     sample: Sample
     answers: tuple[str, ...]

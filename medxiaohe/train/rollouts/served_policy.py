@@ -1,11 +1,10 @@
-"""Answers of reinforcement learning that vLLM draws behind its OpenAI-compatible server, with the weights
-of now.
+"""Sample answers for reinforcement learning from vLLM's OpenAI-compatible server, with the current weights.
 
     VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 vllm serve MODEL --enable-lora --max-lora-rank 64
 
-Before each generation the policy's LoRA adapter is saved beside the run and loaded by the server
-(`/v1/load_lora_adapter`), so server and training see one file system. The server answers with the tokens it
-read and wrote (`return_token_ids`). What it read must be what training renders, or the run stops: a policy
+Before each generation the policy's LoRA adapter is saved to the folder of unfinished work and loaded by the
+server (`/v1/load_lora_adapter`), so server and training share one file system. The server returns the tokens
+it read and wrote (`return_token_ids`). What it read must be what training renders, or the run stops: a policy
 must not be trained on a prompt that it did not see.
 """
 
@@ -65,7 +64,7 @@ def refuse_what_cannot_be_served(parts: Parts) -> None:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Tokens that the policy wrote, and the log-likelihood of each where the server tells it."""
+    """Tokens that the policy wrote, and the log-likelihood of each where the server returns it."""
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...] | None
@@ -77,7 +76,7 @@ class ServedPolicy:
     Args:
         settings: of the server.
         processor: of the model, for the token that stands for an image: a policy never writes it.
-        place: of the run's unfinished work, where adapters lie.
+        work: folder of the run's unfinished work, for adapters.
         max_new_tokens: of an answer.
         temperature: of sampling.
         seed: of the run.
@@ -149,14 +148,16 @@ class ServedPolicy:
             return list(pool.map(asked, range(len(conversations))))
 
     def _seed_of(self, index: int, numbers: Sequence[int]) -> int:
-        """Another one for every answer of the run, the same when a killed run draws it again."""
+        """Derive a seed that differs for every answer of the run and is the same when a killed run draws it
+        again.
+        """
         copy = list(numbers[:index]).count(numbers[index])  # which of a prompt's answers
         keys = (str(self._seed), str(numbers[index]), str(copy), str(ranks.rank()))
         # a hash from 0 to 1, as a seed of 31 bits
         return int(io.unit_interval(*keys) * 2**31)
 
     def _publish(self, trainer: Any) -> str:
-        """Save the adapter and have the server load it; its name, which changes with its weights."""
+        """Save the adapter and have the server load it; returns its name, which changes with its weights."""
         draft = self._place / "draft"
         shutil.rmtree(draft, ignore_errors=True)
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(draft)
@@ -175,7 +176,7 @@ class ServedPolicy:
         return name
 
     def _post(self, path: str, body: dict[str, Any], unless: str = "") -> bytes:
-        """What the server answers; `unless` is a word of a refusal that is none."""
+        """Post to the server and return its answer; a refusal that contains the word `unless` is accepted."""
         target, data = self._server.destination(), json.dumps(body, ensure_ascii=False).encode()
         try:
             status, answer, _ = post.post(target, path, data, self._server.headers(), self._settings.timeout)

@@ -1,4 +1,4 @@
-"""One answer to each prompt as token rows: the prompt by our render, the answer as it was sampled."""
+"""Single-turn rollouts as token rows: the prompt by our render, the answer as it was sampled."""
 
 from __future__ import annotations
 

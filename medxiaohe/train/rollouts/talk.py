@@ -24,8 +24,10 @@ FLOWS: dict[str, Any] = {"calls": answer, "rwr": rwr}
 
 
 class Talk:
-    """A conversation on its way. `pending` holds the asks of the policy, by step number, and `others` the
-    requests to other roles."""
+    """An unfinished conversation. `pending` holds the asks of the policy by step number, `others` the
+    requests to
+    other roles.
+    """
 
     def __init__(
         self,

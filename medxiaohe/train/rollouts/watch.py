@@ -1,8 +1,7 @@
-"""What reinforcement learning shows while it runs, and when it stops because there is nothing to learn (pain
-16).
+"""Diagnose reinforcement learning while it runs, and stop it when there is nothing to learn.
 
-Everything here is read out of the rollouts written so far, which a checkpoint holds: a resumed run sees what
-the first one saw.
+Everything here is computed from the rollouts written so far, which a checkpoint holds: a resumed run decides
+as the first one did.
 """
 
 from __future__ import annotations
@@ -109,7 +108,7 @@ def collapse(rollouts: Rows, size: int, window: int) -> str:
 
 
 def _talk(rows: Rows) -> tuple[float, float, float]:
-    """Of a generation: share of turns with tools, tokens a turn, reward."""
+    """Average a generation: share of turns with tools, tokens a turn, reward."""
     parts = [row.get("parts", {}) for row in rows]
     rewards = [row["reward"] for row in rows if row["reward"] is not None]
     return (
