@@ -307,7 +307,8 @@ def tools_by_task(
         Tools by name of the task.
 
     Raises:
-        ConfigError: an unknown tool, or one whose resource is missing.
+        ConfigError: an unknown tool, two of one name, or one whose resource is missing.
+        DataError: a library that cannot be opened.
     """
     resources: dict[str, Any] = dict(assets.resources())
     if retriever.path or retriever.url:

@@ -91,14 +91,15 @@ def export(
         out: folder to create; it is published whole.
         model: checkpoint that the trainer starts from.
         kind: cpt, sft, rl or dpo; "": that of the only file of rows in `data`.
-        settings: FitSettings, DpoSettings or RLSettings; None: their defaults.
+        settings: of the stage that would train here; None: RLSettings() for rl, else FitSettings().
         template: name of the trainer's chat template, for LLaMA-Factory.
 
     Returns:
         The counts of export.json: {target, kind, rows, left_out, images}
 
     Raises:
-        ConfigError: an unknown trainer, a kind that it does not have, no file of rows, or several.
+        ConfigError: an unknown trainer, a kind that it does not have, no file of rows or several, or rows
+            that were not compared with a test split.
         DataError: no row can be written in the trainer's format.
     """
     if target not in TARGETS:
