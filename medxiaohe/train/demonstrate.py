@@ -25,7 +25,7 @@ from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.train.loop.contamination_check import carry
 from medxiaohe.train.loop.replay import with_old
 
-CHUNK = 32
+CHUNK = 32  # items that the workflow runs together
 
 
 @dataclass(frozen=True)

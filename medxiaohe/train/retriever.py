@@ -45,7 +45,7 @@ LABEL = "retriever"
 MAX_TOKENS = 128  # of a question or passage while training
 # cosines lie in [-1, 1]: divided by 0.05 the softmax can tell them apart
 TEMPERATURE = 0.05
-HEAD_DIM = 256
+HEAD_DIM = 256  # dimensions of the common space of images and texts
 MOST_TITLE = 300  # characters of a first line that can be a title
 
 

@@ -31,7 +31,7 @@ from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.resume import newest, resumable
 from medxiaohe.train.loop.saving import refuse_nan
 
-HELD_OUT = 0.1
+HELD_OUT = 0.1  # share of the prompts whose pairs are only evaluated
 
 
 @dataclass(frozen=True)

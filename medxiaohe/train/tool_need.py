@@ -48,7 +48,7 @@ from medxiaohe.train.rollouts.talk import FLOWS, Form
 from medxiaohe.types import ImageRef, Sample, Task, Tool
 
 USES = ("none", "allowed", "forced")
-CHUNK = 32  # prompts
+CHUNK = 32  # prompts; a finished chunk is on disk and is not asked again
 
 
 @dataclass(frozen=True)

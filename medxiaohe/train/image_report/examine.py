@@ -14,7 +14,7 @@ from medxiaohe.train.image_report.learner import Learner
 from medxiaohe.train.image_report.pairing import Tensors
 from medxiaohe.train.image_report.tags import Tag
 
-TOGETHER = 32
+TOGETHER = 32  # pairs of one forward pass
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]

@@ -10,7 +10,7 @@ from torch.nn import functional
 from medxiaohe.models.image_report.network import Network
 from medxiaohe.models.image_report.vocabulary import PAD
 
-NEVER = -1e4  # logit of what may not be drawn
+NEVER = -1e4  # logit of what may not be drawn: its softmax is 0 in float32
 
 
 def alignment(

@@ -27,7 +27,7 @@ from medxiaohe.train.image_report.tags import Relation, Tag
 from medxiaohe.train.loop import parts
 from medxiaohe.types import Evidence
 
-CALIBRATION_IMAGES = 64
+CALIBRATION_IMAGES = 64  # their patches give the mean and standard deviation of each dimension
 
 
 def train_on(

@@ -39,7 +39,7 @@ from medxiaohe.train.loop.trainer_settings import STATE_BYTES
 FOUR_BIT = 0.56  # bytes a weight
 ALWAYS = ("weights", "gradients", "optimizer", "activations", "logits")  # parts that are always named
 TILE = 4096  # positions whose logits TRL 1.16 computes at once
-GIB = 2**30
+GIB = 2**30  # bytes
 PIXELS = 1_000_000  # of an image, where a tower takes any size
 
 

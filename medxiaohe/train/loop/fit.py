@@ -39,7 +39,7 @@ from medxiaohe.train.loop.sharding import blocks, keep_head_with_root, refuse_ch
 from medxiaohe.train.loop.trainer_settings import SCHEDULE_OPTIONS, Schedule, TrainerSettings
 from medxiaohe.train.loop.validation import Validation, ValidationSettings
 
-CALIBRATION_IMAGES = 64
+CALIBRATION_IMAGES = 64  # their patches give the mean and standard deviation of each dimension
 
 
 @dataclass(frozen=True)

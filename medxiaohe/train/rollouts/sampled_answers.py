@@ -23,7 +23,7 @@ from medxiaohe.train.rollouts.answer_rewards import Rewarding, RewardSettings
 from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
 from medxiaohe.types import Sample
 
-CHUNK = 64  # prompts
+CHUNK = 64  # prompts; a finished chunk is on disk and is not asked again
 
 
 @dataclass(frozen=True)

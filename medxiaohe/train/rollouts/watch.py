@@ -11,10 +11,10 @@ from typing import Any
 
 from medxiaohe.train.rollouts.prompt_schedule import without_signal
 
-UNREADABLE = 0.95  # of the answers
-SOLVED = 0.99  # mean reward
+UNREADABLE = 0.95  # share of the answers that could not be parsed
+SOLVED = 0.99  # mean reward from which every prompt counts as solved
 TOOLS_AT_ALL = 0.05  # share of turns with tools below which there was nothing to lose
-FEWER = 0.5  # of the share of turns with tools
+FEWER = 0.5  # times the share of turns with tools
 LONGER = 1.5  # times the tokens of a turn
 Rows = Sequence[Mapping[str, Any]]
 
