@@ -222,8 +222,8 @@ def _plain(text: str) -> str:
 class _Pictures:
     """Images as PNG files below the export, each once; paths are those of the published folder."""
 
-    def __init__(self, draft: Path, place: Path) -> None:
-        self.draft, self.place = draft, place
+    def __init__(self, draft: Path, published: Path) -> None:
+        self.draft, self.place = draft, published
         self.known: dict[ImageRef, str] = {}
 
     def path(self, ref: ImageRef) -> str:
