@@ -3,7 +3,7 @@ arXiv 2304.14204).
 
     model/         the checkpoint with the trained projector, and tower where `vision` is set: train.cpt and
                    train.sft start from it
-    network/       what was trained beside them, with the queue of triplets
+    network/       the networks trained with them, and the queue of triplets
     index/         the training reports by their vectors: a store (retrieval/image_reports.py)
     metrics.jsonl  {step, loss, ita, itm, lm, mlc}
 

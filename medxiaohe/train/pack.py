@@ -5,8 +5,8 @@ Training with `packing: true`, the same max_length and seed packs by the same fu
 beforehand how full its sequences are. Needs the tokenizer of a checkpoint and none of its weights; tokens of
 images are counted from the headers of their files.
 
-    documents.plan.jsonl, instructions.plan.jsonl     a sequence a line: {rows, tokens}; whoever was
-                                                      interrupted goes on at a line
+    documents.plan.jsonl, instructions.plan.jsonl     a sequence a line: {rows, tokens}; an
+                                                      interrupted run resumes at a line
 """
 
 from __future__ import annotations

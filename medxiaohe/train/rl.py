@@ -1,9 +1,9 @@
 """Stage: reinforcement learning with a verifiable reward (MedXIAOHE), GRPO through TRL.
 
 A task is a benchmark and an environment: the reward of an answer is the task's own scorer on the train
-split, or the hybrid reward around it. An answer that nobody could judge (`unjudged`) is passed to TRL as None
-and takes no part. The rollout's prompt is rendered by the same chat template as everything else; a test holds
-the tokens equal. Several processes (torchrun) see one schedule of prompts, and what all of them found.
+split, or the hybrid reward around it. An answer that could not be judged (`unjudged`) is passed to TRL as
+None and takes no part. The rollout's prompt is rendered by the same chat template as everything else; a test
+compares the tokens. Several processes (torchrun) share one schedule of prompts and all rewards.
 """
 
 from __future__ import annotations

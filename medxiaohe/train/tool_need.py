@@ -255,7 +255,7 @@ def shrunk(sample: Sample, side: int, folder: Path) -> Sample:
     import numpy as np
 
     def small(content: Any) -> Any:
-        """Shrink an image; text stays as it is."""
+        """Shrink an image; text is returned unchanged."""
         if not isinstance(content, ImageRef):
             return content
         image = images.open_image(content).convert("RGB")

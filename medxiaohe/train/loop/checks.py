@@ -68,7 +68,7 @@ def check_packing(model: Any, rows: Rows) -> None:
     """Compare up to four rows in one sequence with each alone, token by token.
 
     Raises:
-        ModelError: a token's likelihood depends on the rows beside its own, or on where its row stands.
+        ModelError: a token's likelihood depends on other rows of its sequence, or on the position of its row.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Memory and hours of every training stage of a recipe on GPUs that are not here, before anything is run.
+"""Forecast memory and hours of every training stage of a recipe on other GPUs, before anything runs.
 
     memory    `estimate.memory` of the model on torch's device meta: no weight is loaded
     hours     operations / (GPUs x peak x MFU)

@@ -59,9 +59,9 @@ def part_of(name: str) -> str:
 def prepare(model: Any, parts: Parts, seed: int) -> Any:
     """Freeze and unfreeze weights, and add LoRA adapters; with LoRA the returned model wraps the given one.
 
-    What is trained is float32 whatever the rest is: a step of 1e-5 is less than half of what bfloat16 tells
-    apart at the size of most weights, and would be lost. Products are bfloat16 on an accelerator all the
-    same: `mixed`.
+    Trained weights are float32 whatever the others are: a step of 1e-5 is less than half the spacing of
+    bfloat16 at the size of most weights, and would be rounded away. Products are still bfloat16 on an
+    accelerator: `mixed`.
 
     Args:
         model: as loaded; it is modified.

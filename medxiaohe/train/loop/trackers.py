@@ -1,5 +1,5 @@
-"""`report_to`: the trackers of transformers, by their names. What is tracked lies beside a stage's folder,
-never in it: it holds times.
+"""`report_to`: the trackers of transformers, by their names. Their files are next to a stage's folder,
+never in it: they hold times.
 
 A tracker on this machine (tensorboard; mlflow and trackio with their local stores) is switched on by its
 name. Others send curves, settings and the name of the machine away (codecarbon asks where the machine is), so

@@ -1,11 +1,11 @@
 """The loss of the validation split while a model is trained, early stopping by it, and the best weights.
 
 Rows are those of a data.read stage whose split is "validation": never of the test split, never trained on.
-What was measured stands in the log of the trainer, and everything else follows from that log: a run that was
-killed stops where a run without a kill stops, with the same weights. The loss is a mean over tokens.
+What was measured is in the log of the trainer, and everything else follows from that log: a killed run stops
+where a run without a kill stops, with the same weights. The loss is a mean over tokens.
 
     metrics.jsonl   {step, loss, ..., eval_loss}
-    best-STEP/      beside the checkpoints: the weights of the lowest loss so far (load_best_model_at_end)
+    best-STEP/      next to the checkpoints: the weights of the lowest loss so far (load_best_model_at_end)
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""What an answer earns in training: the task's own first scorer, or the hybrid reward around it
-(MedXIAOHE)."""
+"""Rewards of answers in training: the task's own first scorer, or the hybrid reward around it (MedXIAOHE)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What conversations of a policy earn: the task's scorer or the hybrid reward, or Med-RwR's four parts around
-that scorer."""
+"""Rewards of conversations: the task's scorer, the hybrid reward, or Med-RwR's four parts around that scorer."""
 
 from __future__ import annotations
 

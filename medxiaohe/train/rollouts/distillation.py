@@ -111,7 +111,7 @@ class Teacher:
             rows: Rollouts, in the order of the tensors.
 
         Returns:
-            [rows, length]. What tools said and padding carry no loss, whatever stands there.
+            [rows, length]. Tokens of tools and padding carry no loss, so their values do not count.
         """
         import torch
 
