@@ -1,4 +1,4 @@
-"""Rewards of conversations: the task's scorer, the hybrid reward, or Med-RwR's four parts around that scorer."""
+"""Rewards of conversations: the task's scorer, the hybrid reward, or Med-RwR's four parts around a scorer."""
 
 from __future__ import annotations
 
