@@ -111,8 +111,8 @@ class AgenticSettings(RLSettings):
                 " it out"
             )
         if self.workflow:
-            given = {key: value for key, value in self.workflow.items() if key != "name"}
-            options(flow_of(self), given)
+            chosen = {key: value for key, value in self.workflow.items() if key != "name"}
+            options(flow_of(self), chosen)
             if self.use in ("forced", "filtered"):
                 needs_use(flow_of(self), self.use)
         for role in self.cast:
@@ -189,27 +189,42 @@ def agentic(
     written = grpo.Rollouts(teacher)
 
     def start(sample: Sample) -> Talk:
+        """Start the conversation about a sample, with the tools of its task.
+
+        Returns:
+            A conversation that waits for the policy.
+        """
         need = uses(sample) or "allowed"
         return Talk(sample.prompt, tools[sample.source], need, flow, chosen, settings.policy)
 
     with trackers.tracking(settings.report_to, out), earned.earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, start, tasks, earned, loaded, settings, scratch, written)
         before = parts_of.sizes(trainer.model)
-        asked = (sample.prompt.messages for sample in samples)
-        needed = grpo.estimated(trainer.model, asked, loaded.processor, settings, settings.max_length)
+        conversations = (sample.prompt.messages for sample in samples)
+        needed = grpo.estimated(trainer.model, conversations, loaded.processor, settings, settings.max_length)
         grpo.announce(LABEL, needed)
         grpo.train(trainer, meter, written, settings, scratch, LABEL)
-    found = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
+    summary = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
     used = sum(row["parts"]["used"] for row in written.rows) / max(1, len(written.rows))
     judged = {"judge": judges.record(judge_of_run)} if judge_of_run is not None else {}
-    return {**found, **before, "conversations_with_tools": round(used, 4), **judged}
+    return {**summary, **before, "conversations_with_tools": round(used, 4), **judged}
 
 
 agentic.together = True  # type: ignore[attr-defined]
 
 
 def flow_of(settings: AgenticSettings) -> Any:
-    """The workflow that the settings name, or the one of their form."""
+    """Load the workflow that the settings name, or the one of their form.
+
+    Args:
+        settings: of the stage.
+
+    Returns:
+        A workflow for one case.
+
+    Raises:
+        ConfigError: `workflow` has no name, or names a plug-in that is no generator of one case.
+    """
     if not settings.workflow:
         return FLOWS[settings.form]
     name = settings.workflow.get("name")
@@ -222,13 +237,31 @@ def flow_of(settings: AgenticSettings) -> Any:
 
 
 def needs_use(flow: Any, use: str) -> None:
-    """ConfigError unless the workflow has a setting `use`, which forces tools or takes them away."""
+    """Check that a workflow can force tools or take them away.
+
+    Args:
+        flow: a workflow.
+        use: the setting, for the message.
+
+    Raises:
+        ConfigError: the workflow has no setting `use`.
+    """
     if "use" not in inspect.signature(about(flow).flow).parameters:
         raise ConfigError(f"use: {use} needs a workflow with a setting `use`, as answer and rwr have")
 
 
 def cast_of(settings: AgenticSettings) -> Cast | None:
-    """The models of the roles that are not trained."""
+    """Load the models of the roles that are not trained.
+
+    Args:
+        settings: of the stage.
+
+    Returns:
+        Models by role; None where the policy plays every role.
+
+    Raises:
+        ConfigError: a player that cannot be loaded, or a role that the workflow does not have.
+    """
     if not settings.cast:
         return None
     result = {role: load_player(player) for role, player in settings.cast.items()}
@@ -236,7 +269,18 @@ def cast_of(settings: AgenticSettings) -> Cast | None:
 
 
 def use_of(settings: AgenticSettings, data: Path) -> Callable[[Sample], Need | None]:
-    """Whether a prompt is to be answered with tools; None: train.tool_need found nothing to learn from it."""
+    """Decide of each prompt whether it is answered with tools.
+
+    Args:
+        settings: of the stage.
+        data: folder with tool_need.jsonl, for `use: filtered`.
+
+    Returns:
+        A function of a sample to "none", "allowed" or "forced"; None: train.tool_need left the prompt out.
+
+    Raises:
+        ConfigError: `use: filtered` without tool_need.jsonl.
+    """
     if settings.use != "filtered":
         fixed: Need = settings.use
         return lambda _: fixed
@@ -251,7 +295,21 @@ def use_of(settings: AgenticSettings, data: Path) -> Callable[[Sample], Need | N
 def tools_by_task(
     tasks: Mapping[str, Task], names: Sequence[str], retriever: Retriever
 ) -> dict[str, tuple[Tool, ...]]:
-    """The tools of each task: `search` where there is a retriever, those the settings name, and its own."""
+    """Collect the tools of each task: `search` where there is a retriever, those the settings name, and its
+    own.
+
+    Args:
+        tasks: by name.
+        names: of further tools.
+        retriever: passages or a service for `search`; without path and url there is no `search`.
+
+    Returns:
+        Tools by name of the task.
+
+    Raises:
+        ConfigError: an unknown tool, two of one name, or one whose resource is missing.
+        DataError: a library that cannot be opened.
+    """
     resources: dict[str, Any] = dict(assets.resources())
     if retriever.path or retriever.url:
         library = open_library(retriever.path, retriever.url, retriever.privacy)
@@ -268,7 +326,7 @@ def _trainer(
     earned: conversation_rewards.Earning,
     loaded: checkpoint.Loaded,
     settings: AgenticSettings,
-    place: Path,
+    work: Path,
     written: grpo.Rollouts,
 ) -> tuple[Any, progress.Meter]:
     meter = progress.Meter(LABEL, settings.max_steps)
@@ -279,55 +337,79 @@ def _trainer(
     cast = cast_of(settings)
 
     def ask(number: int) -> Sample:
-        """The `number`-th prompt of the run, with its hint."""
+        """Look up the `number`-th prompt of the run, with its hint.
+
+        Returns:
+            The sample; its hint fades with the optimizer step.
+        """
         share = share_at(number // num_prompts * settings.num_iterations, settings.hint_steps)
         return hinted(samples[schedule.prompt(number)], share)
 
     def rollouts(trainer: Any, numbers: Sequence[int]) -> list[Rollout]:
+        """Run the conversations about the prompts of these numbers to their end.
+
+        Returns:
+            Token rows in the order of the numbers.
+        """
         generate = grpo.generator(trainer, sampling, partial(stopping, loaded.processor))
         talks = [start(ask(number)) for number in numbers]
         return roll(talks, loaded.processor, settings.max_length, generate, ends, cast)
 
     def reward(prompts: Any, row: Sequence[int], **_: Any) -> list[float | None]:
+        """Score the conversations in hand; the row of each is written to the rollouts.
+
+        Returns:
+            Rewards in the order of `row`; None where an answer could not be judged.
+        """
         talks = [episode.talk for episode in episodes(trainer.rolled)]
         pairs = [(ask(number), talk) for number, talk in zip(row, talks, strict=True)]
         model = trainer.accelerator.unwrap_model(trainer.model)
 
-        def gains(asked: Sequence[tuple[Sample, Talk]]) -> list[float | None]:
+        def gains(conversations: Sequence[tuple[Sample, Talk]]) -> list[float | None]:
+            """Compute the confidence gains with the policy's current weights.
+
+            Returns:
+                Nats a token, in order.
+            """
             return conversation_rewards.gains(
-                asked, tasks, model, loaded.processor, settings.per_device_train_batch_size
+                conversations, tasks, model, loaded.processor, settings.per_device_train_batch_size
             )
 
-        found = earned.of(pairs, gains)
+        rewards = earned.of(pairs, gains)
         if written.teacher is not None:
             written.teacher.outcomes = {
-                id(talk): outcome(tasks[sample.source].gold(sample), one.total)
-                for (sample, talk), one in zip(pairs, found, strict=True)
+                id(talk): outcome(tasks[sample.source].gold(sample), item_reward.total)
+                for (sample, talk), item_reward in zip(pairs, rewards, strict=True)
             }
         sampled = conversation_rewards.sampled_tokens(trainer.rolled)
         written.write(
             [
                 record(sample, talk, reward, sampled[id(talk)])
-                for (sample, talk), reward in zip(pairs, found, strict=True)
+                for (sample, talk), reward in zip(pairs, rewards, strict=True)
             ]
         )
-        return [item.total for item in found]
+        return [item.total for item in rewards]
 
-    def record(sample: Sample, talk: Talk, found: Any, tokens: int) -> dict[str, Any]:
+    def record(sample: Sample, talk: Talk, earned_reward: Any, tokens: int) -> dict[str, Any]:
+        """Format a row of rollouts.jsonl.
+
+        Returns:
+            {sample, answer, reward, parts, asked, error, ...}
+        """
         parts = {
-            **found.parts,
+            **earned_reward.parts,
             **talk.measured(tokens),
             "used": float(talk.used),
             "rounds": float(talk.rounds),
             "cut_off": float(bool(talk.error)),
         }
-        answer = answer_rewards.row(sample, talk.trace.answer, found, hybrid=True) | {"parts": parts}
+        answer = answer_rewards.row(sample, talk.trace.answer, earned_reward, hybrid=True) | {"parts": parts}
         return answer | {
             "asked": conversation_rewards.asked_for(talk, earned.form),
             "error": talk.error,
         }
 
     trainer = grpo.build(
-        settings, loaded, place, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
+        settings, loaded, work, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
     )
     return trainer, meter

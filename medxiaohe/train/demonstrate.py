@@ -25,7 +25,7 @@ from medxiaohe.tools.toolbox import task_tools
 from medxiaohe.train.loop.contamination_check import carry
 from medxiaohe.train.loop.replay import with_old
 
-CHUNK = 32
+CHUNK = 32  # items that the workflow runs together
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,15 @@ class DemonstrateSettings:
             raise ConfigError("number must be at least 1 and replay at least 0")
 
     def reads(self, inputs: Mapping[str, Path]) -> Reads:
-        """The data, the scorers, the tools and the workflow of the task (recipe/identity.py)."""
+        """List the data, scorers, tools and workflow of the task, for the identity of the stage
+        (recipe/identity.py).
+
+        Args:
+            inputs: folders of the stage's inputs; `tree` is used.
+
+        Returns:
+            Digests of files and modules.
+        """
         return reads(self.task, {}, split="train", tree=inputs.get("tree"))
 
 

@@ -27,13 +27,12 @@ from medxiaohe.train.loop.fit import (
     base_model,
     checkpoints_activations,
     code,
-    dataset,
     device,
     identity,
-    planned,
-    save,
 )
+from medxiaohe.train.loop.plan_trainer import dataset, planned
 from medxiaohe.train.loop.resume import newest, resumable
+from medxiaohe.train.loop.saving import save
 from medxiaohe.train.loop.trainer_settings import SCHEDULE_OPTIONS, Schedule, TrainerSettings
 
 LABEL = "preference learning"
@@ -122,15 +121,16 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     )
     lengths = [size.tokens for size in rows.sizes]
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed)
+    # optimizer steps = batches of the epochs / batches of a step, over all processes
     each = settings.gradient_accumulation_steps * ranks.world()
     steps = settings.max_steps or max(1, round(epoch * settings.num_train_epochs / each))
     batches = plans.plan(lengths, settings.per_device_train_batch_size, steps * each, settings.seed)
     with trackers.tracking(settings.report_to, out), faults.explained(LABEL, scratch):
         trainer, meter = _trainer(rows, batches, loaded, settings, scratch, steps)
         before = parts_of.sizes(trainer.model)
-        found = newest(scratch)
-        meter.advance(int(Path(found).name) if found else 0)
-        trainer.train(resume_from_checkpoint=found)
+        checkpoint_folder = newest(scratch)
+        meter.advance(int(Path(checkpoint_folder).name) if checkpoint_folder else 0)
+        trainer.train(resume_from_checkpoint=checkpoint_folder)
         meter.close()
     history = [row for row in trainer.state.log_history if "loss" in row]
     save(trainer, loaded, settings.parts, out, LABEL)
@@ -162,7 +162,7 @@ def _trainer(
     batches: plans.Plan,
     loaded: checkpoint.Loaded,
     settings: DpoSettings,
-    place: Path,
+    work: Path,
     steps: int,
 ) -> tuple[Any, progress.Meter]:
     from transformers import TrainerCallback
@@ -173,11 +173,14 @@ def _trainer(
     parts = settings.parts
     adapters_alone = parts.language == "lora" and not parts.projector and not parts.vision
     attention = settings.attn_implementation
+    # with adapters alone, TRL takes the model without them as pi_ref; else a second copy is loaded
     reference = None
     if not adapters_alone:
         reference = checkpoint.load(loaded.name, device(), attn_implementation=attention).model
+    # TRL's loss for `sigmoid`: -log sigmoid(beta [log pi/pi_ref(chosen) - log pi/pi_ref(rejected)])
+    # (Rafailov and others 2023, eq. 7)
     config = DPOConfig(
-        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu,
+        output_dir=str(work), use_cpu=on_cpu, bf16=not on_cpu,
         gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
         max_length=None,
         learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
@@ -207,12 +210,18 @@ def _trainer(
             return dataset  # of numbers of batches: the collator renders them
 
     def collate(items: Sequence[dict[str, int]]) -> dict[str, Any]:
+        """Render the batch of the plan whose number is the one item; the reply alone is the completion.
+
+        Returns:
+            Tensors with 2 n rows, chosen first, and completion_mask (2n, T).
+        """
         (number,) = (item["row"] for item in items)
         tensors = rows.batch([row for (row,) in batches[number]])
+        # 1 at tokens of the reply, whose log-probabilities are summed
         tensors["completion_mask"] = (tensors.pop("labels") != IGNORED).long()
         return tensors
 
-    trainer = planned(resumable(Rendered, place), settings)(
+    trainer = planned(resumable(Rendered, work), settings)(
         model=trainer_settings.compiled(parts_of.prepare(loaded.model, parts, settings.seed), settings),
         ref_model=reference,
         args=config,

@@ -104,25 +104,36 @@ def moe(settings: MoeSettings, out: Path, *, data: Path, validation: Path | None
             f"{LABEL}: the {len(rows)} rows have {len(candidates)} different answers: give closed questions,"
             f" with 2 to {MOST}"
         )
-    known = [row for row in held if row.target in candidates]
-    if not known:
+    usable = [row for row in held if row.target in candidates]
+    if not usable:
         raise DataError(f"{LABEL}: no validation row has an answer of the training rows: check both data")
-    found = read_rationales(settings, [*rows, *known])
-    best = trained(settings, out, rows, known, candidates, found)
-    majority = max(sum(row.target == candidate for row in known) for candidate in candidates) / len(known)
+    rationales = read_rationales(settings, [*rows, *usable])
+    best = trained(settings, out, rows, usable, candidates, rationales)
+    majority = max(sum(row.target == candidate for row in usable) for candidate in candidates) / len(usable)
     return {
         "rows": len(rows),
-        "validation": len(known),
-        "left_out": len(held) - len(known),
+        "validation": len(usable),
+        "left_out": len(held) - len(usable),
         "candidates": len(candidates),
-        "with_rationale": sum(bool(found.get(row.id, ("", ""))[0]) for row in rows),
+        "with_rationale": sum(bool(rationales.get(row.id, ("", ""))[0]) for row in rows),
         "majority": round(majority, 4),
         **best,
     }
 
 
 def closed(samples: Any, folder: Path) -> list[Sample]:
-    """Rows with a gold answer; DataError where there are none."""
+    """Select the rows of closed questions: those with a gold answer.
+
+    Args:
+        samples: of prompts.jsonl.
+        folder: named in the message.
+
+    Returns:
+        Rows in their order.
+
+    Raises:
+        DataError: there are none.
+    """
     rows = [row for row in samples if row.target]
     if not rows:
         raise DataError(f"{folder}: no row of prompts.jsonl has a gold answer (`target`): take a closed task")
@@ -130,7 +141,19 @@ def closed(samples: Any, folder: Path) -> list[Sample]:
 
 
 def apart(rows: Sequence[Sample], share: float) -> tuple[list[Sample], list[Sample]]:
-    """Training and validation rows that share no image, by a hash of what they are about."""
+    """Split rows into training and validation without a shared image, by a hash of the study, patient or
+    image.
+
+    Args:
+        rows: all rows.
+        share: of the images, for validation.
+
+    Returns:
+        (training rows, validation rows)
+
+    Raises:
+        DataError: one of them is empty.
+    """
     held = [row for row in rows if _place(row) < share]
     selected = [row for row in rows if _place(row) >= share]
     if not held or not selected:
@@ -143,11 +166,23 @@ def _place(row: Sample) -> float:
     """From 0 to 1, equal for rows with the same case or image."""
     images = [image.sha256 or image.uri for message in row.messages for image in message.images]
     about = row.study_id or row.patient_id or (images[0] if images else row.id)
+    # 32 bits of a hash as a fraction of 2^32: the same rows are held out in every run
     return int(hashlib.sha256(about.encode()).hexdigest()[:8], 16) / 16**8
 
 
 def read_rationales(settings: MoeSettings, rows: Sequence[Sample]) -> dict[str, tuple[str, str]]:
-    """Row id -> (rationale, caption); shuffled: those of another row, each used once."""
+    """Read rationales and captions; with `use: shuffled` each row gets those of another row, each used once.
+
+    Args:
+        settings: `rationales` and `use`.
+        rows: of training and validation.
+
+    Returns:
+        Row id -> (rationale, caption); {} without rationales.
+
+    Raises:
+        DataError: a row without `id` or `rationale`, or no id of the questions.
+    """
     if not settings.rationales or settings.use == "without":
         return {}
     result = {}
@@ -164,26 +199,47 @@ def read_rationales(settings: MoeSettings, rows: Sequence[Sample]) -> dict[str, 
         return {id: result[id] for id in ids}
     order = list(ids)
     random.Random(f"rationales {settings.seed}").shuffle(order)
+    # each id takes the rationale of the next one in a random cycle: never its own, with two or more
     after = dict(zip(order, [*order[1:], order[0]], strict=True))
     return {id: result[after[id]] for id in ids}
 
 
-def question_of(row: Sample, found: Mapping[str, tuple[str, str]]) -> Question:
-    """What the specialist reads of a row."""
+def question_of(row: Sample, rationales: Mapping[str, tuple[str, str]]) -> Question:
+    """Collect what the specialist reads of a row: question, first image, caption, rationale.
+
+    Args:
+        row: a closed question.
+        rationales: row id -> (rationale, caption).
+
+    Returns:
+        A question for models.experts.
+    """
     from medxiaohe.models.experts.features import Question
 
     user = [message for message in row.messages if message.role == "user"]
     images = [image for message in user for image in message.images]
-    rationale, caption = found.get(row.id, ("", ""))
+    rationale, caption = rationales.get(row.id, ("", ""))
     text = " ".join(message.text for message in user)
     return Question(text, images[0] if images else None, caption, rationale)
 
 
 def trained(
     settings: MoeSettings, out: Path, rows: Sequence[Sample], held: Sequence[Sample],
-    candidates: tuple[str, ...], found: Mapping[str, tuple[str, str]],
+    candidates: tuple[str, ...], rationales: Mapping[str, tuple[str, str]],
 ) -> dict[str, Any]:  # fmt: skip
-    """Train, keep the weights of the best validation accuracy, write the files of the stage."""
+    """Train the specialist, keep the weights of the best validation accuracy, write the files of the stage.
+
+    Args:
+        settings: of the stage.
+        out: folder of the stage.
+        rows: of training.
+        held: of validation.
+        candidates: answers, in the order of the scores.
+        rationales: row id -> (rationale, caption).
+
+    Returns:
+        `best_step` (the epoch), and accuracies on validation as `scores`.
+    """
     import torch
 
     from medxiaohe.models.embed import embedder
@@ -191,7 +247,8 @@ def trained(
     from medxiaohe.models.experts.features import SIDE, patches_of
     from medxiaohe.models.experts.network import Shape, Specialist, balance, loss
 
-    questions = [question_of(row, found) for row in (*rows, *held)]
+    # features of words and patches are frozen and computed once; `ours`: training rows, `theirs`: validation
+    questions = [question_of(row, rationales) for row in (*rows, *held)]
     image = next(iter(patches_of([questions[0].image], settings.tower).values())).shape[1]
     shape = Shape(
         embedder(settings.text).dim, image, settings.width, settings.experts, settings.top,
@@ -205,6 +262,7 @@ def trained(
     theirs = {name: a if name == "candidates" else a[split:] for name, a in arrays.items()}
     torch.manual_seed(settings.seed)
     network = Specialist(shape)
+    # AdamW with a constant rate
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=0.01)
     chance = random.Random(settings.seed)
     curve: list[dict[str, Any]] = []
@@ -218,12 +276,14 @@ def trained(
         for start in range(0, split, settings.batch_size):
             chosen = order[start : start + settings.batch_size]
             read = network(**specialist.batch(ours, chosen))
+            # cross-entropy of the gate + expert_loss x that of each expert alone + balance_loss x balance
             value = loss(read, gold[chosen], settings.expert_loss, settings.balance_loss)
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
             losses.append(float(value.detach()))
             shares.append(float(balance(read).detach()))
+        # after each epoch: accuracy and cross-entropy on validation, without gradient
         accuracy, nats = _validated(network, theirs, gold[split:], settings.batch_size)
         curve.append({
             "step": epoch + 1, "loss": round(sum(losses) / len(losses), 4),
@@ -236,31 +296,43 @@ def trained(
             specialist.save(network, facts, out / "model")
         meter.advance()
     meter.close()
-    kept, _ = specialist.load(out / "model")
-    said = specialist.answers(kept, theirs, candidates)
+    best_network, _ = specialist.load(out / "model")
+    replies = specialist.answers(best_network, theirs, candidates)
     io.write_jsonl(out / "metrics.jsonl", curve)
     io.write_jsonl(
         out / "answers.jsonl",
-        ({"id": row.id, "target": row.target, **asdict(one)} for row, one in zip(held, said, strict=True)),
+        (
+            {"id": row.id, "target": row.target, **asdict(item)}
+            for row, item in zip(held, replies, strict=True)
+        ),
     )
     return {
         "best_step": max(curve, key=lambda row: (row["accuracy"], -row["eval_loss"]))["step"],
-        **scores(said, [row.target for row in held]),
+        **scores(replies, [row.target for row in held]),
     }
 
 
-def scores(said: Sequence[Any], targets: Sequence[str]) -> dict[str, Any]:
-    """Accuracy of the gate, of the vote, and of each expert alone."""
+def scores(answers: Sequence[Any], targets: Sequence[str]) -> dict[str, Any]:
+    """Compute the accuracy of the gate, of the vote, and of each expert alone.
+
+    Args:
+        answers: of the specialist, one for each question.
+        targets: gold answers.
+
+    Returns:
+        {gate, vote, experts: one accuracy each}, rounded to 4 digits.
+    """
     n = len(targets)
 
     def share(own: Sequence[str]) -> float:
+        """Accuracy of some answers."""
         return round(sum(a == b for a, b in zip(own, targets, strict=True)) / n, 4)
 
-    experts = len(said[0].experts)
+    experts = len(answers[0].experts)
     return {
-        "gate": share([item.gate for item in said]),
-        "vote": share([item.vote for item in said]),
-        "experts": [share([item.experts[e] for item in said]) for e in range(experts)],
+        "gate": share([item.gate for item in answers]),
+        "vote": share([item.vote for item in answers]),
+        "experts": [share([item.experts[e] for item in answers]) for e in range(experts)],
     }
 
 

@@ -3,7 +3,7 @@ arXiv 2304.14204).
 
     model/         the checkpoint with the trained projector, and tower where `vision` is set: train.cpt and
                    train.sft start from it
-    network/       what was trained beside them, with the queue of triplets
+    network/       the networks trained with them, and the queue of triplets
     index/         the training reports by their vectors: a store (retrieval/image_reports.py)
     metrics.jsonl  {step, loss, ita, itm, lm, mlc}
 
@@ -83,10 +83,10 @@ def motor(
     from medxiaohe.train.image_report.run import train_on  # imports torch
 
     terms = terms_of(pair.triplets for pair in train)
-    found = train_on(train, held, tags, relation, terms, base, settings, out, scratch)
+    figures = train_on(train, held, tags, relation, terms, base, settings, out, scratch)
     return {
         "base": base,
-        **found,
+        **figures,
         "relations": (sum(map(sum, relation)) - len(tags)) // 2,
         "tags_without_entity": missing,
         **({"left_out": left_out} if left_out else {}),

@@ -5,8 +5,8 @@ Training with `packing: true`, the same max_length and seed packs by the same fu
 beforehand how full its sequences are. Needs the tokenizer of a checkpoint and none of its weights; tokens of
 images are counted from the headers of their files.
 
-    documents.plan.jsonl, instructions.plan.jsonl     a sequence a line: {rows, tokens}; whoever was
-                                                      interrupted goes on at a line
+    documents.plan.jsonl, instructions.plan.jsonl     a sequence a line: {rows, tokens}; an
+                                                      interrupted run resumes at a line
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def _planned(lengths: Sequence[int], settings: PackSettings, path: Path) -> dict
     io.write_jsonl(
         path, ({"rows": rows, "tokens": sum(lengths[row] for row in rows)} for (rows,) in sequences)
     )
+    # fill: tokens / positions of all sequences of `max_length`
     tokens = sum(lengths)
     return {
         "rows": len(lengths),

@@ -99,7 +99,7 @@ def preferences(
     tasks = {name: make(name, tree, from_data=True) for name in sorted({sample.source for sample in samples})}
     refuse_blind(base, samples, settings.reports)
     loaded = checkpoint.load(base, device())
-    known = Knowledge(
+    knowledge = Knowledge(
         samples, loaded, settings.reports, settings.docs, settings.top_reports, settings.top_docs
     )
     inputs = [
@@ -115,20 +115,20 @@ def preferences(
     meter.advance(len(rows))
     for start in range(len(rows), len(samples), CHUNK):
         chunk = samples[start : start + CHUNK]
-        rows += (found := _replies(chunk, known, engine, tasks))
-        io.append_jsonl(file, found)
+        rows += (new := _replies(chunk, knowledge, engine, tasks))
+        io.append_jsonl(file, new)
         meter.advance(len(chunk))
     meter.close()
     pairs = [
         pair
         for sample, row in zip(samples, rows, strict=True)
-        for pair in paired(sample, row, known, settings.right)
+        for pair in paired(sample, row, knowledge, settings.right)
     ]
     if not pairs:
         shares = Counter(
-            how
+            way
             for row in rows
-            for how, value in row["values"].items()
+            for way, value in row["values"].items()
             if value is not None and value >= settings.right
         )
         raise DataError(
@@ -146,62 +146,90 @@ def preferences(
     }
 
 
-def ways(sample: Sample, known: Knowledge) -> dict[str, tuple[Message, ...]]:
-    """How a prompt is asked: with all that was fetched, without each part of it, with the least similar
-    image."""
-    fetched = known.of(sample)
+def ways(sample: Sample, knowledge: Knowledge) -> dict[str, tuple[Message, ...]]:
+    """List the ways a prompt is asked: with all evidence, without each kind of it, with the least similar
+    image.
+
+    Args:
+        sample: the prompt.
+        knowledge: reports, passages and images of the run.
+
+    Returns:
+        Name of the way -> messages.
+    """
+    fetched = knowledge.of(sample)
     result = {WITH_ALL: asked(sample, fetched)}
     parts = [(kind,) for kind in fetched] + ([tuple(fetched)] if len(fetched) > 1 else [])
-    result |= {f"without {' and '.join(part)}": asked(sample, fetched, part) for part in parts}
-    other = known.least_like(sample.images[0]) if sample.images else None
-    if other is not None:
-        result[OTHER_IMAGE] = asked(sample, fetched, image=other)
+    result |= {f"without {' and '.join(left_out)}": asked(sample, fetched, left_out) for left_out in parts}
+    dissimilar = knowledge.least_like(sample.images[0]) if sample.images else None
+    if dissimilar is not None:
+        result[OTHER_IMAGE] = asked(sample, fetched, image=dissimilar)
     return result
 
 
 def _replies(
-    samples: Sequence[Sample], known: Knowledge, engine: Any, tasks: dict[str, Task]
+    samples: Sequence[Sample], knowledge: Knowledge, engine: Any, tasks: dict[str, Task]
 ) -> list[dict[str, Any]]:
     """Rows of replies.jsonl; all ways of all samples go to the model together."""
-    every = [(sample, how, messages) for sample in samples for how, messages in ways(sample, known).items()]
+    every = [
+        (sample, way, messages) for sample in samples for way, messages in ways(sample, knowledge).items()
+    ]
     replies = [reply.text for reply in engine.reply([messages for _, _, messages in every])]
     rows: dict[str, dict[str, Any]] = {
         sample.id: {"id": sample.id, "replies": {}, "values": {}} for sample in samples
     }
-    for (sample, how, _), text in zip(every, replies, strict=True):
-        rows[sample.id]["replies"][how] = text
-        rows[sample.id]["values"][how] = tasks[sample.source].scorers[0](sample, answered(sample, text)).value
+    for (sample, way, _), text in zip(every, replies, strict=True):
+        rows[sample.id]["replies"][way] = text
+        rows[sample.id]["values"][way] = tasks[sample.source].scorers[0](sample, answered(sample, text)).value
     return list(rows.values())
 
 
-def paired(sample: Sample, row: dict[str, Any], known: Knowledge, right: float) -> Iterator[dict[str, Any]]:
-    """The pairs of one prompt; what nobody could judge prefers nothing, and a pair is given once."""
+def paired(
+    sample: Sample, row: dict[str, Any], knowledge: Knowledge, right: float
+) -> Iterator[dict[str, Any]]:
+    """Form the preference pairs of one prompt; a pair of equal replies is given once.
+
+    Args:
+        sample: the prompt.
+        row: of replies.jsonl: `replies` and `values` by way of asking.
+        knowledge: reports, passages and images of the run.
+        right: value from which a reply is right.
+
+    Yields:
+        Rows of pairs.jsonl. A value of None, which could not be judged, forms no pair.
+    """
     replies, values = row["replies"], row["values"]
-    messages = asked(sample, known.of(sample))
+    messages = asked(sample, knowledge.of(sample))
     seen = set()
 
     def pair(kind: str, k: str, chosen: str, rejected: str) -> dict[str, Any]:
+        """Format a row of pairs.jsonl.
+
+        Returns:
+            {id, kind, k, source, prompt, messages, chosen, rejected}
+        """
         words = "\n".join(message.text for message in messages)
-        told = {
+        content = {
             "prompt": words,
             "messages": [io.to_json(m) for m in messages],
             "chosen": chosen,
             "rejected": rejected,
         }
-        return {"id": f"{sample.id}/{kind}", "kind": kind, "k": k, "source": sample.source, **told}
+        return {"id": f"{sample.id}/{kind}", "kind": kind, "k": k, "source": sample.source, **content}
 
     results = []
-    for how, value in values.items():
-        if how == WITH_ALL or value is None or values[WITH_ALL] is None:
+    for way, value in values.items():
+        if way == WITH_ALL or value is None or values[WITH_ALL] is None:
             continue
+        # use: right with K and wrong without k; robustness: the reverse
         better = values[WITH_ALL] >= right > value
         worse = values[WITH_ALL] < right <= value
-        if how == OTHER_IMAGE:
-            results += [pair("cross-modal", "image", replies[WITH_ALL], replies[how])] if better else []
+        if way == OTHER_IMAGE:
+            results += [pair("cross-modal", "image", replies[WITH_ALL], replies[way])] if better else []
         elif better:
-            results.append(pair("use", how.removeprefix("without "), replies[WITH_ALL], replies[how]))
+            results.append(pair("use", way.removeprefix("without "), replies[WITH_ALL], replies[way]))
         elif worse:
-            results.append(pair("robustness", how.removeprefix("without "), replies[how], replies[WITH_ALL]))
+            results.append(pair("robustness", way.removeprefix("without "), replies[way], replies[WITH_ALL]))
     for result in results:
         key = (result["chosen"].strip(), result["rejected"].strip())
         if all(key) and key not in seen:
@@ -210,11 +238,18 @@ def paired(sample: Sample, row: dict[str, Any], known: Knowledge, right: float) 
 
 
 def shares_of(rows: Sequence[dict[str, Any]], right: float) -> dict[str, Any]:
-    """Share of the prompts that are right, for each way of asking: what HeteroRAG's diagnostics are
-    differences of."""
+    """Compute the accuracy of each way of asking; HeteroRAG's diagnostics are differences of these.
+
+    Args:
+        rows: of replies.jsonl.
+        right: value from which a reply is right.
+
+    Returns:
+        {right: {way: share of the judged prompts}}
+    """
     result: dict[str, list[bool]] = {}
     for row in rows:
-        for how, value in row["values"].items():
+        for way, value in row["values"].items():
             if value is not None:
-                result.setdefault(how, []).append(value >= right)
-    return {"right": {how: round(sum(values) / len(values), 4) for how, values in sorted(result.items())}}
+                result.setdefault(way, []).append(value >= right)
+    return {"right": {way: round(sum(values) / len(values), 4) for way, values in sorted(result.items())}}

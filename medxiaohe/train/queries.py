@@ -84,7 +84,11 @@ def queries(settings: QueriesSettings, out: Path, *, data: Path) -> dict[str, An
     journal = ReplyStore(scratch / "replies.sqlite")
     client = Client(load_player(settings.explorer), journal=journal)
     rows = [explored(sample, tools, client, settings) for sample in progress.track(samples, LABEL)]
-    taught = [one for pair in zip(samples, rows, strict=True) if (one := lesson(*pair, tools)) is not None]
+    taught = [
+        lesson_row
+        for pair in zip(samples, rows, strict=True)
+        if (lesson_row := lesson(*pair, tools)) is not None
+    ]
     if not taught:
         raise DataError(
             f"no query for any of {len(samples)} prompts found evidence of its answer: take other stores, or"
@@ -107,7 +111,17 @@ def queries(settings: QueriesSettings, out: Path, *, data: Path) -> dict[str, An
 
 
 def store_tools(stores: Mapping[str, str]) -> dict[str, Tool]:
-    """A tool `search_NAME` for each store, by its tag."""
+    """Make a tool `search_NAME` for each store.
+
+    Args:
+        stores: name -> file of passages or store.
+
+    Returns:
+        Tools by name of the store, sorted.
+
+    Raises:
+        DataError: a store that cannot be opened.
+    """
     (search,) = describe_tools(["search"])
     return {
         name: replace(bind(search, library=open_library(path)), name=f"search_{name}",
@@ -116,17 +130,38 @@ def store_tools(stores: Mapping[str, str]) -> dict[str, Tool]:
     }  # fmt: skip
 
 
-def asked(sample: Sample, tools: Mapping[str, Tool], more: str = "") -> tuple[Message, ...]:
-    """The question, then the request that `hetero` makes of its role `queries`."""
+def asked(sample: Sample, tools: Mapping[str, Tool], note: str = "") -> tuple[Message, ...]:
+    """Build the question with the request that `hetero` makes of its role `queries`.
+
+    Args:
+        sample: the prompt.
+        tools: by name of the store.
+        note: added at the end.
+
+    Returns:
+        Messages of the conversation.
+    """
     listed = "\n".join(f"<{tag}></{tag}>: {tool.description}" for tag, tool in tools.items())
     last = user("hetero_queries", sources=listed, most=MOST)
-    return (*sample.prompt.messages, Message("user", (f"{last.text}\n\n{more}".strip(),)))
+    return (*sample.prompt.messages, Message("user", (f"{last.text}\n\n{note}".strip(),)))
 
 
 def explored(
     sample: Sample, tools: Mapping[str, Tool], client: Client, settings: QueriesSettings
 ) -> dict[str, Any]:
-    """The query sets of each store, and whether what they fetch supports the answer."""
+    """Sample query sets for each store, and judge whether what they fetch supports the answer.
+
+    Args:
+        sample: the prompt with its gold answer.
+        tools: by name of the store.
+        client: asks the explorer.
+        settings: number of sets, and results that count.
+
+    Returns:
+        A row of explored.jsonl: {id, sets: {store: [{queries, found}]}, raw: {store: found}}; `raw` searches
+        with the first 300 characters of the question itself. Sets that repeat an earlier one are left out.
+    """
+    # every store is asked `sets` times, each time for other words
     talks = [
         (name, asked(sample, {name: tool}, ATTEMPT.format(number=n, sets=settings.sets)))
         for name, tool in tools.items()
@@ -137,11 +172,13 @@ def explored(
     sets: dict[str, list[dict[str, Any]]] = {name: [] for name in tools}
     for (name, _), outcome in zip(talks, outcomes, strict=True):
         written = queries_of(outcome.text, {name: tools[name]}).get(name, [])
+        # a set is a hit when any of its queries fetches supporting evidence among the first `top` results
         if written and written not in [item["queries"] for item in sets[name]]:
-            found = any(
+            hit = any(
                 supports(item) for query in written for item in _fetched(tools[name], query, settings.top)
             )
-            sets[name].append({"queries": written, "found": found})
+            sets[name].append({"queries": written, "found": hit})
+    # the baseline: the question itself as the query, cut to 300 characters
     raw = sample.prompt.messages[-1].text[:300]
     hits = {
         name: any(supports(item) for item in _fetched(tool, raw, settings.top))
@@ -151,18 +188,34 @@ def explored(
 
 
 def supporting(sample: Sample, gold: str) -> Any:
-    """Whether a piece of evidence supports the answer of a sample: one of the documents that it names, or one
-    that has all words of the answer."""
+    """Make the function that decides whether evidence supports the answer of a sample.
+
+    Args:
+        sample: with its gold answer.
+        gold: key of `meta` with ids of documents that answer; "": all words of the answer must occur.
+
+    Returns:
+        A function of Evidence to bool.
+    """
     if gold:
         named = {str(id) for id in io.noted(sample).get(gold) or ()}
-        return lambda one: one.id.partition("#")[0] in named or one.id in named
+        return lambda evidence: evidence.id.partition("#")[0] in named or evidence.id in named
     requested = gold_words(sample)
-    return lambda one: bool(requested) and requested <= words_of(one.text)
+    return lambda evidence: bool(requested) and requested <= words_of(evidence.text)
 
 
 def lesson(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) -> Sample | None:
-    """The question with the queries that found evidence; None where there are none."""
-    best = {name: found for name in tools if (found := _best(row, name)) is not None}
+    """Write the row for train.sft: the question with the queries that found evidence.
+
+    Args:
+        sample: the prompt.
+        row: of explored.jsonl.
+        tools: by name of the store.
+
+    Returns:
+        A conversation; None where no query found evidence.
+    """
+    best = {name: queries_of_store for name in tools if (queries_of_store := _best(row, name)) is not None}
     if not best:
         return None
     messages = (*asked(sample, tools), Message("assistant", (written(best),)))
@@ -170,8 +223,17 @@ def lesson(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) ->
 
 
 def paired(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) -> Iterator[dict[str, Any]]:
-    """Pairs that differ in the queries of one source."""
-    best = {name: found for name in tools if (found := _best(row, name)) is not None}
+    """Form preference pairs that differ in the queries of one store.
+
+    Args:
+        sample: the prompt.
+        row: of explored.jsonl.
+        tools: by name of the store.
+
+    Yields:
+        Rows of pairs.jsonl, at most one for each store.
+    """
+    best = {name: queries_of_store for name in tools if (queries_of_store := _best(row, name)) is not None}
     if not best:
         return
     messages = [io.to_json(message) for message in asked(sample, tools)]
@@ -186,7 +248,14 @@ def paired(sample: Sample, row: Mapping[str, Any], tools: Mapping[str, Tool]) ->
 
 
 def written(queries_by_store: Mapping[str, Sequence[str]]) -> str:
-    """Queries as the role `queries` writes them."""
+    """Write queries as the role `queries` writes them.
+
+    Args:
+        queries_by_store: store -> queries.
+
+    Returns:
+        An element <store> for each store, one query a line.
+    """
     return "\n".join(f"<{tag}>{chr(10).join(lines)}</{tag}>" for tag, lines in queries_by_store.items())
 
 
@@ -197,8 +266,8 @@ def _best(row: Mapping[str, Any], name: str) -> list[str] | None:
 
 
 def _fetched(tool: Tool, query: str, top: int) -> tuple[Evidence, ...]:
-    found = tool.run(query=query)
-    return tuple(found.evidence[:top])
+    result = tool.run(query=query)
+    return tuple(result.evidence[:top])
 
 
 def _share(values: Sequence[bool]) -> float:

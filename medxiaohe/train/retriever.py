@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 
 LABEL = "retriever"
 MAX_TOKENS = 128  # of a question or passage while training
+# cosines lie in [-1, 1]: divided by 0.05 the softmax can tell them apart
 TEMPERATURE = 0.05
-HEAD_DIM = 256
+HEAD_DIM = 256  # dimensions of the common space of images and texts
 MOST_TITLE = 300  # characters of a first line that can be a title
 
 
@@ -107,7 +108,19 @@ def retriever(settings: RetrieverSettings, out: Path, *, data: Path) -> dict[str
 
 
 def pairs(path: Path, settings: RetrieverSettings) -> tuple[list[Pair], list[Pair]]:
-    """(question or image, passage) of the splits train and validation, each passage once."""
+    """Extract pairs for contrastive training, each passage once.
+
+    Args:
+        path: samples.jsonl.
+        settings: `kind` and `modality`.
+
+    Returns:
+        (pairs of the split train and of rows without one, pairs of the split validation); a pair is (question
+        or image, passage)
+
+    Raises:
+        DataError: a row of a test split.
+    """
     result: dict[str, list[Pair]] = {"train": [], "validation": []}
     seen: set[str] = set()
     for sample in io.read_samples(path):
@@ -126,14 +139,14 @@ def _pair(sample: Sample, settings: RetrieverSettings) -> Pair | None:
             return None
         words = " ".join(filter(None, (sample.text, sample.target))).strip()
         return (sample.images[0], words) if words else None
-    asked = next((message.text for message in sample.messages if message.role == "user"), "")
+    question = next((message.text for message in sample.messages if message.role == "user"), "")
     answered = sample.target or next((m.text for m in sample.messages if m.role == "assistant"), "")
-    if not asked:  # a document: its title and the rest
-        asked, _, answered = sample.text.strip().partition("\n")
-        if len(asked) > MOST_TITLE:
+    if not question:  # a document: its title and the rest
+        question, _, answered = sample.text.strip().partition("\n")
+        if len(question) > MOST_TITLE:
             return None
-    asked, answered = asked.strip(), answered.strip()
-    return (asked, answered) if asked and answered else None
+    question, answered = question.strip(), answered.strip()
+    return (question, answered) if question and answered else None
 
 
 def _bi(
@@ -146,18 +159,37 @@ def _bi(
     prompts = embed.prompts(folder)
 
     def vectors(texts: Sequence[str], kind: str) -> Any:
+        """Embed texts: the mean over tokens, L2-normalised.
+
+        Args:
+            texts: n texts.
+            kind: "query" or "document", for the model's prompt.
+
+        Returns:
+            (n, width), with gradient.
+        """
+        # mean over the tokens without padding, as sentence-transformers pools; length one
         batch = _tokens(tokenizer, [prompts.get(kind, "") + text for text in texts])
         hidden = model(**batch).last_hidden_state
         mask = batch["attention_mask"].unsqueeze(-1)
         return torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1)
 
     def loss(rows: Sequence[Pair]) -> Any:
-        asked, passages = (
+        """Compute InfoNCE with in-batch negatives.
+
+        Args:
+            rows: pairs of a batch.
+
+        Returns:
+            A scalar in nats.
+        """
+        queries, passages = (
             vectors([str(q) for q, _ in rows], "query"),
             vectors([p for _, p in rows], "document"),
         )
-        # InfoNCE: the right passage of a question is on the diagonal
-        logits = asked @ passages.T / TEMPERATURE
+        # InfoNCE (DPR, arXiv 2004.04906, eq. 2) over cosine / temperature, (B, B): the right passage of a
+        # question is on the diagonal
+        logits = queries @ passages.T / TEMPERATURE
         return torch.nn.functional.cross_entropy(logits, torch.arange(len(rows)))
 
     losses = _optimise(model.parameters(), loss, train, settings, settings.learning_rate)
@@ -180,9 +212,18 @@ def _cross(
     mined = _mined([*train, *held], settings.negatives)
 
     def loss(rows: Sequence[Pair]) -> Any:
+        """Compute the softmax cross-entropy of the right passage among those that BM25 finds.
+
+        Args:
+            rows: pairs of a batch.
+
+        Returns:
+            A scalar in nats.
+        """
         # the right passage first, then those that BM25 found beside it
         texts = [(str(q), p) for q, right in rows for p in (right, *mined[right])]
         batch = _tokens(tokenizer, [q for q, _ in texts], [p for _, p in texts])
+        # scores (B, 1 + negatives), the right passage in column 0
         logits = model(**batch).logits.view(len(rows), -1)
         return torch.nn.functional.cross_entropy(logits, torch.zeros(len(rows), dtype=torch.long))
 
@@ -193,10 +234,11 @@ def _cross(
         )
     losses = _optimise(model.parameters(), loss, usable, settings, settings.learning_rate)
     _save(model, tokenizer, folder, out)
+    # share of held-out questions whose passage scores above all mined negatives; a tie is wrong
     score = cross_encoder(out)
     first = []
-    for asked, right in (pair for pair in held if mined[pair[1]]):
-        scores = score([(str(asked), passage) for passage in (right, *mined[right])])
+    for question, right in (pair for pair in held if mined[pair[1]]):
+        scores = score([(str(question), passage) for passage in (right, *mined[right])])
         first.append(scores[0] > max(scores[1:]))
     share = sum(first) / len(first) if first else 0.0
     return losses, {"right_before_mined": share, "judged": float(len(first))}
@@ -211,13 +253,23 @@ def _heads(
     tower, words = embed_images.image_embedder(settings.tower), embed.embedder(settings.embedder)
 
     def features(rows: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
+        """Embed images and texts with the frozen towers.
+
+        Args:
+            rows: n pairs.
+
+        Returns:
+            (n, width of the images' tower), (n, width of the texts' embedder)
+        """
         return tower.encode([q for q, _ in rows if isinstance(q, ImageRef)]), words.encode(
             [p for _, p in rows]
         )
 
     pictures, texts = features(train)
+    # centred features: the mean vector of a tower is common to all pairs and tells none apart
     means = pictures.mean(0), texts.mean(0)
     torch.manual_seed(settings.seed)
+    # maps W ~ N(0, 1 / d): outputs as large as inputs
     image_map, text_map = (
         torch.nn.Parameter(torch.randn(dim, HEAD_DIM) / dim**0.5) for dim in (tower.dim, words.dim)
     )
@@ -225,19 +277,33 @@ def _heads(
     number = {pair: i for i, pair in enumerate(train)}
 
     def loss(rows: Sequence[Pair]) -> Any:
+        """Compute the symmetric InfoNCE of CLIP over the mapped vectors.
+
+        Args:
+            rows: pairs of a batch.
+
+        Returns:
+            A scalar in nats.
+        """
         at = [number[pair] for pair in rows]
-        one = torch.nn.functional.normalize(centred[0][at] @ image_map, dim=1)
-        two = torch.nn.functional.normalize(centred[1][at] @ text_map, dim=1)
-        logits, right = one @ two.T / TEMPERATURE, torch.arange(len(rows))
+        image_vectors = torch.nn.functional.normalize(centred[0][at] @ image_map, dim=1)
+        text_vectors = torch.nn.functional.normalize(centred[1][at] @ text_map, dim=1)
+        logits, right = image_vectors @ text_vectors.T / TEMPERATURE, torch.arange(len(rows))
+        # CLIP (arXiv 2103.00020): the mean of image -> text and text -> image
         cross_entropy = torch.nn.functional.cross_entropy
         return (cross_entropy(logits, right) + cross_entropy(logits.T, right)) / 2
 
     def recalled() -> float:
+        """Recall@5 of the held-out pairs with the maps as they are.
+
+        Returns:
+            A share; 0.0 without held-out pairs.
+        """
         if not held:
             return 0.0
-        one, two = features(held)
+        image_features, text_features = features(held)
         maps = image_map.detach().numpy(), text_map.detach().numpy()
-        return recall((one - means[0]) @ maps[0], (two - means[1]) @ maps[1])
+        return recall((image_features - means[0]) @ maps[0], (text_features - means[1]) @ maps[1])
 
     before = recalled()
     losses = _optimise([image_map, text_map], loss, train, settings, 50 * settings.learning_rate)
@@ -252,12 +318,21 @@ def _heads(
     return losses, {"recall_before": before, "recall_after": recalled()}
 
 
-def recall(asked: np.ndarray, passages: np.ndarray, top: int = 5) -> float:
-    """Share of rows whose own passage is among the `top` nearest by cosine; one that ties with it counts as
-    nearer."""
+def recall(queries: np.ndarray, passages: np.ndarray, top: int = 5) -> float:
+    """Compute recall@top by cosine similarity; a passage that ties with the right one counts as nearer.
+
+    Args:
+        queries: (n, d).
+        passages: (n, d); row i answers query i.
+        top: passages that count.
+
+    Returns:
+        Share of the n queries whose own passage is among the `top` nearest.
+    """
     import numpy as np
 
-    scores = embed_images.unit(asked) @ embed_images.unit(passages).T
+    # cosines (n, n); passages that score at least as high as the right one, itself not counted
+    scores = embed_images.unit(queries) @ embed_images.unit(passages).T
     better = (scores >= np.diag(scores)[:, None]).sum(1) - 1
     return float((better < top).mean())
 
@@ -265,8 +340,8 @@ def recall(asked: np.ndarray, passages: np.ndarray, top: int = 5) -> float:
 def _recall_of(encoder: embed.Embedder, held: Sequence[Pair]) -> float:
     if not held:
         return 0.0
-    asked = encoder.encode([str(q) for q, _ in held], kind="query")
-    return recall(asked, encoder.encode([p for _, p in held], kind="document"))
+    queries = encoder.encode([str(q) for q, _ in held], kind="query")
+    return recall(queries, encoder.encode([p for _, p in held], kind="document"))
 
 
 def _base(name: str) -> tuple[Any, Any, Path]:
@@ -299,6 +374,7 @@ def _optimise(
     batches = _batches(rows, settings)
     for step in progress.track(range(settings.steps), LABEL, total=settings.steps):
         for group in optimiser.param_groups:
+            # linear decay to 0
             group["lr"] = rate * (1 - step / settings.steps)
         value = loss(next(batches))
         optimiser.zero_grad()
@@ -312,6 +388,7 @@ def _batches(rows: Sequence[Pair], settings: RetrieverSettings) -> Iterator[list
     draw = random.Random(settings.seed)
     order: list[int] = []
     while True:
+        # a new epoch where no full batch is left
         if len(order) < settings.batch:
             order = list(range(len(rows)))
             draw.shuffle(order)
@@ -321,16 +398,17 @@ def _batches(rows: Sequence[Pair], settings: RetrieverSettings) -> Iterator[list
 def _mined(rows: Sequence[Pair], count: int) -> dict[str, tuple[str, ...]]:
     """For the passage of each pair, the first ones that BM25 finds for its question and that are not it."""
     passages = {f"{n}": passage for n, (_, passage) in enumerate(rows)}
-    with tempfile.TemporaryDirectory() as place:
-        build_text(Path(place), (Evidence(id, text, "") for id, text in passages.items()))
-        store = TextStore(Path(place))
+    with tempfile.TemporaryDirectory() as folder:
+        build_text(Path(folder), (Evidence(id, text, "") for id, text in passages.items()))
+        store = TextStore(Path(folder))
         mined = {}
         for question, right in rows:
             try:
-                (found,) = store.search([str(question)[:MOST_CHARACTERS]], 4 * count + 4)
+                # more than needed: the right passage, and several parts of one passage, are among the results
+                (hits,) = store.search([str(question)[:MOST_CHARACTERS]], 4 * count + 4)
             except DataError:  # stop words only
-                found = ()
-            others = dict.fromkeys(passages[item.id.partition("#")[0]] for item in found)
+                hits = ()
+            others = dict.fromkeys(passages[item.id.partition("#")[0]] for item in hits)
             mined[right] = tuple(text for text in others if text != right)[:count]
     return mined
 

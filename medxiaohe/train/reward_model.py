@@ -27,10 +27,11 @@ from medxiaohe.models import checkpoint
 from medxiaohe.models.families import family as families
 from medxiaohe.recipe.settings import HOW, decisive
 from medxiaohe.rewards import variants
-from medxiaohe.train.loop.fit import base_model, code, device, identity, refuse_nan
+from medxiaohe.train.loop.fit import base_model, code, device, identity
 from medxiaohe.train.loop.resume import newest, resumable
+from medxiaohe.train.loop.saving import refuse_nan
 
-HELD_OUT = 0.1
+HELD_OUT = 0.1  # share of the prompts whose pairs are only evaluated
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ def reward_model(
     )
     head, tokenizer = classifier(base)
     trainer, meter = _trainer(head, tokenizer, rows, settings, scratch)
-    found = newest(scratch)
-    meter.advance(int(Path(found).name) if found else 0)
-    trainer.train(resume_from_checkpoint=found)
+    checkpoint_folder = newest(scratch)
+    meter.advance(int(Path(checkpoint_folder).name) if checkpoint_folder else 0)
+    trainer.train(resume_from_checkpoint=checkpoint_folder)
     meter.close()
     refuse_nan(trainer.model, "reward model")
     trainer.model.save_pretrained(out / "model")
@@ -117,7 +118,17 @@ def reward_model(
 
 
 def read(path: Path) -> list[Pair]:
-    """The pairs of a file, in order."""
+    """Read the pairs of a file, in order.
+
+    Args:
+        path: JSON lines of prompt, chosen and rejected.
+
+    Returns:
+        At least ten pairs.
+
+    Raises:
+        DataError: a row lacks a key, or there are fewer than ten.
+    """
     results = []
     for number, row in enumerate(io.read_jsonl(path), 1):
         try:
@@ -134,7 +145,15 @@ def read(path: Path) -> list[Pair]:
 
 
 def split(pairs: Sequence[Pair], seed: int) -> tuple[list[Pair], list[Pair]]:
-    """(train, held out); pairs of one prompt stay together."""
+    """Hold out a tenth of the prompts; pairs of one prompt stay together.
+
+    Args:
+        pairs: all pairs.
+        seed: of the hash that selects prompts.
+
+    Returns:
+        (training pairs, held-out pairs)
+    """
     prompts = sorted(
         {pair.prompt for pair in pairs}, key=lambda prompt: io.unit_interval(str(seed), "held out", prompt)
     )
@@ -145,24 +164,45 @@ def split(pairs: Sequence[Pair], seed: int) -> tuple[list[Pair], list[Pair]]:
 
 
 def in_forms(pair: Pair, names: variants.Names | None = None) -> list[Pair]:
+    """Rewrite a pair in other forms of the same facts (rewards/variants.py).
+
+    Args:
+        pair: the pair.
+        names: lower-case name -> names of the same entity; None: no synonyms.
+
+    Returns:
+        The pair itself first, then its variants.
+    """
     return [
         Pair(pair.prompt, good, bad) for good, bad in variants.pairs(pair.chosen, pair.rejected, names=names)
     ]
 
 
 def examined(learned: Learned, pairs: Sequence[Pair], seed: int = 0) -> dict[str, Any]:
-    """Accuracy on pairs, and by kind of variant the mean distance of its reward, in spreads of the rewards of
-    all replies."""
+    """Evaluate a reward model: accuracy on pairs, and how far it tells variants of the same facts apart.
+
+    Args:
+        learned: the reward model.
+        pairs: held out.
+        seed: of the variants.
+
+    Returns:
+        {held_out, accuracy, apart: kind of variant -> mean |difference of reward| in standard deviations of
+        all rewards}
+    """
+    # r(chosen), r(rejected); their standard deviation is the unit, since only differences mean something
     good = learned.rewards([(pair.prompt, pair.chosen) for pair in pairs])
     bad = learned.rewards([(pair.prompt, pair.rejected) for pair in pairs])
     unit = pstdev([*good, *bad]) or 1.0
     apart: dict[str, list[float]] = {}
+    # |r(variant) - r(chosen)| / unit, by kind of variant: 0 for a model that does not see form
     for pair, own in zip(pairs, good, strict=True):
         forms = dict(variants.variants(pair.chosen, seed))
         for kind, value in zip(
             forms, learned.rewards([(pair.prompt, text) for text in forms.values()]), strict=True
         ):
             apart.setdefault(kind, []).append(abs(value - own) / unit)
+    # accuracy: share of pairs with r(chosen) > r(rejected); a tie is wrong
     right = mean(a > b for a, b in zip(good, bad, strict=True))
     return {
         "held_out": len(pairs),
@@ -172,7 +212,13 @@ def examined(learned: Learned, pairs: Sequence[Pair], seed: int = 0) -> dict[str
 
 
 def classifier(base: str) -> tuple[Any, Any]:
-    """A sequence classifier with the language weights of a checkpoint and a fresh head, and its tokenizer.
+    """Build a sequence classifier with the language weights of a checkpoint and a fresh head.
+
+    Args:
+        base: name of the checkpoint.
+
+    Returns:
+        (model with one output, its tokenizer)
 
     Raises:
         ModelError: transformers has no classifier of this architecture.
@@ -183,6 +229,7 @@ def classifier(base: str) -> tuple[Any, Any]:
     loaded = checkpoint.load(base)
     config = _language(loaded)
     tokenizer = loaded.processor.tokenizer
+    # a head of one output over the last token, its first weights drawn with a fixed seed
     config.num_labels, config.pad_token_id = 1, tokenizer.pad_token_id
     torch.manual_seed(0)
     try:
@@ -224,7 +271,14 @@ class Learned:
         self.max_length = max_length
 
     def rewards(self, replies: Sequence[tuple[str, str]]) -> list[float]:
-        """Of (prompt, reply), in order."""
+        """Compute rewards, one reply at a time, so that padding cannot change them.
+
+        Args:
+            replies: (prompt, reply).
+
+        Returns:
+            Unbounded numbers, in order.
+        """
         import torch
 
         results = []
@@ -240,7 +294,7 @@ class Learned:
 
 
 def _trainer(
-    head: Any, tokenizer: Any, rows: Sequence[Pair], settings: RewardModelSettings, place: Path
+    head: Any, tokenizer: Any, rows: Sequence[Pair], settings: RewardModelSettings, work: Path
 ) -> tuple[Any, progress.Meter]:
     from datasets import Dataset
     from transformers import TrainerCallback
@@ -248,8 +302,10 @@ def _trainer(
     from trl import RewardConfig, RewardTrainer
 
     on_cpu = device() == "cpu"
+    # TRL: -log sigmoid(r(chosen) - r(rejected)) (Bradley-Terry), and 0.01 (r(chosen) + r(rejected))^2, which
+    # keeps rewards near 0
     config = RewardConfig(
-        output_dir=str(place), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=False,
+        output_dir=str(work), use_cpu=on_cpu, bf16=not on_cpu, gradient_checkpointing=False,
         learning_rate=settings.learning_rate,
         max_steps=settings.max_steps, per_device_train_batch_size=settings.per_device_train_batch_size,
         max_length=settings.max_length,
@@ -266,7 +322,7 @@ def _trainer(
     columns = [
         {"prompt": pair.prompt + "\n", "chosen": pair.chosen, "rejected": pair.rejected} for pair in rows
     ]
-    trainer = resumable(RewardTrainer, place)(
+    trainer = resumable(RewardTrainer, work)(
         model=head,
         args=config,
         train_dataset=Dataset.from_list(columns),

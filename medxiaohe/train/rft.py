@@ -72,7 +72,7 @@ def rft(
         "prompts": len(drawn),
         "draws": settings.draws,
         "distilled": len(rows),
-        "prompts_distilled": sum(bool(found) for found in taken.values()),
+        "prompts_distilled": sum(bool(rows_of_prompt) for rows_of_prompt in taken.values()),
         "replayed": replayed,
         "never_right": sum(item.accuracy(settings.right) == 0 for item in drawn),
         "left_out_as_easy": sum((item.accuracy(settings.right) or 0) > settings.rare for item in drawn),
@@ -80,27 +80,36 @@ def rft(
     }
 
 
-def successes(one: Drawn, settings: RftSettings) -> Iterator[Sample]:
-    """Rows with the right answers of a prompt that is seldom right: the best first, each once."""
-    if (one.accuracy(settings.right) or 0) > settings.rare:
+def successes(drawn: Drawn, settings: RftSettings) -> Iterator[Sample]:
+    """Select the right answers of a prompt that is rarely right.
+
+    Args:
+        drawn: a prompt with its answers and rewards.
+        settings: `right`, `rare` and `most`.
+
+    Yields:
+        Rows for fine-tuning, the best answer first, each text once, at most `most`.
+    """
+    if (drawn.accuracy(settings.right) or 0) > settings.rare:
         return
+    # right answers by falling reward, each text once
     right = [
         (reward, answer)
-        for reward, answer in zip(one.rewards, one.answers, strict=True)
+        for reward, answer in zip(drawn.rewards, drawn.answers, strict=True)
         if reward and reward >= settings.right
     ]
     best = dict.fromkeys(answer.strip() for _, answer in sorted(right, key=lambda pair: -pair[0]))
     for number, answer in enumerate(list(best)[: settings.most]):
-        messages = (*one.sample.prompt.messages, Message("assistant", (answer,)))
-        yield replace(one.sample, id=f"{one.sample.id}/rft{number}", messages=messages)
+        messages = (*drawn.sample.prompt.messages, Message("assistant", (answer,)))
+        yield replace(drawn.sample, id=f"{drawn.sample.id}/rft{number}", messages=messages)
 
 
-def _record(one: Drawn, taken: int, settings: RftSettings) -> dict[str, Any]:
-    right = sum(reward is not None and reward >= settings.right for reward in one.rewards)
+def _record(drawn: Drawn, taken: int, settings: RftSettings) -> dict[str, Any]:
+    right = sum(reward is not None and reward >= settings.right for reward in drawn.rewards)
     return {
-        "id": one.sample.id,
-        "source": one.sample.source,
-        "accuracy": one.accuracy(settings.right),
+        "id": drawn.sample.id,
+        "source": drawn.sample.source,
+        "accuracy": drawn.accuracy(settings.right),
         "right": right,
         "taken": taken,
     }

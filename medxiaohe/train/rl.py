@@ -1,9 +1,9 @@
 """Stage: reinforcement learning with a verifiable reward (MedXIAOHE), GRPO through TRL.
 
 A task is a benchmark and an environment: the reward of an answer is the task's own scorer on the train
-split, or the hybrid reward around it. An answer that nobody could judge (`unjudged`) is passed to TRL as None
-and takes no part. The rollout's prompt is rendered by the same chat template as everything else; a test holds
-the tokens equal. Several processes (torchrun) see one schedule of prompts, and what all of them found.
+split, or the hybrid reward around it. An answer that could not be judged (`unjudged`) is passed to TRL as
+None and takes no part. The rollout's prompt is rendered by the same chat template as everything else; a test
+compares the tokens. Several processes (torchrun) share one schedule of prompts and all rewards.
 """
 
 from __future__ import annotations
@@ -167,19 +167,28 @@ def rl(
     with trackers.tracking(settings.report_to, out), earned.judge(tree) as judge_of_run:
         trainer, meter = _trainer(samples, earned, loaded, settings, scratch, written)
         before = parts_of.sizes(trainer.model)
-        asked = (sample.prompt.messages for sample in samples)
-        needed = grpo.estimated(trainer.model, asked, loaded.processor, settings)
+        conversations = (sample.prompt.messages for sample in samples)
+        needed = grpo.estimated(trainer.model, conversations, loaded.processor, settings)
         grpo.announce(LABEL, needed)
         grpo.train(trainer, meter, written, settings, scratch, LABEL)
-    found = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
-    return {**found, **before, **({"judge": use.record(judge_of_run)} if judge_of_run is not None else {})}
+    summary = grpo.finish(trainer, written, loaded, settings, out, LABEL, needed)
+    return {**summary, **before, **({"judge": use.record(judge_of_run)} if judge_of_run is not None else {})}
 
 
 rl.together = True  # type: ignore[attr-defined]
 
 
 def judge(task: Task, sample: Sample, answer: str) -> Score:
-    """The score of an answer by the task's first scorer: the reward."""
+    """Score an answer by the task's first scorer: the reward.
+
+    Args:
+        task: of the sample.
+        sample: the prompt with its gold answer.
+        answer: text of the policy.
+
+    Returns:
+        The score; `value` is None where the answer could not be judged.
+    """
     return task.scorers[0](
         sample, Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (answer,))))
     )
@@ -190,7 +199,7 @@ def _trainer(
     earned: Rewarding,
     loaded: checkpoint.Loaded,
     settings: RLSettings,
-    place: Path,
+    work: Path,
     written: Rollouts,
 ) -> tuple[Any, progress.Meter]:
     meter = progress.Meter(LABEL, settings.max_steps)
@@ -198,24 +207,33 @@ def _trainer(
     schedule = Schedule(samples, num_prompts, settings.num_generations, settings.rest, written.rows)
 
     def ask(number: int) -> tuple[Sample, float]:
-        """The `number`-th prompt of the run, with the share of its hint."""
+        """Look up the `number`-th prompt of the run, with the share of its hint.
+
+        Returns:
+            (sample with its hint, share from 0 to 1)
+        """
         share = share_at(number // num_prompts * settings.num_iterations, settings.hint_steps)
         return hinted(samples[schedule.prompt(number)], share), share
 
     def reward(prompts: Any, completions: Any, row: Sequence[int], **_: Any) -> list[float | None]:
+        """Score the completions of a generation; the row of each is written to the rollouts.
+
+        Returns:
+            Rewards in the order of `row`; None where an answer could not be judged.
+        """
         answers = [
             completion[-1]["content"] if isinstance(completion, list) else completion
             for completion in completions
         ]
-        asked = [ask(number) for number in row]
-        found = earned.of([sample for sample, _ in asked], answers)
-        said = [
-            answer_rewards.row(sample, answer, one, settings.reward.kind == "hybrid")
+        hinted_samples = [ask(number) for number in row]
+        rewards = earned.of([sample for sample, _ in hinted_samples], answers)
+        rows = [
+            answer_rewards.row(sample, answer, item_reward, settings.reward.kind == "hybrid")
             | ({"hint": round(share, 4)} if settings.hint_steps else {})
-            for (sample, share), answer, one in zip(asked, answers, found, strict=True)
+            for (sample, share), answer, item_reward in zip(hinted_samples, answers, rewards, strict=True)
         ]
-        written.write(said)
-        return [item.total for item in found]
+        written.write(rows)
+        return [item.total for item in rewards]
 
     _, ends = special_ids(loaded)
     sampling = generation(loaded, settings.max_completion_length, settings.temperature)
@@ -224,23 +242,28 @@ def _trainer(
         served = ServedPolicy(
             settings.server,
             loaded.processor,
-            place,
+            work,
             max_new_tokens=settings.max_completion_length,
             temperature=settings.temperature,
             seed=settings.seed,
         )
 
     def rollouts(trainer: Any, numbers: Sequence[int]) -> list[Answered]:
-        asked = [ask(number)[0].prompt.messages for number in numbers]
-        prompts = [render_prompt(messages, loaded.processor) for messages in asked]
+        """Draw an answer to each prompt: by a server, by vLLM on the same GPU, or by transformers.
+
+        Returns:
+            Token rows in the order of the numbers.
+        """
+        talks = [ask(number)[0].prompt.messages for number in numbers]
+        prompts = [render_prompt(messages, loaded.processor) for messages in talks]
         if served is not None:
-            drawn_there = served.draw(trainer, asked, prompts, numbers)
+            drawn_there = served.draw(trainer, talks, prompts, numbers)
             return [
-                answered(prompt, one.tokens, loaded.processor, ends, one.logprobs)
-                for prompt, one in zip(prompts, drawn_there, strict=True)
+                answered(prompt, answer.tokens, loaded.processor, ends, answer.logprobs)
+                for prompt, answer in zip(prompts, drawn_there, strict=True)
             ]
         if settings.use_vllm:
-            pictures = [[images.open_image(ref) for m in messages for ref in m.images] for messages in asked]
+            pictures = [[images.open_image(ref) for m in messages for ref in m.images] for messages in talks]
             drawn, logprobs = trainer._generate_single_turn(
                 [list(prompt.tokens) for prompt in prompts],
                 pictures if any(pictures) else None,
@@ -252,6 +275,6 @@ def _trainer(
         return answers(prompts, loaded.processor, grpo.generator(trainer, sampling), ends)
 
     trainer = grpo.build(
-        settings, loaded, place, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
+        settings, loaded, work, written, rollouts=rollouts, reward=reward, meter=meter, label=LABEL
     )
     return trainer, meter

@@ -58,33 +58,33 @@ def select(
     refuse_unchecked(data, settings.allow_contaminated, "choose prompts")
     drawn = draw(settings, out, data, model, tree, "choose prompts")
     accuracies = [item.accuracy(settings.right) for item in drawn]
-    kept = chosen(drawn, accuracies, settings)
-    if not kept:
+    selected = chosen(drawn, accuracies, settings)
+    if not selected:
         seen = dict(sorted(histogram(accuracies).items()))
         raise DataError(
             f"no prompt has an accuracy of {settings.low:g} to {settings.high:g} ({seen}): widen the band, or"
             " set at_least"
         )
     carry(data, out)
-    io.write_jsonl(out / "prompts.jsonl", (one.sample for i, one in enumerate(drawn) if i in kept))
+    io.write_jsonl(out / "prompts.jsonl", (prompt.sample for i, prompt in enumerate(drawn) if i in selected))
     io.write_jsonl(
         out / "selection.jsonl",
         (
             {
-                "id": one.sample.id,
-                "source": one.sample.source,
+                "id": prompt.sample.id,
+                "source": prompt.sample.source,
                 "accuracy": accuracy,
-                "judged": sum(reward is not None for reward in one.rewards),
-                "kept": i in kept,
+                "judged": sum(reward is not None for reward in prompt.rewards),
+                "kept": i in selected,
             }
-            for i, (one, accuracy) in enumerate(zip(drawn, accuracies, strict=True))
+            for i, (prompt, accuracy) in enumerate(zip(drawn, accuracies, strict=True))
         ),
     )
     judged = [accuracy for accuracy in accuracies if accuracy is not None]
     statuses = Counter(status for item in drawn for status in item.statuses)
     return {
         "prompts": len(drawn),
-        "kept": len(kept),
+        "kept": len(selected),
         "draws": settings.draws,
         "accuracy": round(sum(judged) / len(judged), 4) if judged else None,
         "too_hard": sum(accuracy < settings.low for accuracy in judged),
@@ -94,28 +94,46 @@ def select(
         "unjudged": len(accuracies) - len(judged),
         "histogram": {f"{share:g}": n for share, n in sorted(histogram(judged).items())},
         "answers": dict(sorted(statuses.items())),
-        "by_source": dict(sorted(Counter(drawn[i].sample.source for i in kept).items())),
+        "by_source": dict(sorted(Counter(drawn[i].sample.source for i in selected).items())),
     }
 
 
 def chosen(drawn: Sequence[Drawn], accuracies: Sequence[float | None], settings: SelectSettings) -> set[int]:
-    """Numbers of the prompts in the band, of the sources that are always kept, and of the nearest where these
-    are too few."""
+    """Select prompts in the accuracy band, those of the sources in `always`, and the nearest where these are
+    too few.
+
+    Args:
+        drawn: prompts with their answers.
+        accuracies: of each prompt; None where none of its answers was judged.
+        settings: band [low, high], `always`, `at_least`.
+
+    Returns:
+        Indices of the prompts. Prompts that are always or never right are not added for `at_least`.
+    """
+    # prompts within the band
     inside = {
         i
         for i, accuracy in enumerate(accuracies)
         if accuracy is not None and settings.low <= accuracy <= settings.high
     }
-    kept = inside | {i for i, one in enumerate(drawn) if one.sample.source in settings.always}
+    selected = inside | {i for i, item in enumerate(drawn) if item.sample.source in settings.always}
+    # distance of an accuracy from the band; 0 and 1 are left out, for equal rewards give no gradient
     away = {
         i: max(settings.low - accuracy, accuracy - settings.high)
         for i, accuracy in enumerate(accuracies)
-        if accuracy is not None and i not in kept and 0 < accuracy < 1
+        if accuracy is not None and i not in selected and 0 < accuracy < 1
     }
     nearest = sorted(away, key=lambda i: (away[i], i))
-    return kept | set(nearest[: max(0, settings.at_least - len(kept))])
+    return selected | set(nearest[: max(0, settings.at_least - len(selected))])
 
 
 def histogram(accuracies: Sequence[float | None]) -> dict[float, int]:
-    """Number of prompts by accuracy, rounded to tenths."""
+    """Count prompts by accuracy, rounded to tenths.
+
+    Args:
+        accuracies: None is left out.
+
+    Returns:
+        Accuracy -> number of prompts.
+    """
     return dict(Counter(round(accuracy, 1) for accuracy in accuracies if accuracy is not None))

@@ -48,7 +48,7 @@ from medxiaohe.train.rollouts.talk import FLOWS, Form
 from medxiaohe.types import ImageRef, Sample, Task, Tool
 
 USES = ("none", "allowed", "forced")
-CHUNK = 32  # prompts
+CHUNK = 32  # prompts; a finished chunk is on disk and is not asked again
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,12 @@ def tool_need(
     meter.advance(len(rows))
     for start in range(len(rows), len(samples), CHUNK):
         chunk = samples[start : start + CHUNK]
-        found = shares(chunk, tasks, tools, engine, settings)
+        new = shares(chunk, tasks, tools, engine, settings)
         if settings.coarse_side:
-            coarse(found, chunk, tasks, engine, settings, file.parent / "shrunk")
-        rows += found
-        io.append_jsonl(file, found)
-        meter.advance(len(found))
+            coarse(new, chunk, tasks, engine, settings, file.parent / "shrunk")
+        rows += new
+        io.append_jsonl(file, new)
+        meter.advance(len(new))
     meter.close()
     rows = [{**row, "need": need(row, settings)} for row in rows]
     selected = [sample for sample, row in zip(samples, rows, strict=True) if row["need"]]
@@ -157,14 +157,28 @@ def shares(
     engine: Any,
     settings: ToolNeedSettings,
 ) -> list[dict[str, Any]]:
-    """Rows of tool_need.jsonl, without what follows from them."""
+    """Ask prompts in each way, `draws` times, and count right answers.
+
+    Args:
+        samples: a chunk of prompts.
+        tasks: by name, for their scorers.
+        tools: by name of the task.
+        engine: the model.
+        settings: of the stage.
+
+    Returns:
+        Rows {id, source, none, allowed, forced: shares of right answers; calls: mean number of different
+        calls
+        in right runs with tools}, in order. With `forced`, an answer without a tool is not right.
+    """
     rows: list[dict[str, Any]] = [
         {"id": sample.id, "source": sample.source, **dict.fromkeys(USES, 0.0)} for sample in samples
     ]
     calls: list[list[int]] = [[] for _ in samples]  # different ones, of right runs with tools
+    # `draws` answers in each way; draw i has the same seed in all ways, so that they differ by tools alone
     for use in USES:
         for draw in range(settings.draws):
-            asked = engine.with_seed(settings.seed * 1000 + draw)
+            seeded = engine.with_seed(settings.seed * 1000 + draw)
             prompts = [sample.prompt for sample in samples]
             offered = {
                 id(prompt): () if use == "none" else tools[sample.source]
@@ -173,11 +187,12 @@ def shares(
             traces = run(
                 FLOWS[settings.form],
                 prompts,
-                asked,
+                seeded,
                 lambda case, offered=offered: offered[id(case.prompt)],  # type: ignore[misc]
                 settings={"rounds": settings.max_rounds, "use": use},
             )
             for row, own, sample, trace in zip(rows, calls, samples, traces, strict=True):
+                # right: a reward of at least `right`, and for `forced` with a tool that really ran
                 value = tasks[sample.source].scorers[0](sample, trace).value
                 used = any(
                     message.role == "tool" for message in trace.messages[len(sample.prompt.messages) :]
@@ -200,17 +215,26 @@ def coarse(
     settings: ToolNeedSettings,
     folder: Path,
 ) -> None:
-    """Add to rows of prompts with images how often they are right without tools and with shrunk images."""
-    pairs = [(row, one) for row, one in zip(rows, samples, strict=True) if one.images]
+    """Add to rows of prompts with images how often they are right without tools and with shrunk images.
+
+    Args:
+        rows: of `shares`, changed in place: `coarse` is a share.
+        samples: the prompts, in the same order.
+        tasks: by name, for their scorers.
+        engine: the model.
+        settings: `coarse_side` and `draws`.
+        folder: for shrunk images.
+    """
+    pairs = [(row, sample) for row, sample in zip(rows, samples, strict=True) if sample.images]
     if not pairs:
         return
     prompts = [shrunk(sample, settings.coarse_side, folder).prompt for _, sample in pairs]
     for row, _ in pairs:
         row["coarse"] = 0.0
     for draw in range(settings.draws):
-        asked = engine.with_seed(settings.seed * 1000 + draw)
+        seeded = engine.with_seed(settings.seed * 1000 + draw)
         chosen = {"rounds": settings.max_rounds, "use": "none"}
-        traces = run(FLOWS[settings.form], prompts, asked, (), settings=chosen)
+        traces = run(FLOWS[settings.form], prompts, seeded, (), settings=chosen)
         for (row, sample), trace in zip(pairs, traces, strict=True):
             value = tasks[sample.source].scorers[0](sample, trace).value
             if value is not None and value >= settings.right:
@@ -218,13 +242,23 @@ def coarse(
 
 
 def shrunk(sample: Sample, side: int, folder: Path) -> Sample:
-    """The sample with images whose longer side has at most `side` pixels, in `folder`."""
+    """Shrink the images of a sample.
+
+    Args:
+        sample: the prompt.
+        side: pixels of the longer side at most; smaller images keep their size.
+        folder: for the files.
+
+    Returns:
+        The sample with RGB images in `folder`.
+    """
     import numpy as np
 
-    def small(part: Any) -> Any:
-        if not isinstance(part, ImageRef):
-            return part
-        image = images.open_image(part).convert("RGB")
+    def small(content: Any) -> Any:
+        """Shrink an image; text is returned unchanged."""
+        if not isinstance(content, ImageRef):
+            return content
+        image = images.open_image(content).convert("RGB")
         image.thumbnail((side, side))
         return images.keep(np.asarray(image), folder)
 
@@ -233,10 +267,20 @@ def shrunk(sample: Sample, side: int, folder: Path) -> Sample:
 
 
 def need(row: dict[str, Any], settings: ToolNeedSettings) -> str:
-    """What follows from the shares of right answers."""
+    """Classify a prompt by its shares of right answers; rules at the top of this file.
+
+    Args:
+        row: of `shares`, with `coarse` where it was measured.
+        settings: thresholds.
+
+    Returns:
+        "none", "allowed", "forced", or "" for a prompt to leave out.
+    """
+    # layer 1: a task that needs local detail, and several different calls
     several = row.get("calls", 0.0) >= settings.least_calls
     if row.get("coarse", 0.0) >= settings.enough or not several:
         return "none" if row["none"] >= settings.enough else ""
+    # layer 2: the gain over no tool is at least `margin`
     if row["allowed"] >= row["none"] + settings.margin:
         return "allowed"
     if row["forced"] >= row["none"] + settings.margin:

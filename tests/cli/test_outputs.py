@@ -264,7 +264,7 @@ def test_vllm_rollouts_without_vllm_or_a_gpu_are_one_sentence(tmp_path: Path) ->
 
 
 def test_deepspeed_without_a_way_to_resume_is_said_before_the_first_step() -> None:
-    from medxiaohe.train.loop.fit import refuse_checkpoints
+    from medxiaohe.train.loop.sharding import refuse_checkpoints
 
     with pytest.raises(ConfigError, match="set save_steps above 40"):
         refuse_checkpoints(20, 40)

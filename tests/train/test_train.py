@@ -11,7 +11,7 @@ from medxiaohe.errors import ConfigError, DataError, ModelError
 from medxiaohe.models import checkpoint
 from medxiaohe.models.render import render
 from medxiaohe.train.cpt import cpt
-from medxiaohe.train.loop import fit as fitting
+from medxiaohe.train.loop import checks, saving
 from medxiaohe.train.loop.fit import FitSettings
 from medxiaohe.train.loop.parts import Parts, calibrate_projector, part_of, projector_is_fresh
 from medxiaohe.train.loop.row_index import Reading
@@ -192,7 +192,7 @@ def test_a_part_no_gradient_reaches_stops_the_run(
     monkeypatch.setattr(tower, "forward", torch.no_grad()(tower.forward))
     rows = Rows(mixture / "instructions.jsonl", loaded.processor, Reading(str(tiny_vlm), 512), "render")
     with pytest.raises(ModelError, match="no gradient reaches the vision"):
-        fitting.check_gradients(loaded.model, rows, Parts(language="full", vision=True))
+        checks.check_gradients(loaded.model, rows, Parts(language="full", vision=True))
 
 
 def test_weights_that_are_not_finite_are_never_saved(tiny_vlm: Path) -> None:
@@ -200,7 +200,7 @@ def test_weights_that_are_not_finite_are_never_saved(tiny_vlm: Path) -> None:
     with torch.no_grad():
         next(model.parameters()).view(-1)[0] = float("nan")
     with pytest.raises(ModelError, match="not finite"):
-        fitting.refuse_nan(model, "sft")
+        saving.refuse_nan(model, "sft")
 
 
 @pytest.mark.parametrize(

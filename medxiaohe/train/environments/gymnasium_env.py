@@ -8,7 +8,7 @@
 
 An action is the text of the policy's next turn, an observation the conversation that it is asked with; `info`
 has the same as OpenAI messages and the schemas of the tools. The reward is the task's score at the end of the
-conversation, and 0 before. An answer that nobody could judge earns 0, and `info["status"]` says so.
+conversation, and 0 before. An answer that could not be judged earns 0, and `info["status"]` is its status.
 """
 
 from __future__ import annotations
@@ -30,9 +30,17 @@ LONGEST = 200_000  # characters of an observation
 
 
 class Words(Text):  # type: ignore[misc]
-    """Any text up to a length: Gymnasium's Text wants every character named beforehand."""
+    """Any text up to a length: Gymnasium's Text requires a list of all characters."""
 
     def contains(self, x: Any) -> bool:
+        """Whether a value is text within the length.
+
+        Args:
+            x: any value.
+
+        Returns:
+            True for a str of at most `max_length` characters.
+        """
         return isinstance(x, str) and len(x) <= self.max_length
 
 
@@ -63,7 +71,18 @@ class TalkEnv(gymnasium.Env[str, str]):  # type: ignore[misc]
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[str, dict[str, Any]]:
-        """Start a conversation about a sample: a random one, or number `options["index"]`."""
+        """Start a conversation about a sample: a random one, or number `options["index"]`.
+
+        Args:
+            seed: of the draws; None continues them.
+            options: {"index": number of the sample}; None: a random one.
+
+        Returns:
+            (observation, info)
+
+        Raises:
+            ConfigError: the workflow never asks the policy.
+        """
         super().reset(seed=seed)
         index = (options or {}).get("index")
         number = int(self.np_random.integers(len(self.talks.samples))) if index is None else int(index)
@@ -76,7 +95,17 @@ class TalkEnv(gymnasium.Env[str, str]):  # type: ignore[misc]
         return self._seen(), self._info()
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Hand in the policy's turn; tools and other roles answer until it is asked again."""
+        """Give the policy's turn; tools and other roles answer until it is asked again.
+
+        Args:
+            action: text of the turn.
+
+        Returns:
+            (observation, reward, terminated, truncated, info); the reward is the score at the end, 0 before.
+
+        Raises:
+            ConfigError: the conversation has ended.
+        """
         if self._talk is None or self._sample is None or self._talk.done:
             raise ConfigError("the conversation has ended: call reset first")
         n, ask = next(iter(self._talk.pending.items()))
@@ -92,7 +121,11 @@ class TalkEnv(gymnasium.Env[str, str]):  # type: ignore[misc]
         return self._seen(), reward, self._talk.done, truncated, info
 
     def render(self) -> str | None:
-        """The conversation so far as text."""
+        """Render the conversation so far as text.
+
+        Returns:
+            The text with render_mode "ansi", else None.
+        """
         return self._seen() if self.render_mode == "ansi" else None
 
     def _messages(self) -> list[Any]:
@@ -117,7 +150,7 @@ class TalkEnv(gymnasium.Env[str, str]):  # type: ignore[misc]
 def _line(message: Message) -> str:
     """A message as text: its words, its calls, and the words of results; images are in `info`."""
     calls = [f"{call.name}({json.dumps(dict(call.arguments), ensure_ascii=False)})" for call in message.calls]
-    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    results = [content for content in message.parts if isinstance(content, ToolResult)]
     texts = [
         result.error or " ".join(str(p) for p in result.parts if isinstance(p, str)) for result in results
     ]

@@ -1,4 +1,4 @@
-"""What every environment is made of: samples of a task, and a conversation of a workflow for one of them."""
+"""Samples of a task and conversations of a workflow about them: the basis of every environment."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from medxiaohe.types import Sample, Score, Task, Tool, Trace
 
 @dataclass
 class Talks:
-    """Samples of a task, and how a conversation about one is led.
+    """Samples of a task, and how a conversation about one is run.
 
     Attributes:
         task: name of a task (`medxiaohe list tasks`), or FILE.py:NAME.
         split: of the task; `train` for training.
         workflow: name of a workflow (`medxiaohe list workflows`), or FILE.py:NAME.
         settings: of the workflow.
-        tools: names beside those of the task.
-        library: what `search` searches; stores: more sources by name, as in `eval run`.
+        tools: names of tools besides those of the task.
+        library: passages that `search` searches.
+        stores: further sources by name, as in `eval run`.
         policy: the role that the environment's agent plays; "" is the default role.
         cast: models of the other roles.
         limit: samples; 0: all.
@@ -56,15 +57,40 @@ class Talks:
         self._cast = Cast(dict(self.cast), (*roles, self.policy) if roles else None) if self.cast else None
 
     def start(self, sample: Sample) -> Talk:
-        """A conversation about a sample that waits for the policy, or is done."""
+        """Start a conversation about a sample and run it until the policy is asked.
+
+        Args:
+            sample: of the task.
+
+        Returns:
+            A conversation that waits for the policy, or is done.
+
+        Raises:
+            ConfigError: a role is asked that nobody plays.
+        """
         talk = Talk(sample.prompt, self.opened, "allowed", self.flow, self.settings, self.policy)
         self.others(talk)
         return talk
 
     def others(self, talk: Talk) -> None:
-        """Let the models of the other roles answer; ConfigError where nobody plays a role."""
+        """Let the models of the other roles answer.
+
+        Args:
+            talk: the conversation.
+
+        Raises:
+            ConfigError: a role is asked that nobody plays.
+        """
         answer_others([talk], self._cast)
 
     def score(self, sample: Sample, trace: Trace) -> Score:
-        """What the task's first scorer says of a trace."""
+        """Score a trace by the task's first scorer.
+
+        Args:
+            sample: that the conversation is about.
+            trace: of the conversation.
+
+        Returns:
+            The score; `value` is None where the answer could not be judged.
+        """
         return self.made.scorers[0](sample, trace)

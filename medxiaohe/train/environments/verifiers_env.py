@@ -50,6 +50,11 @@ class TalkConfig(vf.TaskConfig):  # type: ignore[misc]
     limit: int = 0
 
     def talks(self) -> Talks:
+        """Open the samples, workflow and tools of this configuration.
+
+        Returns:
+            Samples and how a conversation about one is run.
+        """
         return Talks(
             self.task_name, self.split, self.workflow, self.settings, self.tools, self.library, self.stores,
             limit=self.limit,
@@ -61,10 +66,17 @@ class TalkTask(vf.Task[TalkData, vf.State, TalkConfig]):  # type: ignore[misc]
 
     @vf.reward(weight=1.0)  # type: ignore[untyped-decorator]
     async def task_score(self, trace: vf.Trace) -> float:
-        """The task's score of the answer; 0 where nobody can judge it."""
+        """Score the answer of a rollout by the task's scorer.
+
+        Args:
+            trace: of verifiers; where our harness ran it, the workflow's own trace is scored.
+
+        Returns:
+            The value of the score; 0 where it cannot be judged.
+        """
         sample = io.sample_from_json(self.data.row)
-        found = _finished.pop(trace.id, None) or answered(sample, trace)
-        return float(_talks(self.config).score(sample, found).value or 0.0)
+        own = _finished.pop(trace.id, None) or answered(sample, trace)
+        return float(_talks(self.config).score(sample, own).value or 0.0)
 
 
 class TalksConfig(vf.TasksetConfig):  # type: ignore[misc]
@@ -77,6 +89,11 @@ class TalkTaskset(vf.Taskset[TalkTask, TalksConfig]):  # type: ignore[misc]
     """The samples of a task."""
 
     def load(self) -> Iterator[TalkTask]:
+        """Convert the samples of the task to verifiers' tasks.
+
+        Yields:
+            One task for each sample, in order.
+        """
         for sample in _talks(self.config.task).samples:
             rows = wire.conversation(sample.prompt.messages)
             data = TalkData(id=sample.id, name=sample.id, prompt=rows, row=io.to_json(sample))
@@ -101,7 +118,21 @@ class TalkHarness(vf.Harness[TalkHarnessConfig]):  # type: ignore[misc]
         self, ctx: vf.ModelContext, trace: vf.Trace, runtime: vf.Runtime, endpoint: str, secret: str,
         mcp_urls: dict[str, str], data: vf.TaskData,
     ) -> vf.ProgramResult:  # fmt: skip
-        """One conversation; its trace is kept until the task scores it."""
+        """Run one conversation against the endpoint of the rollout; its trace is kept until the task scores
+        it.
+
+        Args:
+            ctx: names the model.
+            trace: of verifiers, for its id.
+            runtime: not used: the workflow runs in this process.
+            endpoint: URL of the interception server.
+            secret: its key.
+            mcp_urls: not used: tools are those of the toolbox.
+            data: the sample.
+
+        Returns:
+            Exit code 0, with the answer as stdout and the workflow's error as stderr.
+        """
         talks, name = _talks(self.config.talk), KEY.format(trace.id)
         sample = io.sample_from_json(getattr(data, "row", {}))
         os.environ[name] = secret
@@ -109,17 +140,25 @@ class TalkHarness(vf.Harness[TalkHarnessConfig]):  # type: ignore[misc]
             model: Any = openai_compatible(
                 ctx.model, endpoint, api_key_env=name, max_new_tokens=self.config.max_new_tokens, retries=0
             )
-            (made,) = await asyncio.to_thread(
+            (own,) = await asyncio.to_thread(
                 run, talks.flow, [sample.prompt], model, talks.opened, settings=dict(talks.settings)
             )
         finally:
             del os.environ[name]
-        _finished[trace.id] = made
-        return vf.ProgramResult(exit_code=0, stdout=made.answer, stderr=made.error)
+        _finished[trace.id] = own
+        return vf.ProgramResult(exit_code=0, stdout=own.answer, stderr=own.error)
 
 
 def answered(sample: Sample, trace: vf.Trace) -> Trace:
-    """What another harness recorded, as a trace: the prompt and its last words."""
+    """Convert the rollout of another harness to a trace: the prompt and the last reply.
+
+    Args:
+        sample: that the rollout is about.
+        trace: of verifiers.
+
+    Returns:
+        A trace of one answer; "" where nothing was answered.
+    """
     replies = (
         [message for message in trace.branches[-1].messages if message.role == "assistant"]
         if trace.branches

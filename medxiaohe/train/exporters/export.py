@@ -1,16 +1,16 @@
-"""Data and settings for other trainers: ms-swift, LLaMA-Factory, verl. What this writes they start with one
-command, in README.md.
+"""Export data and settings to other trainers: ms-swift, LLaMA-Factory, verl. They start with the command in
+README.md.
 
-    data.jsonl or data.parquet   the rows, in the trainer's own form
+    data.jsonl or data.parquet   the rows, in the trainer's own format
     images/                      the pixels that our models would see, as PNG, each once
     *.yaml                       the trainer's settings, from ours of the same names
     reward.py                    for reinforcement learning: the task's scorer under the trainer's signature
-    left_out.jsonl               {id, why} of rows that the trainer's form cannot say
+    left_out.jsonl               {id, why} of rows that the trainer's format cannot hold
     export.json                  counts
 
 What is exported follows from the stage's file: documents.jsonl (cpt), instructions.jsonl (sft), prompts.jsonl
-(rl), pairs.jsonl (dpo). All three mark an image by `<image>` in the text; such words that stand in somebody's
-text are broken up, so that they count for none.
+(rl), pairs.jsonl (dpo). All three trainers mark an image by `<image>` in the text; such words in the text
+itself are broken up, so that they do not count as images.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MARK = re.compile(r"<(image|video|audio)>")
 
 
 class Unsaid(Exception):
-    """The form of the other trainer has no place for something in this row."""
+    """The format of the other trainer cannot hold this row."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Row:
-    """A row without a trainer's form. `images` are paths, one for each IMAGE mark, in order."""
+    """A row before it has a trainer's format. `images` are paths, one for each IMAGE mark, in order."""
 
     id: str
     turns: tuple[Turn, ...]
@@ -69,8 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Job:
-    """What a trainer's settings are written from. `place` is the folder of the export, `data` the file of
-    rows in it."""
+    """Input of a trainer's settings. `place` is the folder of the export, `data` the file of rows in it."""
 
     kind: str
     model: str
@@ -84,8 +83,25 @@ class Job:
 def export(
     data: Path, target: str, out: Path, model: str, kind: str = "", settings: Any = None, template: str = ""
 ) -> dict[str, Any]:
-    """Write the rows of a finished stage and settings to train `model` on them into the new folder `out`; the
-    counts of export.json."""
+    """Export the rows of a finished stage and training settings to another trainer.
+
+    Args:
+        data: folder of the stage.
+        target: ms_swift, llama_factory or verl.
+        out: folder to create; it is published whole.
+        model: checkpoint that the trainer starts from.
+        kind: cpt, sft, rl or dpo; "": that of the only file of rows in `data`.
+        settings: of the stage that would train here; None: RLSettings() for rl, else FitSettings().
+        template: name of the trainer's chat template, for LLaMA-Factory.
+
+    Returns:
+        The counts of export.json: {target, kind, rows, left_out, images}
+
+    Raises:
+        ConfigError: an unknown trainer, a kind that it does not have, no file of rows or several, or rows
+            that were not compared with a test split.
+        DataError: no row can be written in the trainer's format.
+    """
     if target not in TARGETS:
         raise ConfigError(f"no trainer {target!r}{plugins.nearest(target, TARGETS)}")
     trainer = importlib.import_module(f"medxiaohe.train.exporters.{target}")
@@ -96,26 +112,26 @@ def export(
         raise ConfigError(f"{data} has no {FILES[kind]}, which {kind} is exported from")
     settings = settings or (RLSettings() if kind == "rl" else FitSettings())
     refuse_unchecked(data, settings.allow_contaminated, "export")
-    place = out.resolve()
+    target_folder = out.resolve()
     with io.publish(out) as draft:
-        pictures = _Pictures(draft / "images", place / "images")
-        left: list[dict[str, str]] = []
-        rows = list(_said(trainer, kind, data, pictures, left))
+        pictures = _Pictures(draft / "images", target_folder / "images")
+        left_out: list[dict[str, str]] = []
+        rows = list(_said(trainer, kind, data, pictures, left_out))
         if not rows:
             raise DataError(
                 f"no row of {data / FILES[kind]} can be said to {trainer.NAME}:"
-                f" {left[0]['why'] if left else 'it is empty'}"
+                f" {left_out[0]['why'] if left_out else 'it is empty'}"
             )
         name = trainer.write(kind, draft, rows)
-        job = Job(kind, model, place, name, settings, template, bool(pictures.known))
+        job = Job(kind, model, target_folder, name, settings, template, bool(pictures.known))
         for file, text in trainer.files(job).items():
             io.write_text(draft / file, text)
-        io.write_jsonl(draft / "left_out.jsonl", left)
+        io.write_jsonl(draft / "left_out.jsonl", left_out)
         counts = {
             "target": target,
             "kind": kind,
             "rows": len(rows),
-            "left_out": len(left),
+            "left_out": len(left_out),
             "images": len(pictures.known),
         }
         io.write_json(draft / "export.json", counts)
@@ -135,29 +151,29 @@ def _kind(data: Path) -> str:
 
 
 def _said(
-    trainer: Any, kind: str, data: Path, pictures: _Pictures, left: list[dict[str, str]]
+    trainer: Any, kind: str, data: Path, pictures: _Pictures, left_out: list[dict[str, str]]
 ) -> Iterator[dict[str, Any]]:
-    for row in progress.track(list(_rows(kind, data, pictures, left)), f"export {kind}"):
+    for row in progress.track(list(_rows(kind, data, pictures, left_out)), f"export {kind}"):
         try:
             yield trainer.row(kind, row)
         except Unsaid as why:
-            left.append({"id": row.id, "why": str(why)})
+            left_out.append({"id": row.id, "why": str(why)})
 
 
-def _rows(kind: str, data: Path, pictures: _Pictures, left: list[dict[str, str]]) -> Iterator[Row]:
+def _rows(kind: str, data: Path, pictures: _Pictures, left_out: list[dict[str, str]]) -> Iterator[Row]:
     if kind == "dpo":
         for pair in pairs.read(data / pairs.FILE):
             try:
                 turns, paths = _turns(pair.messages, pictures)
                 yield Row(pair.id, turns, paths, chosen=_plain(pair.chosen), rejected=_plain(pair.rejected))
             except Unsaid as why:
-                left.append({"id": pair.id, "why": str(why)})
+                left_out.append({"id": pair.id, "why": str(why)})
         return
     for sample in io.read_samples(data / FILES[kind]):
         try:
             yield _row(kind, sample, pictures)
         except Unsaid as why:
-            left.append({"id": sample.id, "why": str(why)})
+            left_out.append({"id": sample.id, "why": str(why)})
 
 
 def _row(kind: str, sample: Sample, pictures: _Pictures) -> Row:
@@ -173,19 +189,19 @@ def _turns(messages: Sequence[Message], pictures: _Pictures) -> tuple[tuple[Turn
     turns: list[Turn] = []
     paths: list[str] = []
     for message in messages:
-        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        results = [content for content in message.parts if isinstance(content, ToolResult)]
         for result in results:
-            if any(isinstance(part, ImageRef) for part in result.parts):
+            if any(isinstance(content, ImageRef) for content in result.parts):
                 raise Unsaid("a tool's result has an image")
-            texts = [part for part in result.parts if isinstance(part, str)] + (
+            texts = [content for content in result.parts if isinstance(content, str)] + (
                 [f"error: {result.error}"] if result.error else []
             )
             turns.append(Turn("result", _plain("\n".join(texts))))
         if results:
             continue
-        shown = [part for part in message.parts if isinstance(part, (str, ImageRef))]
-        text = "\n".join(_plain(part) if isinstance(part, str) else IMAGE for part in shown)
-        paths += [pictures.path(part) for part in shown if isinstance(part, ImageRef)]
+        shown = [content for content in message.parts if isinstance(content, (str, ImageRef))]
+        text = "\n".join(_plain(content) if isinstance(content, str) else IMAGE for content in shown)
+        paths += [pictures.path(content) for content in shown if isinstance(content, ImageRef)]
         if message.calls and text.strip():
             raise Unsaid("a message has words beside a call of a tool")
         if message.calls:
@@ -204,14 +220,21 @@ def _plain(text: str) -> str:
 
 
 class _Pictures:
-    """Images as PNG files below the export, each once; `path` says where they will lie when the folder is
-    published."""
+    """Images as PNG files below the export, each once; paths are those of the published folder."""
 
-    def __init__(self, draft: Path, place: Path) -> None:
-        self.draft, self.place = draft, place
+    def __init__(self, draft: Path, published: Path) -> None:
+        self.draft, self.place = draft, published
         self.known: dict[ImageRef, str] = {}
 
     def path(self, ref: ImageRef) -> str:
+        """Write an image once, and give its path in the published folder.
+
+        Args:
+            ref: the image.
+
+        Returns:
+            An absolute path.
+        """
         if ref not in self.known:
             name = f"{io.fingerprint(io.to_json(ref))}.png"
             io.write(self.draft / name, lambda file: images.open_image(ref).save(file, format="PNG"))
@@ -223,6 +246,14 @@ class _Pictures:
 
 
 def settings_yaml(values: Mapping[str, Any]) -> str:
+    """Format settings as YAML, None left out, in the given order.
+
+    Args:
+        values: names and values, nested.
+
+    Returns:
+        A YAML document.
+    """
     import yaml
 
     return yaml.safe_dump(
@@ -233,8 +264,22 @@ def settings_yaml(values: Mapping[str, Any]) -> str:
 
 
 def jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as JSON lines.
+
+    Args:
+        path: file to write.
+        rows: that JSON can hold.
+    """
     io.write_jsonl(path, rows)
 
 
 def text_of(content: Any) -> str:
+    """Convert the content of a turn to text.
+
+    Args:
+        content: text, or calls of tools.
+
+    Returns:
+        The text itself; calls as JSON.
+    """
     return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)

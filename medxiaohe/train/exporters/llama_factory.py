@@ -1,5 +1,6 @@
-"""LLaMA-Factory 0.9: dataset_info.json beside JSON lines in the layout `sharegpt`; settings for
-`llamafactory-cli train FILE`."""
+"""Export to LLaMA-Factory 0.9: dataset_info.json and JSON lines in the layout `sharegpt`; settings for
+`llamafactory-cli train FILE`.
+"""
 
 from __future__ import annotations
 
@@ -36,34 +37,67 @@ TEMPLATES = {
 
 
 def row(kind: str, row: Row) -> dict[str, Any]:
-    said: dict[str, Any] = {"images": list(row.images)}
+    """Convert a row to the layout `sharegpt`, or to plain text for pretraining.
+
+    Args:
+        kind: cpt, sft or dpo.
+        row: without a trainer's form.
+
+    Returns:
+        A row of data.jsonl.
+
+    Raises:
+        Unsaid: its turns do not alternate between user (or tool result) and assistant.
+    """
+    result: dict[str, Any] = {"images": list(row.images)}
     if kind == "cpt":
-        return said | {"text": "\n".join(turn.content for turn in row.turns)}
+        return result | {"text": "\n".join(turn.content for turn in row.turns)}
     talk = [{"from": ROLES[turn.role], "value": text_of(turn.content)} for turn in row.turns]
     turns = [turn["from"] for turn in talk if turn["from"] != "system"]
     asking = [turn in ("human", "observation") for turn in turns]
     if asking != [i % 2 == 0 for i in range(len(turns))] or "system" in [turn["from"] for turn in talk[1:]]:
         raise Unsaid("its turns do not alternate between asking and answering")
-    said |= {
+    result |= {
         "conversations": talk,
         "tools": (
             json.dumps([tool["function"] for tool in row.tools], ensure_ascii=False) if row.tools else ""
         ),
     }
     if kind == "dpo":
-        said |= {
+        result |= {
             name: {"from": "gpt", "value": value}
             for name, value in (("chosen", row.chosen), ("rejected", row.rejected))
         }
-    return said
+    return result
 
 
 def write(kind: str, draft: Path, rows: Sequence[dict[str, Any]]) -> str:
+    """Write data.jsonl.
+
+    Args:
+        kind: cpt, sft or dpo.
+        draft: folder of the export.
+        rows: of `row`.
+
+    Returns:
+        Name of the file.
+    """
     jsonl(draft / "data.jsonl", rows)
     return "data.jsonl"
 
 
 def files(job: Job) -> dict[str, str]:
+    """Write the settings: dataset_info.json, train.yaml, and the command in README.md.
+
+    Args:
+        job: model, data and settings.
+
+    Returns:
+        Name of each file -> its text.
+
+    Raises:
+        ConfigError: the chat template has no known name.
+    """
     s, parts = job.settings, job.settings.parts
     images = {"images": "images"} if job.has_images else {}
     if job.kind == "cpt":
@@ -117,11 +151,21 @@ def files(job: Job) -> dict[str, str]:
 
 
 def template(job: Job) -> str:
-    """LLaMA-Factory does not read a model's chat template: its own has to be named."""
-    known = next((name for key, name in TEMPLATES.items() if key in job.model.lower()), "")
-    if not (job.template or known):
+    """Find the name of the chat template: LLaMA-Factory does not read that of the model.
+
+    Args:
+        job: its template, or the name of its model.
+
+    Returns:
+        A name of LLaMA-Factory, such as qwen3_vl.
+
+    Raises:
+        ConfigError: none is given, and the model's name is not known.
+    """
+    default = next((name for key, name in TEMPLATES.items() if key in job.model.lower()), "")
+    if not (job.template or default):
         raise ConfigError(
             f"LLaMA-Factory needs the name of its chat template for {job.model}: give it, such as --template"
             " qwen3_vl"
         )
-    return job.template or known
+    return job.template or default

@@ -1,5 +1,6 @@
-"""ms-swift 4: JSON lines with `messages`, `images`, `tools`; settings as YAML for `swift pt|sft|rlhf
-FILE`."""
+"""Export to ms-swift 4: JSON lines with `messages`, `images`, `tools`; settings as YAML for `swift
+pt|sft|rlhf FILE`.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +38,15 @@ orms["medxiaohe"] = ms_swift(by_task, unjudged=0.0)
 
 
 def row(kind: str, row: Row) -> dict[str, Any]:
+    """Convert a row to ms-swift's `messages`.
+
+    Args:
+        kind: cpt, sft, rl or dpo.
+        row: without a trainer's form.
+
+    Returns:
+        A row of data.jsonl: messages, images, and tools, rejected_response or sample, as the kind needs.
+    """
     if kind == "cpt":
         # an answer to nothing is all trained
         messages = [{"role": "assistant", "content": "\n".join(turn.content for turn in row.turns)}]
@@ -46,26 +56,44 @@ def row(kind: str, row: Row) -> dict[str, Any]:
         for turn in row.turns:
             parts = turn.content if turn.role == "call" else [turn.content]
             messages += [
-                {"role": roles.get(turn.role, turn.role), "content": text_of(part)} for part in parts
+                {"role": roles.get(turn.role, turn.role), "content": text_of(content)} for content in parts
             ]
     if kind == "dpo":
         messages.append({"role": "assistant", "content": row.chosen})
-    said: dict[str, Any] = {"messages": messages, "images": list(row.images)}
+    result: dict[str, Any] = {"messages": messages, "images": list(row.images)}
     if kind != "cpt":
-        said["tools"] = json.dumps(list(row.tools), ensure_ascii=False) if row.tools else None
+        result["tools"] = json.dumps(list(row.tools), ensure_ascii=False) if row.tools else None
     return (
-        said
+        result
         | ({"rejected_response": row.rejected} if kind == "dpo" else {})
         | ({"sample": row.sample} if kind == "rl" else {})
     )
 
 
 def write(kind: str, draft: Path, rows: Sequence[dict[str, Any]]) -> str:
+    """Write data.jsonl.
+
+    Args:
+        kind: cpt, sft, rl or dpo.
+        draft: folder of the export.
+        rows: of `row`.
+
+    Returns:
+        Name of the file.
+    """
     jsonl(draft / "data.jsonl", rows)
     return "data.jsonl"
 
 
 def files(job: Job) -> dict[str, str]:
+    """Write the settings: train.yaml, the command in README.md, and reward.py for reinforcement learning.
+
+    Args:
+        job: model, data and settings.
+
+    Returns:
+        Name of each file -> its text.
+    """
     s, parts = job.settings, job.settings.parts
     values: dict[str, Any] = {
         "model": job.model,

@@ -1,8 +1,8 @@
-"""verl 0.9: parquet with `messages` (sft) or `prompt`, `reward_model`, `extra_info` (rl); settings laid over
-verl's own by Hydra.
+"""Export to verl 0.9: parquet with `messages` (sft) or `prompt`, `reward_model`, `extra_info` (rl); settings
+on top of verl's own by Hydra.
 
 A table of parquet gives all rows of a column one type, so tool schemas and arguments of different tools would
-be filled up with nulls: calls, and the tools a row was offered, are written out in the text, in the form that
+be filled up with nulls: calls, and the tools a row was shown, are written into the text, in the form that
 Qwen and Hermes templates use.
 """
 
@@ -45,6 +45,15 @@ TOOLS = "# Tools\n\nYou may call one or more of these functions.\n<tools>\n{tool
 
 
 def row(kind: str, row: Row) -> dict[str, Any]:
+    """Convert a row to verl's columns; tools and calls are written into the text.
+
+    Args:
+        kind: sft or rl.
+        row: without a trainer's form.
+
+    Returns:
+        A row of data.parquet.
+    """
     messages = [_message(turn.role, turn.content) for turn in row.turns]
     if row.tools:
         shown = TOOLS.format(tools="\n".join(json.dumps(tool, ensure_ascii=False) for tool in row.tools))
@@ -80,8 +89,20 @@ def _with_system(messages: list[dict[str, str]], text: str) -> list[dict[str, st
 
 
 def write(kind: str, draft: Path, rows: Sequence[dict[str, Any]]) -> str:
-    """A row group a file: these are fine-tuning sets. Where no row has an image the column is left out, as
-    verl wants it."""
+    """Write data.parquet in one row group: these are fine-tuning sets, which fit in memory.
+
+    Args:
+        kind: sft or rl.
+        draft: folder of the export.
+        rows: of `row`; where none has an image the column is left out, as verl requires.
+
+    Returns:
+        Name of the file.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+        StorageError: the file cannot be written, such as a full disk.
+    """
     plugins.need("pyarrow", why="writing parquet for verl")
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -94,6 +115,14 @@ def write(kind: str, draft: Path, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def files(job: Job) -> dict[str, str]:
+    """Write the settings: train.yaml, the command in README.md, and reward.py for reinforcement learning.
+
+    Args:
+        job: model, data and settings.
+
+    Returns:
+        Name of each file -> its text.
+    """
     config = _rl(job) if job.kind == "rl" else _sft(job)
     program = "verl.trainer.main_ppo" if job.kind == "rl" else "verl.trainer.sft_trainer"
     start = "python -m" if job.kind == "rl" else "torchrun --standalone --nproc_per_node 8 -m"
@@ -147,6 +176,7 @@ def _sft(job: Job) -> dict[str, Any]:
 
 def _rl(job: Job) -> dict[str, Any]:
     s = job.settings
+    # verl counts prompts, we count answers: prompts = answers / answers to each prompt
     prompts = s.per_device_train_batch_size // s.num_generations
     return {
         "hydra": {"searchpath": ["pkg://verl.trainer.config"]},

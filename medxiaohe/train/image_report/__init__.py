@@ -1,1 +1,3 @@
-"""What the stage train.motor is made of: pairs, tags and their graph, triplets, losses, the loop, figures."""
+"""Modules of the stage train.motor: pairs, tags and their graph, triplets, losses, the training loop,
+metrics.
+"""

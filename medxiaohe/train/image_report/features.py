@@ -1,4 +1,4 @@
-"""Features of a frozen tower, computed once for each image and kept in a file that a kill cannot spoil."""
+"""Features of a frozen tower, computed once for each image and cached in a file that survives a kill."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOGETHER = 16  # images of one forward pass
 
 
 class Features:
-    """[images, tokens, width] in float16 on disk; a run that was killed goes on behind its last whole row."""
+    """Features [images, tokens, width] in float16 on disk; a killed run resumes after its last full row."""
 
     def __init__(self, tower: Tower, refs: Sequence[ImageRef], file: Path):
         """Compute what the file does not have yet.
@@ -30,6 +30,7 @@ class Features:
         with torch.no_grad():
             first = tower.features(tower.pixels(refs[:1]))
         self.shape = (len(refs), *first.shape[1:])
+        # bytes of an image's features: 2 for a float16
         row = 2 * int(np.prod(self.shape[1:]))
         file.parent.mkdir(parents=True, exist_ok=True)
         done = file.stat().st_size // row if file.exists() else 0
@@ -39,14 +40,21 @@ class Features:
             out.truncate(done * row)  # half a row of a killed run
             out.seek(done * row)
             for start in range(done, len(refs), TOGETHER):
-                some = refs[start : start + TOGETHER]
+                chunk = refs[start : start + TOGETHER]
                 with torch.no_grad():
-                    out.write(tower.features(tower.pixels(some)).numpy().astype("<f2").tobytes())
+                    out.write(tower.features(tower.pixels(chunk)).numpy().astype("<f2").tobytes())
                 out.flush()
-                meter.advance(len(some))
+                meter.advance(len(chunk))
         meter.close()
         self._rows = np.memmap(file, dtype="<f2", mode="r", shape=self.shape)
 
     def of(self, numbers: Sequence[int]) -> Any:
-        """float32 [numbers, tokens, width]"""
+        """Read the features of images.
+
+        Args:
+            numbers: rows, n.
+
+        Returns:
+            A float32 tensor (n, tokens, width).
+        """
         return torch.from_numpy(self._rows[list(numbers)].astype(np.float32))

@@ -1,8 +1,8 @@
 """Student, momentum teacher and queue of MOTOR, and one step of its training.
 
-The order is that of the paper, but for the queue: both student and teacher fetch before the batch is put into
-it, and never rows of their own study or patient. The public code puts the triplets of the batch in first, so
-that its teacher can read the report that it is asked about.
+The order is that of the paper, but for the queue: both student and teacher retrieve before the batch is put
+into it, and never rows of their own study or patient. The public code puts the triplets of the batch in
+first, so that its teacher can read the report that it is asked about.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from medxiaohe.train.image_report.settings import MotorSettings
 
 @dataclass
 class Batch:
-    """Some pairs, as tensors."""
+    """Tensors of some pairs."""
 
     images: Any  # features of a frozen tower [batch, n, width], or pixels [batch, 3, height, width]
     words: Any  # [batch, length]
@@ -40,7 +40,7 @@ Watch = Callable[[str, Batch, Any], None]
 
 
 class Learner:
-    """What training changes, and its momentum copy."""
+    """Trained modules (student) with their momentum copy (teacher) and the queue."""
 
     def __init__(self, network: Network, tower: Tower, queue: KnowledgeQueue, settings: MotorSettings):
         self.network, self.tower, self.queue, self.settings = network, tower, queue, settings
@@ -56,22 +56,42 @@ class Learner:
         self._follow = [(theirs[name], weight) for name, weight in own.items()]
 
     def image_tokens(self, images: Any, side: str) -> Any:
-        """Image tokens of the projector by the student or the teacher."""
-        part = self.student if side == "student" else self.teacher
+        """Compute image tokens of the projector by the student or the teacher.
+
+        Args:
+            images: features [batch, n, width] of a frozen tower, or pixels [batch, 3, height, width].
+            side: "student" or "teacher".
+
+        Returns:
+            [batch, n, width of the language model]
+        """
+        modules = self.student if side == "student" else self.teacher
         if not self.settings.vision:
-            return part["projector"](images)
+            return modules["projector"](images)
         if side == "student":
             return self.tower.tokens(self.tower.features(images))
         # the tower's own code with the teacher's weights in place of the student's
-        given = dict(part["vision"].named_parameters())
-        with _swapped(self.tower.vision, given):
+        weights = dict(modules["vision"].named_parameters())
+        with _swapped(self.tower.vision, weights):
             features = self.tower.features(images)
-        return part["projector"](features)
+        return modules["projector"](features)
 
     def look(self, batch: Batch, side: str, draw: torch.Generator | None) -> tuple[Any, Any, Any]:
-        """(tokens with knowledge, image vectors, logits of tags) by one side."""
+        """Compute image tokens with general and specific knowledge.
+
+        Args:
+            batch: of pairs.
+            side: "student" or "teacher".
+            draw: random numbers, for the control that draws reports at random.
+
+        Returns:
+            (tokens with knowledge [batch, n, width], image vectors [batch, vector], logits of tags [batch,
+            tags])
+        """
         network = (self.student if side == "student" else self.teacher)["network"]
+        # general knowledge: tags of the graph; labels are read from these tokens
         tokens, logits = network.look(self.image_tokens(batch.images, side))
+        # specific knowledge: triplets of similar reports, none of the image's own study or patient
         own = (batch.study, batch.patient) if self.settings.exclude_own else None
         random = draw if self.settings.specific == "random" else None
         tokens, rows = informed(network, tokens, self.queue, own, self.settings.top, random)
@@ -79,9 +99,18 @@ class Learner:
         return tokens, network.image_vector(tokens), logits
 
     def loss(self, batch: Batch, draw: torch.Generator) -> tuple[Any, dict[str, float]]:
-        """The sum of the losses that are on, and each of them; the batch goes into the queue afterwards."""
+        """Sum the losses that are on, unweighted, and put the batch into the queue afterwards.
+
+        Args:
+            batch: of pairs.
+            draw: random numbers of this step.
+
+        Returns:
+            (scalar with gradient, value of each loss in nats)
+        """
         on, queue, filled = self.settings.losses, self.queue, self.queue.filled
         tokens, image, logits = self.look(batch, "student", draw)
+        # momentum targets: teacher vectors of the same batch, without gradient
         with torch.no_grad():
             _, teacher_image, _ = self.look(batch, "teacher", draw)
             teacher_text = self.teacher["network"].text_vector(batch.words)
@@ -101,12 +130,14 @@ class Learner:
             )
         if "itm" in on:
             mine = same | (batch.study[:, None] == batch.study[None])
+            # cosine / tau of every image and report of the batch, (batch, batch): of vectors of length one
             similarity = (image @ text.T) / self.network.temperature
             parts["itm"] = objectives.matching(self.network, tokens, batch.words, similarity, mine, draw)
         if "lm" in on:
             parts["lm"] = objectives.language(self.network, tokens, batch.words)
         if "mlc" in on:
             parts["mlc"] = objectives.labelling(logits, batch.labels)
+        # teacher vectors go in after all losses: no row of the batch can retrieve itself
         queue.put(
             image=teacher_image, text=teacher_text, triplets=batch.triplets, study=batch.study,
             patient=batch.patient, report=batch.report,
@@ -115,12 +146,18 @@ class Learner:
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def follow(self) -> None:
-        """Move the teacher towards the student: m theta' + (1 - m) theta."""
+        """Move the teacher towards the student: theta' <- m theta' + (1 - m) theta (MoCo, arXiv 1911.05722,
+        eq. 2).
+        """
         for theirs, own in self._follow:
             theirs.lerp_(own, 1 - self.settings.momentum)
 
     def tensors(self) -> dict[str, Any]:
-        """Student, teacher and queue."""
+        """Collect the tensors of a checkpoint: student, teacher and queue.
+
+        Returns:
+            Tensors by name, with the prefix "student ", "teacher " or "queue ".
+        """
         result = {f"queue {name}": value for name, value in self.queue.state().items()}
         for side in ("student", "teacher"):
             state = getattr(self, side).state_dict()
@@ -128,7 +165,11 @@ class Learner:
         return result
 
     def load(self, tensors: dict[str, Any]) -> None:
-        """What `tensors` gave."""
+        """Take up the tensors of a checkpoint.
+
+        Args:
+            tensors: of `tensors`.
+        """
         for side in ("student", "teacher"):
             own = {k.removeprefix(f"{side} "): v for k, v in tensors.items() if k.startswith(f"{side} ")}
             getattr(self, side).load_state_dict(own)
@@ -136,7 +177,7 @@ class Learner:
 
 
 class _swapped:
-    """A module computes with other weights inside."""
+    """Context manager: a module computes with other weights."""
 
     def __init__(self, module: Any, weights: dict[str, Any]):
         self.module, self.weights = module, weights

@@ -31,7 +31,14 @@ class Pair:
 
 
 def report_of(sample: Sample) -> str:
-    """The answer of an instruction, or the text of a document."""
+    """Read the report of a sample.
+
+    Args:
+        sample: an instruction or a document.
+
+    Returns:
+        The answer of an instruction, or the text of a document; "" where an instruction has no answer.
+    """
     if sample.is_document:
         return sample.text.strip()
     last = sample.messages[-1]
@@ -41,7 +48,7 @@ def report_of(sample: Sample) -> str:
 def read(
     folder: Path, tags: Sequence[tagging.Tag], lexicon: Lexicon, most: int, split: str
 ) -> tuple[list[Pair], dict[str, int]]:
-    """Pairs of a folder's rows.
+    """Read pairs of an image and its report from a folder's rows; of several images the first counts.
 
     Args:
         folder: of a mixture or a data.read stage.
@@ -59,7 +66,7 @@ def read(
     files = [folder / name for name in FILES if (folder / name).is_file()]
     if not files:
         raise DataError(f"{folder}: none of {', '.join(FILES)}: give a mixture or a data.read stage")
-    found, left_out = [], {"no image": 0, "no report": 0, "split": 0, "more images": 0}
+    results, left_out = [], {"no image": 0, "no report": 0, "split": 0, "more images": 0}
     for sample in track(_samples(files), f"findings of reports, {split}"):
         requested = sample.split == split if split in HELD_OUT else sample.split not in HELD_OUT
         report = report_of(sample)
@@ -71,13 +78,13 @@ def read(
         left_out["more images"] += len(sample.images) - 1
         findings = lexicon.findings(report)
         study = sample.study_id or sample.id
-        found.append(
+        results.append(
             Pair(
                 sample.id, sample.images[0], report, study, sample.patient_id or study, sample.license,
                 tuple(tagging.labels(tags, findings)), tuple(triplets(findings, most)),
             )
         )  # fmt: skip
-    return found, {why: number for why, number in left_out.items() if number}
+    return results, {why: number for why, number in left_out.items() if number}
 
 
 def _samples(files: Sequence[Path]) -> Iterator[Sample]:
@@ -86,13 +93,20 @@ def _samples(files: Sequence[Path]) -> Iterator[Sample]:
 
 
 class Numbers:
-    """Numbers for names, the same name the same number."""
+    """Numbers of names, in the order of their first use."""
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
 
     def of(self, names: Sequence[str]) -> Any:
-        """int64 [names]"""
+        """Number names, the same name with the same number in every call.
+
+        Args:
+            names: n names.
+
+        Returns:
+            An int64 tensor (n,).
+        """
         import torch
 
         return torch.tensor([self._known.setdefault(name, len(self._known)) for name in names])

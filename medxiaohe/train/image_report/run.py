@@ -1,4 +1,4 @@
-"""Build the networks, train them, write what train.motor leaves."""
+"""Build the networks, train them, write the outputs of train.motor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from medxiaohe.train.image_report.tags import Relation, Tag
 from medxiaohe.train.loop import parts
 from medxiaohe.types import Evidence
 
-CALIBRATION_IMAGES = 64
+CALIBRATION_IMAGES = 64  # their patches give the mean and standard deviation of each dimension
 
 
 def train_on(
@@ -39,37 +39,57 @@ def train_on(
     base: str,
     settings: MotorSettings,
     out: Path,
-    place: Path,
+    work: Path,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
-    """Train, write `model/`, `network/`, `index/` and `metrics.jsonl`, return the figures."""
+    """Train, write `model/`, `network/`, `index/` and `metrics.jsonl`.
+
+    Args:
+        train: training pairs.
+        held: validation pairs; empty: nothing is measured.
+        tags: that reports are labelled with.
+        relation: [tags][tags], which tags are related.
+        terms: words of triplets.
+        base: checkpoint to start from.
+        settings: of the stage.
+        out: folder of the stage.
+        work: folder of unfinished work: features and checkpoints.
+        watch: is called with the reports that each image is given; for tests.
+
+    Returns:
+        The figures of the summary: counts, first and last loss, validation.
+
+    Raises:
+        ModelError: a checkpoint without tower and projector, or a loss that is not finite.
+    """
     loaded = checkpoint.load(base)
     tower = Tower(loaded)
     if parts.projector_is_fresh(loaded.model):
         parts.calibrate_projector(
             loaded.model, tower.pixels([pair.image for pair in train[:CALIBRATION_IMAGES]])
         )
-    known = Known(
+    shared = Known(
         loaded.processor.tokenizer,
         Vocabulary.of(loaded.processor.tokenizer, (pair.report for pair in train)),
         terms,
     )
     sets = {
-        name: Tensors(some, known, tower, settings, place / f"features_{name}.f16")
-        for name, some in (("train", train), ("held", held))
-        if some
+        name: Tensors(subset, shared, tower, settings, work / f"features_{name}.f16")
+        for name, subset in (("train", train), ("held", held))
+        if subset
     }
-    learner, tensors = build(tower, sets["train"], known, tags, relation, settings, loaded), sets["train"]
+    learner, tensors = build(tower, sets["train"], shared, tags, relation, settings, loaded), sets["train"]
     if watch is not None:
         learner.watch = watch
+    # optimizer steps: those that are set, else those of the epochs
     an_epoch = math.ceil(len(train) / settings.per_device_train_batch_size)
     steps = settings.max_steps or max(1, round(an_epoch * settings.num_train_epochs))
-    history = loop.fit(learner, tensors.batch, len(train), steps, place / "steps")
+    history = loop.fit(learner, tensors.batch, len(train), steps, work / "steps")
     io.write_jsonl(out / "metrics.jsonl", history)
     setattr(loaded.model.config, starter.FRESH, False)
     checkpoint.save(loaded, out / "model")
     save_network(
-        out, learner.network, learner.queue, known.vocabulary, [tag.name for tag in tags], terms,
+        out, learner.network, learner.queue, shared.vocabulary, [tag.name for tag in tags], terms,
         settings.top,
     )  # fmt: skip
     model = ImageReportModel(out)
@@ -78,13 +98,14 @@ def train_on(
         for pair in train
     ]
     indexed = image_reports.build(out / image_reports.FOLDER, documents, model, [p.patient for p in train])
+    # share of the training reports that affirm each tag
     training = tensors.labels.mean(0).tolist()
     figures = examine(learner, sets["held"], tags, training, settings.rare) if held else {}
     return {
         "pairs": len(train),
         "patients": len({pair.patient for pair in train}),
         "steps": steps,
-        "words": len(known.vocabulary),
+        "words": len(shared.vocabulary),
         "terms": len(terms),
         "tags": len(tags),
         "trained_parameters": sum(w.numel() for w in learner.student.parameters()),
@@ -98,20 +119,34 @@ def train_on(
 def build(
     tower: Tower,
     tensors: Tensors,
-    known: Known,
+    shared: Known,
     tags: Sequence[Tag],
     relation: Relation,
     settings: MotorSettings,
     loaded: checkpoint.Loaded,
 ) -> Learner:
-    """A learner with fresh networks."""
+    """Build a learner with freshly initialised networks.
+
+    Args:
+        tower: of the checkpoint.
+        tensors: training pairs; the first shows the width of image tokens.
+        shared: vocabularies.
+        tags: that reports are labelled with.
+        relation: [tags][tags], which tags are related.
+        settings: sizes.
+        loaded: the checkpoint.
+
+    Returns:
+        Student, teacher and an empty queue.
+    """
     with torch.no_grad():
         images = tensors.batch([0]).images
+        # one pass shows the width of the projector's output
         tokens = tower.tokens(tower.features(images) if settings.vision else images)
     shape = Shape(
         image=tokens.shape[-1],
-        words=len(known.vocabulary),
-        terms=len(known.terms),
+        words=len(shared.vocabulary),
+        terms=len(shared.terms),
         tags=len(tags),
         width=settings.width,
         heads=settings.heads,

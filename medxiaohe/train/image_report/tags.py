@@ -31,7 +31,17 @@ class Tag:
 
 
 def read(path: Path = FILE) -> list[Tag]:
-    """The tags of a file, in order; DataError for a row that is none, or for fewer than two."""
+    """Read the tags of a file.
+
+    Args:
+        path: a table of four columns, in the form at the top of this file.
+
+    Returns:
+        Tags in the order of the file.
+
+    Raises:
+        DataError: a row without four columns, fewer than two tags, or a name that repeats.
+    """
     results = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip() or line.startswith(("#", "tag\t")):
@@ -50,47 +60,74 @@ def read(path: Path = FILE) -> list[Tag]:
 
 
 def labels(tags: Sequence[Tag], findings: Iterable[Finding]) -> list[int]:
-    """Which tags a report affirms: 1 for each whose finding is present or possible."""
+    """Label a report with the tags that it affirms.
+
+    Args:
+        tags: all tags.
+        findings: of the report.
+
+    Returns:
+        1 for each tag with a finding that is present or possible, else 0.
+    """
     affirmed = {finding.name for finding in findings if finding.status in ("present", "possible")}
     return [int(any(name in affirmed for name in tag.findings)) for tag in tags]
 
 
 def by_group(tags: Sequence[Tag]) -> Relation:
-    """Tags of one group are related, and each to itself."""
+    """Relate tags of one group, and each to itself.
+
+    Args:
+        tags: all tags.
+
+    Returns:
+        [tags][tags], true where related.
+    """
     return [[a.group == b.group for b in tags] for a in tags]
 
 
 def from_tree(tags: Sequence[Tag], tree: Tree) -> tuple[Relation, list[str]]:
-    """The relation of tags by where they lie in a tree.
+    """Relate tags by their positions in a Medical Entity Tree.
 
-    Two are related where one is above the other, or where they have a common ancestor at most two steps above
-    each that is no domain and no chapter. A tag that the tree does not have is related to its group.
+    Two are related where one is an ancestor of the other, or where they have a common ancestor at most two
+    steps above each that is no domain and no chapter. A tag that the tree does not have is related to its
+    group.
+
+    Args:
+        tags: all tags.
+        tree: the Medical Entity Tree.
 
     Returns:
         (relation, names of the tags that the tree does not have)
     """
+    # entities of each tag by its name and terms, without regard to case
     names: dict[str, list[str]] = {}
     for name, ids in tree.names.items():
         names.setdefault(name.casefold(), []).extend(ids)
     places = [
         {id for term in (tag.name, *tag.terms) for id in names.get(term.casefold(), ())} for tag in tags
     ]
-    above = [{id: _above(tree, id) for id in some} for some in places]
-    ancestors = [{a for id in some for a in (id, *tree.ancestors(id))} for some in places]
-    near = [{a for found in some.values() for a in found} for some in above]
+    # for each entity its ancestors up to STEPS above, without domains and chapters; and all ancestors
+    above = [{id: _above(tree, id) for id in ids_of_tag} for ids_of_tag in places]
+    ancestors = [{a for id in ids_of_tag for a in (id, *tree.ancestors(id))} for ids_of_tag in places]
+    near = [{a for reached in ids_of_tag.values() for a in reached} for ids_of_tag in above]
 
     def related(i: int, j: int) -> bool:
+        """Whether two tags are related.
+
+        Returns:
+            True where an ancestor is shared, or one is above the other.
+        """
         if not places[i] or not places[j]:
             return tags[i].group == tags[j].group
         return bool(near[i] & near[j] or places[i] & ancestors[j] or places[j] & ancestors[i])
 
     size = range(len(tags))
     relation = [[i == j or related(i, j) for j in size] for i in size]
-    return relation, [tag.name for tag, some in zip(tags, places, strict=True) if not some]
+    return relation, [tag.name for tag, ids_of_tag in zip(tags, places, strict=True) if not ids_of_tag]
 
 
 def _above(tree: Tree, id: str) -> set[str]:
-    """An entity and what lies at most STEPS above it, without what is too general."""
+    """Collect an entity and its ancestors at most STEPS above, without domains and chapters."""
     level, result = {id}, {id}
     for _ in range(STEPS):
         level = {p for item in level for p in tree.entities[item].parents if tree.layer(p) > TOO_GENERAL}
@@ -99,7 +136,16 @@ def _above(tree: Tree, id: str) -> set[str]:
 
 
 def shuffled(relation: Relation, seed: int) -> Relation:
-    """The same graph over other tags: what the relations are worth is gone, their number is the same."""
+    """Permute the graph's tags, as a control: the number of relations stays, their meaning is lost.
+
+    Args:
+        relation: [tags][tags].
+        seed: of the permutation.
+
+    Returns:
+        A relation of the same size.
+    """
+    # the same permutation of rows and columns: an isomorphic graph
     order = list(range(len(relation)))
     random.Random(f"shuffled {seed}").shuffle(order)
     return [[relation[i][j] for j in order] for i in order]

@@ -10,13 +10,22 @@ from collections.abc import Iterable, Sequence
 
 from medxiaohe.scoring._findings import Finding
 
-MOST = 30  # of a report (MO-3)
+MOST = 30  # triplets of a report: 90 terms, as many as MOTOR reads word tokens
 TRAITS = ("side", "degree", "time", "change")
 Triplet = tuple[str, str, str]
 
 
 def triplets(findings: Sequence[Finding], most: int = MOST) -> list[Triplet]:
-    """The triplets of a report, each once: first what is and is not there, then sides, degrees and places."""
+    """Extract the triplets of a report, each once: status first, then sides, degrees, times, changes and
+    places.
+
+    Args:
+        findings: of the report.
+        most: triplets of a report.
+
+    Returns:
+        (finding, relation, value), at most `most`.
+    """
     result: dict[Triplet, None] = {}
     for finding in findings:
         result[finding.name, "is", finding.status] = None
@@ -24,17 +33,33 @@ def triplets(findings: Sequence[Finding], most: int = MOST) -> list[Triplet]:
         for trait in TRAITS:
             if value := getattr(finding, trait):
                 result[finding.name, trait, value] = None
-        for place in sorted(finding.places):
-            result[finding.name, "place", place] = None
+        for location in sorted(finding.places):
+            result[finding.name, "place", location] = None
     return list(result)[:most]
 
 
 def terms_of(reports: Iterable[Sequence[Triplet]]) -> list[str]:
-    """Every word of some triplets, sorted, behind an empty one whose number stands for none."""
+    """Collect the vocabulary of triplets.
+
+    Args:
+        reports: triplets of each report.
+
+    Returns:
+        Words, sorted, after an empty one whose number 0 stands for none.
+    """
     return ["", *sorted({word for report in reports for item in report for word in item})]
 
 
 def numbered(report: Sequence[Triplet], terms: dict[str, int], most: int) -> list[list[int]]:
-    """[most, 3]: the triplets whose words are known, then zeros."""
+    """Encode triplets as numbers of terms, padded with zeros.
+
+    Args:
+        report: triplets; those with an unknown word are left out.
+        terms: word -> number.
+        most: triplets of a report.
+
+    Returns:
+        [most, 3] integers.
+    """
     rows = [[terms[word] for word in item] for item in report if all(word in terms for word in item)][:most]
     return rows + [[0, 0, 0]] * (most - len(rows))

@@ -1,5 +1,4 @@
-"""Small changes of an image for training, each a function of a key, so that a resumed run sees the same
-pixels.
+"""Random augmentation of training images, a function of a key, so that a resumed run sees the same pixels.
 
 Nothing is mirrored: left and right are findings.
 """
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Augment:
-    """The largest change of each kind; 0 is none."""
+    """The largest change of each kind; 0 switches it off."""
 
     rotate: float = 0.0  # degrees, either way
     crop: float = 0.0  # share of the width and of the height that may be cut off, at most 0.2
@@ -38,25 +37,44 @@ class Augment:
 
     @property
     def is_on(self) -> bool:
+        """Whether any kind of change is set.
+
+        Returns:
+            True where one of the four settings is above 0.
+        """
         return any((self.rotate, self.crop, self.brightness, self.contrast))
 
 
 def augmented(image: Image, augment: Augment, key: str) -> Image:
-    """The image changed as the key says: equal keys, equal pixels."""
+    """Change an image at random, with the key as seed: equal keys give equal pixels.
+
+    Args:
+        image: RGB or grey image, any size; it is not modified.
+        augment: the largest rotation, crop, and change of brightness and contrast.
+        key: seed of the five uniform draws, all of which are made whatever is switched on.
+
+    Returns:
+        A new image; a crop makes it smaller by `augment.crop` of each side.
+    """
     from PIL import Image as pil
     from PIL import ImageEnhance
 
+    # u ~ U(-1, 1), five draws in any case: switching one change on does not alter the others
     draw = random.Random(key)
-    angle, left, top, bright, contrast = (draw.uniform(-1, 1) for _ in range(5))
+    angle, across, down, bright, contrast = (draw.uniform(-1, 1) for _ in range(5))
+    # degrees = u x rotate; the size stays, corners become black
     if augment.rotate:
         image = image.rotate(angle * augment.rotate, resample=pil.Resampling.BILINEAR)
+    # a window of (1 - crop) of each side, its corner uniform over the free pixels
     if augment.crop:
         width, height = image.size
         x, y = int(augment.crop * width), int(augment.crop * height)
-        at_x, at_y = int(abs(left) * x), int(abs(top) * y)
+        at_x, at_y = int(abs(across) * x), int(abs(down) * y)
         image = image.crop((at_x, at_y, at_x + width - x, at_y + height - y))
+    # pixels x (1 + u brightness)
     if augment.brightness:
         image = ImageEnhance.Brightness(image).enhance(1 + bright * augment.brightness)
+    # mean grey + (pixels - mean grey) x (1 + u contrast)
     if augment.contrast:
         image = ImageEnhance.Contrast(image).enhance(1 + contrast * augment.contrast)
     return image

@@ -1,9 +1,10 @@
-"""Which rows make which batch, for the whole run, decided before it starts: resuming is an offset into the
+"""Plan the batches of a whole run before it starts, with sequence packing: resuming is an offset into the
 plan.
 
 A plan is a sequence of batches, a batch a list of sequences, a sequence a list of row numbers: one row, or
-with packing several that share a sequence without seeing each other. It is held as arrays of integers, four
-bytes for each row and each boundary, so that plans of ten million rows fit beside a model.
+with packing several that share a sequence without attending to each other. It is stored as arrays of
+integers, four bytes for each row and each boundary, so that plans of ten million rows fit in memory with a
+model.
 """
 
 from __future__ import annotations
@@ -34,7 +35,12 @@ class Plan:
         self._packed = False
 
     def extend(self, batches: Iterable[Batch], num_batches: int) -> None:
-        """Append batches until there are `num_batches`."""
+        """Append batches until the plan has `num_batches` of them; the rest of `batches` is not read.
+
+        Args:
+            batches: of one epoch, or of the whole run.
+            num_batches: batches of the finished plan, not of this call.
+        """
         for batch in batches:
             if len(self) == num_batches:
                 return
@@ -72,8 +78,7 @@ def plan(
     pack_to: int = 0,
     rising: Sequence[int] = (),
 ) -> Plan:
-    """`num_batches` batches of `batch_size` sequences; every row once, then every row once more in another
-    order, and so on.
+    """Plan every batch of a run: every row once, then every row once more in another order, and so on.
 
     Args:
         lengths: tokens of each row.
@@ -81,8 +86,11 @@ def plan(
         num_batches: of the whole run.
         seed: of the order; equal arguments, equal plans.
         pack_to: tokens of a packed sequence, or 0 for one row a sequence.
-        rising: of each row whether it belongs to what is seldom at the start and frequent at the end, in a
-            straight line (the share of reasoning).
+        rising: of each row whether it belongs to what is rare at the start and frequent at the end, with a
+            density that grows linearly (the share of reasoning); empty, all 0 or all 1: no schedule.
+
+    Returns:
+        A plan of `num_batches` batches of `batch_size` sequences; the last batch of an epoch may be smaller.
     """
     result = Plan()
     if any(rising) and not all(rising):
@@ -91,6 +99,7 @@ def plan(
         return result
     epoch = 0
     while len(result) < num_batches:
+        # each epoch has its own order, a function of seed and epoch alone
         shuffle = random.Random(seed if epoch == 0 else f"{seed} epoch {epoch}")
         result.extend(_epoch(lengths, batch_size, pack_to, shuffle), num_batches)
         epoch += 1
@@ -104,26 +113,48 @@ def _epoch(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: rando
 
 
 def batches_of_an_epoch(lengths: Sequence[int], batch_size: int, seed: int, pack_to: int = 0) -> int:
-    """How many batches hold every row once."""
+    """Count the batches that hold every row once.
+
+    Args:
+        lengths: tokens of each row.
+        batch_size: sequences of a batch.
+        seed: of the order, which decides how rows are packed.
+        pack_to: tokens of a packed sequence, or 0 for one row a sequence.
+
+    Returns:
+        Number of batches, the last one possibly not full.
+    """
     if not pack_to:
+        # ceil(rows / batch size)
         return -(-len(lengths) // batch_size)
+    # how many sequences rows pack into depends on their order: pack them as the first epoch will
     return sum(1 for _ in _packed(lengths, batch_size, pack_to, random.Random(seed)))
 
 
 def fill(batches: Iterable[Batch], lengths: Sequence[int]) -> float:
-    """Share of the positions of all batches that hold tokens and not padding."""
+    """Compute the utilisation of the batches: the share of positions that hold tokens and not padding.
+
+    Args:
+        batches: batches of sequences of row numbers; each is padded to its longest sequence.
+        lengths: tokens of each row.
+
+    Returns:
+        A share from 0 to 1; 1.0 without batches.
+    """
     used = room = 0
     for batch in batches:
+        # a batch is padded to its longest sequence
         sizes = [sum(lengths[row] for row in rows) for rows in batch]
         used, room = used + sum(sizes), room + len(batch) * max(sizes)
     return used / room if room else 1.0
 
 
 def _sorted(lengths: Sequence[int], batch_size: int, shuffle: random.Random) -> Iterator[Batch]:
-    """Shuffled, cut into windows, sorted by length inside a window, the batches of a window shuffled
-    again."""
+    """Shuffle rows, sort each window by length, cut it into batches and shuffle these."""
     rows = _shuffled(len(lengths), shuffle)
     for start in range(0, len(rows), WINDOW * batch_size):
+        # rows of similar length share a batch, which saves padding; then the batches are shuffled, so that
+        # length does not grow with the step
         window = sorted(rows[start : start + WINDOW * batch_size], key=lambda row: lengths[row])
         batches = [[[row] for row in window[i : i + batch_size]] for i in range(0, len(window), batch_size)]
         shuffle.shuffle(batches)
@@ -144,18 +175,23 @@ def _rising(
     pack_to: int,
     rising: Sequence[int],
 ) -> Iterator[Batch]:
-    """Every row as often as without a schedule; a rising row's places in the run have a density that grows in
-    a straight line."""
+    """Plan with a schedule: every row as often as without one, rising rows with a density that grows
+    linearly.
+    """
     import numpy as np
 
+    # rows that a packed sequence holds on average, and passes of the whole run over the rows
     per_sequence = max(1.0, pack_to * len(lengths) / sum(lengths)) if pack_to else 1.0
     epochs = num_batches * batch_size * per_sequence / len(lengths)
     each = math.ceil(epochs) + 1
+    # copy e of a row is at (e + u) / epochs of the run, u ~ U(0, 1): one copy in each pass. The square root
+    # of a uniform position has density 2 x on [0, 1] (inverse transform sampling): it grows linearly
     places = array("d")  # in the run, 1 is its end; `each` of every row
     for rises in rising:
         for epoch in range(each):
             path = (epoch + shuffle.random()) / epochs
             places.append(math.sqrt(path) if rises and path < 1 else path)
+    # all copies by position; copy number // copies a row = row number
     order = np.argsort(np.frombuffer(places), kind="stable") // each
     del places
     # the batches of a window are shuffled: in a short run a whole window would level the schedule out
@@ -164,40 +200,41 @@ def _rising(
     rest: list[list[int]] = []
     for start in range(0, len(order), window):
         rows = order[start : start + window].tolist()
-        found = (
+        sequences_of_window = (
             _best_fit(rows, lengths, pack_to)
             if pack_to
             else [[row] for row in sorted(rows, key=lambda row: lengths[row])]
         )
-        sequences = rest + found
+        sequences = rest + sequences_of_window
         cut = [sequences[i : i + batch_size] for i in range(0, len(sequences), batch_size)]
+        # sequences that fill no batch move to the next window
         rest = cut.pop() if cut and len(cut[-1]) < batch_size and start + window < len(order) else []
         shuffle.shuffle(cut)
         yield from cut
 
 
 def _packed(lengths: Sequence[int], batch_size: int, pack_to: int, shuffle: random.Random) -> Iterator[Batch]:
-    """Rows packed by best fit, longest first, in large windows of the shuffled rows; the sequences of a
-    window are shuffled."""
+    """Pack shuffled rows in large windows by best fit; the sequences of a window are shuffled."""
     rows = _shuffled(len(lengths), shuffle)
     rest: list[list[int]] = []
     for start in range(0, len(rows), PACK_WINDOW):
+        # sequences of a window in random order, behind those that filled no batch of the last one
         packs = _best_fit(rows[start : start + PACK_WINDOW], lengths, pack_to)
         shuffle.shuffle(packs)
         sequences = rest + packs
-        whole = len(sequences) // batch_size * batch_size
-        yield from (sequences[i : i + batch_size] for i in range(0, whole, batch_size))
-        rest = sequences[whole:]
+        full = len(sequences) // batch_size * batch_size
+        yield from (sequences[i : i + batch_size] for i in range(0, full, batch_size))
+        rest = sequences[full:]
     if rest:
         yield rest
 
 
 def _best_fit(rows: Sequence[int], lengths: Sequence[int], pack_to: int) -> list[list[int]]:
-    """Sequences of at most `pack_to` tokens; a row goes where the least room is left over, the longest rows
-    first."""
+    """Pack rows into sequences of at most `pack_to` tokens by best-fit decreasing."""
     open_packs: dict[int, list[list[int]]] = {}  # room -> sequences
     rooms: list[int] = []  # sorted
     for row in sorted(rows, key=lambda row: -lengths[row]):
+        # the open sequence with the least room that still fits (best-fit decreasing), else a new one
         need = min(lengths[row], pack_to)
         at = bisect_left(rooms, need)
         room = rooms[at] if at < len(rooms) else pack_to
@@ -208,6 +245,7 @@ def _best_fit(rows: Sequence[int], lengths: Sequence[int], pack_to: int) -> list
         else:
             pack = []
         pack.append(row)
+        # file the sequence under the room that is left in it
         if room - need not in open_packs:
             open_packs[room - need] = []
             insort(rooms, room - need)

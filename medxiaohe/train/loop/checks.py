@@ -1,5 +1,6 @@
-"""What is looked at before the first step: gradients reach every part, packed rows do not see each other.
-Timed on the way."""
+"""Checks before the first step: gradients reach every trained part, packed rows do not attend to each
+other.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +14,21 @@ from medxiaohe.train.loop.rows import Rows
 
 
 def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> float:
-    """One backward pass over a row with and a row without images; ModelError names a part that learns
-    nothing.
+    """Check that gradients reach every trained part: one backward pass on a row with and one without images.
 
-    Returns the seconds a token took in the faster of the two.
+    Random state and gradients are restored afterwards.
+
+    Args:
+        model: prepared for training (`parts.prepare`).
+        rows: rows of the stage.
+        parts: which parts are to be trained.
+
+    Returns:
+        Seconds of a forward and backward pass for each token, of the faster of the two rows.
+
+    Raises:
+        ModelError: a trained part has no gradient. Projector and vision tower are checked only where a row
+            has an image.
     """
     import torch
 
@@ -24,6 +36,7 @@ def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> float:
     state = torch.get_rng_state()
     model.train()
     speeds = []
+    # forward and backward pass of each row, timed in seconds a token
     for number in first.values():
         if number is not None:
             inputs = {key: value.to(model.device) for key, value in rows.batch([[number]]).items()}
@@ -32,6 +45,7 @@ def check_gradients(model: Any, rows: Rows, parts: parts_of.Parts) -> float:
                 loss = model(**inputs).loss
             loss.backward()
             speeds.append((time.perf_counter() - start) / inputs["input_ids"].numel())
+    # parts with a gradient other than 0
     reached = {
         parts_of.part_of(n)
         for n, w in model.named_parameters()
@@ -54,15 +68,17 @@ def check_packing(model: Any, rows: Rows) -> None:
     """Compare up to four rows in one sequence with each alone, token by token.
 
     Raises:
-        ModelError: a token's likelihood depends on the rows beside its own, or on where its row stands.
+        ModelError: a token's likelihood depends on other rows of its sequence, or on the position of its row.
     """
     import torch
 
+    # the first and last row, the first with and without images; a single row is packed with itself
     numbers = {0, len(rows) - 1} | {n for n in map(rows.first_with, (True, False)) if n is not None}
     several = sorted(numbers)[:4] * (1 if len(numbers) > 1 else 2)
     state, was_training = torch.get_rng_state(), model.training
     model.eval()
     with torch.no_grad():
+        # - log p of each token in the packed sequence, and of the same tokens with each row alone
         together = token_nats(model, rows.batch([several], packed=True))
         alone = torch.cat([token_nats(model, rows.batch([[number]])) for number in several])
     model.train(was_training)
@@ -78,10 +94,19 @@ def check_packing(model: Any, rows: Rows) -> None:
 
 
 def token_nats(model: Any, inputs: dict[str, Any]) -> Any:
-    """Negative log-likelihoods [tokens] of the labelled tokens of a batch, row after row."""
+    """Compute the negative log-likelihood of each labelled token.
+
+    Args:
+        model: the model, in any mode.
+        inputs: a batch of `Rows.batch`, with labels (B, T); its tensors are moved to the model's device.
+
+    Returns:
+        A float32 tensor (labelled tokens,) in nats, row after row.
+    """
     import torch
 
     moved = on_device(inputs, model)
+    # logits at position t predict the token at t + 1
     labels_BT = moved.pop("labels")[:, 1:]
     with parts_of.mixed(model):
         logits_BTV = model(**moved, use_cache=False).logits[:, :-1].float()

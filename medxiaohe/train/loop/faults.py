@@ -1,8 +1,8 @@
-"""What goes wrong in the middle of training, told in one sentence, before it can spoil a checkpoint.
+"""Errors in the middle of training, reported in one sentence before they can damage a checkpoint.
 
-with explained("preference learning"):         memory, and a full disk
+with explained("preference learning"):         out of memory, and a full disk
     trainer.train()
-callbacks=[alarms("preference learning")]       a loss or a weight that is no number
+callbacks=[alarms("preference learning")]       a loss or a weight that is not finite
 """
 
 from __future__ import annotations
@@ -22,15 +22,24 @@ AGAIN = "the last checkpoint is intact, and the same command continues from it"
 
 
 @contextmanager
-def explained(label: str, place: Path | None = None) -> Iterator[None]:
-    """ModelError for memory, StorageError for a full disk; what is explained already goes through."""
+def explained(label: str, work: Path | None = None) -> Iterator[None]:
+    """Turn out-of-memory errors and a full disk into one sentence; a context manager around training.
+
+    Args:
+        label: name of the stage in messages.
+        work: folder of unfinished work, named where the error names no file.
+
+    Raises:
+        ModelError: memory ran out, on the host or the GPU.
+        StorageError: the disk is full (ENOSPC, EDQUOT or EFBIG). All other errors pass through unchanged.
+    """
     try:
         yield
     except MedError:
         raise
     except (MemoryError, RuntimeError) as error:
-        said = f"{type(error).__name__} {error}".lower()
-        if not isinstance(error, MemoryError) and not any(words in said for words in MEMORY):
+        text = f"{type(error).__name__} {error}".lower()
+        if not isinstance(error, MemoryError) and not any(words in text for words in MEMORY):
             raise
         raise ModelError(
             f"{label} ran out of memory: lower per_device_train_batch_size (and max_length), or train fewer"
@@ -40,13 +49,22 @@ def explained(label: str, place: Path | None = None) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise StorageError(
-            f"{label}: the disk of {error.filename or place} is full: free some space; {AGAIN}"
+            f"{label}: the disk of {error.filename or work} is full: free some space; {AGAIN}"
         ) from error
 
 
 def alarms(label: str) -> Any:
-    """A callback: ModelError at the step whose loss is no number, and before a checkpoint would hold a weight
-    that is none. What is logged is kept for the page about the run."""
+    """Build a callback of the Trainer that stops at a loss or weight that is not finite.
+
+    It raises ModelError at the step whose loss is NaN or infinite, and before a checkpoint would hold such a
+    weight. What is logged is also recorded for the page about the run.
+
+    Args:
+        label: name of the stage in messages.
+
+    Returns:
+        A transformers.TrainerCallback.
+    """
     from transformers import TrainerCallback
 
     class Alarms(TrainerCallback):  # type: ignore[misc]
@@ -67,6 +85,15 @@ def alarms(label: str) -> Any:
 
 
 def refuse_not_finite(model: Any, label: str) -> None:
+    """Check that every trained weight is finite; of sharded weights, the part in this process.
+
+    Args:
+        model: the model that is trained.
+        label: stage and step in the message.
+
+    Raises:
+        ModelError: a trained weight has NaN or infinity.
+    """
     import torch
 
     for name, weight in model.named_parameters():

@@ -1,24 +1,24 @@
 """Run TRL's SFTTrainer on rows of our own render: what `train.cpt` and `train.sft` share.
 
-The trainer's collator is ours, so tokens and mask are those of `models.render` and of nothing else, in the
-batches of `train.plan`. Before the first step one row of each kind is passed through the model, and a part
-that was to be trained but receives no gradient stops the run: training that silently ignores its images is
-the field's commonest fault. A run that was killed goes on from its newest checkpoint (`train.resume`).
+The trainer's collator is ours, so tokens and loss mask are those of `models.render` alone, in the batches of
+`batch_plan`. Before the first step one row of each kind is passed through the model, and a part that was to
+be trained but receives no gradient stops the run: training that silently ignores its images is the field's
+commonest fault. A killed run resumes from its newest checkpoint (`resume`).
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 from medxiaohe import io, progress
-from medxiaohe.errors import ConfigError, DataError, ModelError
-from medxiaohe.models import checkpoint, starter
+from medxiaohe.errors import ConfigError, DataError
+from medxiaohe.models import checkpoint
 from medxiaohe.models.families import family as families
 from medxiaohe.models.render import Thinking
 from medxiaohe.recipe import ranks
@@ -30,13 +30,16 @@ from medxiaohe.train.loop import validation as validating
 from medxiaohe.train.loop.augment import Augment
 from medxiaohe.train.loop.checks import check_gradients, check_packing
 from medxiaohe.train.loop.contamination_check import refuse_unchecked
+from medxiaohe.train.loop.plan_trainer import dataset, planned
 from medxiaohe.train.loop.resume import newest, resumable
 from medxiaohe.train.loop.row_index import Reading
 from medxiaohe.train.loop.rows import Rows
+from medxiaohe.train.loop.saving import save
+from medxiaohe.train.loop.sharding import blocks, keep_head_with_root, refuse_checkpoints, share_out_on_cpu
 from medxiaohe.train.loop.trainer_settings import SCHEDULE_OPTIONS, Schedule, TrainerSettings
 from medxiaohe.train.loop.validation import Validation, ValidationSettings
 
-CALIBRATION_IMAGES = 64
+CALIBRATION_IMAGES = 64  # their patches give the mean and standard deviation of each dimension
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,18 @@ class FitSettings(TrainerSettings, ValidationSettings):
 
 
 def base_model(settings: Any, model: Path | None) -> str:
-    """The checkpoint a stage starts from: an earlier stage's, or the one named in its settings."""
+    """Resolve the checkpoint a stage starts from: an earlier stage's, or the one named in its settings.
+
+    Args:
+        settings: of any training stage, with `model`.
+        model: folder of an earlier training stage, whose model/ is taken; None: `settings.model`.
+
+    Returns:
+        A folder, a hub id, or `starter`.
+
+    Raises:
+        ConfigError: both name a model, or neither does.
+    """
     if model is not None and settings.model:
         raise ConfigError("needs.model and with.model both name a model: keep one")
     if model is None and not settings.model:
@@ -110,15 +124,26 @@ def base_model(settings: Any, model: Path | None) -> str:
 
 
 def device() -> str:
+    """Choose the device of this process.
+
+    Returns:
+        "cuda:N" with N the local rank, or "cpu" where torch sees no GPU.
+    """
     import torch
 
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
-def checkpoints_activations(wanted: bool | None) -> bool:
-    """Whether activations are recomputed in the backward pass: as the settings say, else on an
-    accelerator."""
-    return device() != "cpu" if wanted is None else wanted
+def checkpoints_activations(setting: bool | None) -> bool:
+    """Decide whether activations are recomputed in the backward pass.
+
+    Args:
+        setting: `gradient_checkpointing`; None: on an accelerator, not on a CPU.
+
+    Returns:
+        True where they are recomputed.
+    """
+    return device() != "cpu" if setting is None else setting
 
 
 def train_on(
@@ -130,8 +155,25 @@ def train_on(
     model: Path | None,
     validation: Path | None = None,
 ) -> dict[str, Any]:
-    """A training stage: render the samples of one file of a mixture, fit, save. A text over `max_length`
-    tokens is cut. `validation` is a data.read stage, for the loss of its validation split."""
+    """Run a training stage: render the samples of one file of a mixture, train, save.
+
+    Args:
+        file: documents.jsonl or instructions.jsonl; text beyond `max_length` tokens is cut.
+        label: name of the stage in messages.
+        settings: of the stage.
+        out: folder of the stage, a draft that is published whole.
+        data: folder of a mixture stage.
+        model: folder of a training stage to start from; None: `settings.model`.
+        validation: folder of a data.read stage, for the loss of its validation split; None: no evaluation.
+
+    Returns:
+        The summary of the stage, as `fit`.
+
+    Raises:
+        ConfigError: settings that contradict each other or do not fit the model or the machine.
+        DataError: a bad row, no rows, or rows that were not compared with a test split.
+        ModelError: a part without gradient, memory, or a loss or weight that is not finite.
+    """
     refuse_unchecked(data, settings.allow_contaminated, label)
     base = base_model(settings, model)
     trackers.checked(settings.report_to)
@@ -174,7 +216,15 @@ def train_on(
 
 
 def reading(base: str, settings: FitSettings) -> Reading:
-    """How a stage's rows are rendered."""
+    """Collect the settings that decide how rows are rendered.
+
+    Args:
+        base: name of the checkpoint.
+        settings: of the stage.
+
+    Returns:
+        What a worker process needs to render as this one does.
+    """
     return Reading(
         base,
         settings.max_length,
@@ -186,20 +236,39 @@ def reading(base: str, settings: FitSettings) -> Reading:
 
 
 def refuse_what_cannot_be(base: str, settings: FitSettings) -> None:
-    """ConfigError for settings that the family of a model has no place for, before its weights are read."""
+    """Refuse limits of pixels that the model's family does not support, before its weights are read.
+
+    Args:
+        base: name of the checkpoint.
+        settings: `min_pixels` and `max_pixels`.
+
+    Raises:
+        ConfigError: the processor has no such limits.
+    """
     processor = checkpoint.processor(base)
     families.of(processor).limit_pixels(processor, settings.min_pixels, settings.max_pixels)
 
 
 def identity(base: str) -> str:
-    """What a checkpoint is: a hub id with its commit, or the hash of its files."""
+    """Identify a checkpoint for the keys of unfinished work.
+
+    Args:
+        base: a folder, a hub id, or `starter`.
+
+    Returns:
+        A hub id with its commit, or the hash of the files.
+    """
     if base == "starter" or Path(base).expanduser().is_dir():
         return content_hash(checkpoint.resolve(base))
     return checkpoint.pinned(base)
 
 
 def code() -> str:
-    """A hash of the files that decide what a step does."""
+    """Hash the source of this module and of every module it imports: the code that decides what a step does.
+
+    Returns:
+        A hexadecimal digest.
+    """
     return io.code.digest(__name__)
 
 
@@ -208,14 +277,31 @@ def fit(
     loaded: checkpoint.Loaded,
     settings: FitSettings,
     out: Path,
-    place: Path,
+    work: Path,
     label: str,
     held: Rows | None = None,
 ) -> dict[str, Any]:
-    """Train on the rows, write `model/` and `metrics.jsonl` below `out`, return the stage's summary. `place`
-    keeps checkpoints; `held` are rows of the validation split."""
+    """Train on rows, write `model/` and `metrics.jsonl`, resume from the newest checkpoint.
+
+    Args:
+        rows: of the training data.
+        loaded: model and processor.
+        settings: of the stage.
+        out: folder of the stage.
+        work: folder of the stage's unfinished work, with its checkpoints.
+        label: name of the stage in messages.
+        held: rows of the validation split; None: no evaluation.
+
+    Returns:
+        The summary of the stage: base, steps, rows, tokens, fill, estimated_bytes, parameters, first and last
+        loss (nats a token), and evaluations.
+
+    Raises:
+        ConfigError: `rising` names a source without rows, or DeepSpeed with checkpoints.
+        ModelError: a part without gradient, packing that mixes rows, memory, or values that are not finite.
+    """
     with trackers.tracking(settings.report_to, out):
-        return _fit(rows, loaded, settings, out, place, label, held)
+        return _fit(rows, loaded, settings, out, work, label, held)
 
 
 def _fit(
@@ -223,12 +309,13 @@ def _fit(
     loaded: checkpoint.Loaded,
     settings: FitSettings,
     out: Path,
-    place: Path,
+    work: Path,
     label: str,
     held: Rows | None,
 ) -> dict[str, Any]:
     lengths = rows.tokens
     pack_to = settings.max_length if settings.packing else 0
+    # optimizer steps: those that are set, else the batches of the epochs / batches of a step
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed, pack_to)
     steps = settings.max_steps or max(
         1, round(epoch * settings.num_train_epochs / settings.gradient_accumulation_steps)
@@ -239,6 +326,7 @@ def _fit(
         raise ConfigError(
             f"rising: no rows of {', '.join(sorted(unknown))}: the sources are {', '.join(sorted(sources))}"
         )
+    # a flag for each row: whether its source is scheduled to rise
     requested = {number for number, name in enumerate(sources) if name in settings.rising}
     rising = bytes(number in requested for number in rows.index.source) if requested else b""
     batches = plans.plan(
@@ -247,13 +335,14 @@ def _fit(
     batch_size = settings.per_device_train_batch_size
     every = validating.steps_between(settings, epoch / settings.gradient_accumulation_steps / ranks.world())
     validation = None if held is None else Validation(held, settings, batch_size, every)
-    trainer, meter = _trainer(rows, batches, loaded, settings, place, steps, label, validation)
+    trainer, meter = _trainer(rows, batches, loaded, settings, work, steps, label, validation)
     if getattr(trainer, "is_deepspeed_enabled", False):
         refuse_checkpoints(settings.save_steps, steps)
     seconds_each = check_gradients(trainer.model, rows, settings.parts)
     if settings.packing:
         check_packing(trainer.model, rows)
     before = parts_of.sizes(trainer.model)
+    # memory of the largest batch; activations are float32 on a CPU, bfloat16 on an accelerator
     most = estimate.largest(batches, lengths, rows.images)
     bytes_each = 4 if device() == "cpu" else 2
     recomputes = trainer.args.gradient_checkpointing
@@ -266,23 +355,23 @@ def _fit(
     rows.keep_in_step = ranks.world() > 1
     if held is not None:
         held.keep_in_step = rows.keep_in_step
-    found = newest(place)
-    meter.advance(int(Path(found).name) if found else 0)
-    with faults.explained(label, place):
-        if found and validation is not None and _had_stopped(found, settings):
-            resume.restore(trainer, found)
+    checkpoint_folder = newest(work)
+    meter.advance(int(Path(checkpoint_folder).name) if checkpoint_folder else 0)
+    with faults.explained(label, work):
+        if checkpoint_folder and validation is not None and _had_stopped(checkpoint_folder, settings):
+            resume.restore(trainer, checkpoint_folder)
         else:
-            trainer.train(resume_from_checkpoint=found)
+            trainer.train(resume_from_checkpoint=checkpoint_folder)
     meter.close()
     history = trainer.state.log_history
     losses = [row for row in history if "loss" in row]
     if settings.load_best_model_at_end:
-        validating.return_to_best(trainer, place)
+        validating.return_to_best(trainer, work)
     save(trainer, loaded, settings.parts, out, label, settings.adapter)
     if ranks.is_first():
-        kept = ("step", "loss", "learning_rate")
+        logged = ("step", "loss", "learning_rate")
         found_at = {step: {validating.LOSS: loss} for step, loss in validating.losses(history)}
-        rows_of_steps = ({key: row[key] for key in kept} | found_at.get(row["step"], {}) for row in losses)
+        rows_of_steps = ({key: row[key] for key in logged} | found_at.get(row["step"], {}) for row in losses)
         io.write_jsonl(out / "metrics.jsonl", rows_of_steps)
     return {
         "base": loaded.name,
@@ -302,7 +391,7 @@ def _fit(
 
 
 def _had_stopped(folder: str, settings: FitSettings) -> bool:
-    """Whether the run of a checkpoint had stopped by itself at that step."""
+    """Whether the run of a checkpoint had stopped early at that step."""
     history = io.read_json(Path(folder) / "trainer_state.json")["log_history"]
     return bool(validating.stopped(history, settings))
 
@@ -312,7 +401,7 @@ def _trainer(
     batches: plans.Plan,
     loaded: checkpoint.Loaded,
     settings: FitSettings,
-    place: Path,
+    work: Path,
     steps: int,
     label: str,
     validation: Validation | None = None,
@@ -325,7 +414,7 @@ def _trainer(
     calibrate(rows, loaded.model, settings.parts)
     model = parts_of.prepare(loaded.model, settings.parts, settings.seed)
     config = SFTConfig(
-        output_dir=str(place),
+        output_dir=str(work),
         use_cpu=on_cpu,
         bf16=not on_cpu,
         gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
@@ -364,18 +453,23 @@ def _trainer(
             meter.advance()
 
     def collate(items: Sequence[dict[str, int]]) -> dict[str, Any]:
+        """Collate the batch of the plan whose number is the one item.
+
+        Returns:
+            Tensors of the batch, with labels.
+        """
         (number,) = (item["row"] for item in items)
         return rows.batch(batches[number], key=f"{settings.seed} {number}", packed=settings.packing)
 
-    evaluated = validating.evaluating(resumable(SFTTrainer, place), validation, place)
-    asked = [] if validation is None else [validating.at_its_steps(validation)]
+    evaluated = validating.evaluating(resumable(SFTTrainer, work), validation, work)
+    evaluations = [] if validation is None else [validating.at_its_steps(validation)]
     trainer = planned(evaluated, settings)(
         model=trainer_settings.compiled(model, settings),
         args=config,
         train_dataset=dataset(batches),
         data_collator=collate,
         processing_class=checkpoint.for_trainer(loaded.processor),
-        callbacks=[Show(), faults.alarms(label), *asked],
+        callbacks=[Show(), faults.alarms(label), *evaluations],
     )
     trainer.remove_callback(PrinterCallback)
     if settings.sharding == "fsdp":
@@ -383,152 +477,17 @@ def _trainer(
     return trainer, meter
 
 
-def keep_head_with_root(trainer: Any) -> None:
-    """Have FSDP2 shard an output layer of its own weights together with the root of the model.
-
-    accelerate 1.15 makes a unit of the last norm and the output layer (huggingface/accelerate#4015), and TRL
-    1.16 reads the weights of the output layer without calling it, so the unit never learns that it was used
-    and its gradients are lost (compare verl-project/verl#7520). The root is called, and its gradients come.
-    """
-    model, prepare = trainer.model, trainer.accelerator.prepare
-    embedded, put_out = model.get_input_embeddings(), model.get_output_embeddings()
-    if put_out is None or put_out.weight is embedded.weight:
-        return
-
-    def prepared(*args: Any, **options: Any) -> Any:
-        model.get_output_embeddings = lambda: None  # as accelerate asks the model
-        try:
-            return prepare(*args, **options)
-        finally:
-            del model.get_output_embeddings
-
-    trainer.accelerator.prepare = prepared
-
-
-def blocks(model: Any) -> list[str]:
-    """Classes of the layers that are sharded one by one: those that transformers names and this model has."""
-    there = {type(module).__name__ for module in model.modules()}
-    return sorted(there & set(model._no_split_modules or ()))
-
-
-def share_out_on_cpu(config: Any) -> None:
-    """accelerate 1.15 takes FSDP for accelerators only and would make copies: it is told that these processes
-    are some.
-
-    For tests: what is sharded, saved and resumed on CPUs is what would be on GPUs.
-    """
-    from accelerate.utils import DistributedType
-
-    if ranks.world() > 1:
-        config.distributed_state.distributed_type = DistributedType.MULTI_GPU
-
-
-class Planning(Protocol):
-    """The settings that `planned` reads."""
-
-    @property
-    def learning_rate(self) -> float: ...
-
-    @property
-    def projector_learning_rate(self) -> float | None: ...
-
-    @property
-    def weight_decay(self) -> float: ...
-
-
-def planned(trainer: type, settings: Planning) -> Any:
-    """A class of trainer that takes the rows of its data set as they come, for the plan has shuffled, and our
-    optimizer."""
-    from torch.utils.data import SequentialSampler
-
-    class Planned(trainer):  # type: ignore[misc, valid-type]
-        def _get_train_sampler(self, *_: Any, **__: Any) -> Any:
-            return SequentialSampler(self.train_dataset)
-
-        def create_optimizer(self, model: Any = None) -> Any:
-            rates = (settings.learning_rate, settings.projector_learning_rate, settings.weight_decay)
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args)
-            self.optimizer = parts_of.optimizer(model or self.model, *rates, kind=kind, options=options)
-            return self.optimizer
-
-    return Planned
-
-
-def refuse_checkpoints(save_steps: int, steps: int) -> None:
-    """DeepSpeed keeps the optimizer in pieces of its own, which train/loop/resume.py cannot take up
-    exactly."""
-    if save_steps <= steps:
-        raise ConfigError(
-            f"DeepSpeed runs cannot be resumed here: use sharding: fsdp, or set save_steps above {steps} to"
-            " train without"
-        )
-
-
-def dataset(rows: Sized) -> Any:
-    """Row numbers as a datasets.Dataset: the collator looks the rows up."""
-    import numpy as np
-    from datasets import Dataset
-
-    return Dataset.from_dict({"row": np.arange(len(rows), dtype=np.int32)})
-
-
 def calibrate(rows: Rows, model: Any, parts: parts_of.Parts) -> None:
-    """The data-dependent start of a fresh projector that is to be trained."""
+    """Initialise a fresh projector from images of the data, where it is to be trained.
+
+    Args:
+        rows: of which the first 64 with images are used.
+        model: modified in place.
+        parts: nothing happens unless they train the projector.
+    """
     import torch
 
     numbers = list(islice((n for n, images in enumerate(rows.images) if images), CALIBRATION_IMAGES))
     if numbers and parts.projector and parts_of.projector_is_fresh(model):
         pixels = [rows.row(number).features["pixel_values"] for number in numbers]
         parts_of.calibrate_projector(model, torch.cat(pixels).to(model.device))
-
-
-def save(
-    trainer: Any,
-    loaded: checkpoint.Loaded,
-    parts: parts_of.Parts,
-    out: Path,
-    label: str,
-    adapter: bool = False,
-) -> None:
-    """The trained checkpoint below `out`, adapters merged; every process takes part, rank 0 writes."""
-    model = trainer.model
-    if ranks.world() > 1:
-        whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
-        if not ranks.is_first():
-            return
-        model = _again(loaded, parts, whole, getattr(model, "config", None), label)
-    # merged into the weights as they were before they were rounded to four bits
-    elif parts_of.is_quantized(model):
-        model = _again(loaded, parts, dict(model.named_parameters()), None, label)
-    if adapter:
-        model.save_pretrained(out / "adapter")
-    model = parts_of.merged(model)
-    refuse_nan(model, label)
-    checkpoint.save(checkpoint.Loaded(model, loaded.processor, loaded.name), out / "model")
-
-
-def _again(
-    loaded: checkpoint.Loaded, parts: parts_of.Parts, weights: dict[str, Any], config: Any, label: str
-) -> Any:
-    """The base loaded anew, with the weights that were trained."""
-    model = parts_of.prepare(checkpoint.load(loaded.name).model, parts, 0)
-    if config is not None:
-        model.config = config
-    elif parts.projector:
-        setattr(model.config, starter.FRESH, False)
-    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
-    given = {name: weight for name, weight in weights.items() if config is not None or name in trained}
-    missing = model.load_state_dict(given, strict=False).missing_keys
-    if unknown := trained.intersection(missing):
-        raise ModelError(
-            f"{label}: the trained weights lack {sorted(unknown)[0]}: report this with the name of the model"
-        )
-    return model
-
-
-def refuse_nan(model: Any, label: str) -> None:
-    import torch
-
-    for name, weight in model.named_parameters():
-        if not bool(torch.isfinite(weight).all()):
-            raise ModelError(f"{label}: {name} is not finite after training: lower the learning rate")

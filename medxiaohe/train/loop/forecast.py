@@ -1,4 +1,4 @@
-"""Memory and hours of every training stage of a recipe on GPUs that are not here, before anything is run.
+"""Forecast memory and hours of every training stage of a recipe on other GPUs, before anything runs.
 
     memory    `estimate.memory` of the model on torch's device meta: no weight is loaded
     hours     operations / (GPUs x peak x MFU)
@@ -78,11 +78,16 @@ class Forecast:
 
     @property
     def total(self) -> int:
+        """Peak memory of the fullest GPU under the stage's own settings.
+
+        Returns:
+            Bytes.
+        """
         return sum(self.needs.values())
 
 
 def of_recipe(recipe: Recipe, gpu: Gpu, count: int, rows: Rows, mfu: float = MFU) -> list[Forecast]:
-    """A forecast for each training stage.
+    """Forecast memory and hours of each training stage of a recipe.
 
     Args:
         recipe: loaded and checked.
@@ -90,6 +95,9 @@ def of_recipe(recipe: Recipe, gpu: Gpu, count: int, rows: Rows, mfu: float = MFU
         count: processes that train together.
         rows: what is assumed of the data.
         mfu: share of the peak that training reaches.
+
+    Returns:
+        A forecast for each training stage, in the order of the recipe.
 
     Raises:
         ConfigError: the recipe trains nothing, or the size of its model is not known.
@@ -117,6 +125,7 @@ def _of_stage(
     )
     if result.total <= room:
         return result
+    # apply remedies one on top of the other until the stage fits
     changes, total = [], result.total
     for change, changed in _remedies(settings, count):
         changes.append(change)
@@ -127,7 +136,18 @@ def _of_stage(
 
 
 def base_of(stage: Stage, stages: Mapping[str, Stage]) -> str:
-    """The model whose size a stage trains: its own, or that of the stage it goes on from."""
+    """Find the model whose size a stage trains: its own, or that of the stage it continues.
+
+    Args:
+        stage: of the recipe.
+        stages: all stages of the recipe by name.
+
+    Returns:
+        Name of a checkpoint, as in `settings.model`.
+
+    Raises:
+        ConfigError: neither this stage nor an earlier one names a model.
+    """
     while not stage.settings.model:
         earlier = stages.get(stage.needs.get("model", ""))
         if earlier is None or not hasattr(earlier.settings, "model"):
@@ -140,7 +160,20 @@ def base_of(stage: Stage, stages: Mapping[str, Stage]) -> str:
 
 
 def memory(uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows) -> dict[str, int]:
-    """Bytes of a GPU by what they are for, of what is there at the same time."""
+    """Estimate the memory of one GPU by what it is for, of what is resident at the same time.
+
+    Args:
+        uses: kind of the stage, such as `train.sft`.
+        settings: of the stage.
+        name: of the model.
+        gpu: for the share that vLLM reserves.
+        count: processes; FSDP divides weights, gradients, optimizer state and casts by it.
+        rows: what is assumed of the data.
+
+    Returns:
+        Bytes by name, entries of 0 left out. Of the answers' cache and the training step only the larger is
+        listed, since answers are drawn before the step.
+    """
     model, is_full = prepared(settings, name), settings.parts.language == "full"
     batch, optim = settings.per_device_train_batch_size, getattr(settings, "optim", "adamw_torch")
     options: dict[str, Any] = {"checkpointing": _recomputes(settings), "optim": optim, "pixels": rows.pixels}
@@ -155,28 +188,40 @@ def memory(uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows
             images=math.ceil(rows.images),
             reference=is_full and settings.beta > 0,  # with LoRA it is the model without its adapters
         )
-        one = estimate.policy_memory(model, step, BYTES, **options)
+        needed = estimate.policy_memory(model, step, BYTES, **options)
     else:
+        # DPO passes the chosen and the rejected conversation of each pair together
         pairs = 2 if uses == "train.dpo" else 1
         positions = pairs * batch * _longest(uses, settings, rows)
-        one = estimate.memory(model, positions, pairs * images, BYTES, **options)
-    result = {field.name: int(getattr(one, field.name)) for field in fields(one)}
+        needed = estimate.memory(model, positions, pairs * images, BYTES, **options)
+    result = {field.name: int(getattr(needed, field.name)) for field in fields(needed)}
+    # a full fine-tune needs a frozen copy as reference; adapters are switched off instead
     if uses == "train.dpo" and is_full:
         result["reference"] = parts_of.sizes(model)["total_parameters"] * BYTES
+    # vLLM reserves its share of the GPU, its cache included
     if getattr(settings, "use_vllm", False):
         result |= {"cache": 0, "vllm": int(settings.vllm_gpu_memory_utilization * gpu.memory)}
+    # FSDP2: each process holds 1 / count, and one layer at a time is gathered in full
     if getattr(settings, "sharding", "none") == "fsdp":
         gathered = result["weights"] // model.config.get_text_config().num_hidden_layers  # of one layer
-        result |= {part: result[part] // count for part in ("weights", "gradients", "optimizer", "casts")}
+        result |= {entry: result[entry] // count for entry in ("weights", "gradients", "optimizer", "casts")}
         result["gathered"] = gathered
     # answers are drawn before a step is computed: the larger of the two counts
-    step_bytes = sum(result[part] for part in STEP)
+    step_bytes = sum(result[entry] for entry in STEP)
     result |= {"cache": 0} if result["cache"] <= step_bytes else dict.fromkeys(STEP, 0)
-    return {part: size for part, size in result.items() if size}
+    return {entry: size for entry, size in result.items() if size}
 
 
 def prepared(settings: Any, name: str) -> Any:
-    """The model as the stage trains it, on torch's device meta."""
+    """Build the model as the stage trains it, on torch's device meta: shapes without weights.
+
+    Args:
+        settings: of the stage (`parts`, `sharding`).
+        name: of the model.
+
+    Returns:
+        A model with `requires_grad` set; float32 where the language model is trained in full or sharded.
+    """
     import torch
 
     master = settings.parts.language == "full" or getattr(settings, "sharding", "none") == "fsdp"
@@ -199,6 +244,7 @@ def _remedies(settings: Any, count: int) -> Iterator[tuple[str, Any]]:
     """Settings that take less memory, each on top of those before, with what to write."""
 
     def may(**values: Any) -> bool:
+        """Whether the settings have all these fields, with other values."""
         return all(hasattr(now, key) and getattr(now, key) != value for key, value in values.items())
 
     now = settings
@@ -245,20 +291,39 @@ def _steps(stage: Stage, stages: Mapping[str, Stage], count: int) -> int | None:
 def step_seconds(
     uses: str, settings: Any, name: str, gpu: Gpu, count: int, rows: Rows, mfu: float = MFU
 ) -> float:
-    """Seconds of an optimizer step, of which every GPU does its share."""
+    """Estimate the seconds of an optimizer step: operations / (peak x MFU), and reads of weights for
+    sampling.
+
+    Args:
+        uses: kind of the stage, such as `train.sft`.
+        settings: of the stage.
+        name: of the model.
+        gpu: peak in operations a second, bandwidth in bytes a second.
+        count: processes; each does its own share of the batch, so it does not change the seconds.
+        rows: what is assumed of the data.
+        mfu: share of the peak that training reaches.
+
+    Returns:
+        Seconds.
+    """
     model = prepared(settings, name)
     accumulated = getattr(settings, "gradient_accumulation_steps", 1)
+    # tokens of a step in one process: sequences x length (x 2 for pairs)
     sequences = settings.per_device_train_batch_size * accumulated
     longest = _longest(uses, settings, rows)
     length = longest if getattr(settings, "packing", False) or uses in SAMPLES else min(longest, rows.tokens)
     pairs = 2 if uses == "train.dpo" else 1
     forward = _forward(model, rows, length)
+    # operations a token: forward and backward, and forward again where activations are recomputed
     each = operations(model, rows, length) + (forward if _recomputes(settings) else 0.0)
     passes = pairs * sequences * length * each
     if uses == "train.dpo" or (uses in SAMPLES and settings.beta > 0):  # the reference, forward only
         passes += pairs * sequences * length * forward
+    # compute-bound: operations / (peak x MFU)
     seconds = passes / (gpu.flops * mfu)
     if uses in SAMPLES:
+        # memory-bound: each new token reads all weights once, for all sequences together. One generation
+        # serves `num_iterations` steps. Prompts are read in a compute-bound forward pass
         weights = parts_of.sizes(model)["total_parameters"] * BYTES
         reads = settings.max_completion_length * weights / (gpu.bandwidth * READS)
         seconds += reads / max(1, settings.num_iterations)
@@ -267,18 +332,26 @@ def step_seconds(
 
 
 def operations(model: Any, rows: Rows, length: int) -> float:
-    """Of a token of a row, forward and backward, attention included; those of images shared out over tokens.
+    """Count floating-point operations of a token, forward and backward, attention and its share of images
+    included.
 
     Args:
         model: as it is trained.
         rows: images of a row.
         length: tokens of a row.
+
+    Returns:
+        Operations a token: 2 N forward, 2 N and 2 for each trained weight backward, 12 L d T for attention
+        (PaLM, arXiv 2204.02311, appendix B).
     """
     text = model.config.get_text_config()
     sums, patches = _weights(model), _patches(model, rows) / length
     (language, trained), (projector, learnt), (vision, seen) = sums.values()
+    # backward: 2 a weight for the gradient of its input, 2 more where the weight itself is trained; the
+    # projector and a trained tower by patch, of which a token has its share
     backward = 2.0 * (language + trained) + 2.0 * patches * (projector + learnt)
     backward += 4.0 * patches * vision if seen else 0.0
+    # queries x keys and weights x values: 4 L d T forward, twice that backward
     attention = 12.0 * float(text.num_hidden_layers * text.hidden_size) * length
     return _forward(model, rows, length) + backward + attention
 
@@ -294,8 +367,8 @@ def _weights(model: Any) -> dict[str, tuple[int, int]]:
     for key, weight in model.named_parameters():
         if "embed_tokens" in key and not getattr(model.config, "tie_word_embeddings", False):
             continue  # looked up, not multiplied
-        part, number = parts_of.part_of(key), weight.numel()
-        sums[part] = (sums[part][0] + number, sums[part][1] + number * weight.requires_grad)
+        component, number = parts_of.part_of(key), weight.numel()
+        sums[component] = (sums[component][0] + number, sums[component][1] + number * weight.requires_grad)
     return sums
 
 

@@ -9,11 +9,13 @@ from medxiaohe.errors import ConfigError
 
 @dataclass(frozen=True)
 class Gpu:
-    """Attributes:
-    name: as on the command line.
-    memory: bytes.
-    flops: of dense bfloat16 products a second, without sparsity.
-    bandwidth: bytes of memory a second.
+    """A GPU of the vendor's data sheet.
+
+    Attributes:
+        name: as on the command line.
+        memory: bytes.
+        flops: of dense bfloat16 products a second, without sparsity.
+        bandwidth: bytes of memory a second.
     """
 
     name: str
@@ -39,10 +41,16 @@ KNOWN = {
 
 
 def parsed(text: str) -> tuple[Gpu, int]:
-    """`h200:8` as a GPU and how many there are; `h200` is one.
+    """Parse a GPU and its count from the command line: `h200:8`; `h200` is one.
+
+    Args:
+        text: name of a GPU in `KNOWN`, in any case, and after a colon how many there are.
+
+    Returns:
+        (GPU, count of at least 1)
 
     Raises:
-        ConfigError: it is not known, or the number is none.
+        ConfigError: an unknown GPU, or a count that is no positive integer.
     """
     name, _, number = text.lower().partition(":")
     if name not in KNOWN:
@@ -55,6 +63,14 @@ def parsed(text: str) -> tuple[Gpu, int]:
 
 
 def of_device(name: str) -> Gpu | None:
-    """The GPU that torch calls by this name, such as "NVIDIA H200"."""
+    """Look up a GPU by the name that torch reports, such as "NVIDIA H200".
+
+    Args:
+        name: torch.cuda.get_device_name().
+
+    Returns:
+        The first entry of `KNOWN` that is a word of the name; None for an unknown GPU. An A100 of 40 GB is
+        taken for one of 80 GB.
+    """
     words = name.lower().replace("-", " ").split()
     return next((gpu for key, gpu in KNOWN.items() if key in words), None)

@@ -1,5 +1,6 @@
-"""Adapters folded into the weights they belong to: a checkpoint that `AutoModelForImageTextToText` loads by
-itself."""
+"""Merge LoRA adapters into the weights of their model: a checkpoint that `AutoModelForImageTextToText`
+loads.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +15,19 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def merge(model: str, adapter: Path, out: Path) -> dict[str, Any]:
-    """Write `model` with the PEFT adapter of the folder `adapter` folded in to the new folder `out`; adapters
-    may come from anywhere.
+    """Merge a PEFT adapter into the weights of its model and write the checkpoint.
 
-    Raises ConfigError where there is no adapter, ModelError for pickled weights and for an adapter of another
-    model.
+    Args:
+        model: checkpoint: a folder, a hub id, or `starter`.
+        adapter: folder with adapter_config.json and adapter_model.safetensors, from any trainer.
+        out: folder to create; it is published whole.
+
+    Returns:
+        {base, adapter, merged: number of adapted layers, changed: weights that differ afterwards}
+
+    Raises:
+        ConfigError: the folder holds no adapter.
+        ModelError: pickled weights, an adapter that does not fit the model, or one that changes nothing.
     """
     plugins.need("torch", "transformers", "peft", why="merging adapters")
     if not (adapter / CONFIG).is_file():

@@ -24,6 +24,13 @@ FILE = "pairs.jsonl"
 
 @dataclass(frozen=True)
 class Preference:
+    """A prompt with a better and a worse reply.
+
+    Attributes:
+        messages: the prompt.
+        kind: what the preference is about; "" in files that do not name it.
+    """
+
     id: str
     messages: tuple[Message, ...]  # the prompt
     chosen: str
@@ -32,8 +39,18 @@ class Preference:
 
 
 def read(path: Path) -> list[Preference]:
-    """The pairs of a file, in order; DataError names the line of one that lacks a column, or that prefers
-    nothing."""
+    """Read preference pairs from a file.
+
+    Args:
+        path: JSON lines, in the form at the top of this file.
+
+    Returns:
+        The pairs in the order of the file.
+
+    Raises:
+        DataError: no pair, or a line (named) without prompt, chosen or rejected, with equal replies, or whose
+            messages end with an answer.
+    """
     results = [_pair(row, f"{path}:{number}", number) for number, row in enumerate(io.read_jsonl(path), 1)]
     if not results:
         raise DataError(
@@ -43,17 +60,17 @@ def read(path: Path) -> list[Preference]:
     return results
 
 
-def _pair(row: dict[str, Any], where: str, number: int) -> Preference:
+def _pair(row: dict[str, Any], line: str, number: int) -> Preference:
     for name in ("chosen", "rejected"):
         if not isinstance(row.get(name), str) or not row[name].strip():
-            there = ", ".join(sorted(row)) or "nothing"
+            present = ", ".join(sorted(row)) or "nothing"
             raise DataError(
-                f"{where}: a pair has prompt (or messages), chosen and rejected; this one has no {name}, but"
-                f" {there}"
+                f"{line}: a pair has prompt (or messages), chosen and rejected; this one has no {name}, but"
+                f" {present}"
             )
     if row["chosen"].strip() == row["rejected"].strip():
         raise DataError(
-            f"{where}: chosen and rejected say the same, so there is nothing to prefer: leave the row out"
+            f"{line}: chosen and rejected say the same, so there is nothing to prefer: leave the row out"
         )
     try:
         if "messages" in row:
@@ -62,10 +79,10 @@ def _pair(row: dict[str, Any], where: str, number: int) -> Preference:
             messages = (Message("user", (str(row["prompt"]),)),)
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{where}: a pair has prompt, or messages of role and parts; this one has no {error}"
+            f"{line}: a pair has prompt, or messages of role and parts; this one has no {error}"
         ) from error
     if not messages or messages[-1].role == "assistant":
-        raise DataError(f"{where}: messages must end with what is to be answered, not with an answer")
+        raise DataError(f"{line}: messages must end with what is to be answered, not with an answer")
     return Preference(
         str(row.get("id", number)), messages, row["chosen"], row["rejected"], str(row.get("kind", ""))
     )
@@ -73,7 +90,13 @@ def _pair(row: dict[str, Any], where: str, number: int) -> Preference:
 
 @dataclass(frozen=True)
 class Size:
-    """Of the longer of the two replies' conversations."""
+    """Counts of the two conversations of a pair.
+
+    Attributes:
+        tokens: of the longer one.
+        trained: tokens with loss, of both together.
+        num_images: of the prompt.
+    """
 
     tokens: int
     trained: int
@@ -81,8 +104,10 @@ class Size:
 
 
 class PairRows:
-    """Pairs as the model sees them, the reply alone with loss. `sizes` comes from one pass at the start,
-    which finds every bad row."""
+    """Pairs as token rows, the reply alone with loss.
+
+    `sizes` comes from one pass at the start, which finds every pair that cannot be rendered.
+    """
 
     def __init__(self, pairs: Sequence[Preference], processor: Any, max_length: int, label: str):
         self.processor, self.max_length, self._pairs = processor, max_length, pairs
@@ -101,33 +126,57 @@ class PairRows:
         return len(self.sizes)
 
     def both(self, number: int) -> tuple[Rendered, Rendered]:
-        """The conversation with the chosen reply, and with the rejected one."""
+        """Render the conversation with the chosen reply, and with the rejected one.
+
+        Args:
+            number: of the pair, from 0.
+
+        Returns:
+            (chosen, rejected), cut to `max_length`; only tokens of the last reply carry loss.
+
+        Raises:
+            DataError: the pair cannot be rendered, or `max_length` leaves nothing of a reply.
+        """
         pair = self._pairs[number]
         try:
-            asked = len(render_prompt(pair.messages, self.processor).tokens)
-            return self._ending(pair, pair.chosen, asked), self._ending(pair, pair.rejected, asked)
+            start = len(render_prompt(pair.messages, self.processor).tokens)
+            return self._ending(pair, pair.chosen, start), self._ending(pair, pair.rejected, start)
         except DataError as error:
             raise DataError(f"pair {number + 1} ({pair.id}): {error}") from error
 
     def batch(self, numbers: Sequence[int]) -> dict[str, Any]:
-        """Tensors of the chosen conversations and then of the rejected ones: input_ids, attention_mask,
-        labels, image features."""
+        """Collate pairs: the chosen conversations first, then the rejected ones (as DPOTrainer splits them).
+
+        Args:
+            numbers: n pairs.
+
+        Returns:
+            Tensors with 2 n rows: input_ids, attention_mask, labels (2n, T), and image features.
+        """
         pairs = [self.both(number) for number in numbers]
         return batch([chosen for chosen, _ in pairs] + [rejected for _, rejected in pairs], self.processor)
 
     def first_with(self, has_images: bool) -> int | None:
+        """Find the first pair with images, or the first without.
+
+        Args:
+            has_images: which of the two.
+
+        Returns:
+            Number of the pair from 0; None where there is none.
+        """
         return next(
             (number for number, size in enumerate(self.sizes) if bool(size.num_images) == has_images), None
         )
 
-    def _ending(self, pair: Preference, reply: str, asked: int) -> Rendered:
+    def _ending(self, pair: Preference, reply: str, start: int) -> Rendered:
         row = render_turns((*pair.messages, Message("assistant", (reply,))), self.processor)[-1]
         row = row.cut(self.max_length)
         # earlier turns are part of the prompt
-        mask = tuple(keep and i >= asked for i, keep in enumerate(row.mask))
+        mask = tuple(keep and i >= start for i, keep in enumerate(row.mask))
         if not any(mask):
             raise DataError(
-                f"max_length {self.max_length} leaves nothing of the reply: the prompt has {asked} tokens;"
+                f"max_length {self.max_length} leaves nothing of the reply: the prompt has {start} tokens;"
                 " raise max_length"
             )
         return replace(row, mask=mask)

@@ -24,7 +24,7 @@ LORA_TARGETS = {
 
 @dataclass(frozen=True)
 class Parts:
-    """`language`: LoRA adapters (merged when saved), every weight, or nothing."""
+    """Which parts are trained. `language`: LoRA adapters (merged when saved), every weight, or nothing."""
 
     language: Literal["lora", "full", "frozen"] = "lora"
     lora_r: int = 16
@@ -43,18 +43,37 @@ class Parts:
 
 
 def part_of(name: str) -> str:
-    """`projector`, `vision` or `language`: the part a parameter belongs to, by its name."""
+    """Classify a parameter by its name.
+
+    Args:
+        name: as in `named_parameters`.
+
+    Returns:
+        "projector", "vision" or "language".
+    """
     if any(key in name for key in PROJECTOR_NAMES):
         return "projector"
     return "vision" if any(key in name for key in VISION_NAMES) else "language"
 
 
 def prepare(model: Any, parts: Parts, seed: int) -> Any:
-    """Freeze and unfreeze; with LoRA the returned model wraps the given one.
+    """Freeze and unfreeze weights, and add LoRA adapters; with LoRA the returned model wraps the given one.
 
-    What is trained is float32 whatever the rest is: a step of 1e-5 is less than half of what bfloat16 tells
-    apart at the size of most weights, and would be lost. Products are bfloat16 on an accelerator all the
-    same: `mixed`.
+    Trained weights are float32 whatever the others are: a step of 1e-5 is less than half the spacing of
+    bfloat16 at the size of most weights, and would be rounded away. Products are still bfloat16 on an
+    accelerator: `mixed`.
+
+    Args:
+        model: as loaded; it is modified.
+        parts: which parts are trained. LoRA scales by alpha / r with alpha = 2 r.
+        seed: of the adapters' first weights.
+
+    Returns:
+        The model to train.
+
+    Raises:
+        ModelError: LoRA finds no layer of the names in `LORA_TARGETS`.
+        ConfigError: no weight would be trained.
     """
     import torch
 
@@ -62,6 +81,7 @@ def prepare(model: Any, parts: Parts, seed: int) -> Any:
     if parts.language == "lora":
         from peft import LoraConfig, get_peft_model
 
+        # W + (alpha / r) B A with alpha = 2 r (LoRA, arXiv 2106.09685)
         targets = LORA_TARGETS[parts.lora_targets]
         adapters = LoraConfig(
             r=parts.lora_r, lora_alpha=2 * parts.lora_r, target_modules=targets, lora_dropout=0.0
@@ -84,7 +104,14 @@ def prepare(model: Any, parts: Parts, seed: int) -> Any:
 
 
 def mixed(model: Any) -> Any:
-    """A context in which a model computes as trainers let it: bfloat16 products on an accelerator."""
+    """Open the mixed precision that trainers use: bfloat16 products on an accelerator.
+
+    Args:
+        model: whose device decides.
+
+    Returns:
+        A torch.autocast context, disabled on a CPU.
+    """
     import torch
 
     kind = model.device.type
@@ -92,7 +119,14 @@ def mixed(model: Any) -> Any:
 
 
 def merged(model: Any) -> Any:
-    """The plain model again, LoRA folded into its weights."""
+    """Merge LoRA adapters into their weights: W + (alpha / r) B A.
+
+    Args:
+        model: with or without adapters.
+
+    Returns:
+        The plain model.
+    """
     return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
 
 
@@ -105,7 +139,7 @@ def optimizer(
     kind: Any,
     options: Mapping[str, Any],
 ) -> Any:
-    """An optimizer with a rate of its own for the projector, which starts from nothing.
+    """Build an optimizer with a learning rate of its own for the projector, which starts untrained.
 
     Args:
         model: prepared for training.
@@ -114,6 +148,9 @@ def optimizer(
         weight_decay: of all weights.
         kind: class of the optimizer.
         options: of its constructor, besides rates and decay.
+
+    Returns:
+        The optimizer, with one group of parameters for each rate.
     """
     groups: dict[float, list[Any]] = {}
     for name, weight in model.named_parameters():
@@ -129,7 +166,14 @@ def optimizer(
 
 
 def sizes(model: Any) -> dict[str, int]:
-    """Number of trained and of all parameters."""
+    """Count parameters.
+
+    Args:
+        model: prepared for training.
+
+    Returns:
+        {trained_parameters, total_parameters}; 4-bit weights are counted unpacked, two in a byte.
+    """
     weights = list(model.parameters())
     return {
         "trained_parameters": sum(w.numel() for w in weights if w.requires_grad),
@@ -138,6 +182,14 @@ def sizes(model: Any) -> dict[str, int]:
 
 
 def is_quantized(model: Any) -> bool:
+    """Whether any weight is stored in 4 bits by bitsandbytes.
+
+    Args:
+        model: as loaded.
+
+    Returns:
+        True for QLoRA.
+    """
     return any(map(_is_four_bit, model.parameters()))
 
 
@@ -147,19 +199,31 @@ def _is_four_bit(weight: Any) -> bool:
 
 
 def projector_is_fresh(model: Any) -> bool:
-    """Whether the checkpoint says of itself that its projector was never trained, as the starter does."""
+    """Whether the checkpoint marks its projector as never trained, as the starter does.
+
+    Args:
+        model: with its configuration.
+
+    Returns:
+        The mark in the configuration; False without one.
+    """
     return bool(getattr(model.config, starter.FRESH, False))
 
 
 def calibrate_projector(model: Any, pixels: Any) -> None:
-    """Data-dependent start of a fresh LLaVA projector: features in with mean 0 and spread 1, out as loud as
-    words.
+    """Initialise a fresh LLaVA projector from data: input features with mean 0 and standard deviation 1,
+    output
+    with the standard deviation of the token embeddings (in the manner of LSUV, Mishkin and Matas 2016).
 
-    The spread of the tower's features differs widely between dimensions, so a projector drawn at random hears
-    only the loudest. The first layer is divided by each dimension's spread over `pixels` [images, 3, height,
-    width], the second is scaled to the spread of the token embeddings (in the manner of LSUV, Mishkin and
-    Matas 2016). The checkpoint then no longer calls its projector fresh. Raises ConfigError for a projector
-    that is not LLaVA's.
+    The standard deviation of the tower's features differs widely between dimensions, so a projector drawn at
+    random transmits only the largest. The checkpoint is no longer marked as fresh afterwards.
+
+    Args:
+        model: a LLaVA model; it is modified.
+        pixels: (images, 3, height, width), as its processor makes them.
+
+    Raises:
+        ConfigError: a projector that is not LLaVA's (`linear_1`, `linear_2`).
     """
     import torch
 
@@ -168,6 +232,7 @@ def calibrate_projector(model: Any, pixels: Any) -> None:
     if not hasattr(projector, "linear_1") or not hasattr(projector, "linear_2"):
         raise ConfigError("only a LLaVA projector (linear_1, linear_2) can be calibrated")
     assert inner is not None and projector is not None
+    # inputs x of the first layer: features of the tower, (patches, d)
     captured: list[Any] = []
     hook = projector.linear_1.register_forward_pre_hook(
         lambda _, inputs: captured.append(inputs[0].flatten(0, -2))
@@ -176,11 +241,13 @@ def calibrate_projector(model: Any, pixels: Any) -> None:
         inner.get_image_features(pixel_values=pixels.to(projector.linear_1.weight.dtype))
         hook.remove()
         features = torch.cat(captured).float()
+        # W1 = N(0, 1 / d) / std(x), b1 = - W1 mean(x): standardised inputs give outputs of unit variance
         mean, spread = features.mean(0), features.std(0).clamp_min(1e-6)
         weight = torch.randn(projector.linear_1.weight.shape, generator=torch.Generator().manual_seed(0))
         weight = (weight / weight.shape[1] ** 0.5).to(spread) / spread
         projector.linear_1.weight.copy_(weight)
         projector.linear_1.bias.copy_(-weight @ mean)
+        # W2 ~ N(0, 1), then scaled: std(output) = std(token embeddings)
         projector.linear_2.weight.normal_(0.0, 1.0, generator=torch.Generator().manual_seed(1))
         projector.linear_2.bias.zero_()
         out = projector(features.to(projector.linear_1.weight.dtype))

@@ -1,4 +1,4 @@
-"""Rows of the mixture among new ones, so that nothing else is forgotten."""
+"""Replay rows of the mixture among new ones, against catastrophic forgetting."""
 
 from __future__ import annotations
 
@@ -11,8 +11,17 @@ from medxiaohe.types import Sample
 
 
 def with_old(rows: Sequence[Sample], data: Path, share: float, seed: int) -> tuple[list[Sample], int]:
-    """The rows and `share` times as many of data/instructions.jsonl, as far as there are, shuffled; and how
-    many old ones."""
+    """Mix new rows with replayed rows of data/instructions.jsonl, against forgetting.
+
+    Args:
+        rows: the new rows; all are used.
+        data: folder of a mixture; without instructions.jsonl nothing is replayed.
+        share: replayed rows for each new one, as far as there are enough.
+        seed: of the draw and of the order.
+
+    Returns:
+        (shuffled rows, number of replayed ones)
+    """
     file = data / "instructions.jsonl"
     old = list(io.read_samples(file)) if share and file.exists() else []
     chance = random.Random(seed)

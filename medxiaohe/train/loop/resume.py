@@ -1,4 +1,4 @@
-"""Checkpoints of a running trainer that a kill cannot spoil, and that a run goes on from to the same bits.
+"""Crash-safe checkpoints of a running trainer, from which a run resumes to the same bits.
 
 A checkpoint of the Trainer of transformers 5 is written file by file into its final folder, so a kill leaves
 one that cannot be loaded (huggingface/transformers#35782); optimizer.pt and rng_state.pth are pickles;
@@ -6,9 +6,9 @@ rollouts that TRL 1.16 has generated but not used are not in it, it generates ot
 Here a checkpoint is a folder published whole: safetensors and JSON, with their hashes. What a batch holds
 depends on its number in the plan alone, so no data loader has a state.
 
-    Resumable = resumable(SFTTrainer, place)
+    Resumable = resumable(SFTTrainer, work)
     trainer = Resumable(..., args=SFTConfig(save_strategy="steps", save_steps=50))
-    trainer.train(resume_from_checkpoint=newest(place))
+    trainer.train(resume_from_checkpoint=newest(work))
 """
 
 from __future__ import annotations
@@ -27,17 +27,38 @@ KEPT = 2  # the newest, and one more in case the disk spoils it
 
 
 class Extra(Protocol):
-    """What a kind of training has to keep beside weights, optimizer and random states."""
+    """State of a kind of training besides weights, optimizer and random generators."""
 
     def state(self, trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(what JSON can hold, tensors by name)."""
+        """Collect the state for a checkpoint.
 
-    def restore(self, trainer: Any, values: dict[str, Any], tensors: Mapping[str, Any]) -> None: ...
+        Args:
+            trainer: that is running.
+
+        Returns:
+            (values that JSON can hold, tensors by name)
+        """
+
+    def restore(self, trainer: Any, values: dict[str, Any], tensors: Mapping[str, Any]) -> None:
+        """Take up the state of a checkpoint.
+
+        Args:
+            trainer: that is about to continue.
+            values: the first item that `state` returned.
+            tensors: the second.
+        """
 
 
-def newest(place: Path) -> str | None:
-    """The newest intact checkpoint below `place`; damaged ones are passed over."""
-    for folder in sorted(place.glob("[0-9]*"), reverse=True):
+def newest(work: Path) -> str | None:
+    """Find the newest intact checkpoint; damaged ones are skipped.
+
+    Args:
+        work: folder of the stage's unfinished work.
+
+    Returns:
+        Path of a folder named by its step, for `resume_from_checkpoint`; None where there is none.
+    """
+    for folder in sorted(work.glob("[0-9]*"), reverse=True):
         try:
             io.verify(folder)
             return str(folder)
@@ -46,13 +67,23 @@ def newest(place: Path) -> str | None:
     return None
 
 
-def resumable(trainer: type, place: Path, extra: Extra | None = None) -> Any:
-    """A class of trainer that saves to `place` and resumes from there in our form; works for one process, DDP
-    and FSDP2."""
+def resumable(trainer: type, work: Path, extra: Extra | None = None) -> Any:
+    """Make a Trainer class that saves and resumes checkpoints in our form; works for one process, DDP and
+    FSDP2.
+
+    Args:
+        trainer: a class of transformers.Trainer or of TRL.
+        work: folder of the checkpoints.
+        extra: state besides weights, optimizer, schedule and random generators; None: there is none.
+
+    Returns:
+        A subclass of `trainer`. Resuming raises DataError where the number of processes or the trained
+        weights differ from those of the checkpoint.
+    """
 
     class Resumable(trainer):  # type: ignore[misc, valid-type]
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
-            _save(self, place, extra)
+            _save(self, work, extra)
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
             _load_weights(self.model, _own(self, resume_from_checkpoint))
@@ -79,8 +110,17 @@ def resumable(trainer: type, place: Path, extra: Extra | None = None) -> Any:
 
 
 def restore(trainer: Any, folder: str, extra: Extra | None = None) -> None:
-    """Weights, log and extras of the last checkpoint of a run that had come to its end: the Trainer would
-    train one step more."""
+    """Load the last checkpoint of a run that had ended, without training: the Trainer would take one more
+    step.
+
+    Args:
+        trainer: built, not yet trained.
+        folder: of the checkpoint.
+        extra: as for `resumable`.
+
+    Raises:
+        DataError: the checkpoint was written by another number of processes, or holds other weights.
+    """
     own = _own(trainer, folder)
     _load_weights(trainer.model, own)
     if extra is not None:
@@ -89,7 +129,12 @@ def restore(trainer: Any, folder: str, extra: Extra | None = None) -> None:
 
 
 def save_weights(trainer: Any, folder: Path) -> None:
-    """Publish what is trained as it is now, without optimizer and random states; all processes take part."""
+    """Publish the trained weights, without optimizer and random states; all processes take part.
+
+    Args:
+        trainer: that is running.
+        folder: to create.
+    """
     rank = trainer.args.process_index
     parts = folder.with_name(f".{folder.name}.parts")
     own = parts / f"rank{rank}"
@@ -100,7 +145,15 @@ def save_weights(trainer: Any, folder: Path) -> None:
 
 
 def load_weights(trainer: Any, folder: Path) -> None:
-    """What `save_weights` published; DataError where other weights are trained now."""
+    """Load what `save_weights` published.
+
+    Args:
+        trainer: whose model is changed in place.
+        folder: of `save_weights`.
+
+    Raises:
+        DataError: other weights are trained now, or the number of processes differs.
+    """
     _load_weights(trainer.model, _own(trainer, str(folder)))
 
 
@@ -119,9 +172,9 @@ def _own(trainer: Any, folder: str) -> Path:
 # ---- writing -----------------------------------------------------------------------------------------
 
 
-def _save(trainer: Any, place: Path, extra: Extra | None) -> None:
+def _save(trainer: Any, work: Path, extra: Extra | None) -> None:
     step, rank = trainer.state.global_step, trainer.args.process_index
-    parts = place / f".{step:08d}.parts"
+    parts = work / f".{step:08d}.parts"
     own = parts / f"rank{rank}"
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
@@ -130,9 +183,9 @@ def _save(trainer: Any, place: Path, extra: Extra | None) -> None:
     write_state(own, "random", *_random_state())
     if extra is not None:
         write_state(own, "extra", *extra.state(trainer))
-    _publish(trainer, parts, place / f"{step:08d}", whole=True)
+    _publish(trainer, parts, work / f"{step:08d}", with_state=True)
     if rank == 0:
-        for old in sorted(place.glob("[0-9]*"))[:-KEPT]:
+        for old in sorted(work.glob("[0-9]*"))[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
 
@@ -140,14 +193,14 @@ def _write_weights(own: Path, model: Any) -> None:
     write_state(own, "weights", {}, {name: _local(weight) for name, weight in _trained(model).items()})
 
 
-def _publish(trainer: Any, parts: Path, folder: Path, whole: bool = False) -> None:
-    """Rank 0 publishes the parts that all processes have written; `whole` adds the trainer's own state."""
+def _publish(trainer: Any, parts: Path, folder: Path, with_state: bool = False) -> None:
+    """Publish on rank 0 what all processes have written; `with_state` adds the trainer's own state."""
     trainer.accelerator.wait_for_everyone()
     if trainer.args.process_index == 0:
         with io.publish(folder) as draft:
-            for part in sorted(parts.iterdir()):
-                shutil.move(part, draft / part.name)
-            if whole:
+            for rank_folder in sorted(parts.iterdir()):
+                shutil.move(rank_folder, draft / rank_folder.name)
+            if with_state:
                 trainer.state.save_to_json(str(draft / "trainer_state.json"))
         shutil.rmtree(parts, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
@@ -180,16 +233,16 @@ def _optimizer_state(trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _flat(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of a weight with the scales that bitsandbytes has in a mapping of its own as "NAME INNER"."""
+    """Flatten the state of a weight: bitsandbytes keeps scales in an inner mapping, here "NAME INNER"."""
     result: dict[str, Any] = {}
     for name, value in entries.items():
         inner = value.items() if isinstance(value, Mapping) else [("", value)]
-        result |= {f"{name} {key}".strip(): one for key, one in inner}
+        result |= {f"{name} {key}".strip(): item for key, item in inner}
     return result
 
 
 def _nested(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """What `_flat` was given."""
+    """Invert `_flat`."""
     result: dict[str, Any] = {}
     for key, value in entries.items():
         name, _, inner = key.partition(" ")
@@ -214,7 +267,18 @@ def _random_state() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def write_state(folder: Path, name: str, values: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-    """Write NAME.json and NAME.safetensors: values that JSON can hold, and tensors."""
+    """Write NAME.json and NAME.safetensors: values that JSON can hold, and tensors.
+
+    Args:
+        folder: that exists.
+        name: of the two files.
+        values: for JSON.
+        tensors: copied to the CPU.
+
+    Raises:
+        ModelError: a value cannot be written as JSON.
+        StorageError: the tensors cannot be written, such as a full disk.
+    """
     from safetensors.torch import save_file
 
     try:
@@ -231,7 +295,7 @@ def write_state(folder: Path, name: str, values: Mapping[str, Any], tensors: Map
 
 
 def _local(value: Any) -> Any:
-    """The part of a sharded tensor that is here."""
+    """Get the shard of a tensor in this process."""
     return value.to_local() if hasattr(value, "to_local") else value
 
 
@@ -239,7 +303,15 @@ def _local(value: Any) -> Any:
 
 
 def read_state(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What `write_state` wrote."""
+    """Read what `write_state` wrote.
+
+    Args:
+        folder: of the files.
+        name: of the two files.
+
+    Returns:
+        (values, tensors on the CPU)
+    """
     from safetensors.torch import load_file
 
     return io.read_json(folder / f"{name}.json"), load_file(folder / f"{name}.safetensors")

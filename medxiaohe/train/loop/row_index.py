@@ -1,7 +1,7 @@
-"""The index of a file of rows: where each row of training begins and how many tokens it has, in columns of
-memory-mapped integers, so that neither the rows nor their sizes are held in memory.
+"""Index of a file of rows: byte offset and token count of each row of training, in memory-mapped integers, so
+that neither the rows nor their sizes are held in memory.
 
-Counting reads every sample once, in shards that worker processes share; a killed run goes on at the first
+Counting reads every sample once, in shards that worker processes share; a killed run resumes at the first
 shard that is not counted. It finds every row that cannot be rendered before training begins.
 """
 
@@ -40,14 +40,15 @@ JOB = f"{__name__}:count_shard"
 
 @dataclass(frozen=True)
 class Reading:
-    """How samples are rendered: what a worker needs to do it as this process does.
+    """How samples are rendered: what a worker process needs to render as this one does.
 
     Attributes:
         model: whose processor renders, as `checkpoint.processor` names it.
         max_length: tokens of a row; text beyond is cut.
-        oversize: what becomes of a row with images that is longer.
+        oversize: whether a longer row with images is an error or dropped.
         thinking: as in `checkpoint.load`.
-        min_pixels: of an image, 0 as the processor has it; likewise max_pixels.
+        min_pixels: area of an image at least; 0: as the processor has it.
+        max_pixels: area of an image at most; likewise.
     """
 
     model: str
@@ -58,7 +59,11 @@ class Reading:
     max_pixels: int = 0
 
     def processor(self) -> Any:
-        """Open the processor with these settings."""
+        """Open the processor with these settings.
+
+        Returns:
+            A processor of transformers, or a TextProcessor for a model without images.
+        """
         result = checkpoint.processor(self.model)
         set_thinking(result, self.thinking)
         if self.min_pixels or self.max_pixels:
@@ -108,6 +113,9 @@ def build(
         workers: processes that count; each opens the processor for itself.
         opened: whether images are unpacked, instead of being counted from their headers.
 
+    Returns:
+        Memory-mapped columns with an entry for each row.
+
     Raises:
         DataError: a row that is none, or that cannot be rendered.
     """
@@ -124,23 +132,45 @@ def build(
 def count_shard(
     shard: shards.Shard, out: Path, *, reading: Reading, opened: bool, processor: Any = None
 ) -> dict[str, Any]:
-    """Job of `build`: write the columns of a shard's rows; the summary has the totals."""
+    """Count the rows of a shard and write their columns: the job of `build`.
+
+    Args:
+        shard: a range of bytes of the file.
+        out: folder for one file of integers for each column.
+        reading: how rows are rendered.
+        opened: whether images are unpacked.
+        processor: of this process; None: a worker opens its own.
+
+    Returns:
+        Totals: rows, dropped, tokens, trained, with_images; names of sources by number; the first row with
+        and without images.
+
+    Raises:
+        DataError: a line that cannot be rendered, with its number.
+    """
     processor = processor or _processor(reading)
     columns = {name: array(kind) for name, kind in COLUMNS.items()}
     sources: dict[str, int] = {}
     dropped = 0
-    for place, row in shards.placed(shard):
+    for offset, row in shards.placed(shard):
         sample = io.sample_from_json(row)
         try:
             rendered = rows_of(sample, processor, reading, images.open_image if opened else None)
         except DataError as error:
-            raise DataError(f"row {_line(shard.path, place)} ({sample.id}): {error}") from error
-        for turn, one in enumerate(rendered):
-            if reading.oversize == "drop" and one.num_images and len(one.tokens) > reading.max_length:
+            raise DataError(f"row {_line(shard.path, offset)} ({sample.id}): {error}") from error
+        for turn, item in enumerate(rendered):
+            if reading.oversize == "drop" and item.num_images and len(item.tokens) > reading.max_length:
                 dropped += 1
                 continue
             source = sources.setdefault(sample.source, len(sources))
-            values = (place, turn, len(one.tokens), sum(one.mask), one.num_images, source)
+            values = (
+                offset,
+                turn,
+                len(item.tokens),
+                sum(item.mask),
+                item.num_images,
+                source,
+            )
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
     for name, column in columns.items():
@@ -163,17 +193,17 @@ def _processor(reading: Reading) -> Any:
     return reading.processor()
 
 
-def _line(path: str, place: int) -> int:
+def _line(path: str, offset: int) -> int:
     """The number of the line that begins at a byte."""
     count = 1
     with open(path, "rb") as file:
-        while place > 0 and (chunk := file.read(min(CHUNK, place))):
-            count, place = count + chunk.count(b"\n"), place - len(chunk)
+        while offset > 0 and (chunk := file.read(min(CHUNK, offset))):
+            count, offset = count + chunk.count(b"\n"), offset - len(chunk)
     return count
 
 
 def _joined(done: Sequence[tuple[Path, dict[str, Any]]], work: Path) -> RowIndex:
-    """The columns of all shards, one after the other; numbers of sources become those of the whole file."""
+    """Concatenate the columns of all shards; sources get numbers of the whole file."""
     summaries = [summary for _, summary in done]
     sources = {name: None for summary in summaries for name in summary["sources"]}
     number = {name: i for i, name in enumerate(sources)}
@@ -208,7 +238,15 @@ def _joined(done: Sequence[tuple[Path, dict[str, Any]]], work: Path) -> RowIndex
 
 
 def mapped(path: Path, kind: str) -> Sequence[int]:
-    """The integers of a file, read from disk as they are looked at."""
+    """Map the integers of a file into memory, read from disk on access.
+
+    Args:
+        path: file without a header.
+        kind: type code of `array`, such as "i" for int32.
+
+    Returns:
+        A sequence of integers; empty for an empty file.
+    """
     with open(path, "rb") as file:
         if not os.fstat(file.fileno()).st_size:
             return array(kind)
@@ -220,10 +258,19 @@ def mapped(path: Path, kind: str) -> Sequence[int]:
 
 
 def rows_of(sample: Sample, processor: Any, reading: Reading, opener: Opener | None) -> list[Rendered]:
-    """All rows of a sample: one, or one for each turn where the chat template rewrites earlier ones.
+    """Render all rows of a sample: one, or one for each turn where the chat template rewrites earlier ones.
 
     Args:
+        sample: a document or conversation.
+        processor: the one of `reading`.
+        reading: `max_length`, to which rows are cut; with oversize "drop", rows with images are not cut.
         opener: as in `render_turns`.
+
+    Returns:
+        Rows in the order of the turns.
+
+    Raises:
+        DataError: the sample cannot be rendered.
     """
     tools = offered(sample.source) if any(message.calls for message in sample.messages) else ()
     rows = render_turns(sample.messages, processor, opener, tools)
@@ -233,7 +280,14 @@ def rows_of(sample: Sample, processor: Any, reading: Reading, opener: Opener | N
 
 @functools.cache
 def offered(source: str) -> tuple[Tool, ...]:
-    """The tools of a task: a row of calls is shown those that its rollout would be shown."""
+    """List the tools of a task, so that a row with tool calls is shown those that its rollout would be shown.
+
+    Args:
+        source: name of a task; a source of any other name has no tools.
+
+    Returns:
+        Tools that describe themselves and are bound to no image.
+    """
     return describe_tools(make(source).tools) if source in plugins.available("tasks") else ()
 
 
@@ -244,9 +298,16 @@ class StoredSamples:
         self.path = path
         self._file = open(path, "rb")
 
-    def at(self, place: int) -> Sample:
-        """The sample that begins at a byte of the file."""
-        parts, start = list[bytes](), place
+    def at(self, offset: int) -> Sample:
+        """Read the sample that begins at a byte of the file.
+
+        Args:
+            offset: of the first byte of its line.
+
+        Returns:
+            The sample.
+        """
+        parts, start = list[bytes](), offset
         # pread: a seek would move the position of every process that shares the file
         while chunk := os.pread(self._file.fileno(), CHUNK, start):
             head, newline, _ = chunk.partition(b"\n")
@@ -254,5 +315,5 @@ class StoredSamples:
             start += len(chunk)
             if newline:
                 break
-        encoding = "utf-8-sig" if place == 0 else "utf-8"
+        encoding = "utf-8-sig" if offset == 0 else "utf-8"
         return io.sample_from_json(io.parse_row(b"".join(parts).decode(encoding)))

@@ -1,5 +1,4 @@
-"""The rows of a training stage, rendered when a batch needs them; what was rendered is held in memory while
-there is room for it."""
+"""Rows of a training stage, rendered when a batch needs them and cached in memory up to a limit."""
 
 from __future__ import annotations
 
@@ -27,13 +26,14 @@ TOKEN_BYTES = 44  # of a token in a Rendered: an integer of Python, and pointers
 
 
 class Rows:
-    """The rows of a file of Samples as the model sees them: one row each, or a row for each of a sample's
-    turns where the chat template rewrites earlier ones.
+    """Rows of a file of Samples as the model sees them: one for each sample, or for each of its turns where
+    the
+    chat template rewrites earlier ones.
 
     Samples stay on disk (`row_index`): `tokens`, `images` and the other columns of `index` come from one
     pass at the start, which finds every row that cannot be rendered before training. It counts an image's
     tokens from the size in its header, by the processor's own arithmetic, and compares some rows with their
-    render; a file whose pixels are spoilt is found when its batch is made.
+    render; a damaged image file is found when its batch is made.
 
     Args:
         file: JSONL of Samples.
@@ -41,8 +41,7 @@ class Rows:
         reading: the longest row, what becomes of longer ones, and what workers need to open the processor.
         label: of the progress bar.
         augment: changes of images.
-        work: a folder for the index, which a run that goes on finds again; without one it lasts as long as
-        this.
+        work: a folder for the index, which a resumed run finds again; None: a temporary folder.
         workers: processes that count rows now and render batches later.
     """
 
@@ -78,14 +77,14 @@ class Rows:
     def _counts_are_right(self) -> bool:
         """Whether some rows with images, from first to last, have as many tokens as were counted."""
         numbers = [number for number, images in enumerate(self.index.images) if images]
-        some = numbers[:: max(1, len(numbers) // COMPARED)]
+        checked = numbers[:: max(1, len(numbers) // COMPARED)]
         return all(
             len(self._render(number, images.open_image).tokens) == self.index.tokens[number]
-            for number in some
+            for number in checked
         )
 
     def _keep(self, number: int, row: Rendered) -> None:
-        """In memory, while there is room for it."""
+        """Cache a rendered row while there is room for it."""
         num_bytes = sum(t.nbytes for t in row.features.values()) + TOKEN_BYTES * len(row.tokens)
         if self._used + num_bytes <= self._room:
             self._used += num_bytes
@@ -95,7 +94,18 @@ class Rows:
         return len(self.index)
 
     def row(self, number: int, key: str = "") -> Rendered:
-        """The row, its images changed as `key` says where the stage augments."""
+        """Render a row, or take it from memory.
+
+        Args:
+            number: of the row, from 0.
+            key: seed of the changes of its images, where the stage augments.
+
+        Returns:
+            Tokens, loss mask and image features. Rows with augmented images are rendered anew each time.
+
+        Raises:
+            DataError: the row cannot be rendered, such as a damaged image file.
+        """
         if self._augment is None or not self.images[number]:
             if number not in self._kept:
                 row = self._render(number, images.open_image)
@@ -105,6 +115,11 @@ class Rows:
         augment, seen = self._augment, 0
 
         def opener(image: ImageRef) -> Image:
+            """Open an image and change it; the n-th image of a row has a key of its own.
+
+            Returns:
+                The changed image.
+            """
             nonlocal seen
             seen += 1
             return augmented(images.open_image(image), augment, f"{key} {number} {seen}")
@@ -112,8 +127,24 @@ class Rows:
         return self._render(number, opener)
 
     def batch(self, sequences: Batch, key: str = "", packed: bool = False) -> dict[str, Any]:
-        """Tensors of a batch of the plan; with `keep_in_step` a batch of text gets a row with an image that
-        carries no loss."""
+        """Collate a batch of the plan into tensors.
+
+        With `keep_in_step`, a batch without images gets an image row that carries no loss, so that every
+        process
+        runs its vision tower.
+
+        Args:
+            sequences: row numbers of each sequence.
+            key: seed of image changes.
+            packed: whether the rows of a sequence are packed, with attention among each row's own tokens
+                only.
+
+        Returns:
+            input_ids, labels and attention tensors (B, T), and image features.
+
+        Raises:
+            DataError: a row cannot be rendered.
+        """
         rendered = [[self.row(number, key) for number in numbers] for numbers in sequences]
         silent = self.first_with(True)
         if (
@@ -128,6 +159,14 @@ class Rows:
         )
 
     def first_with(self, has_images: bool) -> int | None:
+        """Find the first row with images, or the first without.
+
+        Args:
+            has_images: which of the two.
+
+        Returns:
+            Number of the row from 0; None where there is none.
+        """
         return self.index.first[has_images]
 
     def _render(self, number: int, opener: Callable[[ImageRef], Image]) -> Rendered:

@@ -1,5 +1,5 @@
-"""`report_to`: the trackers of transformers, by their names. What is tracked lies beside a stage's folder,
-never in it: it holds times.
+"""`report_to`: the trackers of transformers, by their names. Their files are next to a stage's folder,
+never in it: they hold times.
 
 A tracker on this machine (tensorboard; mlflow and trackio with their local stores) is switched on by its
 name. Others send curves, settings and the name of the machine away (codecarbon asks where the machine is), so
@@ -22,8 +22,18 @@ ALLOWED = "MEDXIAOHE_TRACKERS"
 
 
 def checked(names: Sequence[str]) -> list[str]:
-    """The names, if each is a tracker that is installed and may be used; ConfigError or MissingExtra says
-    what to do."""
+    """Check that the trackers of `report_to` exist, are installed and may be used.
+
+    Args:
+        names: names of transformers' integrations, such as tensorboard.
+
+    Returns:
+        The same names.
+
+    Raises:
+        ConfigError: an unknown tracker, or one that sends data to a server without MEDXIAOHE_TRACKERS=remote.
+        MissingExtra: its package is not installed.
+    """
     if not names:
         return []
     from transformers.integrations.integration_utils import (
@@ -46,17 +56,27 @@ def checked(names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def tracking(names: Sequence[str], out: Path) -> Iterator[None]:
-    """For as long as a trainer is made and trains: local stores lie in `tracked` beside the stage's
-    folder."""
-    found = checked(names)
-    place = (out.parent / "tracked").resolve()
+    """Set the folders of local trackers for as long as a trainer is built and trains; a context manager.
+
+    Variables that the user has set stay as they are; ours are removed at the end.
+
+    Args:
+        names: of trackers.
+        out: folder of the stage; local stores are written to `tracked` next to it.
+
+    Raises:
+        ConfigError: as `checked`.
+        MissingExtra: as `checked`.
+    """
+    trackers = checked(names)
+    stores = (out.parent / "tracked").resolve()
     local = {
-        "TENSORBOARD_LOGGING_DIR": str(place),
-        "MLFLOW_TRACKING_URI": f"file://{place / 'mlflow'}",
-        "TRACKIO_DIR": str(place),
+        "TENSORBOARD_LOGGING_DIR": str(stores),
+        "MLFLOW_TRACKING_URI": f"file://{stores / 'mlflow'}",
+        "TRACKIO_DIR": str(stores),
     }
     # what the user has set stays
-    ours = {key: value for key, value in local.items() if found and key not in os.environ}
+    ours = {key: value for key, value in local.items() if trackers and key not in os.environ}
     os.environ.update(ours)
     try:
         yield

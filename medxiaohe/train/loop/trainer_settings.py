@@ -34,7 +34,7 @@ SHARDED = ("adamw_torch", "adamw_torch_fused", "sgd")  # whose state FSDP2 shard
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """What a trainer is told of speed and memory."""
+    """Settings of speed and memory of a trainer."""
 
     # adamw_8bit and paged_adamw_8bit keep moments in 8 bits (bitsandbytes), adafactor in rows and columns
     optim: Optim = "adamw_torch"
@@ -45,6 +45,11 @@ class TrainerSettings:
 
 def refuse(settings: TrainerSettings, device: str, sharding: str = "none") -> None:
     """Refuse settings that this machine has no package or device for.
+
+    Args:
+        settings: of the stage.
+        device: "cpu", or a CUDA device.
+        sharding: "none" or "fsdp".
 
     Raises:
         MissingExtra: a package is not installed; the message has the pip command.
@@ -72,7 +77,16 @@ def refuse(settings: TrainerSettings, device: str, sharding: str = "none") -> No
 
 
 def refuse_kernels(settings: TrainerSettings, kind: str) -> None:
-    """ConfigError where Liger has no kernels for a model type, for transformers would leave it as it is."""
+    """Refuse `use_liger_kernel` for a model without Liger kernels, which transformers would silently not
+    change.
+
+    Args:
+        settings: of the stage.
+        kind: `model_type` of the model's configuration.
+
+    Raises:
+        ConfigError: Liger has no kernels for this model type.
+    """
     if not settings.use_liger_kernel:
         return
     from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN
@@ -83,7 +97,15 @@ def refuse_kernels(settings: TrainerSettings, kind: str) -> None:
 
 
 def compiled(model: Any, settings: TrainerSettings) -> Any:
-    """The model itself; with `torch_compile` its forward pass is compiled, the names of weights stay."""
+    """Compile the forward pass where `torch_compile` is set; names of weights stay the same.
+
+    Args:
+        model: the model to train; it is compiled in place.
+        settings: of the stage.
+
+    Returns:
+        The same model.
+    """
     if settings.torch_compile:
         model.compile()
     return model

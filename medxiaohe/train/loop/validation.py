@@ -1,11 +1,11 @@
 """The loss of the validation split while a model is trained, early stopping by it, and the best weights.
 
 Rows are those of a data.read stage whose split is "validation": never of the test split, never trained on.
-What was measured stands in the log of the trainer, and everything else follows from that log: a run that was
-killed stops where a run without a kill stops, with the same weights. The loss is a mean over tokens.
+What was measured is in the log of the trainer, and everything else follows from that log: a killed run stops
+where a run without a kill stops, with the same weights. The loss is a mean over tokens.
 
     metrics.jsonl   {step, loss, ..., eval_loss}
-    best-STEP/      beside the checkpoints: the weights of the lowest loss so far (load_best_model_at_end)
+    best-STEP/      next to the checkpoints: the weights of the lowest loss so far (load_best_model_at_end)
 """
 
 from __future__ import annotations
@@ -56,12 +56,20 @@ class Validation:
 
     def __init__(self, rows: Rows, settings: ValidationSettings, batch_size: int, every: int) -> None:
         self.rows, self.settings, self.every = rows, settings, every
+        # rows of similar length share a batch: less padding, and the mean over tokens stays the same
         order = sorted(range(len(rows)), key=lambda row: int(rows.tokens[row]))
         chosen = [[[row] for row in order[i : i + batch_size]] for i in range(0, len(order), batch_size)]
         self._batches: list[plans.Batch] = chosen
 
     def loss(self, trainer: Any) -> float:
-        """Mean negative log-likelihood in nats of the labelled tokens, over all processes."""
+        """Compute the mean negative log-likelihood of the labelled tokens, over all processes.
+
+        Args:
+            trainer: whose model is evaluated; the mode of its model is restored.
+
+        Returns:
+            Nats a token.
+        """
         import torch
 
         world, rank = ranks.world(), trainer.args.process_index
@@ -74,11 +82,13 @@ class Validation:
             for i in range(math.ceil(len(self._batches) / world)):
                 number = i * world + rank
                 batch = self.rows.batch(self._batches[min(number, len(self._batches) - 1)])
-                found = model(**trainer._prepare_inputs(batch), use_cache=False, fused_lm_head=True)
+                output = model(**trainer._prepare_inputs(batch), use_cache=False, fused_lm_head=True)
                 if number < len(self._batches):
-                    sums[0] -= found.log_probs.double().sum()
-                    sums[1] += found.label_mask.sum()
+                    # a process without a batch of its own repeats the last one, which is not counted
+                    sums[0] -= output.log_probs.double().sum()
+                    sums[1] += output.label_mask.sum()
         reshard(model)
+        # sum of - log p / number of labelled tokens, over all processes
         total, count = trainer.accelerator.reduce(sums, reduction="sum").tolist()
         model.train(was_training)
         return float(total / count)
@@ -86,7 +96,11 @@ class Validation:
 
 def reshard(model: Any) -> None:
     """Free the gathered weights of FSDP2 that a forward pass without a backward pass leaves behind: what is
-    saved or loaded next are the shards."""
+    saved or loaded next are the shards.
+
+    Args:
+        model: sharded or not; only modules of FSDP are touched.
+    """
     from torch.distributed.fsdp import FSDPModule
 
     for module in model.modules():
@@ -95,8 +109,17 @@ def reshard(model: Any) -> None:
 
 
 def checked(settings: ValidationSettings, validation: Path | None) -> None:
-    """ConfigError for settings of evaluation that contradict each other, DataError for a stage without
-    rows."""
+    """Check the settings of evaluation.
+
+    Args:
+        settings: of the stage.
+        validation: folder of a data.read stage; None: no stage is wired.
+
+    Raises:
+        ConfigError: early stopping or the best weights without evaluation, evaluation without a stage or the
+            reverse, or numbers out of range.
+        DataError: the stage has no samples.jsonl.
+    """
     asks = settings.eval_strategy != "no"
     if (settings.load_best_model_at_end or settings.early_stopping_patience) and not asks:
         raise ConfigError(
@@ -121,12 +144,15 @@ def checked(settings: ValidationSettings, validation: Path | None) -> None:
 
 
 def samples(validation: Path, settings: ValidationSettings, documents: bool) -> list[Sample]:
-    """Rows of the validation split, in the order of a hash of their ids.
+    """Select the rows of the validation split, in the order of a hash of their ids.
 
     Args:
         validation: folder of a data.read stage.
         settings: how many rows.
         documents: pages for pretraining; else conversations that end with an answer.
+
+    Returns:
+        At most `max_eval_samples` rows.
 
     Raises:
         DataError: there is no such row.
@@ -138,9 +164,9 @@ def samples(validation: Path, settings: ValidationSettings, documents: bool) -> 
         and (sample.is_document if documents else sample.messages[-1].role == "assistant")
     ]
     if not results:
-        what = "documents" if documents else "answered conversations"
+        kind = "documents" if documents else "answered conversations"
         raise DataError(
-            f"{validation} has no {what} of the split validation: state it in the rows, or set"
+            f"{validation} has no {kind} of the split validation: state it in the rows, or set"
             " hold_out_validation of their source in data.read"
         )
     results.sort(key=lambda sample: (io.unit_interval("validation", sample.id), sample.id))
@@ -150,8 +176,7 @@ def samples(validation: Path, settings: ValidationSettings, documents: bool) -> 
 def rows(
     validation: Path, settings: ValidationSettings, file: str, processor: Any, reading: Reading, work: Path
 ) -> Rows:
-    """The rows of the validation split as the model sees them; those with images that are too long are left
-    out.
+    """Render the rows of the validation split; those with images that are too long are dropped.
 
     Args:
         validation: folder of a data.read stage.
@@ -159,7 +184,13 @@ def rows(
         file: of the mixture that is trained on: documents.jsonl, or else conversations are taken.
         processor: of the model.
         reading: how rows are rendered.
-        work: a folder of unfinished work, which a run that goes on finds again.
+        work: a folder of unfinished work, which a resumed run finds again.
+
+    Returns:
+        The rows, without augmentation.
+
+    Raises:
+        DataError: no row of the validation split, or one that cannot be rendered.
     """
     chosen = samples(validation, settings, documents=file.startswith("documents"))
     with io.in_turn(work / "validation"):  # processes that train together share one file
@@ -174,7 +205,15 @@ def rows(
 
 
 def steps_between(settings: ValidationSettings, steps_of_an_epoch: float) -> int:
-    """Optimizer steps between two evaluations."""
+    """Compute the optimizer steps between two evaluations.
+
+    Args:
+        settings: `eval_strategy` and `eval_steps`.
+        steps_of_an_epoch: optimizer steps, not rounded.
+
+    Returns:
+        `eval_steps`, or with the strategy "epoch" those of an epoch, at least 1.
+    """
     if settings.eval_strategy == "epoch":
         return max(1, round(steps_of_an_epoch))
     return settings.eval_steps
@@ -184,18 +223,40 @@ def steps_between(settings: ValidationSettings, steps_of_an_epoch: float) -> int
 
 
 def losses(history: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
-    """(step, validation loss) of each evaluation, in order."""
+    """Extract the validation losses from the trainer's log.
+
+    Args:
+        history: rows of `log_history`.
+
+    Returns:
+        (step, loss in nats a token) of each evaluation, in order.
+    """
     return [(int(row["step"]), float(row[LOSS])) for row in history if LOSS in row]
 
 
 def best(history: Sequence[Mapping[str, Any]]) -> tuple[int, float] | None:
-    """Step and loss of the lowest validation loss, the first of equal ones."""
+    """Find the lowest validation loss, the first of equal ones.
+
+    Args:
+        history: rows of `log_history`.
+
+    Returns:
+        (step, loss); None without a finite loss.
+    """
     results = [(loss, step) for step, loss in losses(history) if math.isfinite(loss)]
     return (min(results)[1], min(results)[0]) if results else None
 
 
 def waited(history: Sequence[Mapping[str, Any]], threshold: float) -> int:
-    """Evaluations since the last one whose loss was lower than all before by more than the threshold."""
+    """Count evaluations since the last one whose loss was lower than all before by more than the threshold.
+
+    Args:
+        history: rows of `log_history`.
+        threshold: nats.
+
+    Returns:
+        Number of evaluations; 0 where the last one improved.
+    """
     lowest, count = math.inf, 0
     for _, loss in losses(history):
         if loss < lowest - threshold or lowest == math.inf:
@@ -206,7 +267,15 @@ def waited(history: Sequence[Mapping[str, Any]], threshold: float) -> int:
 
 
 def stopped(history: Sequence[Mapping[str, Any]], settings: ValidationSettings) -> str:
-    """Why training stops here, or ""."""
+    """Decide early stopping from the log.
+
+    Args:
+        history: rows of `log_history`.
+        settings: patience in evaluations and threshold in nats.
+
+    Returns:
+        Why training stops here, or "".
+    """
     patience = settings.early_stopping_patience
     if not patience or waited(history, settings.early_stopping_threshold) < patience:
         return ""
@@ -218,14 +287,23 @@ def stopped(history: Sequence[Mapping[str, Any]], settings: ValidationSettings) 
 
 
 def summary(history: Sequence[Mapping[str, Any]], settings: ValidationSettings) -> dict[str, Any]:
-    """What a stage says of its evaluations; {} where there were none."""
-    found, lowest = losses(history), best(history)
-    if not found or lowest is None:
+    """Summarise the evaluations of a stage.
+
+    Args:
+        history: rows of `log_history`.
+        settings: for early stopping.
+
+    Returns:
+        eval_loss_first, eval_loss_last, eval_loss_best (nats a token), best_step, and `stopped` after early
+        stopping; {} without evaluations.
+    """
+    measured, lowest = losses(history), best(history)
+    if not measured or lowest is None:
         return {}
     why = stopped(history, settings)
     return {
-        "eval_loss_first": round(found[0][1], 4),
-        "eval_loss_last": round(found[-1][1], 4),
+        "eval_loss_first": round(measured[0][1], 4),
+        "eval_loss_last": round(measured[-1][1], 4),
         "eval_loss_best": round(lowest[1], 4),
         "best_step": lowest[0],
         **({"stopped": why} if why else {}),
@@ -235,22 +313,36 @@ def summary(history: Sequence[Mapping[str, Any]], settings: ValidationSettings) 
 # ---- in the trainer ----------------------------------------------------------------------------------------
 
 
-def evaluating(trainer: type, validation: Validation | None, place: Path) -> Any:
-    """A class of trainer that measures the validation loss at its steps, keeps the best weights in `place`,
-    and stops when patience runs out."""
+def evaluating(trainer: type, validation: Validation | None, work: Path) -> Any:
+    """Make a Trainer class that measures the validation loss, keeps the best weights, and stops early.
+
+    Args:
+        trainer: a class of transformers.Trainer or of TRL.
+        validation: rows and settings; None returns `trainer` itself.
+        work: folder of the best weights.
+
+    Returns:
+        A subclass of `trainer`.
+    """
     if validation is None:
         return trainer
     held, settings = validation, validation.settings
 
     class Evaluating(trainer):  # type: ignore[misc, valid-type]
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+            """Measure and log the validation loss; save the weights if it is the lowest, stop if patience ran
+            out.
+
+            Returns:
+                {eval_loss: nats a token}
+            """
             result = {LOSS: held.loss(self)}
             self.model.eval()  # trainers log what belongs to training otherwise
             self.log(dict(result))
             self.model.train()
             lowest = best(self.state.log_history)
             if settings.load_best_model_at_end and lowest and lowest[0] == self.state.global_step:
-                resume.save_weights(self, best_folder(place, lowest[0]))
+                resume.save_weights(self, best_folder(work, lowest[0]))
                 self._drop_old(lowest[0])
             if stopped(self.state.log_history, settings):
                 self.control.should_training_stop = True
@@ -261,10 +353,10 @@ def evaluating(trainer: type, validation: Validation | None, place: Path) -> Any
             if self.args.process_index:
                 return
             needed = {step}
-            for folder in place.glob("[0-9]*"):
+            for folder in work.glob("[0-9]*"):
                 history = io.read_json(folder / "trainer_state.json")["log_history"]
-                needed |= {found[0] for found in [best(history)] if found}
-            for folder in place.glob("best-*"):
+                needed |= {lowest[0] for lowest in [best(history)] if lowest}
+            for folder in work.glob("best-*"):
                 if int(folder.name.partition("-")[2]) not in needed:
                     shutil.rmtree(folder, ignore_errors=True)
 
@@ -272,7 +364,14 @@ def evaluating(trainer: type, validation: Validation | None, place: Path) -> Any
 
 
 def at_its_steps(validation: Validation) -> Any:
-    """A callback that asks for an evaluation at the steps of `validation` and at the last one."""
+    """Build a callback that asks for an evaluation at the steps of `validation` and at the last one.
+
+    Args:
+        validation: with `every`, in optimizer steps.
+
+    Returns:
+        A transformers.TrainerCallback.
+    """
     from transformers import TrainerCallback
 
     class AtItsSteps(TrainerCallback):  # type: ignore[misc]
@@ -283,12 +382,29 @@ def at_its_steps(validation: Validation) -> Any:
     return AtItsSteps()
 
 
-def best_folder(place: Path, step: int) -> Path:
-    return place / f"best-{step:08d}"
+def best_folder(work: Path, step: int) -> Path:
+    """Name the folder of the best weights.
+
+    Args:
+        work: folder of unfinished work.
+        step: of the lowest validation loss.
+
+    Returns:
+        WORK/best-STEP, eight digits.
+    """
+    return work / f"best-{step:08d}"
 
 
-def return_to_best(trainer: Any, place: Path) -> None:
-    """Load the weights of the lowest validation loss."""
+def return_to_best(trainer: Any, work: Path) -> None:
+    """Load the weights of the lowest validation loss, unless they are those of the last step.
+
+    Args:
+        trainer: after training.
+        work: folder of the best weights.
+
+    Raises:
+        DataError: the number of processes differs from when they were saved.
+    """
     lowest = best(trainer.state.log_history)
     if lowest is not None and lowest[0] != trainer.state.global_step:
-        resume.load_weights(trainer, best_folder(place, lowest[0]))
+        resume.load_weights(trainer, best_folder(work, lowest[0]))

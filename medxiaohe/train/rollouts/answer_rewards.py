@@ -1,5 +1,4 @@
-"""What an answer earns in training: the task's own first scorer, or the hybrid reward around it
-(MedXIAOHE)."""
+"""Rewards of answers in training: the task's own first scorer, or the hybrid reward around it (MedXIAOHE)."""
 
 from __future__ import annotations
 
@@ -46,8 +45,7 @@ class RewardSettings:
 
 
 class Rewarding:
-    """Rewards for answers to samples of several tasks; a judge is asked about all answers of a kind at
-    once."""
+    """Rewards of answers to samples of several tasks; a judge gets all answers of a kind at once."""
 
     def __init__(self, tasks: Mapping[str, Task], settings: RewardSettings, tree: Path | None = None):
         """`tree` gives the safety gate further names of drugs."""
@@ -56,19 +54,40 @@ class Rewarding:
         self.rubric = rubrics.read(Path(settings.rubrics)) if settings.rubrics else rubrics.Rubric("none")
 
     def scorers(self) -> list[Scorer]:
+        """List the scorers whose judges must be open: the first of each task, and the rubric where one is
+        set.
+
+        Returns:
+            Scorers, in the order of the tasks.
+        """
         return [
             *(task.scorers[0] for task in self.tasks.values()),
             *([self.rubric] if self.settings.rubrics else []),
         ]
 
     def of(self, samples: Sequence[Sample], answers: Sequence[str]) -> list[Reward]:
-        """What each answer earns, in order."""
+        """Compute the reward of single answers.
+
+        Args:
+            samples: one for each answer.
+            answers: texts of the policy.
+
+        Returns:
+            Rewards in the order of the answers; `total` is None where an answer could not be judged.
+        """
         return self.of_traces(
             [(sample, answered(sample, answer)) for sample, answer in zip(samples, answers, strict=True)]
         )
 
     def of_traces(self, pairs: Sequence[tuple[Sample, Trace]]) -> list[Reward]:
-        """What each conversation earns, in order."""
+        """Compute the reward of conversations.
+
+        Args:
+            pairs: (sample, trace of its conversation). Those of one task are scored together.
+
+        Returns:
+            Rewards in the order of the pairs; `total` is None where an answer could not be judged.
+        """
         groups: dict[tuple[str, bool], list[int]] = {}
         for number, (sample, _) in enumerate(pairs):
             groups.setdefault((sample.source, self.rubric.has(sample)), []).append(number)
@@ -93,7 +112,15 @@ class Rewarding:
 
     @contextmanager
     def judge(self, tree: Path | None) -> Iterator[Any]:
-        """The judge of the settings, tested on what will be asked, for as long as the training runs."""
+        """Open the judge of the settings, tested on its own questions, for as long as training runs; a
+        context manager.
+
+        Args:
+            tree: folder of a built tree, for judges that need one.
+
+        Yields:
+            The judge; None where no scorer needs one.
+        """
         with use.opened(self.settings.judge, self.scorers(), tree) as judge:
             yield judge
 
@@ -103,20 +130,37 @@ def _plain(score: Score) -> Reward:
 
 
 def row(sample: Sample, answer: str, reward: Reward, hybrid: bool) -> dict[str, Any]:
-    """What rollouts.jsonl says of an answer."""
-    said = {
+    """Format a row of rollouts.jsonl.
+
+    Args:
+        sample: the prompt.
+        answer: text of the policy.
+        reward: what it earned.
+        hybrid: whether to add `correct` and the parts of the hybrid reward.
+
+    Returns:
+        {sample, answer, reward, status, why}, with `correct` and `parts` where `hybrid`.
+    """
+    result = {
         "sample": sample.id,
         "answer": answer,
         "reward": reward.total,
         "status": reward.status,
         "why": reward.why,
     }
-    return said | ({"correct": reward.correct, "parts": reward.parts} if hybrid else {})
+    return result | ({"correct": reward.correct, "parts": reward.parts} if hybrid else {})
 
 
 def code(rules: Sequence[str] = ()) -> str:
-    """A hash of the code that says what an answer earns: every reward, every scorer, and the user's own
-    `rules`."""
+    """Hash the code that decides what an answer earns: every reward, every scorer, and the user's own
+    `rules`.
+
+    Args:
+        rules: of the safety gate; those of the form FILE.py:NAME are hashed too.
+
+    Returns:
+        A hexadecimal digest.
+    """
     names = [name for folder in ("rewards", "scoring") for name in io.code.modules_below(folder)]
     own = [plugin_code("", name) for name in rules if ":" in name]
     return io.fingerprint([io.code.digest(*names), *own]) if own else io.code.digest(*names)

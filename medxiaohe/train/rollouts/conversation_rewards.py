@@ -1,5 +1,4 @@
-"""What conversations of a policy earn: the task's scorer or the hybrid reward, or Med-RwR's four parts around
-that scorer."""
+"""Rewards of conversations: the task's scorer, the hybrid reward, or Med-RwR's four parts around a scorer."""
 
 from __future__ import annotations
 
@@ -25,8 +24,10 @@ Gain = Callable[[Sequence[tuple[Sample, Talk]]], list[float | None]]
 
 
 class Earning:
-    """`rwr` None: the task's reward as it is. A conversation that was to use a tool (`forced`) and used none
-    earns nothing."""
+    """Rewards of conversations. With `weights` None the task's reward alone; a conversation that had to use a
+    tool
+    (`forced`) and used none earns 0.
+    """
 
     def __init__(
         self,
@@ -47,37 +48,47 @@ class Earning:
         self._known: dict[str, frozenset[str]] = {}
 
     def of(self, pairs: Sequence[tuple[Sample, Talk]], gains: Gain) -> list[Reward]:
-        """The rewards of the conversations, in order; `gains` is asked only where the weights want it."""
-        found = self.earned.of_traces([(sample, talk.trace) for sample, talk in pairs])
+        """Compute the rewards of conversations: the task's, or Med-RwR's four parts around it.
+
+        Args:
+            pairs: (sample, its finished conversation).
+            gains: computes the confidence gains of all pairs; called only where their weight is not 0.
+
+        Returns:
+            Rewards in the order of the pairs. An unsafe answer keeps the reward of the safety gate; a
+            conversation
+            that had to use a tool and used none earns 0.
+        """
+        rewards = self.earned.of_traces([(sample, talk.trace) for sample, talk in pairs])
         if self.weights is not None:
             log_ratios = gains(pairs) if self.weights.confidence else [None] * len(pairs)
-            found = [
+            rewards = [
                 (
-                    one
-                    if one.status == "unsafe"  # the gate holds whatever else is paid
+                    reward
+                    if reward.status == "unsafe"  # the gate holds whatever else is paid
                     else rwr(
-                        Score("accuracy", one.correct, _status(one), why=one.why),
+                        Score("accuracy", reward.correct, _status(reward), why=reward.why),
                         self._seen(*pair, gain),
                         self.weights,
                     )
                 )
-                for pair, one, gain in zip(pairs, found, log_ratios, strict=True)
+                for pair, reward, gain in zip(pairs, rewards, log_ratios, strict=True)
             ]
         return [
             (
-                Reward(0.0, 0.0, one.status, one.parts, NOT_USED)
-                if talk.use == "forced" and not talk.used and one.total is not None
-                else one
+                Reward(0.0, 0.0, reward.status, reward.parts, NOT_USED)
+                if talk.use == "forced" and not talk.used and reward.total is not None
+                else reward
             )
-            for (_, talk), one in zip(pairs, found, strict=True)
+            for (_, talk), reward in zip(pairs, rewards, strict=True)
         ]
 
     def _seen(self, sample: Sample, talk: Talk, gain: float | None) -> Seen:
-        asked, got = asked_for(talk, self.form), retrieved_text(talk)
+        queries, got = asked_for(talk, self.form), retrieved_text(talk)
         conforms = grammar.conforms(talk.trace) if self.form == "rwr" else not talk.error
-        asked_of, got_of, gold_of = (self._entities(text) for text in (asked, got, gold_text(sample)))
+        asked_of, got_of, gold_of = (self._entities(text) for text in (queries, got, gold_text(sample)))
         pictures = [image for message in talk.prompt.messages for image in message.images]
-        similar = self._near(pictures, asked) if asked else None
+        similar = self._near(pictures, queries) if queries else None
         return Seen(conforms, talk.used, asked_of, got_of, gold_of, similar, gain)
 
     def _near(self, pictures: Sequence[ImageRef], text: str) -> float | None:
@@ -102,7 +113,15 @@ def _status(reward: Reward) -> Any:
 
 
 def asked_for(talk: Talk, form: Form) -> str:
-    """The words of all queries or calls of the conversation."""
+    """Join the words of all queries or calls of a conversation.
+
+    Args:
+        talk: the conversation.
+        form: "rwr" reads <query> elements of the policy's turns, "calls" the arguments of its tool calls.
+
+    Returns:
+        One line for each query or argument.
+    """
     own = [message for message in talk.messages[len(talk.prompt.messages) :] if message.role == "assistant"]
     if form == "rwr":
         return "\n".join(query for message in own for query in grammar.QUERY.findall(message.text))
@@ -124,11 +143,26 @@ def sampled_tokens(rows: Sequence[Any]) -> dict[int, int]:
 
 
 def retrieved_text(talk: Talk) -> str:
-    return "\n".join(part for result in talk.results for part in result.parts if isinstance(part, str))
+    """Join the text of all tool results of a conversation, errors and images left out.
+
+    Args:
+        talk: the conversation.
+
+    Returns:
+        One line for each piece of text.
+    """
+    return "\n".join(text for result in talk.results for text in result.parts if isinstance(text, str))
 
 
 def gold_text(sample: Sample) -> str:
-    """The gold answer in words."""
+    """Read the gold answer in words.
+
+    Args:
+        sample: with an answer as its last message, or with `target`.
+
+    Returns:
+        The last message of the assistant, else `target`.
+    """
     return (
         sample.messages[-1].text
         if sample.messages and sample.messages[-1].role == "assistant"
@@ -143,11 +177,21 @@ def gains(
     processor: Any,
     batch_size: int,
 ) -> list[float | None]:
-    """log [pi(gold | with) / pi(gold | without)] in nats a token of the gold; None where nothing was
-    retrieved.
+    """Compute the confidence gain of Med-RwR: log [pi(gold | with) / pi(gold | without)], a mean over gold
+    tokens.
 
     Both contexts end with an opened answer and no thought: a thought that repeats what was retrieved would
     carry it over.
+
+    Args:
+        pairs: (sample, its finished conversation).
+        tasks: by name, for their gold answers.
+        model: the policy.
+        processor: of the policy.
+        batch_size: rows of a forward pass.
+
+    Returns:
+        Nats a token in the order of the pairs; None where no tool answered, or without a gold answer.
     """
     rows: list[Rendered] = []
     numbers = []
@@ -155,14 +199,16 @@ def gains(
         gold = tasks[sample.source].gold(sample)
         if not gold or not talk.used:
             continue
+        # with: the conversation up to the last tool result; without: the prompt alone
         last = max(
             i
             for i, message in enumerate(talk.messages)
-            if any(isinstance(part, ToolResult) for part in message.parts)
+            if any(isinstance(content, ToolResult) for content in message.parts)
         )
         for messages in (talk.messages[: last + 1], talk.prompt.messages):
             rows.append(_ending(messages, gold, processor, talk.tools))
         numbers.append(number)
+    # mean log-likelihood of the gold's tokens behind each context, in passes of `batch_size` rows
     nats = [
         value
         for start in range(0, len(rows), batch_size)
@@ -170,18 +216,22 @@ def gains(
     ]
     results: list[float | None] = [None] * len(pairs)
     for i, number in enumerate(numbers):
+        # log pi(gold | with) - log pi(gold | without)
         results[number] = nats[2 * i] - nats[2 * i + 1]
     return results
 
 
 def _ending(messages: Sequence[Message], gold: str, processor: Any, tools: Any) -> Rendered:
     context = render_prompt(messages, processor, tools)
-    opened, said = (
+    opened, words = (
         processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (OPENED, gold)
     )
     before = (*context.tokens, *opened)
     return Rendered(
-        (*before, *said), (False,) * len(before) + (True,) * len(said), context.features, context.num_images
+        (*before, *words),
+        (False,) * len(before) + (True,) * len(words),
+        context.features,
+        context.num_images,
     )
 
 
@@ -189,6 +239,7 @@ def _mean_log_likelihood(rows: Sequence[Rendered], model: Any, processor: Any) -
     import torch
 
     inputs = {name: tensor.to(model.device) for name, tensor in batch(rows, processor).items()}
+    # logits at position t predict the token at t + 1
     labels = inputs.pop("labels")[:, 1:]
     with torch.no_grad(), parts_of.mixed(model):
         logits = model(**inputs, use_cache=False).logits[:, :-1]

@@ -68,10 +68,15 @@ class Teacher:
         self.last = 0.0  # mean difference of the last generation, in nats a token
 
     def update(self, model: Any) -> None:
-        """Move the average towards the weights as they are now; the first call copies them."""
+        """Move the average towards the weights as they are now; the first call copies them.
+
+        Args:
+            model: the policy after an optimizer step.
+        """
         import torch
 
         with torch.no_grad():
+            # theta' <- d theta' + (1 - d) theta, d = decay
             for name, weight in trained(model):
                 if name not in self.weights:
                     self.weights[name] = weight.detach().clone()
@@ -80,7 +85,11 @@ class Teacher:
 
     @contextmanager
     def playing(self, model: Any) -> Iterator[None]:
-        """The model with the teacher's weights; its own come back at the end."""
+        """Put the teacher's weights into the model; its own are restored at the end. A context manager.
+
+        Args:
+            model: the policy.
+        """
         if not self.weights:
             self.update(model)
         own = {name: weight.data for name, weight in trained(model)}
@@ -102,7 +111,7 @@ class Teacher:
             rows: Rollouts, in the order of the tensors.
 
         Returns:
-            [rows, length]. What tools said and padding carry no loss, whatever stands there.
+            [rows, length]. Tokens of tools and padding carry no loss, so their values do not count.
         """
         import torch
 
@@ -112,42 +121,71 @@ class Teacher:
         size = trainer.args.per_device_train_batch_size
 
         def scored(prompts: Any, attention: Any) -> Any:
-            """Log-probabilities [rows, length] of the completions behind prompts."""
+            """Log-probabilities [rows, length] of the completions behind prompts.
+
+            Args:
+                prompts: token ids [rows, prompt].
+                attention: 1 at tokens, 0 at padding [rows, prompt].
+
+            Returns:
+                Nats, [rows, length], without gradient.
+            """
             ids = torch.cat([prompts, out["completion_ids"]], dim=1)
             seen = torch.cat([attention, out["completion_mask"]], dim=1)
             return trainer._get_per_token_logps_and_entropies(model, ids, seen, length, batch_size=size)[0]
 
         with torch.no_grad():
+            # log pi(y_t | prompt, y_<t) of the policy, [rows, length]
             own = scored(out["prompt_ids"], out["prompt_mask"])
-            told = [self.told(row) for row in rows]
+            informed = [self.told(row) for row in rows]
             # as TRL pads them: prompts on the left, so that every completion begins in the same column
-            width = max(map(len, told))
+            width = max(map(len, informed))
             pad = self.processor.tokenizer.pad_token_id
-            gaps = [width - len(item) for item in told]
-            rows_told = [[pad] * gap + one for gap, one in zip(gaps, told, strict=True)]
-            rows_seen = [[0] * gap + [1] * len(one) for gap, one in zip(gaps, told, strict=True)]
+            gaps = [width - len(item) for item in informed]
+            rows_told = [[pad] * gap + tokens for gap, tokens in zip(gaps, informed, strict=True)]
+            rows_seen = [[0] * gap + [1] * len(tokens) for gap, tokens in zip(gaps, informed, strict=True)]
             prompts = torch.tensor(rows_told, device=device)
             attention = torch.tensor(rows_seen, device=device)
+            # log pi'(y_t | prompt with outcome, y_<t) of the teacher, over the same completions
             with self.playing(model):
                 knows = scored(prompts, attention)
+        # A_t = A + coef x clip(log pi'_t - log pi_t, -limit, limit) in the first tokens of each turn: the
+        # policy gradient of the reverse KL on the policy's own samples
         window = first_of_turns(mask, self.settings.tokens)
         gap = (knows - own).clamp(-self.settings.limit, self.settings.limit) * window
         self.last = float(gap.sum() / window.sum().clamp(min=1))
         return out["advantages"].unsqueeze(1) + self.settings.coef * gap
 
     def told(self, row: Any) -> list[int]:
-        """Tokens of the prompt of a row with the outcome behind the words of its last message by a user."""
+        """Render the prompt of a row with the outcome after the last message of its user.
+
+        Args:
+            row: a Rollout; `outcomes` has that of its conversation.
+
+        Returns:
+            Token ids.
+        """
         outcome = self.outcomes.get(id(row.talk), "")
         last = max(i for i, message in enumerate(row.asked) if message.role == "user")
-        more = replace(row.asked[last], parts=(*row.asked[last].parts, f"\n\n{outcome}"))
-        messages = (*row.asked[:last], more, *row.asked[last + 1 :])
+        extended = replace(row.asked[last], parts=(*row.asked[last].parts, f"\n\n{outcome}"))
+        messages = (*row.asked[:last], extended, *row.asked[last + 1 :])
         return list(render_prompt(messages, self.processor, row.tools).tokens)
 
     def state(self) -> dict[str, Any]:
-        """Tensors of a checkpoint."""
+        """Collect the tensors for a checkpoint.
+
+        Returns:
+            Averaged weights by name, with `PREFIX`.
+        """
         return {f"{PREFIX}{name}": weight for name, weight in self.weights.items()}
 
     def restore(self, tensors: dict[str, Any], device: Any) -> None:
+        """Take up the averaged weights of a checkpoint.
+
+        Args:
+            tensors: of a checkpoint; those without `PREFIX` are ignored.
+            device: to move them to.
+        """
         self.weights = {
             name.removeprefix(PREFIX): tensor.to(device)
             for name, tensor in tensors.items()
@@ -156,21 +194,40 @@ class Teacher:
 
 
 def trained(model: Any) -> list[tuple[str, Any]]:
-    """Names and parameters that have a gradient."""
+    """List the parameters that have a gradient.
+
+    Args:
+        model: the policy.
+
+    Returns:
+        (name, parameter) in the model's order.
+    """
     return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
 
 
 def outcome(gold: str, reward: float | None) -> str:
-    """What the teacher is told of a conversation."""
+    """Write the sentence that tells the teacher the outcome of a conversation.
+
+    Args:
+        gold: the right answer, or "".
+        reward: what the conversation earned; None where it could not be judged.
+
+    Returns:
+        A sentence in English.
+    """
     earned = "could not be judged" if reward is None else f"earned {reward:.2f}"
     return f"Known outcome: the right answer is {gold or 'not on record'}. This conversation {earned}."
 
 
 def first_of_turns(mask: Any, most: int) -> Any:
-    """1 at the first `most` tokens of each run of ones.
+    """Mark the first `most` tokens of each run of ones.
 
     Args:
         mask: [rows, length] of 0 and 1; a run is a turn of the policy.
+        most: tokens of a turn.
+
+    Returns:
+        A mask of the same shape and type.
     """
     import torch
 

@@ -1,5 +1,6 @@
-"""What the two kinds of reinforcement learning share: TRL's settings, what a checkpoint keeps beside weights,
-the end of a run."""
+"""What train.rl and train.agentic share: TRL's GRPO settings, the state of a checkpoint besides weights,
+the summary of a run.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +17,10 @@ from medxiaohe.models.render import render_prompt
 from medxiaohe.recipe import ranks
 from medxiaohe.train.loop import estimate, faults, trainer_settings
 from medxiaohe.train.loop import parts as parts_of
-from medxiaohe.train.loop.fit import checkpoints_activations, dataset, device, save
+from medxiaohe.train.loop.fit import checkpoints_activations, device
+from medxiaohe.train.loop.plan_trainer import dataset
 from medxiaohe.train.loop.resume import newest, restore, resumable
+from medxiaohe.train.loop.saving import save
 from medxiaohe.train.rollouts import watch
 from medxiaohe.train.rollouts.distillation import PREFIX, Teacher
 from medxiaohe.train.rollouts.grpo_trainer import rolling
@@ -32,8 +35,20 @@ PASSED_ON = (  # settings that have the name of TRL's
 )  # fmt: skip
 
 
-def config(settings: Any, place: Path) -> Any:
-    """GRPOConfig of RLSettings or of what extends them."""
+def config(settings: Any, work: Path) -> Any:
+    """Build the GRPOConfig of TRL.
+
+    Args:
+        settings: RLSettings, or what extends them.
+        work: folder of the stage's unfinished work.
+
+    Returns:
+        A trl.GRPOConfig with a constant learning rate; fields of `PASSED_ON` keep their names.
+
+    Raises:
+        ConfigError: vLLM without a GPU.
+        MissingExtra: vLLM is not installed.
+    """
     from trl import GRPOConfig
 
     on_cpu = device() == "cpu"
@@ -45,7 +60,7 @@ def config(settings: Any, place: Path) -> Any:
                 " answers"
             )
     return GRPOConfig(
-        output_dir=str(place),
+        output_dir=str(work),
         use_cpu=on_cpu,
         bf16=not on_cpu,
         gradient_checkpointing=checkpoints_activations(settings.gradient_checkpointing),
@@ -70,19 +85,33 @@ def config(settings: Any, place: Path) -> Any:
 
 
 def answers_of_a_step(settings: Any) -> int:
-    """Answers that one optimizer step learns from, over all processes and passes."""
+    """Count the answers that one optimizer step learns from, over all processes and passes.
+
+    Args:
+        settings: RLSettings.
+
+    Returns:
+        Batch size x accumulation x processes.
+    """
     return int(settings.per_device_train_batch_size * settings.gradient_accumulation_steps * ranks.world())
 
 
 def prompts_of_a_generation(settings: Any) -> int:
-    """Of all processes together."""
+    """Count the different prompts of one generation, over all processes.
+
+    Args:
+        settings: RLSettings.
+
+    Returns:
+        Answers of a step / answers to each prompt.
+    """
     return answers_of_a_step(settings) // int(settings.num_generations)
 
 
 def estimated(
     model: Any, prompts: Iterable[Sequence[Message]], processor: Any, settings: Any, limit: int = 0
 ) -> estimate.Estimate:
-    """Memory that a step takes; prompts are counted from their images' headers.
+    """Estimate the memory of a step; prompts are counted from their images' headers.
 
     Args:
         model: prepared for training.
@@ -90,7 +119,11 @@ def estimated(
         processor: of the model.
         settings: RLSettings.
         limit: tokens of a whole conversation; 0: an answer of `max_completion_length` behind the prompt.
+
+    Returns:
+        Bytes by what they are for, for the longest prompt.
     """
+    # the longest prompt with the longest answer behind it; images are counted, not opened
     rows = [render_prompt(messages, processor, opener=None) for messages in prompts]
     longest = max(len(row.tokens) for row in rows)
     step = estimate.PolicyStep(
@@ -106,18 +139,30 @@ def estimated(
     return estimate.policy_memory(model, step, bytes_each, recomputes, settings.optim)
 
 
-def announce(label: str, found: estimate.Estimate) -> None:
-    """Print an estimate, by the first process."""
+def announce(label: str, needed: estimate.Estimate) -> None:
+    """Print an estimate to stderr, in the first process only.
+
+    Args:
+        label: of the stage.
+        needed: the estimate.
+    """
     if ranks.is_first():
-        print(estimate.sentence(label, found, None, estimate.room_on(device())), file=sys.stderr, flush=True)
+        print(estimate.sentence(label, needed, None, estimate.room_on(device())), file=sys.stderr, flush=True)
 
 
 def numbers(rows: Sequence[int]) -> Any:
-    """Rows for GRPOTrainer: the number of a prompt; what the prompt says is looked up by our rollouts."""
+    """Build the data set of GRPOTrainer: numbers of prompts, whose text our rollouts look up.
 
-    def fill(found: dict[str, list[int]]) -> dict[str, list[Any]]:
-        asked = [[{"role": "user", "content": f"prompt {number}"}] for number in found["row"]]
-        return {"row": found["row"], "prompt": asked}
+    Args:
+        rows: whose length counts: prompts of the whole run.
+
+    Returns:
+        A datasets.Dataset with `row` and a `prompt` of stand-in text.
+    """
+
+    def fill(columns: dict[str, list[int]]) -> dict[str, list[Any]]:
+        prompts = [[{"role": "user", "content": f"prompt {number}"}] for number in columns["row"]]
+        return {"row": columns["row"], "prompt": prompts}
 
     return dataset(rows).with_transform(fill)
 
@@ -125,21 +170,26 @@ def numbers(rows: Sequence[int]) -> Any:
 def generator(
     trainer: Any, sampling: Any, stopping: Callable[[tuple[str, ...], int], Any] | None = None
 ) -> Callable[..., Any]:
-    """A function that samples from the policy as it is now, on the trainer's device.
+    """Make a function that samples from the policy as it is now, on the trainer's device.
 
     Args:
         trainer: a GRPOTrainer.
         sampling: a GenerationConfig.
-        stopping: strings that end a turn, number of tokens of the inputs -> stopping criteria of
-        transformers.
+        stopping: (strings that end a turn, number of tokens of the inputs) -> stopping criteria of
+            transformers; None: only the end-of-sequence tokens of `sampling` stop.
 
     Returns:
-        Of padded inputs (and strings that end a turn), tokens [batch, inputs + new].
+        A function of padded inputs (and strings that end a turn) to tokens [batch, inputs + new].
     """
     import torch
     from trl.models import unwrap_model_for_generation
 
     def generate(inputs: dict[str, Any], ends_of_turns: tuple[str, ...] = ()) -> Any:
+        """Sample a completion of each row, without gradient.
+
+        Returns:
+            Tokens [batch, inputs + new].
+        """
         moved = {name: tensor.to(trainer.accelerator.device) for name, tensor in inputs.items()}
         stops = stopping(ends_of_turns, inputs["input_ids"].shape[1]) if stopping else None
         with (
@@ -153,7 +203,16 @@ def generator(
 
 
 def callback(meter: progress.Meter, written: Rollouts, settings: Any) -> Any:
-    """Shows the progress, and stops a run that has nothing to learn."""
+    """Build a callback that shows progress, updates the teacher, and stops a run without a learning signal.
+
+    Args:
+        meter: of the optimizer steps.
+        written: rows of the rollouts so far; `stopped` is set on it.
+        settings: RLSettings, for patience and collapse.
+
+    Returns:
+        A transformers.TrainerCallback.
+    """
     from transformers import TrainerCallback
 
     num_prompts = prompts_of_a_generation(settings)
@@ -176,7 +235,7 @@ def callback(meter: progress.Meter, written: Rollouts, settings: Any) -> Any:
 def build(
     settings: Any,
     loaded: Loaded,
-    place: Path,
+    work: Path,
     written: Rollouts,
     *,
     rollouts: Callable[..., Sequence[Any]],
@@ -189,7 +248,7 @@ def build(
     Args:
         settings: of the stage.
         loaded: the policy with its processor.
-        place: folder of the stage's unfinished work, with its checkpoints.
+        work: folder of the stage's unfinished work, with its checkpoints.
         written: rows of the rollouts so far; they are part of a checkpoint.
         rollouts: (trainer, numbers of prompts) -> what was drawn for each.
         reward: TRL's reward function, which gets the numbers of the prompts as `row`.
@@ -202,11 +261,12 @@ def build(
     from transformers.trainer_callback import PrinterCallback
     from trl import GRPOTrainer
 
+    # a generation serves `num_iterations` optimizer steps
     generations = math.ceil(settings.max_steps / settings.num_iterations)
     policy = parts_of.prepare(loaded.model, settings.parts, settings.seed)
-    trainer = rolling(resumable(GRPOTrainer, place, written), rollouts, loaded.processor, written.teacher)(
+    trainer = rolling(resumable(GRPOTrainer, work, written), rollouts, loaded.processor, written.teacher)(
         model=trainer_settings.compiled(policy, settings),
-        args=config(settings, place),
+        args=config(settings, work),
         reward_funcs=reward,
         train_dataset=numbers(range(generations * prompts_of_a_generation(settings))),
         processing_class=for_trainer(loaded.processor),
@@ -217,16 +277,29 @@ def build(
 
 
 def train(
-    trainer: Any, meter: progress.Meter, written: Rollouts, settings: Any, place: Path, label: str
+    trainer: Any, meter: progress.Meter, written: Rollouts, settings: Any, work: Path, label: str
 ) -> None:
-    """From the newest checkpoint to the end; one taken at the very end is only read."""
-    found = newest(place)
-    meter.advance(int(Path(found).name) if found else 0)
-    with faults.explained(label, place):
-        if found and (int(Path(found).name) >= settings.max_steps or stopped(found)):
-            restore(trainer, found, written)
+    """Train from the newest checkpoint to the end; a checkpoint of the last step is only loaded.
+
+    Args:
+        trainer: of `build`.
+        meter: of the optimizer steps.
+        written: rows of the rollouts, restored with a checkpoint.
+        settings: RLSettings.
+        work: folder of the checkpoints.
+        label: name of the stage in messages.
+
+    Raises:
+        ModelError: memory ran out, or a loss or weight is not finite.
+        StorageError: the disk is full.
+    """
+    checkpoint = newest(work)
+    meter.advance(int(Path(checkpoint).name) if checkpoint else 0)
+    with faults.explained(label, work):
+        if checkpoint and (int(Path(checkpoint).name) >= settings.max_steps or stopped(checkpoint)):
+            restore(trainer, checkpoint, written)
         else:
-            trainer.train(resume_from_checkpoint=found)
+            trainer.train(resume_from_checkpoint=checkpoint)
     meter.close()
 
 
@@ -239,7 +312,24 @@ def finish(
     label: str,
     needed: estimate.Estimate,
 ) -> dict[str, Any]:
-    """Write metrics, rollouts and the model; the summary of the stage."""
+    """Write metrics.jsonl, rollouts.jsonl and the model.
+
+    Args:
+        trainer: after training.
+        written: rows of all rollouts.
+        loaded: the base, for its name and processor.
+        settings: RLSettings.
+        out: folder of the stage.
+        label: name of the stage in messages.
+        needed: the estimate, for the summary.
+
+    Returns:
+        The summary of the stage: steps, prompts, rollouts, losses, mean rewards of the first and second half
+        of the steps, share of groups without signal, and why training stopped early.
+
+    Raises:
+        ModelError: a weight is not finite.
+    """
     history = [row for row in trainer.state.log_history if "reward" in row]
     size = answers_of_a_step(settings)
     if ranks.is_first():
@@ -247,10 +337,11 @@ def finish(
             watch.components(written.rows, row["step"], size, settings.num_iterations) for row in history
         ]
         io.write_jsonl(
-            out / "metrics.jsonl", (metrics(row) | more for row, more in zip(history, parts, strict=True))
+            out / "metrics.jsonl", (metrics(row) | means for row, means in zip(history, parts, strict=True))
         )
         io.write_jsonl(out / "rollouts.jsonl", written.rows)
     save(trainer, loaded, settings.parts, out, label)
+    # first and second half of the steps: means of single steps vary too much
     half = max(1, len(history) // 2)
     return {
         "base": loaded.name,
@@ -270,12 +361,27 @@ def finish(
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """Of steps in which an answer could be judged."""
+    """Compute the mean over steps in which an answer could be judged.
+
+    Args:
+        values: NaN for a step without one.
+
+    Returns:
+        Rounded to 4 digits; None without a finite value.
+    """
     judged = [value for value in values if math.isfinite(value)]
     return round(sum(judged) / len(judged), 4) if judged else None
 
 
 def metrics(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Select what metrics.jsonl keeps of a row of the trainer's log.
+
+    Args:
+        row: of `log_history`.
+
+    Returns:
+        {step, reward, reward_std, entropy, loss, answer_tokens, ...}, values that are not finite left out.
+    """
     names = {name: name for name in ("reward", "reward_std", "entropy", "entropy_coef", "loss")} | {
         "completions/mean_length": "answer_tokens",
         "teacher_gap": "teacher_gap",
@@ -298,7 +404,11 @@ class Rollouts:
         self.stopped = ""  # why training stopped before its last step
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Add what this process saw, and what the others saw, in the order of the whole batch."""
+        """Append rows of rollouts, gathered over processes in the order of the whole batch.
+
+        Args:
+            rows: of this process.
+        """
         if ranks.world() > 1:
             from accelerate.utils import gather_object
 
@@ -306,6 +416,15 @@ class Rollouts:
         self.rows.extend(rows)
 
     def state(self, trainer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Collect what resuming GRPO needs: buffered rollouts, rows written so far, entropy coefficient,
+        teacher.
+
+        Args:
+            trainer: a GRPOTrainer that is running.
+
+        Returns:
+            (values that JSON can hold, tensors by name: "NUMBER KEY" and "NUMBER images I NAME")
+        """
         import torch
 
         values: list[dict[str, Any]] = []
@@ -313,9 +432,10 @@ class Rollouts:
         for number, row in enumerate(trainer._buffered_inputs or []):
             pictures = row.get("images", [])
             plain = {key: value for key, value in row.items() if key != "images"}
-            values.append({key: one for key, one in plain.items() if not isinstance(one, torch.Tensor)})
+            arrays = {key: item for key, item in plain.items() if isinstance(item, torch.Tensor)}
+            values.append({key: item for key, item in plain.items() if key not in arrays})
             values[-1]["images"] = len(pictures)
-            tensors |= {f"{number} {key}": one for key, one in plain.items() if isinstance(one, torch.Tensor)}
+            tensors |= {f"{number} {key}": item for key, item in arrays.items()}
             for i, features in enumerate(pictures):
                 tensors |= {f"{number} images {i} {name}": tensor for name, tensor in features.items()}
         tensors |= self.teacher.state() if self.teacher is not None else {}
@@ -330,6 +450,13 @@ class Rollouts:
         }, tensors
 
     def restore(self, trainer: Any, values: dict[str, Any], tensors: Mapping[str, Any]) -> None:
+        """Take up what `state` returned.
+
+        Args:
+            trainer: a GRPOTrainer that is about to continue.
+            values: the first item of `state`.
+            tensors: the second; they are moved to the trainer's device, images stay on the CPU.
+        """
         trainer._step = values["step"]
         trainer._buffered_inputs = values["buffered"] or None
         for row in trainer._buffered_inputs or []:
@@ -352,5 +479,12 @@ class Rollouts:
 
 
 def stopped(folder: str) -> bool:
-    """Whether the run of a checkpoint had stopped by itself at that step."""
+    """Whether the run of a checkpoint had stopped early at that step.
+
+    Args:
+        folder: of the checkpoint.
+
+    Returns:
+        True where it holds a reason.
+    """
     return bool(io.read_json(Path(folder) / "rank0" / "extra.json")["stopped"])

@@ -20,29 +20,71 @@ class Rolled(Protocol):
     """One row: the first `num_prompt` of its tokens are the prompt, `mask` is 1 where the policy sampled."""
 
     @property
-    def num_prompt(self) -> int: ...
+    def num_prompt(self) -> int:
+        """Number of prompt tokens at the start of the row.
+
+        Returns:
+            At least 1.
+        """
+
     @property
-    def tokens(self) -> Sequence[int]: ...
+    def tokens(self) -> Sequence[int]:
+        """Token ids of prompt and completion.
+
+        Returns:
+            The whole row.
+        """
+
     @property
-    def mask(self) -> Sequence[int]: ...  # of the tokens behind the prompt
+    def mask(self) -> Sequence[int]:
+        """Which tokens behind the prompt the policy sampled.
+
+        Returns:
+            1 where it did, else 0; one for each token behind the prompt.
+        """
+
     @property
-    def answer(self) -> str: ...
+    def answer(self) -> str:
+        """Text that the reward is computed from.
+
+        Returns:
+            The final answer.
+        """
+
     @property
-    def features(self) -> Sequence[Mapping[str, Any]]: ...  # of its images, piece by piece
+    def features(self) -> Sequence[Mapping[str, Any]]:
+        """Image features of the row, piece by piece.
+
+        Returns:
+            Mappings of tensors; empty without images.
+        """
+
     @property
-    def logprobs(self) -> Sequence[float] | None: ...  # of the sampled tokens, where another engine drew them
+    def logprobs(self) -> Sequence[float] | None:
+        """Log-probabilities of the sampled tokens, where another engine drew them.
+
+        Returns:
+            Nats, one for each token behind the prompt; None: the policy itself drew them.
+        """
 
 
 Roll = Callable[[Any, Sequence[int]], Sequence[Rolled]]  # trainer, row numbers -> rollouts in that order
 
 
 def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None = None) -> Any:
-    """A class of GRPOTrainer whose completions are those of `roll`.
-
-    With a `teacher` each token has an advantage of its own (train/rollouts/distillation.py).
+    """Make a GRPOTrainer class whose completions are those of `roll`.
 
     `rolled` has the rows of the batch in hand, in the order of the inputs. Rows with the same `episode` are
     of one input: they share its reward and its advantage.
+
+    Args:
+        trainer: a class of trl.GRPOTrainer.
+        roll: (trainer, row numbers) -> rollouts in that order.
+        processor: of the policy.
+        teacher: gives each token an advantage of its own (train/rollouts/distillation.py); None: as GRPO.
+
+    Returns:
+        A subclass of `trainer`.
     """
     family = families.of(processor)
 
@@ -54,7 +96,9 @@ def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None =
         def _generate_and_score_completions(self, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
             self.rolled = roll(self, [row["row"] for row in inputs])
             self._images = [family.joined(item.features) for item in self.rolled]
+            # TRL: A = (r - mean of the group) / std of the group (GRPO, arXiv 2402.03300), one for each input
             out = dict(super()._generate_and_score_completions(inputs)) | {"images": list(self._images)}
+            # the rows of an episode share the advantage of its input
             if len(firsts := episodes(self.rolled)) < len(self.rolled):
                 places = {id(episode_of(first)): i for i, first in enumerate(firsts)}
                 out["advantages"] = out["advantages"][[places[id(episode_of(item))] for item in self.rolled]]
@@ -70,8 +114,8 @@ def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None =
             texts = [[{"role": "assistant", "content": episode.answer}] for episode in episodes(self.rolled)]
             masks = [list(item.mask) for item in self.rolled]
             drawn = [item.logprobs for item in self.rolled]
-            known = None if any(item is None for item in drawn) else drawn
-            return ids, completions, masks, texts, known, {}, None, []
+            logprobs = None if any(item is None for item in drawn) else drawn
+            return ids, completions, masks, texts, logprobs, {}, None, []
 
         def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
             """TRL's, with every pass weighted so that those of a step sum to the loss of the whole step."""
@@ -111,15 +155,21 @@ def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None =
             size = batch_size or input_ids.size(0)
             logps, entropies, losses = [], [], []
             for start in range(0, input_ids.size(0), size):
+                # log-probabilities and entropies of the completion, a pass of `size` rows at a time
                 ids, mask = input_ids[start : start + size], attention_mask[start : start + size]
                 inputs = family.joined(self._images[start : start + size]) | family.per_token(ids, processor)
                 moved = {name: tensor.to(ids.device) for name, tensor in inputs.items()}
-                more = {"output_router_logits": True} if compute_aux_loss else {}
+                options = {"output_router_logits": True} if compute_aux_loss else {}
                 labels = ids.masked_fill(mask == 0, -100)
                 labels[:, :-logits_to_keep] = -100
                 with self.accelerator.autocast():
                     out = model(
-                        input_ids=ids, attention_mask=mask, **moved, **more, labels=labels, fused_lm_head=True
+                        input_ids=ids,
+                        attention_mask=mask,
+                        **moved,
+                        **options,
+                        labels=labels,
+                        fused_lm_head=True,
                     )
                 logps.append(out.log_probs[:, -logits_to_keep:])
                 entropies += [out.entropy[:, -logits_to_keep:]] if compute_entropy else []
@@ -134,19 +184,23 @@ def rolling(trainer: type, roll: Roll, processor: Any, teacher: Teacher | None =
 
 
 def in_passes(out: dict[str, Any], passes: int) -> dict[str, Any]:
-    """The rows of a generation, filled up so that `passes` divides them, for TRL drops what is left over.
+    """Pad the rows of a generation so that `passes` divides their number, for TRL drops a remainder.
 
-    Rows that fill up carry no loss: their masks are 0. What a step is a mean over is noted before.
+    Padding rows carry no loss: their masks are 0. The real numbers of rows and tokens are recorded.
 
     Args:
         out: tensors [rows, ...] and a list of images of each row.
         passes: forward passes that the rows of a process are cut into.
+
+    Returns:
+        `out` with rows filled up, and `rows_of_step`, `tokens_of_step` as scalars; `out` itself for one pass.
     """
     import torch
 
     if passes == 1:
         return out
     rows, mask = len(out["images"]), loss_mask(out)
+    # rows that are missing to a multiple of `passes`; before them, what a step is a mean over
     gap = -rows % passes
     noted = {"rows_of_step": torch.tensor(float(rows)), "tokens_of_step": mask.sum().float().cpu()}
     filled: dict[str, Any] = {}
@@ -155,37 +209,71 @@ def in_passes(out: dict[str, Any], passes: int) -> dict[str, Any]:
             filled[name] = value + value[:1] * gap
         elif isinstance(value, torch.Tensor) and value.ndim:
             silent = name in ("completion_mask", "tool_mask", "advantages")
-            more = value[:1] * 0 if silent else value[:1]
-            filled[name] = torch.cat([value, *[more] * gap])
+            padding = value[:1] * 0 if silent else value[:1]
+            filled[name] = torch.cat([value, *[padding] * gap])
         else:
             filled[name] = value
     return filled | noted
 
 
 def loss_mask(inputs: Mapping[str, Any]) -> Any:
-    """1 at the tokens [rows, length] that carry loss."""
+    """Compute which tokens carry loss: completion tokens that no tool wrote.
+
+    Args:
+        inputs: with `completion_mask`, and `tool_mask` where tools may write, [rows, length].
+
+    Returns:
+        1 at tokens that carry loss, else 0, [rows, length].
+    """
     mask = inputs["completion_mask"]
     return mask * inputs["tool_mask"] if inputs.get("tool_mask") is not None else mask
 
 
 def weights_of_pass(inputs: Mapping[str, Any], loss_type: str, passes: int) -> tuple[float, float]:
-    """What TRL's loss of one pass is multiplied with, and its entropy bonus, so that passes sum to the step.
+    """Compute the factors of TRL's loss of one pass, and of its entropy bonus, so that passes sum to the
+    step.
 
-    TRL divides each pass by the number of passes: right where passes have equal shares. A mean over the
-    tokens of a pass counts as many times as it has tokens, a mean over rows as many times as it has rows.
+    TRL divides each pass by the number of passes P: right where passes have equal shares. A mean over the
+    tokens of a pass is weighted by P x its tokens / tokens of the step, a mean over rows by P x its rows /
+    rows of the step.
+
+    Args:
+        inputs: of one pass, with `rows_of_step` and `tokens_of_step` of `in_passes`.
+        loss_type: "bnpo" is a mean over tokens, "grpo" and "dr_grpo" over rows; of others TRL sees the step.
+        passes: passes of a step.
+
+    Returns:
+        (factor of the policy loss, factor of the entropy bonus); the first is 1 instead of 0 for a pass
+        without
+        loss.
     """
+    # share of the step's tokens and rows that this pass has, times P: 1 for equal passes
     tokens = float(loss_mask(inputs).sum()) * passes / max(1.0, float(inputs["tokens_of_step"]))
     rows = len(inputs["images"]) * passes / float(inputs["rows_of_step"])
     return {"bnpo": tokens, "grpo": rows, "dr_grpo": rows}.get(loss_type, 1.0) or 1.0, tokens
 
 
 def episode_of(row: Rolled) -> Any:
-    """What a row shares with the other rows of its input; itself where it is the only one."""
+    """Get what a row shares with the other rows of its input.
+
+    Args:
+        row: a rollout.
+
+    Returns:
+        Its `episode`; the row itself where it is the only one.
+    """
     return getattr(row, "episode", row)
 
 
 def episodes(rows: Sequence[Any]) -> list[Any]:
-    """The first row of each input, in order."""
+    """Select the first row of each input.
+
+    Args:
+        rows: rollouts, those of one input next to each other.
+
+    Returns:
+        One row for each input, in order.
+    """
     return list({id(episode_of(row)): row for row in reversed(rows)}.values())[::-1]
 
 
@@ -194,6 +282,7 @@ def _log(trainer: Any, rollouts: Sequence[Rolled]) -> None:
     import torch
 
     mode = "train" if trainer.model.training else "eval"
+    # tokens that the policy sampled for each input
     counts: dict[int, float] = {}
     for rollout in rollouts:
         counts[id(episode_of(rollout))] = counts.get(id(episode_of(rollout)), 0.0) + sum(rollout.mask)

@@ -25,22 +25,39 @@ MOST = 0.5  # of an explanation
 
 
 def share_at(step: int, steps: int) -> float:
+    """Compute the share of a hint at a step: 1 - step / steps, at least 0.
+
+    Args:
+        step: optimizer step, from 0.
+        steps: after which hints are gone; 0: no hints.
+
+    Returns:
+        From 0 to 1.
+    """
     return max(0.0, 1 - step / steps) if steps else 0.0
 
 
 def hinted(sample: Sample, share: float) -> Sample:
-    """The sample with a hint behind its last question; the sample itself where there is nothing to say."""
+    """Add a hint behind the last question of a sample.
+
+    Args:
+        sample: a prompt with its gold answer.
+        share: 1: all that a hint may reveal, 0: nothing.
+
+    Returns:
+        A sample with the hint; the same sample where there is nothing to reveal.
+    """
     hint = (_ruled_out(sample, share) if sample.choices else _beginning(sample, share)) if share > 0 else ""
-    asked = len(sample.prompt.messages) - 1
-    if not hint or asked < 0 or sample.messages[asked].role != "user":
+    last = len(sample.prompt.messages) - 1
+    if not hint or last < 0 or sample.messages[last].role != "user":
         return sample
-    message = sample.messages[asked]
+    message = sample.messages[last]
     return replace(
         sample,
         messages=(
-            *sample.messages[:asked],
+            *sample.messages[:last],
             Message("user", (*message.parts, hint)),
-            *sample.messages[asked + 1 :],
+            *sample.messages[last + 1 :],
         ),
     )
 
@@ -53,6 +70,7 @@ def _ruled_out(sample: Sample, share: float) -> str:
         for item in sample.target
         if item in LETTERS[: len(sample.choices)]
     }
+    # wrong options in an order of the sample's own; at most all but one of them are ruled out
     wrong = sorted(
         (c for c in sample.choices if c not in right), key=lambda c: io.unit_interval("hint", sample.id, c)
     )
@@ -65,6 +83,7 @@ def _beginning(sample: Sample, share: float) -> str:
     words = last.text.split() if last.role == "assistant" else []
     if len(words) < LEAST_WORDS:
         return ""
+    # the first share x MOST of the explanation, unless it contains the answer
     shown = " ".join(words[: round(share * MOST * len(words))])
     for gold in filter(None, map(plain, golds(sample))):
         if re.search(rf"(?<!\w){re.escape(gold)}(?!\w)", plain(shown)):

@@ -1,9 +1,9 @@
-"""What a question is asked with in preference learning: reports of similar images, passages, and the image
-least like its own.
+"""Evidence for preference learning: reports of similar images, passages, and the image least similar to a
+prompt's own.
 
-HeteroRAG finds reports with an encoder of its own for each modality. We compare images by the vision
+HeteroRAG retrieves reports with an encoder of its own for each modality. We compare images by the vision
 tower of the model that is trained: it sees what the model sees, and needs no other weights. Passages are
-found by BM25 (HeteroRAG has MedCPT).
+retrieved by BM25 (HeteroRAG has MedCPT).
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ DOCS = "Passages of the library, which may or may not help:"
 
 
 class Knowledge:
-    """`reports` and `docs` are files of passages (retrieval/passages.py), those of reports with images; "" is
-    none of that kind."""
+    """Reports and passages to retrieve, with image vectors.
+
+    `reports` and `docs` are files of passages (retrieval/passages.py), those of reports with images; "" for
+    no evidence of that kind.
+    """
 
     def __init__(
         self,
@@ -63,10 +66,22 @@ class Knowledge:
 
     @property
     def kinds(self) -> tuple[str, ...]:
+        """List the kinds of evidence that can be fetched.
+
+        Returns:
+            Of "reports" and "docs", those that have a file.
+        """
         return (*(["reports"] if self.reports else []), *(["docs"] if self.docs is not None else []))
 
     def of(self, sample: Sample) -> dict[str, tuple[Evidence, ...]]:
-        """What is fetched for a sample, by kind: reports by its first image, passages by its question."""
+        """Retrieve evidence for a sample: reports by its first image, passages by its question.
+
+        Args:
+            sample: the prompt.
+
+        Returns:
+            Evidence by kind, best first; kinds without a result are left out.
+        """
         result: dict[str, tuple[Evidence, ...]] = {}
         if self.reports and sample.images:
             result["reports"] = self._nearest(sample.images[0])
@@ -75,7 +90,15 @@ class Knowledge:
         return {kind: evidence for kind, evidence in result.items() if evidence}
 
     def least_like(self, image: ImageRef) -> ImageRef | None:
-        """The image of the other samples that is least like this one; the first of equals."""
+        """Find the image of the other samples with the lowest cosine similarity; the first of equals.
+
+        Args:
+            image: the first image of a sample.
+
+        Returns:
+            An image; None where there is no other.
+        """
+        # vectors have length one: their product is the cosine
         others = [ref for ref in self.pool if ref.uri != image.uri]
         return (
             min(others, key=lambda ref: float(self.vectors[ref.uri] @ self.vectors[image.uri]))
@@ -84,40 +107,47 @@ class Knowledge:
         )
 
     def _nearest(self, image: ImageRef) -> tuple[Evidence, ...]:
-        others = [
-            report for report in self.reports if report.images[0].uri != image.uri
-        ]  # not its own report
-        near = sorted(
-            others, key=lambda one: -float(self.vectors[one.images[0].uri] @ self.vectors[image.uri])
-        )
+        query = self.vectors[image.uri]
+        # all reports but the image's own, by descending cosine: vectors have length one
+        others = [report for report in self.reports if report.images[0].uri != image.uri]
+        near = sorted(others, key=lambda report: -float(self.vectors[report.images[0].uri] @ query))
         return tuple(near[: self.top_reports])
 
 
 def asked(
     sample: Sample,
-    known: dict[str, tuple[Evidence, ...]],
+    fetched: dict[str, tuple[Evidence, ...]],
     without: Sequence[str] = (),
     image: ImageRef | None = None,
 ) -> tuple[Message, ...]:
-    """The prompt with what is known put in front of its last question; `image` takes the place of the first
-    one."""
+    """Build the prompt with the evidence in front of its last question.
+
+    Args:
+        sample: the prompt.
+        fetched: evidence by kind.
+        without: kinds to leave out.
+        image: takes the place of the first image; None: images stay.
+
+    Returns:
+        Messages; in the last one images come first, then evidence, then the question.
+    """
     messages = list(sample.prompt.messages)
     if image is not None:
         swapped = False
         for number, message in enumerate(messages):
             parts = list(message.parts)
-            for i, part in enumerate(parts):
-                if isinstance(part, ImageRef) and not swapped:
+            for i, content in enumerate(parts):
+                if isinstance(content, ImageRef) and not swapped:
                     parts[i], swapped = image, True
             messages[number] = replace(message, parts=tuple(parts))
     blocks = [
-        "\n".join([heading, *(f"[{item.id}] {item.text}" for item in known[kind])])
+        "\n".join([heading, *(f"[{item.id}] {item.text}" for item in fetched[kind])])
         for kind, heading in (("reports", REPORTS), ("docs", DOCS))
-        if kind in known and kind not in without
+        if kind in fetched and kind not in without
     ]
     last = messages[-1]
-    pictures = tuple(part for part in last.parts if not isinstance(part, str))
-    words = tuple(part for part in last.parts if isinstance(part, str))
+    pictures = tuple(content for content in last.parts if not isinstance(content, str))
+    words = tuple(content for content in last.parts if isinstance(content, str))
     messages[-1] = replace(last, parts=(*pictures, *(f"{block}\n" for block in blocks), *words))
     return tuple(messages)
 
@@ -126,16 +156,32 @@ BLIND = "has no vision tower to compare images with: leave images out, or take a
 
 
 def refuse_blind(name: str, samples: Sequence[Sample], reports: str) -> None:
-    """Raise DataError for images and a model that reads text only, before its weights are loaded."""
+    """Refuse images for a model that reads text only, before its weights are loaded.
+
+    Args:
+        name: of the checkpoint.
+        samples: the prompts.
+        reports: file of reports with images, or "".
+
+    Raises:
+        DataError: there are images, and the model has no vision tower.
+    """
     seen = bool(reports) or any(sample.images for sample in samples)
     if seen and isinstance(checkpoint.processor(name), TextProcessor):
         raise DataError(f"{name} {BLIND}")
 
 
 def vectors(refs: Sequence[ImageRef], loaded: Loaded) -> list[np.ndarray]:
-    """The mean of what the model's vision tower makes of each image, of length one, in order.
+    """Embed images by the model's vision tower: the mean over tiles and patches, L2-normalised.
 
     Images are rendered as the model sees them, one at a time, for their shapes differ.
+
+    Args:
+        refs: n images.
+        loaded: the model with its processor.
+
+    Returns:
+        n vectors (width of the tower,), float32, in order.
 
     Raises:
         DataError: the model reads no images.

@@ -1,4 +1,4 @@
-"""The tasks that prompts come from: rows name them as their source, settings do not."""
+"""Tasks that prompts come from: rows name them as their source, settings do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ class ScoresPrompts:
     """
 
     def reads(self, inputs: Mapping[str, Path]) -> Reads:
-        """Source files of the tasks of the prompts (recipe/identity.py)."""
+        """List the source files of the tasks of the prompts, for the identity of the stage
+        (recipe/identity.py).
+
+        Args:
+            inputs: folders of the stage's inputs; prompts.jsonl of `data` is read.
+
+        Returns:
+            Files with their hashes; none without prompts.jsonl.
+        """
         file = inputs["data"] / "prompts.jsonl" if "data" in inputs else None
         if file is None or not file.is_file():
             return Reads()

@@ -1,8 +1,7 @@
-"""Rollouts of several turns with tools, as token rows: what the policy sampled carries loss, what came from
-outside never does.
+"""Multi-turn rollouts with tools as token rows: tokens that the policy sampled carry loss, all others do not.
 
-A row starts with the prompt as `models.render` gives it. The tokens of a turn are kept as they were sampled,
-and what a tool answered is put behind them by the same render (`models.turns`), its images included. `mask`
+A row starts with the prompt as `models.render` gives it. The tokens of a turn are stored as they were
+sampled, and what a tool answered is appended by the same render (`models.turns`), its images included. `mask`
 is 1 where the policy sampled. An episode has a row for each conversation that the workflow starts anew with
 the policy; all of them earn the reward of the episode.
 """
@@ -47,29 +46,64 @@ class Rollout:
 
     @property
     def answer(self) -> str:
+        """Final answer of the conversation.
+
+        Returns:
+            Text of its last message.
+        """
         return self.talk.trace.answer
 
     @property
     def episode(self) -> Talk:
-        """What all rows of one conversation share."""
+        """What all rows of one conversation share.
+
+        Returns:
+            The conversation.
+        """
         return self.talk
 
     def rendered(self, processor: Any) -> Rendered:
+        """Convert the tokens so far to a row for a batch; no token carries loss.
+
+        Args:
+            processor: of the policy.
+
+        Returns:
+            Tokens and joined image features.
+        """
         features = families.of(processor).joined(self.features)
         return Rendered(tuple(self.tokens), (False,) * len(self.tokens), features, self.num_images)
 
     def begin(self, prompt: Rendered) -> None:
+        """Start the row with its prompt.
+
+        Args:
+            prompt: of the policy's first ask.
+        """
         self.add(prompt, False)
         self.num_prompt, self.mask = len(self.tokens), []
 
     def add(self, piece: Rendered, sampled: bool) -> None:
+        """Append tokens.
+
+        Args:
+            piece: tokens with their image features.
+            sampled: whether the policy sampled them, so that they carry loss.
+        """
         self.tokens += piece.tokens
         self.mask += [int(sampled)] * len(piece.tokens)
         self.features += [piece.features] if piece.num_images else []
         self.num_images += piece.num_images
 
     def continues(self, ask: Ask) -> bool:
-        """Whether an ask goes on with this conversation: its messages, and then none of another model."""
+        """Whether an ask continues this conversation: its messages first, and then none of another model.
+
+        Args:
+            ask: of the policy.
+
+        Returns:
+            True where new messages follow, none of an assistant.
+        """
         new = ask.messages[len(self.messages) :]
         same = tuple(ask.messages[: len(self.messages)]) == self.messages
         return same and bool(new) and all(message.role != "assistant" for message in new)
@@ -87,14 +121,18 @@ def roll(
     ends: frozenset[int],
     cast: Cast | None = None,
 ) -> list[Rollout]:
-    """Let every conversation run to its end, all that are still going on in one batch.
+    """Let every conversation run to its end, all that are unfinished in one batch.
 
     An ask of the policy that does not continue its last conversation starts a new row of the same talk, and
     so does one before which the chat template rewrites earlier turns: the tokens of a row are always those of
     `render_turns` of its asks.
 
     Args:
+        talks: conversations that wait for the policy or other roles.
+        processor: of the policy.
         max_tokens: of a row; a conversation that outgrows it ends there.
+        generate: samples the next turn of each row.
+        ends: ids of the tokens that end a turn.
         cast: who plays the roles that are not the policy; their tokens are in no row of their own.
 
     Returns:
@@ -109,99 +147,115 @@ def roll(
         turns = [turn for i in going for turn in _turns(talks[i], rows[i], processor, max_tokens)]
         if not turns:
             continue
-        inputs = batch([one.rendered(processor) for one, _, _ in turns], processor, "left")
+        # one generation step for all rows that wait, padded on the left
+        inputs = batch([row.rendered(processor) for row, _, _ in turns], processor, "left")
         inputs.pop("labels")
         new = generate(inputs, stops([ask for _, _, ask in turns]))[:, inputs["input_ids"].shape[1] :]
-        for (one, n, ask), tokens in zip(turns, new.tolist(), strict=True):
-            _turn(one, n, ask, tokens, processor, ends)
+        for (row, n, ask), tokens in zip(turns, new.tolist(), strict=True):
+            _turn(row, n, ask, tokens, processor, ends)
     for talk, own in zip(talks, rows, strict=True):
         if not own:
             raise ConfigError(
                 f"the workflow never asks the role {talk.policy!r}, which `policy` says to train: name one"
                 " that it asks"
             )
-        for one in own[:-1] if talk.was_cut else own:
-            if one.finished and not one.marked:  # TRL takes a row without the mark for one that was cut off
-                one.add(Rendered((processor.tokenizer.eos_token_id,), (False,)), False)
+        for row in own[:-1] if talk.was_cut else own:
+            if row.finished and not row.marked:  # TRL takes a row without the mark for one that was cut off
+                row.add(Rendered((processor.tokenizer.eos_token_id,), (False,)), False)
     return [item for own in rows for item in own]
 
 
 def stops(asks: Sequence[Ask]) -> tuple[str, ...]:
-    """Every string that ends a turn of one of the asks."""
+    """Collect every string that ends a turn of one of the asks.
+
+    Args:
+        asks: of the policy.
+
+    Returns:
+        Strings, each once, in order.
+    """
     return tuple(dict.fromkeys(stop for ask in asks for stop in ask.stop))
 
 
 def _turns(
     talk: Talk, rows: list[Rollout], processor: Any, max_tokens: int
 ) -> list[tuple[Rollout, int, Ask]]:
-    """The rows on which the policy goes on, with its asks and their steps; a talk of which a row gets too
-    long ends."""
+    """Collect the rows on which the policy continues, with step numbers and asks; a row that gets too long
+    ends its talk.
+    """
     last = rows[-1] if rows else None
     results = []
     for n, ask in talk.pending.items():
         if last is not None and last.continues(ask):
-            one, last = last, None  # a second ask that continues it has a row of its own
+            row, last = last, None  # a second ask that continues it has a row of its own
             try:
-                piece = render_next(ask.messages, processor, ask.tools, ended=one.marked)
+                piece = render_next(ask.messages, processor, ask.tools, ended=row.marked)
             except RewritesTurns:  # it drops earlier thoughts: the turn has a row of its own, as in training
-                one = Rollout(talk, [], 0)
+                row = Rollout(talk, [], 0)
                 piece = render_prompt(ask.messages, processor, ask.tools)
         else:
-            one = Rollout(talk, [], 0)
+            row = Rollout(talk, [], 0)
             piece = render_prompt(ask.messages, processor, ask.tools)
-        if rows and len(one.tokens) + len(piece.tokens) >= max_tokens:
+        if rows and len(row.tokens) + len(piece.tokens) >= max_tokens:
             talk.cut(f"longer than max_length {max_tokens} tokens with what the tools answered")
             return []
-        results.append((one, n, ask, piece))
-    for one, _, ask, piece in results:
-        if one.tokens:
-            one.add(piece, False)
+        results.append((row, n, ask, piece))
+    for row, _, ask, piece in results:
+        if row.tokens:
+            row.add(piece, False)
         else:
-            one.asked, one.tools = tuple(ask.messages), tuple(ask.tools)
-            one.begin(piece)
-            rows.append(one)
-    return [(one, n, ask) for one, n, ask, _ in results]
+            row.asked, row.tools = tuple(ask.messages), tuple(ask.tools)
+            row.begin(piece)
+            rows.append(row)
+    return [(row, n, ask) for row, n, ask, _ in results]
 
 
 def _turn(
-    one: Rollout, n: int, ask: Ask, tokens: Sequence[int], processor: Any, ends: frozenset[int]
+    row: Rollout, n: int, ask: Ask, tokens: Sequence[int], processor: Any, ends: frozenset[int]
 ) -> None:
-    """One turn of the policy, and what answers it."""
-    talk = one.talk
-    said, one.marked = _said(tokens, processor, ask.stop, ends)
-    one.add(Rendered(tuple(said), (True,) * len(said)), True)
-    text = written([token for token in said if token not in ends], processor)
-    one.finished = one.marked or any(stop in text for stop in ask.stop)
+    """Append one turn of the policy and give it to the workflow."""
+    talk = row.talk
+    sampled, row.marked = _said(tokens, processor, ask.stop, ends)
+    row.add(Rendered(tuple(sampled), (True,) * len(sampled)), True)
+    text = written([token for token in sampled if token not in ends], processor)
+    row.finished = row.marked or any(stop in text for stop in ask.stop)
     reply = wire.reply_from_text(text, ask.messages, ask.tools)
-    one.messages = (*ask.messages, reply)
+    row.messages = (*ask.messages, reply)
     if not talk.done:
         talk.put(n, reply)
-    if not one.finished and not talk.done:
+    if not row.finished and not talk.done:
         talk.cut("the turn was cut off: raise max_completion_length")
 
 
 def _said(
     tokens: Sequence[int], processor: Any, stop_strings: tuple[str, ...], ends: frozenset[int]
 ) -> tuple[list[int], bool]:
-    """The sampled tokens of a turn, and whether the policy marked its end; what it wrote behind a stop is not
-    kept."""
+    """Cut the sampled tokens at the end of the turn, and report whether the policy sampled its end token."""
     stop = next((i for i, token in enumerate(tokens) if token in ends), None)
     if stop is not None:
         return list(tokens[: stop + 1]), True
-    said = list(tokens)
-    while len(said) > 1 and said[-1] == processor.tokenizer.pad_token_id:
-        said.pop()
-    for cut in range(len(said), max(0, len(said) - LOOK_BACK), -1):
-        if processor.tokenizer.decode(said[:cut], skip_special_tokens=True).endswith(stop_strings or ("\0",)):
-            return said[:cut], False
-    return said, False
+    own = list(tokens)
+    while len(own) > 1 and own[-1] == processor.tokenizer.pad_token_id:
+        own.pop()
+    # the longest prefix that ends with a stop string, which may span several tokens
+    for cut in range(len(own), max(0, len(own) - LOOK_BACK), -1):
+        if processor.tokenizer.decode(own[:cut], skip_special_tokens=True).endswith(stop_strings or ("\0",)):
+            return own[:cut], False
+    return own, False
 
 
 def stopping(processor: Any, stop_strings: tuple[str, ...], start: int) -> Any:
-    """Stops a row that goes on behind the end of its turn, for models that do not mark it by themselves; None
-    where none is known.
+    """Build a stopping criterion for models that do not mark the end of a turn by a token.
 
-    start: the number of tokens of the inputs, which may hold such ends themselves.
+    A row stops when an end string is followed by more text.
+
+    Args:
+        processor: of the policy.
+        stop_strings: that end a turn.
+        start: number of tokens of the inputs, which may hold such strings themselves.
+
+    Returns:
+        A transformers.StoppingCriteriaList; None without end strings.
     """
     import torch
     from transformers import StoppingCriteria, StoppingCriteriaList

@@ -1,8 +1,7 @@
-"""Several answers to each prompt, and what each earned: what choosing prompts and distilling successes start
-from.
+"""Sample several answers to each prompt and score them: the basis of prompt selection and rejection sampling.
 
-Answers are drawn with the seeds 0, 1, ... of the transformers backend, a chunk of prompts at a time; a chunk
-that is done is on disk and is not drawn again after a kill.
+Answers are drawn with the seeds 0, 1, ... of the transformers backend, a chunk of prompts at a time; a
+finished chunk is on disk and is not drawn again after a kill.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from medxiaohe.train.rollouts.answer_rewards import Rewarding, RewardSettings
 from medxiaohe.train.rollouts.prompt_tasks import ScoresPrompts
 from medxiaohe.types import Sample
 
-CHUNK = 64  # prompts
+CHUNK = 64  # prompts; a finished chunk is on disk and is not asked again
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class DrawSettings(ScoresPrompts):
 
 @dataclass(frozen=True)
 class Drawn:
-    """A prompt with its answers; `rewards` has None for what nobody could judge."""
+    """A prompt with its answers; `rewards` has None for an answer that could not be judged."""
 
     sample: Sample
     answers: tuple[str, ...]
@@ -60,7 +59,14 @@ class Drawn:
     statuses: tuple[str, ...]
 
     def accuracy(self, right: float) -> float | None:
-        """Share of the judged answers that are right; None when none was judged."""
+        """Compute the share of the judged answers that are right.
+
+        Args:
+            right: reward from which an answer is right.
+
+        Returns:
+            From 0 to 1; None when no answer was judged.
+        """
         judged = [reward for reward in self.rewards if reward is not None]
         return sum(reward >= right for reward in judged) / len(judged) if judged else None
 
@@ -68,7 +74,23 @@ class Drawn:
 def draw(
     settings: DrawSettings, out: Path, data: Path, model: Path | None, tree: Path | None, label: str
 ) -> list[Drawn]:
-    """Answers of the model to `prompts.jsonl` of a stage. DataError when the limits leave no prompt."""
+    """Sample answers of the model to `prompts.jsonl` of a stage, and score them; finished chunks are not
+    redrawn.
+
+    Args:
+        settings: draws, temperature, limits on prompts, and the reward.
+        out: folder of the stage.
+        data: folder with prompts.jsonl.
+        model: folder of a training stage; None: `settings.model`.
+        tree: folder of a built tree, for tasks and rewards that need one.
+        label: name of the stage in messages.
+
+    Returns:
+        The prompts that the settings select, in order, with `draws` answers each.
+
+    Raises:
+        DataError: the limits leave no prompt.
+    """
     base = base_model(settings, model)
     samples = wanted(list(io.read_samples(data / "prompts.jsonl")), settings)
     key = [
@@ -96,9 +118,9 @@ def draw(
                 base, settings.batch_size, settings.max_new_tokens, settings.temperature, settings.seed
             )
             chunk = samples[start : start + CHUNK]
-            found = _answers(engine, chunk, settings, earned)
-            io.append_jsonl(file, found)
-            rows += found
+            new = _answers(engine, chunk, settings, earned)
+            io.append_jsonl(file, new)
+            rows += new
             meter.advance(len(chunk))
     meter.close()
     return [
@@ -108,7 +130,18 @@ def draw(
 
 
 def wanted(samples: Sequence[Sample], settings: DrawSettings) -> list[Sample]:
-    """The samples that the settings ask for, in their order."""
+    """Select the samples that the settings ask for.
+
+    Args:
+        samples: of prompts.jsonl.
+        settings: sources, min_words and max_words of the prompt, limit.
+
+    Returns:
+        Samples in their order.
+
+    Raises:
+        DataError: none is left.
+    """
     results = [sample for sample in samples if not settings.sources or sample.source in settings.sources]
     sizes = {
         sample.id: len(" ".join(message.text for message in sample.prompt.messages).split())
@@ -132,6 +165,7 @@ def _answers(
         {"id": sample.id, "answers": [], "rewards": [], "statuses": []} for sample in samples
     ]
     for number in range(settings.draws):
+        # runs with different `seed` share no seed of a draw, up to 1000 draws
         replies = engine.with_seed(settings.seed * 1000 + number).reply(
             [sample.prompt.messages for sample in samples]
         )

@@ -1,11 +1,10 @@
-"""Answers of reinforcement learning that vLLM draws behind its OpenAI-compatible server, with the weights
-of now.
+"""Sample answers for reinforcement learning from vLLM's OpenAI-compatible server, with the current weights.
 
     VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 vllm serve MODEL --enable-lora --max-lora-rank 64
 
-Before each generation the policy's LoRA adapter is saved beside the run and loaded by the server
-(`/v1/load_lora_adapter`), so server and training see one file system. The server answers with the tokens it
-read and wrote (`return_token_ids`). What it read must be what training renders, or the run stops: a policy
+Before each generation the policy's LoRA adapter is saved to the folder of unfinished work and loaded by the
+server (`/v1/load_lora_adapter`), so server and training share one file system. The server returns the tokens
+it read and wrote (`return_token_ids`). What it read must be what training renders, or the run stops: a policy
 must not be trained on a prompt that it did not see.
 """
 
@@ -47,7 +46,15 @@ class PolicyServer:
 
 
 def refuse_what_cannot_be_served(parts: Parts) -> None:
-    """ConfigError unless LoRA adapters are all that is trained: nothing else reaches a running server."""
+    """Refuse a policy server unless LoRA adapters are all that is trained: nothing else reaches a running
+    server.
+
+    Args:
+        parts: which parts are trained.
+
+    Raises:
+        ConfigError: something else is trained.
+    """
     if parts.language != "lora" or parts.projector or parts.vision:
         raise ConfigError(
             "server: only LoRA adapters reach a running server: set parts to {language: lora, projector:"
@@ -57,7 +64,7 @@ def refuse_what_cannot_be_served(parts: Parts) -> None:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Tokens that the policy wrote, and the log-likelihood of each where the server tells it."""
+    """Tokens that the policy wrote, and the log-likelihood of each where the server returns it."""
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...] | None
@@ -69,7 +76,7 @@ class ServedPolicy:
     Args:
         settings: of the server.
         processor: of the model, for the token that stands for an image: a policy never writes it.
-        place: of the run's unfinished work, where adapters lie.
+        work: folder of the run's unfinished work, for adapters.
         max_new_tokens: of an answer.
         temperature: of sampling.
         seed: of the run.
@@ -79,13 +86,13 @@ class ServedPolicy:
         self,
         settings: PolicyServer,
         processor: Any,
-        place: Path,
+        work: Path,
         *,
         max_new_tokens: int,
         temperature: float,
         seed: int,
     ):
-        self._settings, self._place, self._seed = settings, place / "served", seed
+        self._settings, self._place, self._seed = settings, work / "served", seed
         self._server: OpenAICompatible = openai_compatible(
             "policy",
             settings.url,
@@ -109,7 +116,7 @@ class ServedPolicy:
         prompts: Sequence[Rendered],
         numbers: Sequence[int],
     ) -> list[Drawn]:
-        """An answer to each conversation, by the weights that the trainer has now.
+        """Draw an answer to each conversation with the current weights of the trainer.
 
         Args:
             trainer: whose model is the policy.
@@ -117,12 +124,20 @@ class ServedPolicy:
             prompts: the same as training renders it.
             numbers: of the prompts in the run, for seeds.
 
+        Returns:
+            Tokens and log-likelihoods in the order of the conversations.
+
         Raises:
             ModelError: the server cannot be reached, cannot load the adapter, or read other tokens.
         """
         name = ranks.agree(self._publish(trainer) if ranks.is_first() else None)
 
         def asked(number: int) -> Drawn:
+            """Request one answer and check the tokens that the server read.
+
+            Returns:
+                Tokens and log-likelihoods.
+            """
             body = {
                 "model": name, "messages": wire.conversation(conversations[number]), **self._sampling,
                 "seed": self._seed_of(number, numbers),
@@ -132,14 +147,17 @@ class ServedPolicy:
         with ThreadPoolExecutor(self._settings.workers) as pool:
             return list(pool.map(asked, range(len(conversations))))
 
-    def _seed_of(self, place: int, numbers: Sequence[int]) -> int:
-        """Another one for every answer of the run, the same when a killed run draws it again."""
-        copy = list(numbers[:place]).count(numbers[place])  # which of a prompt's answers
-        keys = (str(self._seed), str(numbers[place]), str(copy), str(ranks.rank()))
+    def _seed_of(self, index: int, numbers: Sequence[int]) -> int:
+        """Derive a seed that differs for every answer of the run and is the same when a killed run draws it
+        again.
+        """
+        copy = list(numbers[:index]).count(numbers[index])  # which of a prompt's answers
+        keys = (str(self._seed), str(numbers[index]), str(copy), str(ranks.rank()))
+        # a hash from 0 to 1, as a seed of 31 bits
         return int(io.unit_interval(*keys) * 2**31)
 
     def _publish(self, trainer: Any) -> str:
-        """Save the adapter and have the server load it; its name, which changes with its weights."""
+        """Save the adapter and have the server load it; returns its name, which changes with its weights."""
         draft = self._place / "draft"
         shutil.rmtree(draft, ignore_errors=True)
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(draft)
@@ -158,27 +176,27 @@ class ServedPolicy:
         return name
 
     def _post(self, path: str, body: dict[str, Any], unless: str = "") -> bytes:
-        """What the server answers; `unless` is a word of a refusal that is none."""
-        there, data = self._server.destination(), json.dumps(body, ensure_ascii=False).encode()
+        """Post to the server and return its answer; a refusal that contains the word `unless` is accepted."""
+        target, data = self._server.destination(), json.dumps(body, ensure_ascii=False).encode()
         try:
-            status, answer, _ = post.post(there, path, data, self._server.headers(), self._settings.timeout)
+            status, answer, _ = post.post(target, path, data, self._server.headers(), self._settings.timeout)
         except (post.TooLarge, *post.FAULTS) as error:
             raise ModelError(
-                f"the server {there.authority} did not answer {path}: {type(error).__name__}: check that it"
+                f"the server {target.authority} did not answer {path}: {type(error).__name__}: check that it"
                 " runs; the last checkpoint is intact, and the same command continues from it"
             ) from error
         if status != 200 and not (unless and unless in answer.decode("utf-8", "replace")):
             raise ModelError(
-                f"the server {there.authority} answered {status} to {path}: start vLLM with --enable-lora and"
-                " VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on files that it shares with this process"
+                f"the server {target.authority} answered {status} to {path}: start vLLM with --enable-lora"
+                " and VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on files that it shares with this process"
             )
         return answer
 
     def _read(self, answer: bytes, prompt: Rendered) -> Drawn:
         try:
-            found = json.loads(answer)
-            choice = found["choices"][0]
-            read, written = found["prompt_token_ids"], tuple(map(int, choice["token_ids"]))
+            reply = json.loads(answer)
+            choice = reply["choices"][0]
+            read, written = reply["prompt_token_ids"], tuple(map(int, choice["token_ids"]))
             rows = (choice.get("logprobs") or {}).get("content")
             logprobs = tuple(float(row["logprob"]) for row in rows) if rows else None
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
@@ -188,9 +206,9 @@ class ServedPolicy:
             ) from error
         if list(read) != list(prompt.tokens):
             pairs = enumerate(zip(read, prompt.tokens, strict=False))
-            place = next((i for i, (a, b) in pairs if a != b), min(len(read), len(prompt.tokens)))
+            position = next((i for i, (a, b) in pairs if a != b), min(len(read), len(prompt.tokens)))
             raise ModelError(
-                f"the server read other tokens than training renders, from token {place} of"
+                f"the server read other tokens than training renders, from token {position} of"
                 f" {len(prompt.tokens)} on: serve the same checkpoint with its own chat template"
             )
         return Drawn(written, logprobs if logprobs and len(logprobs) == len(written) else None)

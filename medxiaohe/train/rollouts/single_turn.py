@@ -1,4 +1,4 @@
-"""One answer to each prompt as token rows: the prompt by our render, the answer as it was sampled."""
+"""Single-turn rollouts as token rows: the prompt by our render, the answer as it was sampled."""
 
 from __future__ import annotations
 
@@ -28,13 +28,28 @@ class Answered:
 
     @property
     def mask(self) -> tuple[int, ...]:
+        """Which tokens behind the prompt the policy sampled.
+
+        Returns:
+            1 for each of them.
+        """
         return (1,) * (len(self.tokens) - self.num_prompt)
 
 
 def answers(
     prompts: Sequence[Rendered], processor: Any, generate: Generate, ends: frozenset[int]
 ) -> list[Answered]:
-    """Let the policy answer all prompts in one batch; an answer goes up to the token that ends it."""
+    """Sample answers to all prompts in one batch; an answer ends with the token that ends it.
+
+    Args:
+        prompts: rendered.
+        processor: of the policy.
+        generate: samples completions of padded inputs.
+        ends: ids of the tokens that end an answer.
+
+    Returns:
+        Rows in the order of the prompts.
+    """
     inputs = batch(prompts, processor, "left")
     inputs.pop("labels")
     new = generate(inputs)[:, inputs["input_ids"].shape[1] :].tolist()
@@ -48,7 +63,18 @@ def answered(
     ends: frozenset[int],
     logprobs: Sequence[float] | None = None,
 ) -> Answered:
-    """A prompt with the tokens that were drawn for it, what stands behind their end cut off."""
+    """Join a prompt with the tokens that were drawn for it, up to the first that ends the answer.
+
+    Args:
+        prompt: rendered.
+        tokens: drawn, possibly padded behind the end.
+        processor: of the policy.
+        ends: ids of the tokens that end an answer.
+        logprobs: nats of each drawn token; None: not known.
+
+    Returns:
+        A row with the answer's text.
+    """
     stop = next((i for i, token in enumerate(tokens, 1) if token in ends), len(tokens))
     text = written(tokens[:stop], processor)
     features = (prompt.features,) if prompt.num_images else ()

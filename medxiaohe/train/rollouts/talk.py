@@ -24,8 +24,10 @@ FLOWS: dict[str, Any] = {"calls": answer, "rwr": rwr}
 
 
 class Talk:
-    """A conversation on its way. `pending` holds the asks of the policy, by step number, and `others` the
-    requests to other roles."""
+    """An unfinished conversation. `pending` holds the asks of the policy by step number, `others` the
+    requests to
+    other roles.
+    """
 
     def __init__(
         self,
@@ -68,13 +70,21 @@ class Talk:
 
     @property
     def pending(self) -> dict[int, Ask]:
-        """Asks of the policy that wait for a reply, by step number; empty when the talk is done."""
+        """Asks of the policy that wait for a reply.
+
+        Returns:
+            Asks by step number; empty when the talk is done.
+        """
         waiting = {} if self.done else self._run.waiting
         return {n: r for n, r in waiting.items() if isinstance(r, Ask) and r.role == self.policy}
 
     @property
     def others(self) -> dict[int, Ask | Rank]:
-        """Requests to other roles that wait for a result."""
+        """Requests to other roles that wait for a result.
+
+        Returns:
+            Asks and rankings by step number; empty when the talk is done.
+        """
         waiting = {} if self.done else self._run.waiting
         return {
             n: r
@@ -83,59 +93,103 @@ class Talk:
         }
 
     def put(self, n: int, got: Any) -> None:
-        """Hand in a reply, or the likelihoods of a ranking; tools that it calls are run."""
+        """Give a reply, or the likelihoods of a ranking, and run the workflow on; tools that it calls are
+        run.
+
+        Args:
+            n: step number of the request.
+            got: a Message, or what a ranking returns.
+        """
         self._run.put(n, got)
         self._advance()
 
     def advance(self, reply: Message) -> None:
-        """Hand in the reply to the first pending ask."""
+        """Give the reply to the first pending ask.
+
+        Args:
+            reply: a message of the policy.
+        """
         self.put(next(iter(self.pending)), reply)
 
     def cut(self, error: str) -> None:
-        """End the talk where it is."""
+        """End the talk before its workflow does.
+
+        Args:
+            error: the reason, for the trace.
+        """
         self._cut, self.error = True, error
 
     @property
     def was_cut(self) -> bool:
-        """Whether `cut` ended the talk, and not its workflow."""
+        """Whether `cut` ended the talk, and not its workflow.
+
+        Returns:
+            True after `cut`.
+        """
         return self._cut
 
     # ---- what happened -------------------------------------------------------------------------------
 
     @property
     def done(self) -> bool:
+        """Whether nothing more will be asked.
+
+        Returns:
+            True after the workflow's end or `cut`.
+        """
         return self._cut or self._run.done
 
     @property
     def tools(self) -> Sequence[Tool]:
-        """The tools that the chat template told the policy of."""
+        """Tools that the chat template listed to the policy.
+
+        Returns:
+            Those of its latest ask.
+        """
         return self._last.tools if self._last is not None else ()
 
     @property
     def messages(self) -> list[Message]:
-        """The conversation: as the workflow returned it, or as the policy was last asked with it."""
+        """The conversation: as the workflow returned it, or as the policy was last asked with it.
+
+        Returns:
+            Messages, those of the prompt first.
+        """
         if self._run.done:
             return list(self._run.trace.messages)
         return list(self.prompt.messages if self._last is None else self._last.messages)
 
     @property
     def results(self) -> list[ToolResult]:
+        """Results of tools in the conversation.
+
+        Returns:
+            In order, errors included.
+        """
         own = self.messages[len(self.prompt.messages) :]
-        return [part for message in own for part in message.parts if isinstance(part, ToolResult)]
+        return [content for message in own for content in message.parts if isinstance(content, ToolResult)]
 
     @property
     def rounds(self) -> int:
-        """Turns that were answered with results of tools."""
+        """Turns that were answered with results of tools.
+
+        Returns:
+            Their number.
+        """
         return self._run.rounds
 
     @property
     def used(self) -> bool:
-        """Whether a tool has answered, not with an error."""
+        """Whether a tool has answered without an error.
+
+        Returns:
+            True after the first such result.
+        """
         got = (step.got for step in self._run.steps)
         return any(isinstance(item, ToolResult) and not item.error for item in got)
 
     def measured(self, tokens: int) -> dict[str, float]:
-        """How the policy talks, for the curves of training.
+        """Measure how the policy talks, for the curves of training.
 
         Args:
             tokens: that it sampled in this conversation.
@@ -156,6 +210,11 @@ class Talk:
 
     @property
     def trace(self) -> Trace:
+        """Trace of the conversation.
+
+        Returns:
+            That of the workflow; after `cut`, what happened until then, with stop "failed".
+        """
         trace = self._run.trace
         if self._cut:
             return Trace(self.prompt, tuple(self.messages), self.error, trace.steps, stop="failed")
@@ -163,24 +222,39 @@ class Talk:
 
 
 def started(prompt: Prompt, tools: Sequence[Tool], use: Need, form: Form = "rwr", rounds: int = 3) -> Talk:
-    """A talk in one of the two forms, with at most `rounds` rounds of tools."""
+    """Start a talk in one of the two forms.
+
+    Args:
+        prompt: the question.
+        tools: that may be called.
+        use: "none", "allowed" or "forced".
+        form: Med-RwR's turn grammar, or the model's own tool calls.
+        rounds: turns with tools at most.
+
+    Returns:
+        A talk that waits for the policy.
+    """
     return Talk(prompt, tools, use, FLOWS[form], {"rounds": rounds})
 
 
 def answer_others(talks: Sequence[Talk], cast: Cast | None) -> None:
     """Let frozen models answer the roles that are not the policy, until every talk waits for the policy.
 
+    Args:
+        talks: unfinished or done.
+        cast: models by role; None where the policy plays every role.
+
     Raises:
         ConfigError: a role is asked that the cast has no model for.
     """
-    while asked := [(talk, n, request) for talk in talks for n, request in talk.others.items()]:
+    while requested := [(talk, n, request) for talk in talks for n, request in talk.others.items()]:
         if cast is None:
             raise ConfigError(
-                f"the workflow asks the role {asked[0][2].role!r}, which is not the policy: give it a"
+                f"the workflow asks the role {requested[0][2].role!r}, which is not the policy: give it a"
                 " model in `cast`"
             )
         groups: dict[Any, list[tuple[Talk, int, Any]]] = {}
-        for item in asked:
+        for item in requested:
             request = item[2]
             tools = tuple(tool.name for tool in request.tools) if isinstance(request, Ask) else ("", "")
             groups.setdefault((id(cast.of(request.role)), type(request), tools), []).append(item)

@@ -1,8 +1,7 @@
-"""What reinforcement learning shows while it runs, and when it stops because there is nothing to learn (pain
-16).
+"""Diagnose reinforcement learning while it runs, and stop it when there is nothing to learn.
 
-Everything here is read out of the rollouts written so far, which a checkpoint holds: a resumed run sees what
-the first one saw.
+Everything here is computed from the rollouts written so far, which a checkpoint holds: a resumed run decides
+as the first one did.
 """
 
 from __future__ import annotations
@@ -12,17 +11,28 @@ from typing import Any
 
 from medxiaohe.train.rollouts.prompt_schedule import without_signal
 
-UNREADABLE = 0.95  # of the answers
-SOLVED = 0.99  # mean reward
+UNREADABLE = 0.95  # share of the answers that could not be parsed
+SOLVED = 0.99  # mean reward from which every prompt counts as solved
 TOOLS_AT_ALL = 0.05  # share of turns with tools below which there was nothing to lose
-FEWER = 0.5  # of the share of turns with tools
+FEWER = 0.5  # times the share of turns with tools
 LONGER = 1.5  # times the tokens of a turn
 Rows = Sequence[Mapping[str, Any]]
 
 
 def diagnosis(rollouts: Rows, num_prompts: int, num_generations: int, patience: int) -> str:
-    """Why training should stop, and what to do; "" while one group of the last `patience` generations had a
-    signal."""
+    """Diagnose a run without a learning signal: equal rewards in every group of the last `patience`
+    generations.
+
+    Args:
+        rollouts: rows of rollouts.jsonl.
+        num_prompts: prompts of a generation.
+        num_generations: answers to each prompt.
+        patience: generations; 0: never.
+
+    Returns:
+        Why training should stop, and what to do; "" while any of these groups had different rewards.
+    """
+    # the last `patience` full generations
     size = num_prompts * num_generations
     last = (
         rollouts[(len(rollouts) // size - patience) * size :]
@@ -58,7 +68,7 @@ def diagnosis(rollouts: Rows, num_prompts: int, num_generations: int, patience: 
 
 
 def collapse(rollouts: Rows, size: int, window: int) -> str:
-    """Why training should stop because talk swallows tools, and what to do; "" where it does not.
+    """Detect that talk replaces tools, and say what to do.
 
     Under plain GRPO replies grow and calls of tools vanish (Healthcare AI GYM, arXiv 2605.02943). The last
     `window` generations are compared with the `window` generations that had most turns with tools: at most
@@ -68,15 +78,20 @@ def collapse(rollouts: Rows, size: int, window: int) -> str:
         rollouts: rows of rollouts.jsonl, whose `parts` have `tool_turns` and `turn_tokens`.
         size: rows of a generation.
         window: generations; 0: never.
+
+    Returns:
+        Why training should stop; "" where it should not.
     """
     count = len(rollouts) // size if window else 0
     if count < 2 * window or not window:
         return ""
+    # (share of turns with tools, tokens a turn, reward) of each generation, then means of each window of them
     means = [_talk(rollouts[i * size : (i + 1) * size]) for i in range(count)]
     spans = [means[i : i + window] for i in range(0, count - window + 1)]
     tools, tokens, reward = (
         [sum(item[k] for item in span) / window for span in spans] for k in range(3)
     )  # of each span
+    # the window that called most tools, which must end before the last window begins
     best = max(range(len(spans)), key=lambda i: tools[i])
     fewer = tools[best] >= TOOLS_AT_ALL and tools[-1] <= FEWER * tools[best]
     longer = tokens[-1] >= LONGER * tokens[best]
@@ -93,7 +108,7 @@ def collapse(rollouts: Rows, size: int, window: int) -> str:
 
 
 def _talk(rows: Rows) -> tuple[float, float, float]:
-    """Of a generation: share of turns with tools, tokens a turn, reward."""
+    """Average a generation: share of turns with tools, tokens a turn, reward."""
     parts = [row.get("parts", {}) for row in rows]
     rewards = [row["reward"] for row in rows if row["reward"] is not None]
     return (
@@ -104,7 +119,19 @@ def _talk(rows: Rows) -> tuple[float, float, float]:
 
 
 def components(rollouts: Rows, step: int, size: int, num_iterations: int) -> dict[str, float]:
-    """The means of what made up the rewards of a step (1 is the first); {} for a step without rollouts."""
+    """Average what made up the rewards of a step.
+
+    Args:
+        rollouts: rows of rollouts.jsonl.
+        step: optimizer step, 1 is the first.
+        size: rows of a generation.
+        num_iterations: steps that use one generation.
+
+    Returns:
+        Shares of statuses, means of `correct` and of each part, and the share of hints; {} for a step without
+        rollouts.
+    """
+    # steps 1 to `num_iterations` use generation 0, and so on
     generation = (step - 1) // num_iterations
     rows = rollouts[generation * size : (generation + 1) * size]
     if not rows:
