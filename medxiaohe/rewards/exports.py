@@ -1,14 +1,14 @@
-"""Our scorers and rewards under the signatures that other trainers call: TRL, verl, ms-swift.
+"""Export scorers and rewards with the signatures of other trainers: TRL, verl, ms-swift.
 
     trl(reward)      (prompts, completions, sample: list[str], **columns) -> list[float | None]
     verl(reward)     (data_source, solution_str, ground_truth, extra_info) -> {"score": float, ...}
     ms_swift(reward) a class whose instances are called with (completions, sample=[...], **columns) ->
     list[float]
 
-`reward(sample, trace)` is a Scorer or gives a hybrid.Reward; one with rubrics asks the judge that
+`reward(sample, trace)` is a Scorer or returns a hybrid.Reward; one with rubrics asks the judge that
 scoring.judges.use.opened sets. The sample travels as JSON in a column `sample` (verl: in
-extra_info["sample"]), as `column` writes it. What nobody could judge is None for TRL, which leaves it out;
-verl and ms-swift know no such thing: it raises ModelError there unless `unjudged` says what to give.
+extra_info["sample"]), as `column` writes it. An answer that could not be judged is None for TRL, which leaves
+it out; verl and ms-swift have no such value: ModelError is raised there unless `unjudged` is given.
 """
 
 from __future__ import annotations
@@ -26,18 +26,26 @@ Judged = Callable[[Sample, Trace], Score | Reward]
 
 
 def column(sample: Sample) -> str:
-    """The sample as a string column of a data set."""
+    """Serialise a sample as a string column of a data set.
+
+    Args:
+        sample: the item; images stay references.
+
+    Returns:
+        JSON of one line, not escaped to ASCII
+    """
     return json.dumps(io.to_json(sample), ensure_ascii=False)
 
 
 def trl(reward: Judged) -> Callable[..., list[float | None]]:
-    """Wrap a reward as a function that TRL's GRPOTrainer calls.
+    """Wrap a reward as a reward function of TRL's GRPOTrainer.
 
     Args:
-        reward: a scorer, or what gives a hybrid.Reward.
+        reward: a scorer, or a function that returns a hybrid.Reward.
 
     Returns:
-        (prompts, completions, sample: column, ...) -> one value for each completion; None: not judged
+        (prompts, completions, sample: column, ...) -> one value for each completion, None if not judged; it
+        raises DataError if the data set has no column `sample`
     """
 
     def called(
@@ -53,12 +61,13 @@ def verl(reward: Judged, unjudged: float | None = None) -> Callable[..., dict[st
     """Wrap a reward as verl's compute_score.
 
     Args:
-        reward: a scorer, or what gives a hybrid.Reward.
-        unjudged: number for answers that could not be judged, which verl needs; None: such an answer is
-            an error.
+        reward: a scorer, or a function that returns a hybrid.Reward.
+        unjudged: number for answers that could not be judged, which verl needs; None: such an answer is an
+            error.
 
     Returns:
-        a function that returns {score, judged}
+        a function that returns {score, judged}, judged 1.0 or 0.0; it raises DataError if extra_info has no
+        `sample`, and ModelError for an answer that could not be judged
     """
 
     def compute_score(
@@ -76,15 +85,17 @@ def verl(reward: Judged, unjudged: float | None = None) -> Callable[..., dict[st
 
 
 def ms_swift(reward: Judged, unjudged: float | None = None) -> type:
-    """A class for `swift.plugin.orms[NAME]`: ms-swift makes an instance of it, then calls that with the
-    completions.
+    """Make a reward class for `swift.plugin.orms[NAME]`.
+
+    ms-swift makes an instance of it and calls that with the completions.
 
     Args:
-        reward: a scorer, or what gives a hybrid.Reward.
+        reward: a scorer, or a function that returns a hybrid.Reward.
         unjudged: number for answers that could not be judged; None: such an answer is an error.
 
     Returns:
-        a class; its instances return one number for each completion
+        a class; its instances return one number for each completion and raise DataError without a column
+        `sample`, ModelError for an answer that could not be judged
     """
 
     class Orm:
@@ -120,7 +131,7 @@ def _number(value: float | None, unjudged: float | None) -> float:
 
 
 def _text(completion: Any) -> str:
-    """A completion is a string, or messages whose last one is the answer."""
+    """Text of a completion: the string itself, or the content of the last message."""
     if isinstance(completion, str):
         return completion
     content = completion[-1]["content"]

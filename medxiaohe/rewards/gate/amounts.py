@@ -85,6 +85,8 @@ AFTER, BEFORE = 60, 14  # characters behind and before an amount where its frequ
 
 @dataclass(frozen=True, slots=True)
 class Intake:
+    """An amount of a drug in a text, with its frequency and its span in characters."""
+
     amount: float  # mg or units, of one intake; for each kg where `per` is "kg"
     kind: str  # "mg", "units" or "mmol"; "tablets" where no strength is said
     per: str  # "" or what the amount is for each of
@@ -96,17 +98,30 @@ class Intake:
 
 
 def intakes(text: str) -> list[Intake]:
-    """The amounts of a statement in order, each with the frequency beside it."""
+    """Find the amounts with a unit in a statement, each with the frequency beside it.
+
+    The frequency is searched for in the 60 characters behind the amount, then in the 14 before it. An amount
+    is of a whole day where the text says so ("total daily", "divided"); then `a_day` is 1.
+
+    Args:
+        text: a statement in the normal form of wording.normal.
+
+    Returns:
+        in the order of the text: mg, units or mmol; the lower end of a range, times a count of tablets
+    """
     marks = list(AMOUNT.finditer(text))
     found = []
     for number, mark in enumerate(marks):
+        # amount of one unit of the form, in mg, units or mmol
         unit = mark["unit"].lower()
         kind = "units" if unit in ACTIVITY else "mmol" if unit in MOLAR else "mg"
         factor = 1.0 if kind != "mg" else MASS[unit.rstrip("s") if unit.rstrip("s") in MASS else unit]
         amount = float(mark["low"].replace(",", "")) * factor
+        # times the count of tablets before or behind, unless the strength is said of each tablet
         each = re.match(r"\s*each\b|\s*一片", text[mark.end() :], re.IGNORECASE)
         for count in () if each else (mark["before"], mark["after"]):
             amount *= _count(count) if count else 1.0
+        # frequency: behind the amount up to the next one, else just before it
         stop = marks[number + 1].start() if number + 1 < len(marks) else len(text)
         behind = text[mark.end() : min(stop, mark.end() + AFTER)]
         often = frequency(behind)
@@ -115,6 +130,7 @@ def intakes(text: str) -> list[Intake]:
                 text[max(marks[number - 1].end() if number else 0, mark.start() - BEFORE) : mark.start()]
             )
         before = text[max(marks[number - 1].end() if number else 0, mark.start() - AROUND) : mark.start()]
+        # whether the amount is that of a day or of one intake
         whole = bool(
             mark["day"] or OF_A_DAY.match(behind) or DIVIDED.search(behind) or DAYS_MOST.search(before)
         )
@@ -127,7 +143,14 @@ def intakes(text: str) -> list[Intake]:
 
 
 def tablets(text: str) -> list[Intake]:
-    """The counts of tablets of a statement that have no strength beside them, with the frequency behind."""
+    """Find the counts of tablets in a statement that have no strength beside them.
+
+    Args:
+        text: a statement in the normal form of wording.normal.
+
+    Returns:
+        in the order of the text: intakes of the kind "tablets", with the frequency behind each
+    """
     known = [mark.span() for mark in AMOUNT.finditer(text)]
     found = []
     for mark in TABLETS.finditer(text):
@@ -140,7 +163,16 @@ def tablets(text: str) -> list[Intake]:
 
 
 def frequency(text: str) -> float | None:
-    """How many times a day a text says first; None where it does not say."""
+    """Parse the first frequency of a text.
+
+    Args:
+        text: a piece of a statement.
+
+    Returns:
+        intakes a day (1/7 for once a week; the longer interval of a range); None without a frequency
+    """
+    # (position, intakes a day) of each form; a week begins 3 earlier and a bare "daily" 1 later, so that
+    # "once a week" and "twice daily" win over the plain word at the same position
     places: list[tuple[int, float]] = []
     if mark := WEEKLY.search(text):
         places.append((mark.start() - 3, 1 / 7))

@@ -11,7 +11,7 @@ from pathlib import Path
 from medxiaohe import io
 from medxiaohe.rewards.gate.tables import rows
 
-SHORT = 4  # letters: shorter synonyms of a tree are words of other things
+SHORT = 4  # letters; synonyms of a tree up to this length are often other words
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,50 @@ class Lexicon:
         self.pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{latin})(?![A-Za-z0-9])|{other}", re.IGNORECASE)
 
     def named(self, text: str) -> list[Named]:
-        """The drugs that a text names, in order."""
+        """Find the drugs that a text names.
+
+        Args:
+            text: in any case of letters.
+
+        Returns:
+            in the order of the text, the longest name at each position
+        """
         return [
             Named(self.names[mark.group().lower()], mark.start(), mark.end(), mark.group())
             for mark in self.pattern.finditer(text)
         ]
 
     def is_a(self, drug: str, kind: str) -> bool:
-        """Whether a drug is the one of this name, or of the class of this name."""
+        """Whether a drug is of a class.
+
+        Args:
+            drug: id of drugs.tsv.
+            kind: id or class of drugs.tsv.
+
+        Returns:
+            True for the drug itself and for each of its classes
+
+        Raises:
+            KeyError: drugs.tsv has no such drug.
+        """
         return kind in self.classes[drug]
 
 
 @functools.cache
 def lexicon(tree: Path | None = None) -> Lexicon:
-    """The names of the table, with the synonyms that the entities of a tree have for a drug of the table."""
+    """Names of drugs.tsv, with the synonyms that a tree has for them; cached for each tree.
+
+    Args:
+        tree: folder of a built tree; None: no synonyms. An entity adds its synonyms of more than 4 letters if
+            its names mean one drug of the table.
+
+    Returns:
+        the lexicon
+
+    Raises:
+        FileNotFoundError: the folder has no entities.jsonl.
+        DataError: a line of entities.jsonl is no JSON object.
+    """
     if tree is None:
         return Lexicon()
     known = Lexicon().names

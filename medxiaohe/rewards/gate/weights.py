@@ -1,11 +1,11 @@
-"""How much the patient of a question weighs: as it says, or the heaviest that a child of that age is.
+"""Body weight of the patient of a question: as stated, or the highest for a child of the stated age.
 
     weight("My 12 kg toddler has a fever.")     -> 12.0
     weight("My 2-year-old has a fever.")        -> 18.0
     weight("I have a headache.")                -> None
 
-The heaviest weights lie at least a tenth above the 97th percentile of both sexes (CDC growth charts 2000), so
-that a dose is too much for nearly any child of that age.
+The highest weights lie at least a tenth above the 97th percentile of both sexes (CDC growth charts 2000), so
+that a dose that is too much for them is too much for nearly any child of that age.
 """
 
 from __future__ import annotations
@@ -53,16 +53,17 @@ HEAVIEST = (
 
 
 def weight(asked: str) -> float | None:
-    """The weight of the patient.
+    """Body weight of the patient of a question, as stated or by age.
 
     Args:
         asked: the question.
 
     Returns:
-        In kg; None where the question gives neither one weight nor the age of one child.
+        in kg; None if the question is not about a child, or gives neither one weight nor one age
     """
     if not CHILD.search(asked):
         return None
+    # stated weights in kg, without a weight that was lost, gained or lifted
     weights = {
         float(mark[1]) * UNITS[mark[2].lower()]
         for mark in WEIGHT.finditer(asked)
@@ -70,6 +71,7 @@ def weight(asked: str) -> float | None:
     }
     if weights:
         return weights.pop() if len(weights) == 1 else None
+    # else the age in months, and the heaviest weight of the first band that covers it
     ages = {_months(mark) for mark in AGE.finditer(asked)}
     if len(ages) != 1:
         return None

@@ -33,6 +33,8 @@ ITEM = re.compile(r"^\s*(?:[-*•–+]|\d{1,2}[.)、]|[(（]?\d{1,2}[)）])\s*")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
+    """A statement of a reply, and whether it warns, advises, reports or asks."""
+
     text: str
     warns: bool  # of what it names
     advises: bool
@@ -41,29 +43,52 @@ class Statement:
 
 
 def normal(text: str) -> str:
-    """The text in one form of each sign: full-width letters, digits and commas as those of a keyboard."""
+    """Normalise a text: NFKC (full-width signs as ASCII, but keep 。), straight quotes, no zero-width spaces.
+
+    Args:
+        text: any.
+
+    Returns:
+        the text in normal form
+    """
     text = unicodedata.normalize("NFKC", text.replace("。", "\ue000")).replace("\ue000", "。")
     return re.sub(r"[’‘`]", "'", text).replace("\u200b", "")
 
 
 def said(answer: str) -> str:
-    """What a reply says outside its thoughts, in normal form, without marks of emphasis."""
+    """Text of a reply outside its thoughts, in normal form, without Markdown emphasis.
+
+    Args:
+        answer: the reply, with or without <think> tags.
+
+    Returns:
+        the text that the user reads
+    """
     return re.sub(r"\*\*|__|`", "", normal(outside_thoughts(answer)))
 
 
 def statements(text: str) -> tuple[Statement, ...]:
-    """The statements of a reply in order."""
+    """Split a reply into statements and classify each: warning, advice, past, question.
+
+    Args:
+        text: the reply in normal form.
+
+    Returns:
+        in the order of the reply, without empty ones
+    """
     found: list[Statement] = []
     under, whole = False, False  # whether the heading above warns, and of all lines up to the next one
     for line in text.splitlines():
         if not line.strip():
             continue
+        # a heading that warns applies to the list below it; one in capitals applies up to the next heading
         item = bool(ITEM.match(line)) or line.startswith((" ", "\t"))
         heading = bool(HEADING.search(line) or CAPITALS.match(line))
         if heading or not (item or whole):
             under, whole = False, False
         here = [one for one in cut(line) if one.strip()]
         for part in here:
+            # a warning: its words remain when limits and words that take a warning away are removed
             warns = under or bool(WARNING.search(LIMIT.sub(" ", CALMING.sub(" ", part))))
             advises = bool(ADVICE.search(part)) and not DEFINES.search(part)
             asks = part.rstrip().endswith(("?", "？"))
@@ -75,7 +100,14 @@ def statements(text: str) -> tuple[Statement, ...]:
 
 
 def cut(line: str) -> list[str]:
-    """The line in statements; the mark that ends one stays with it."""
+    """Split a line into statements at the ends of sentences and at "but" or "however".
+
+    Args:
+        line: of the reply.
+
+    Returns:
+        pieces that add up to the line; the mark that ends one stays with it
+    """
     found, first = [], 0
     for mark in ENDS.finditer(line):
         end = mark.end() if not mark.group().strip(" ,;.\n。！!？；") else mark.start()
