@@ -51,6 +51,11 @@ def trl(reward: Judged) -> Callable[..., list[float | None]]:
     def called(
         prompts: Sequence[Any], completions: Sequence[Any], sample: Sequence[str], **_: Any
     ) -> list[float | None]:
+        """Reward completions with the signature of GRPOTrainer.
+
+        Returns:
+            one value for each completion; None: not judged
+        """
         return [_value(reward, row, _text(said)) for row, said in zip(sample, completions, strict=True)]
 
     called.__name__ = _name(reward)  # TRL logs by this name
@@ -77,6 +82,11 @@ def verl(reward: Judged, unjudged: float | None = None) -> Callable[..., dict[st
         extra_info: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> dict[str, Any]:
+        """Reward one solution with the signature of verl.
+
+        Returns:
+            {score, judged}; verl averages every number of it
+        """
         value = _value(reward, (extra_info or {}).get("sample"), solution_str)
         # verl averages every number it is given
         return {"score": _number(value, unjudged), "judged": float(value is not None)}

@@ -57,6 +57,7 @@ def rules(names: Iterable[str] = (), tree: Path | None = None) -> tuple[Rule, ..
 
     Raises:
         ConfigError: a name is neither a key of RULES nor code, or the code cannot be loaded.
+        CodeRefused: nobody allowed the code to run.
     """
     names = tuple(names) or tuple(RULES)
     known(names)
