@@ -1,9 +1,10 @@
-"""The claims of a text: each a statement that evidence could support or contradict, with where it stands.
+"""Extract claims: statements of a text that evidence could support or contradict, with their spans.
 
     by_findings   one claim for each finding of English radiology, one for each other sentence that states
     something
     by_rules      sentences, their coordinated parts, of any text
-    by_judge      atomic claims in the words of a judge (Baichuan-M3, 2.2.2), placed where the text has them
+    by_judge      atomic claims in the words of a judge (Baichuan-M3, 2.2.2), with the span of the sentence
+    that has most of their words
 
 Questions, recited options and filler are no claims.
 """
@@ -41,15 +42,22 @@ CONNECTIVE = re.compile(  # a cut-off reply may end in one; alone it states noth
     r"|instead|meanwhile|in addition|for example|in summary|in conclusion|as a result|on the other hand)\W*",
     re.IGNORECASE,
 )
-PLACED = 0.6  # share of a claim's words that a sentence must have to be where it stands
+PLACED = 0.6  # least share of a claim's stems in the sentence that is its span
 
 
 def by_findings(text: str, words: Lexicon | None = None, recited: Sequence[str] = ()) -> list[Claim]:
-    """Claims of a radiology report: one for each finding, one for each sentence that states something else.
+    """Extract the claims of a radiology report: one for each finding, one for each other sentence.
 
     Args:
-        words: where names of findings are looked up; by default the lexicon of radiology that ships.
-        recited: texts that are no claims though the text says them, such as options.
+        text: a report in English.
+        words: lexicon of the names of findings; None: that of radiology that ships.
+        recited: texts that are no claims though the report repeats them, such as options.
+
+    Returns:
+        claims with their spans in code points, in order, ids c1, c2 ...
+
+    Raises:
+        DataError: there are more than MAX_CLAIMS claims.
     """
     found: list[Claim] = []
     for sentence in split(text, words or lexicon()):
@@ -62,20 +70,24 @@ def by_findings(text: str, words: Lexicon | None = None, recited: Sequence[str] 
 
 
 def by_rules(text: str, recited: Sequence[str] = ()) -> list[Claim]:
-    """Claims of any text: its sentences, and the parts of a sentence that have a verb of their own.
+    """Extract the claims of any text: its sentences, and the parts of a sentence that have a verb each.
 
     Args:
         text: of any kind.
         recited: texts that are no claims though the text repeats them, such as wrong options.
 
     Returns:
-        claims with their spans, in order
+        claims with their spans in code points, in order, ids c1, c2 ...
+
+    Raises:
+        DataError: there are more than MAX_CLAIMS claims.
     """
     found: list[Claim] = []
     for start, end in sentence_spans(text):
         said = " ".join(text[start:end].split())
         if said.rstrip("\"')] ").endswith(("?", "？")) or _recites(said, recited):
             continue
+        # "Yes, ..." answers first: the claim begins behind it
         if verdict := VERDICT.match(text, start, end):
             start = verdict.end() if "," in verdict[0] or "." in verdict[0] else start
         for a, b in _parts(text, start, end):
@@ -90,9 +102,7 @@ def by_rules(text: str, recited: Sequence[str] = ()) -> list[Claim]:
 
 
 def by_judge(judge: Judge, text: str, recited: Sequence[str] = ()) -> list[Claim] | None:
-    """The atomic claims of a text by a judge; None where the judge failed.
-
-    A claim is placed at the sentence that has most of its words, and nowhere where none has.
+    """Extract the atomic claims of a text with a judge.
 
     Args:
         judge: which splits the text.
@@ -100,7 +110,8 @@ def by_judge(judge: Judge, text: str, recited: Sequence[str] = ()) -> list[Claim
         recited: texts that are no claims though the text repeats them.
 
     Returns:
-        claims with their spans, or None
+        claims in the judge's order; the span of each is that of the sentence with most of its words, None if
+        no sentence has PLACED of them. None instead of a list if the judge failed.
     """
     (said,) = atomic(judge, [text], [recited])
     if said is None:
@@ -109,6 +120,8 @@ def by_judge(judge: Judge, text: str, recited: Sequence[str] = ()) -> list[Claim
     found = []
     for number, claim in enumerate(said, 1):
         wanted = _stems(claim)
+        # share of the claim's stems in each sentence; of equal shares the first, shortest sentence (offsets
+        # are negated)
         share, at = max(
             ((len(wanted & there) / max(1, len(wanted)), (-a, -b)) for (a, b), there in rows),
             default=(0.0, (0, 0)),
@@ -119,7 +132,14 @@ def by_judge(judge: Judge, text: str, recited: Sequence[str] = ()) -> list[Claim
 
 
 def as_finding(one: _findings.Finding) -> Finding:
-    """A finding of the extractor as the claim holds it."""
+    """Convert a finding of the extractor to the finding of a claim.
+
+    Args:
+        one: finding of scoring._findings.
+
+    Returns:
+        with its places sorted and joined by ", ", possible and hypothetical as uncertain
+    """
     return Finding(
         one.name,
         STATUS[one.status],
@@ -134,7 +154,7 @@ def as_finding(one: _findings.Finding) -> Finding:
 
 
 def _of_sentence(sentence: Sentence, text: str, before: int) -> list[Claim]:
-    """One claim for each finding of a sentence, or one for all of it."""
+    """Claims of one sentence: one for each finding, or one for the whole sentence without findings."""
     need = "prior" if sentence.kind == "comparison" else "none" if sentence.kind == "technique" else "image"
     if not sentence.findings:
         at = (sentence.start, sentence.end)

@@ -1,4 +1,4 @@
-"""A finding in words that the extractor reads back as the same finding: "No left pleural effusion." """
+"""Write a finding as a sentence that the extractor parses to the same finding: No left pleural effusion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_VERIFIED = "Not verified:"  # before a sentence that nobody could judge
 
 
 def phrase(one: Finding, words: Lexicon) -> str:
-    """One telegraphic sentence, as impressions of radiology reports are written.
+    """Write a finding as one telegraphic sentence, in the style of impressions of radiology reports.
 
     Args:
         one: a finding.
@@ -41,7 +41,15 @@ def phrase(one: Finding, words: Lexicon) -> str:
 
 
 def hedged(one: Finding, words: Lexicon) -> str:
-    """The same as a possibility; a denial stays one."""
+    """Write a finding as a possibility; a denial stays a denial.
+
+    Args:
+        one: a finding.
+        words: names of findings.
+
+    Returns:
+        a sentence such as "Possible left pleural effusion."
+    """
     return phrase(one if one.status == "absent" else replace(one, status="uncertain"), words)
 
 

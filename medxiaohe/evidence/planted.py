@@ -1,5 +1,6 @@
-"""Planted errors of report sentences, for measuring verifiers and for training ones (perturbed reports
-are free labels: Yan et al., arXiv 2307.14634): the changed sentence, or "" where the kind does not fit.
+"""Plant errors in report sentences, to measure and to train verifiers.
+
+Perturbed reports are free labels (Yan et al., arXiv 2307.14634). Kinds:
 
     finding          another finding, which the report does not name, is stated
     denial removed   "No pneumothorax." -> "Pneumothorax."
@@ -57,17 +58,33 @@ COMPARISONS = (
 
 
 def changed(kind: str, sentence: str, *, named: Collection[str], draw: random.Random) -> str:
-    """A sentence with one planted error, "" where this kind does not fit it.
+    """Plant one error of a kind in a sentence.
 
     Args:
         kind: one of KINDS.
-        named: findings that the whole report names, whatever it says of them.
+        sentence: of a report.
+        named: findings that the whole report names, present or absent.
+        draw: source of randomness.
+
+    Returns:
+        the changed sentence, or "" if this kind does not apply to it
+
+    Raises:
+        KeyError: the kind is not one of KINDS.
     """
     return _CHANGES[kind](sentence, named, draw)
 
 
 def names_of(report: str, words: Lexicon) -> set[str]:
-    """Findings that a report names, and their parents."""
+    """Findings that a report names, with their parents in the lexicon.
+
+    Args:
+        report: text.
+        words: the lexicon of findings.
+
+    Returns:
+        names, whatever their status
+    """
     found = set[str]()
     for one in words.findings(report):
         name = one.name
@@ -78,7 +95,14 @@ def names_of(report: str, words: Lexicon) -> set[str]:
 
 
 def is_denial(found: Collection[Finding]) -> bool:
-    """Whether a sentence denies all that it names."""
+    """Whether a sentence denies every finding that it names.
+
+    Args:
+        found: the findings of the sentence.
+
+    Returns:
+        False for a sentence without findings
+    """
     return bool(found) and all(one.status == "absent" for one in found)
 
 
@@ -107,6 +131,11 @@ def _swapped(table: dict[str, str]) -> Callable[[str, Collection[str], random.Ra
     pattern = re.compile(rf"\b(?:{'|'.join(table)})\b")
 
     def change(sentence: str, named: Collection[str], draw: random.Random) -> str:
+        """Swap the words of the table in a sentence.
+
+        Returns:
+            "" with none of them, and with different ones ("the left is larger than the right")
+        """
         found = list(pattern.finditer(sentence))
         if len({match.group().lower() for match in found}) != 1:
             return ""  # none, or both: "the left is larger than the right"

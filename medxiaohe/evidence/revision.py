@@ -1,12 +1,12 @@
-"""What becomes of a draft by the rulings on its claims: keep, hedge, cut, replace, add.
+"""Revise a draft by the rulings on its claims: keep, hedge, cut, replace, add.
 
-    revise(draft, evidence)   -> lines, each with the claims it states and the evidence they rest on
+    revise(draft, evidence)   -> lines, each with the claims it states and the evidence for them
 
-A sentence stays as it is written where all its claims stay, with a full stop where it has none; else those
-that stay are written as phrases. A claim that says more than the evidence (a side, a degree, a change) is
-replaced by what the evidence says.
-What the evidence states and the draft does not is added. Every line that a revision writes is supported by
-evidence; at most two rounds, and a second revision of the same text changes nothing.
+A sentence stays unchanged if all its claims are kept, with a full stop added if it has none; else those
+that are kept are written as phrases. A claim that says more than the evidence (a side, a degree, a change) is
+replaced by the statement of the evidence. Findings that the evidence affirms and the draft lacks are added.
+Every line that a revision writes is supported by evidence; at most two rounds, and a second revision of the
+same text changes nothing.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ ADDED_FROM = (
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is done with a claim by its ruling: keep, hedge, cut, or replace (by what the evidence says, else
-    cut)."""
+    """What is done with a claim by its ruling: keep, hedge, cut, or replace (by the evidence, else cut)."""
 
     contradicted: Action = "replace"
     unsupported: Action = "replace"  # of what is affirmed
@@ -55,7 +54,7 @@ DRAFT = Policy("keep", "keep", "keep", "keep", add=False)
 CUT_CONTRADICTED = Policy("cut", "keep", "keep", "keep", add=False)
 CUT_UNSUPPORTED = Policy("cut", "cut", "keep", "keep", add=False)
 KEEP_SUPPORTED = Policy("cut", "cut", "cut", "cut", add=False)
-ARMS = {  # policies that are compared with each other, the draft as it was written first
+ARMS = {  # policies that experiments compare, the unchanged draft first
     "draft": DRAFT,
     "cut contradicted": CUT_CONTRADICTED,
     "cut": CUT_UNSUPPORTED,
@@ -69,7 +68,7 @@ ARMS = {  # policies that are compared with each other, the draft as it was writ
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One sentence of the revised text."""
+    """One sentence of the revised text, or one cut out of the draft."""
 
     text: str
     action: Action
@@ -83,7 +82,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Revised:
-    """A revised text, and what was cut out of the draft."""
+    """A revised text, and the lines cut out of the draft."""
 
     lines: tuple[Line, ...]
     cut: tuple[Line, ...]
@@ -93,7 +92,11 @@ class Revised:
 
     @property
     def text(self) -> str:
-        """The lines, joined by blanks."""
+        """Text of the lines.
+
+        Returns:
+            joined by blanks
+        """
         return " ".join(line.text for line in self.lines)
 
 
@@ -108,18 +111,28 @@ def revise(
     """Revise a draft by evidence.
 
     Args:
-        draft: a text of English radiology; other texts have claims, but no findings to write anew.
-        verifiers: in the order in which they decide; by default those that ask no model.
-        words: the lexicon of findings.
+        draft: a text of English radiology; other texts have claims, but no findings to rewrite.
+        evidence: what the claims are verified with.
+        verifiers: in the order in which they decide; None: those that ask no model.
+        policy: action for each ruling; None: the defaults of Policy.
+        words: the lexicon of findings; None: that of radiology.
+
+    Returns:
+        the lines, each sentence once, with the lines cut, the claims of the draft and the rulings on them
+
+    Raises:
+        DataError: the draft has more claims than claims.MAX_CLAIMS.
+        ModelError: a verifier returned rulings that do not fit the claims.
     """
     words, policy = words or lexicon(), policy or Policy()
     verifiers = named() if verifiers is None else verifiers
+    # first round: rule on each claim of the draft and decide what becomes of it
     claims = by_findings(draft, words)
     first = ruled(claims, evidence, verifiers)
     rows = list(_decided(claims, first.decided, evidence, policy, words))
     if policy.add:
         rows += _added(rows, evidence, words)
-    # the second round looks at what the first one wrote, and cuts what no evidence bears out
+    # second round: verify the sentences of the first, and cut those that no evidence supports
     lines, cut = [], [one for one in rows if one.action == "cut"]
     for one in rows:
         if one.action in ("replace", "add") and not _holds(one, evidence, verifiers, words):
@@ -164,6 +177,7 @@ def _ended(text: str) -> str:
 
 
 def _action(claim: Claim, ruling: Ruling, policy: Policy) -> Action:
+    """Action of a policy for one claim by its ruling."""
     if ruling.label == "supported":
         return "keep"
     if ruling.label == "contradicted":
@@ -171,7 +185,7 @@ def _action(claim: Claim, ruling: Ruling, policy: Policy) -> Action:
     if claim.text.startswith(phrases.NOT_VERIFIED):
         return "keep"
     if ruling.label == "unjudged":
-        # advice that nothing bears out goes wherever anything unsupported goes
+        # unjudged advice has no support either: it is treated like an unsupported claim
         return policy.unsupported if ADVICE.search(claim.text) else policy.unjudged
     if claim.needs == "prior":
         return policy.unsupported
@@ -183,6 +197,7 @@ def _action(claim: Claim, ruling: Ruling, policy: Policy) -> Action:
 
 
 def _kept(text: str, rows: Sequence[tuple[Claim, Ruling, Action]]) -> Line:
+    """Line of a sentence whose claims are all kept: its label is that of its worst claim."""
     labels = [ruling.label for _, ruling, _ in rows]
     return Line(
         text,
@@ -197,7 +212,7 @@ def _kept(text: str, rows: Sequence[tuple[Claim, Ruling, Action]]) -> Line:
 
 
 def _rewritten(claim: Claim, ruling: Ruling, action: Action, seen: Sequence[Seen], words: Lexicon) -> Line:
-    """The line of one claim of a sentence that does not stay as it is written."""
+    """Line of one claim of a sentence that is not kept unchanged."""
     one = claim.finding
     line = Line(claim.text, "cut", ruling.label, (), ruling.evidence, ruling.why, (claim.id,), claim.needs)
     if action == "hedge":
@@ -216,14 +231,14 @@ def _rewritten(claim: Claim, ruling: Ruling, action: Action, seen: Sequence[Seen
 
 
 def _said(line: Line, words: Lexicon) -> Line:
-    """The line with the findings that a reader of its text reads."""
+    """The line with the findings and counts that its text is parsed to."""
     return replace(line, findings=(*read(line.text, words), *measured.findings_of(line.text)))
 
 
 def _as_evidenced(
     one: Finding, seen: Sequence[Seen], words: Lexicon
 ) -> tuple[Finding, tuple[str, ...]] | None:
-    """What the evidence says of a finding that the claim affirms with other or more details."""
+    """The supported finding of the evidence with the name of an affirmed claim, and its evidence ids."""
     if one.status == "absent":
         return None
     for item in seen:
@@ -236,7 +251,7 @@ def _as_evidenced(
 
 
 def _as_measured(claim: Claim, ruling: Ruling, evidence: Sequence[Evidence], words: Lexicon) -> Line | None:
-    """What was measured of the cells that a claim counts."""
+    """Line with the measured count of the cells that a claim counts, or None."""
     for text, ids in measured.statements(evidence):
         if measured.kinds_of(text) & measured.kinds_of(claim.text):
             line = Line(text, "replace", "supported", (), ids, ruling.why, (claim.id,), claim.needs)
@@ -245,7 +260,8 @@ def _as_measured(claim: Claim, ruling: Ruling, evidence: Sequence[Evidence], wor
 
 
 def _added(lines: Sequence[Line], evidence: Sequence[Evidence], words: Lexicon) -> list[Line]:
-    """A line for each finding that the evidence affirms and no line states."""
+    """A line for each finding or count that the evidence affirms and no line states."""
+    # findings that the lines affirm; a finding of the same family (parent or child) is not added again
     named_ = {
         one.name for line in lines if line.action != "cut" for one in line.findings if one.status != "absent"
     }

@@ -4,7 +4,7 @@
     dynamic(reference)                criteria of one item: it states what the reference affirms, and nothing
                                       that the reference denies
 
-Eight of the static criteria are rules below, two ask the judge of the run; without one they are left out and
+Eight of the static criteria are rules below, two need the judge of the run; without one they are left out and
 counted. Whether a report is true is the reward `report` (rewards/report.py), not this.
 """
 
@@ -46,15 +46,15 @@ SIZE = re.compile(
     r"\b(?:measur\w+|size|diameter|up to)\s+(?:of |is |approximately |about )*(\d+(?:\.\d+)?)\s*(\w*)"
 )
 UNITS = ("mm", "cm", "ml", "x", "millimeters", "millimetres", "centimeters", "centimetres")
-BAND = (0.33, 2.0)  # of the words of the reference
-WITHOUT = (8, 250)  # words, where there is no reference
-FEWEST = 4  # words that a report of any reference may have
-PLAIN = 0.2  # least share of the affirmed findings that are stated without a hedge
+BAND = (0.33, 2.0)  # words of the report, relative to those of the reference
+WITHOUT = (8, 250)  # words of a report without a reference
+FEWEST = 4  # words that a report may have however short the reference is
+PLAIN = 0.2  # least share of the affirmed findings without a hedge
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One preference: `by` is the name of a rule, `judge`, or a finding that a dynamic one looks for."""
+    """One preference: `by` is the name of a rule, `judge`, or the finding of a dynamic criterion."""
 
     name: str
     text: str
@@ -64,7 +64,7 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A report as rules see it."""
+    """A parsed report with its reference and prompt, the input of the rules."""
 
     text: str
     sections: tuple[tuple[Sentence, ...], ...]
@@ -74,16 +74,20 @@ class Written:
 
     @property
     def sentences(self) -> tuple[Sentence, ...]:
-        """The sentences of all sections, in order."""
+        """Sentences of the report.
+
+        Returns:
+            of all sections, in order
+        """
         return tuple(one for section in self.sections for one in section)
 
 
-Rule = Callable[[Written], bool | None]  # None: there is nothing that it could be about
+Rule = Callable[[Written], bool | None]  # None: the rule does not apply
 
 
 @functools.cache
 def static(file: Path = FILE) -> tuple[Criterion, ...]:
-    """The criteria of a file; DataError for a line that is none.
+    """Read the criteria of a file; cached.
 
     Args:
         file: JSON lines {name, text, points, by}.
@@ -107,13 +111,14 @@ def static(file: Path = FILE) -> tuple[Criterion, ...]:
 
 
 def dynamic(gold: str) -> tuple[Criterion, ...]:
-    """The criteria of one item, from the findings of its reference.
+    """Criteria of one item, from the findings of its reference.
 
     Args:
         gold: the reference report.
 
     Returns:
-        one criterion for each finding
+        one criterion for each finding of the patient: 2 points to state an affirmed one, 1 not to affirm a
+        denied one
     """
     found: dict[str, Criterion] = {}
     for one in lexicon().findings(gold):
@@ -127,19 +132,26 @@ def dynamic(gold: str) -> tuple[Criterion, ...]:
 
 
 def rated(sample: Sample, trace: Trace, criteria: Sequence[Criterion] = (), judged: bool = False) -> Score:
-    """Points that a report meets, of those that could be decided.
+    """Share of the points that a report meets, of the criteria that could be decided.
 
     Args:
         sample: its gold answer is the reference; criteria of its own are added.
         trace: of the report.
-        criteria: the static ones unless given.
-        judged: whether the judge of the run is asked for the others.
+        criteria: static criteria; (): those of report_rubric.jsonl.
+        judged: whether the judge of the run decides the criteria that need one.
+
+    Returns:
+        from 0 to 1; unjudged if no criterion could be decided, `unparsed` or `refused` without an answer
+
+    Raises:
+        DataError: report_rubric.jsonl has another form.
     """
     gold = reference(sample)
     if nothing := no_answer(NAME, trace, gold):
         return nothing
     some = [*(criteria or static()), *dynamic(gold)]
     written = read(trace, gold)
+    # rules first, then the judge, one question for each criterion
     met = {one: decided(one, written) for one in some if one.by != JUDGE}
     ask = [one for one in some if one.by == JUDGE]
     if judged and ask:
@@ -150,6 +162,7 @@ def rated(sample: Sample, trace: Trace, criteria: Sequence[Criterion] = (), judg
     known = {one: yes for one, yes in met.items() if yes is not None}
     if not known:
         return Score(NAME, None, "unjudged", why="no criterion could be decided")
+    # points met / points decided
     value = sum(one.points for one, yes in known.items() if yes) / sum(one.points for one in known)
     failed = [one.name for one, yes in known.items() if not yes]
     why = f"{len(known)} of {len(some)} criteria decided; not met: {', '.join(failed) or 'none'}"
@@ -157,7 +170,15 @@ def rated(sample: Sample, trace: Trace, criteria: Sequence[Criterion] = (), judg
 
 
 def read(trace: Trace, gold: str) -> Written:
-    """A report in sections, by its headings; list marks and emphasis are no part of it."""
+    """Parse a report into sections by its headings.
+
+    Args:
+        trace: of the report; its prompt is kept for rules about what was asked.
+        gold: the reference.
+
+    Returns:
+        the report without list marks and bold marks, and its sections in order
+    """
     text = re.sub(r"^\s*[-*•]\s+|\*\*", "", said(trace), flags=re.MULTILINE)
     starts = [0, *(match.start() for match in SECTION.finditer(text)), len(text)]
     parts = [text[a:b] for a, b in pairwise(starts) if text[a:b].strip()]
@@ -166,14 +187,17 @@ def read(trace: Trace, gold: str) -> Written:
 
 
 def decided(one: Criterion, written: Written) -> bool | None:
-    """Whether a criterion of rules is met.
+    """Decide a criterion by rule.
 
     Args:
-        one: a criterion whose `by` is a rule.
+        one: a criterion whose `by` is a rule or a finding.
         written: the report.
 
     Returns:
-        None where the rule does not apply
+        whether it is met; None if the rule does not apply
+
+    Raises:
+        KeyError: no rule has this name.
     """
     if one.by.startswith((STATES, DENIED)):
         name = one.by.partition(":")[2].strip()
@@ -186,7 +210,14 @@ def decided(one: Criterion, written: Written) -> bool | None:
 
 
 def positives_first(written: Written) -> bool | None:
-    """In each section what is there comes before what is not; None with one kind alone."""
+    """Rule: in each section, positive findings come before negative ones.
+
+    Args:
+        written: the report.
+
+    Returns:
+        None if no section has both kinds
+    """
     seen = False
     for section in written.sections:
         denied = [one.kind == "negative" for one in section if one.kind in ("finding", "device", "negative")]
@@ -198,7 +229,14 @@ def positives_first(written: Written) -> bool | None:
 
 
 def said_once(written: Written) -> bool | None:
-    """No finding is in two sentences of a section, with the same status, side and place."""
+    """Rule: no finding is repeated in a section with the same status, side, place, time and change.
+
+    Args:
+        written: the report.
+
+    Returns:
+        None for a report without findings
+    """
     for section in written.sections:
         keys = [
             key
@@ -211,7 +249,15 @@ def said_once(written: Written) -> bool | None:
 
 
 def hedges_fit(written: Written) -> bool | None:
-    """Supported claims are stated, others hedged or marked; without rulings most claims are plain."""
+    """Rule: supported claims are stated plainly, others hedged or marked.
+
+    Args:
+        written: the report; without rulings of the trace, at least the share PLAIN of affirmed findings must
+            be stated without a hedge.
+
+    Returns:
+        None if there is no claim to check
+    """
     labels = {one.claim: one.label for one in written.trace.rulings}
     if labels:
         rows = [
@@ -227,7 +273,14 @@ def hedges_fit(written: Written) -> bool | None:
 
 
 def length_in_band(written: Written) -> bool:
-    """Sentences with content have a third to twice the words of the reference."""
+    """Rule: the length of the report is within BAND of that of the reference.
+
+    Args:
+        written: the report; words of sentences with content count. Without a reference the band is WITHOUT.
+
+    Returns:
+        True within the band
+    """
     words = sum(
         len(one.text.split()) for one in written.sentences if one.kind not in ("filler", "question", "other")
     )
@@ -237,25 +290,53 @@ def length_in_band(written: Written) -> bool:
 
 
 def no_own_advice(written: Written) -> bool:
-    """A recommendation only where the reference has one."""
+    """Rule: a recommendation only if the reference has one.
+
+    Args:
+        written: the report.
+
+    Returns:
+        False for a recommendation that the reference does not have
+    """
     own = any(one.kind == "recommendation" for one in written.sentences)
     return not own or any(one.kind == "recommendation" for one in split(written.gold))
 
 
 def sizes_have_units(written: Written) -> bool | None:
-    """Every size has a unit; None without one."""
+    """Rule: every size has a unit.
+
+    Args:
+        written: the report.
+
+    Returns:
+        None for a report without sizes
+    """
     units = [match[2].casefold() for match in SIZE.finditer(written.text)]
     return all(unit in UNITS for unit in units) if units else None
 
 
 def no_absent_prior(written: Written) -> bool:
-    """Comparisons only where the question gives an earlier study."""
+    """Rule: comparisons only if the prompt gives an earlier study.
+
+    Args:
+        written: the report.
+
+    Returns:
+        False for a comparison without an earlier study
+    """
     given = GIVEN_PRIOR.search(written.asked)
     return bool(given) or not any(compares(one.text) for one in written.sentences)
 
 
 def limits_stated(written: Written) -> bool | None:
-    """Something unverified is said to be; None where all is verified or nobody ruled."""
+    """Rule: a report with claims that are not supported states its limits.
+
+    Args:
+        written: the report.
+
+    Returns:
+        None if all rulings are supported, or there are none
+    """
     if all(one.label == "supported" for one in written.trace.rulings):
         return None
     return bool(LIMITS.search(written.text))
@@ -274,12 +355,12 @@ RULES: dict[str, Rule] = {
 
 
 def report_rubric(sample: Sample, trace: Trace, *, judged: bool = False) -> Score:
-    """Preferences about a report as a score.
+    """Score a report by preferences, static and of its item.
 
     Args:
         sample: its last assistant message, else its target, is the reference.
         trace: its answer is scored.
-        judged: whether criteria that need a judge are asked of it.
+        judged: whether the judge of the run decides the criteria that need one.
 
     Returns:
         points met of points decided, from 0 to 1

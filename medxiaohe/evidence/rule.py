@@ -1,10 +1,10 @@
-"""Several verifiers over the same claims: whose ruling counts.
+"""Combine the rulings of several verifiers on the same claims.
 
     ruled(claims, evidence, [entities, findings])   -> every ruling, and the one that counts for each claim
 
 The first verifier that says supported or contradicted decides; a comparison without an earlier study is never
-supported. Where none does, a claim is unsupported if one called it that, else unjudged: what nobody
-could judge is never called unsupported.
+supported. If none decides, a claim is unsupported if one verifier called it that, else unjudged: a claim that
+no verifier could judge is never called unsupported.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Ruled:
 def named(
     names: Sequence[str] = RULES, settings: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Verifier]:
-    """Verifiers by name, each with its settings.
+    """Load verifiers by name, each with its settings.
 
     Args:
         names: of `medxiaohe list verifiers`, or file.py:function.
@@ -48,15 +48,26 @@ def named(
 
     Returns:
         verifiers in the same order
+
+    Raises:
+        ConfigError: a name is neither a verifier nor code that can be loaded.
     """
     return [partial(plugins.load("verifiers", name), **(settings or {}).get(name, {})) for name in names]
 
 
 def ruled(claims: Sequence[Claim], evidence: Sequence[Evidence], verifiers: Sequence[Verifier]) -> Ruled:
-    """Ask every verifier about the claims.
+    """Run verifiers on claims and decide between their rulings.
+
+    Args:
+        claims: what is ruled on.
+        evidence: what they are verified with.
+        verifiers: in the order in which they decide.
+
+    Returns:
+        all rulings, verifier by verifier, and the one that counts for each claim
 
     Raises:
-        ModelError: a verifier gave another number of rulings, or one on another claim.
+        ModelError: a verifier returned another number of rulings, or one on another claim.
     """
     rows = [list(verifier(claims, evidence)) for verifier in verifiers]
     for row in rows:
@@ -67,6 +78,7 @@ def ruled(claims: Sequence[Claim], evidence: Sequence[Evidence], verifiers: Sequ
 
 
 def _first(rulings: Sequence[Ruling], claim: Claim) -> Ruling:
+    """The ruling that counts for a claim, of those of all verifiers in order."""
     decisive = next((one for one in rulings if one.label in DECIDES), None)
     blocked = next((one for one in rulings if one.by in BLOCKS and one.label == "unsupported"), None)
     if decisive is not None and (blocked is None or decisive.label == "contradicted"):

@@ -26,7 +26,7 @@ Rows = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True)
 class Rubric:
-    """A scorer by criteria, `always` for every item and `by_sample` by id; scores are those of rubric.clipped.
+    """A scorer by criteria: `always` for every item, `by_sample` by id; scores are those of rubric.clipped.
 
     `name` distinguishes it from other scorers in the log.
     """

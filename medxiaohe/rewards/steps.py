@@ -88,7 +88,10 @@ def exactly(number: float) -> Fraction:
 
 
 def _step_of(sample: Sample, score: Score) -> Fraction:
-    """Step of one scorer: 1 for a verdict, common divisor of points over their sum for a rubric, else FINEST."""
+    """Step of one scorer: 1 for a verdict, FINEST for a number.
+
+    For a rubric it is the common divisor of its points over the sum of its points.
+    """
     if score.name in ALL_OR_NOTHING:
         return Fraction(1)
     if score.name not in RUBRICS:

@@ -25,7 +25,7 @@ def comparison(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ru
 
     Args:
         claims: what is ruled on.
-        evidence: what was found.
+        evidence: what they are verified with.
 
     Returns:
         one ruling for each claim, in order

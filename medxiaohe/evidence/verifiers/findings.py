@@ -1,15 +1,16 @@
-"""Verifier: a claim with a finding against the findings of the evidence, by name, side, degree, place, time,
-change and size.
+"""Verifier: compare the finding of a claim with the findings of the evidence.
+
+Name, side, degree, location, time, change and size are compared.
 
     supported     evidence has the finding or a kind of it, with every detail that the claim gives; a
                   denial is supported by the same or a wider one ("the lungs are clear" denies an infiltrate)
-    contradicted  evidence denies it, or affirms what the claim denies, for the same side and place; or has it
-                  with another degree, size, change or side
-    unsupported   evidence says nothing of it, or less than the claim does
+    contradicted  evidence denies it, or affirms what the claim denies, for the same side and location; or has
+                  it with another degree, size, change or side
+    unsupported   evidence does not mention it, or says less than the claim does
 
-Support comes first: evidence that says both is taken at its word for what agrees. "No acute abnormality" is
-supported where nothing acute is in the evidence and an organ of the chest is called normal, contradicted
-where something acute is there. Claims without a finding are unjudged.
+Support comes first: of evidence that says both, the agreement counts. "No acute abnormality" is supported if
+the evidence has nothing acute and calls an organ of the chest normal, contradicted if it has something acute.
+Claims without a finding are unjudged.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ def findings(
 
     Args:
         claims: what is ruled on.
-        evidence: what was found.
-        tree: folder of a tree whose names are found beside those of the lexicon of radiology.
+        evidence: what they are verified with.
+        tree: folder of a tree whose names are added to those of the lexicon of radiology.
 
     Returns:
         one ruling for each claim, in order
@@ -68,7 +69,15 @@ def findings(
 
 @functools.lru_cache(maxsize=512)
 def read(text: str, words: Lexicon) -> tuple[Finding, ...]:
-    """The findings of a text, as claims hold them."""
+    """Extract the findings of a text; cached for the last 512 texts.
+
+    Args:
+        text: of evidence.
+        words: names of findings.
+
+    Returns:
+        in the form that claims have, in order
+    """
     return tuple(as_finding(one) for one in words.findings(text))
 
 
@@ -80,7 +89,7 @@ def _ruling(claim: Claim, seen: Sequence[Seen], words: Lexicon) -> Ruling:
 
 
 def judge(claim: Finding, seen: Sequence[Seen], words: Lexicon) -> tuple[Label, tuple[str, ...], str]:
-    """Label, ids of evidence and reason for one finding.
+    """Rule on one finding by the findings of the evidence.
 
     Args:
         claim: a finding.
@@ -92,26 +101,33 @@ def judge(claim: Finding, seen: Sequence[Seen], words: Lexicon) -> tuple[Label, 
     """
     above = functools.partial(_is_or_above, parents=words.parents)
     same = [one for one in seen if (one.finding.person == "patient") == (claim.person == "patient")]
-    short: list[tuple[Seen, str]] = []  # evidence of the same thing that says less, and of what
+    short: list[tuple[Seen, str]] = []  # evidence of the finding with less detail than the claim, and which
     against: list[tuple[Seen, str]] = []
     for one in same:
         other = one.finding
         if claim.status == "absent":
+            # denial by a denial of the same or a wider finding: supported, unless that is narrower in side or
+            # location
             if other.status == "absent" and above(other.name, claim.name):
                 if why := _narrower(claim, other):
                     short.append((one, why))
                 else:
                     return "supported", (one.evidence,), f"no {other.name}"
+            # denial by an affirmed finding of the kind on the same side and location: contradicted
             elif other.status != "absent" and above(claim.name, other.name) and _meet(claim, other):
                 against.append((one, f"{_said(other)} is in the evidence"))
         elif other.status == "absent":
+            # affirmation by a denial of it or of a wider finding that reaches its side and location:
+            # contradicted
             if above(other.name, claim.name) and _covers(other, claim):
                 against.append((one, f"{other.name} is denied"))
         elif above(claim.name, other.name):
+            # affirmation by the same or a narrower finding: its details decide
             kind, why = _details(claim, other)
             if kind == "agree":
                 return "supported", (one.evidence,), _said(other)
             (short if kind == "open" else against).append((one, why))
+    # "no acute abnormality": by anything acute in the evidence, else by organs that it calls normal
     if claim.name == ANY_ACUTE and claim.status == "absent" and not against:
         if acute := [one for one in same if _is_acute(one.finding)]:
             return "contradicted", (acute[0].evidence,), f"{_said(acute[0].finding)} is in the evidence"
@@ -127,7 +143,7 @@ def judge(claim: Finding, seen: Sequence[Seen], words: Lexicon) -> tuple[Label, 
 
 
 def _is_or_above(general: str, special: str, parents: dict[str, str]) -> bool:
-    """Whether a name is the other one, one of its parents, or other words for it."""
+    """Whether a name is the other name, one of its parents, or a near synonym of one (ALIKE)."""
     name, passed = special, set[str]()
     while name and name not in passed:
         if name == general or any({name, general} <= alike for alike in ALIKE):
@@ -138,7 +154,7 @@ def _is_or_above(general: str, special: str, parents: dict[str, str]) -> bool:
 
 
 def _narrower(claim: Finding, other: Finding) -> str:
-    """Why a denial of the evidence does not reach as far as that of the claim, or ""."""
+    """Reason why a denial of the evidence covers less than that of the claim, or ""."""
     if other.side not in ("", "both") and claim.side != other.side:
         return f"it is denied on the {other.side} only"
     if other.location and not _places(claim) <= _places(other):
@@ -147,14 +163,14 @@ def _narrower(claim: Finding, other: Finding) -> str:
 
 
 def _covers(denied: Finding, claim: Finding) -> bool:
-    """Whether a denial reaches what the claim affirms."""
+    """Whether a denial covers what the claim affirms: its side and one of its locations."""
     if denied.side in ("left", "right") and claim.side not in (denied.side, "both"):
         return False
     return not _places(denied) or bool(_places(denied) & _places(claim))
 
 
 def _meet(denied: Finding, other: Finding) -> bool:
-    """Whether what the claim denies and the evidence affirms lie in one place."""
+    """Whether what the claim denies and what the evidence affirms overlap in side and location."""
     if {denied.side, other.side} == {"left", "right"}:
         return False
     if denied.side in ("left", "right") and not other.side:
@@ -163,11 +179,12 @@ def _meet(denied: Finding, other: Finding) -> bool:
 
 
 def _details(claim: Finding, other: Finding) -> tuple[str, str]:
-    """Whether evidence of the same thing agrees with a claim, leaves something open, or differs."""
+    """Compare details of a claim with evidence of the same finding: (agree, open or differ, reason)."""
     if claim.side and claim.side != other.side and other.side != "both":
         if not other.side:
             return "open", f"the evidence gives no side, not {claim.side}"
         return "differ", f"{other.side} in the evidence, not {claim.side}"
+    # details that both give and that differ
     for name in ("degree", "time"):
         mine, theirs = getattr(claim, name), getattr(other, name)
         if mine and theirs and mine != theirs:
@@ -178,6 +195,7 @@ def _details(claim: Finding, other: Finding) -> tuple[str, str]:
         return "differ", f"{other.change} in the evidence, not {claim.change}"
     if _places(claim) and _places(other) and not _places(claim) & _places(other):
         return "open", f"in the {other.location} in the evidence, not in the {claim.location}"
+    # certainty and details that only the claim gives
     if claim.status == "present" and other.status == "uncertain":
         return "open", "the evidence calls it possible only"
     for name in ("degree", "time", "change", "size_mm"):

@@ -1,15 +1,15 @@
-"""Verifier: a claim that counts or places cells, or gives a measurement, against what tools measured.
+"""Verifier: compare counts and positions of cells, and measurements, with those of tools.
 
-    regions       "white cell at [30, 40, 150, 160] of 640 x 480 pixels": counted, and placed by their middle
+    regions       "white cell at [30, 40, 150, 160] of 640 x 480 pixels": counted, and located by their centre
     measurements  "cardiothoracic ratio: 0.48"
 
-    supported     the claim counts as many as there are, every part of the picture that it names has one; or
+    supported     the claim counts as many as measured, every part of the picture that it names has one; or
                   the measured value is the claimed one within TOLERANCE
     contradicted  another number, none in a part that it names, another value
     unsupported   nothing of that kind was measured
     unjudged      the claim neither counts nor measures
 
-A tool that finds cells says nothing of other cells: platelets that no tool looked for are unsupported.
+A tool that detects cells says nothing of other cells: platelets that no tool detects are unsupported.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from medxiaohe.scoring._words import content, stem
 from medxiaohe.types import Claim, Evidence, Finding, Label, Locator, Ruling
 
 NAME = "measured"
-TOLERANCE = 0.05  # of a measured value
-ON_LINE = 0.01  # of a picture's width or height: a cell so near to a line is on both sides of it
+TOLERANCE = 0.05  # relative difference from a measured value
+ON_LINE = 0.01  # share of width or height: a centre so near to a line is on both sides of it
 KINDS = {  # of cells, as tools name them -> words for them
     "white cell": r"white (?:blood )?cells?|WBCs?|leu[ck]ocytes?",
     "red cell": r"red (?:blood )?cells?|RBCs?|erythrocytes?",
@@ -31,7 +31,7 @@ KINDS = {  # of cells, as tools name them -> words for them
 }
 SHOWN = {"white cell": "white blood cell", "red cell": "red blood cell", "platelet": "platelet"}
 VAGUE = ("several", "multiple")
-MANY = 5  # cells, of which a sentence no longer says where they are
+MANY = 5  # cells, from which a sentence no longer lists their quarters
 NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
 COUNTED = {
     kind: re.compile(
@@ -54,7 +54,7 @@ VALUE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)")
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One thing that a tool found in a picture."""
+    """One object that a tool detected in a picture: its kind and its box in pixels."""
 
     kind: str
     box: tuple[int, int, int, int]
@@ -63,21 +63,25 @@ class Region:
 
     @property
     def part(self) -> str:
-        """Quarter of the picture in which its middle lies; "" where the picture's size is not known."""
+        """Quarter of the picture that the centre of the box lies in.
+
+        Returns:
+            such as "upper left"; "" if the size of the picture is unknown
+        """
         if self.size is None:
             return ""
         x, y = self._middle()
         return f"{'upper' if y < 0.5 else 'lower'} {'left' if x < 0.5 else 'right'}"
 
     def is_in(self, high: str, wide: str) -> bool:
-        """Whether its middle lies in a quarter of the picture, or no further than ON_LINE outside.
+        """Whether the centre of the box lies in a quarter of the picture, or at most ON_LINE outside it.
 
         Args:
             high: upper or lower.
             wide: left or right.
 
         Returns:
-            by the middle of the box, as a share of the picture
+            by the centre as a share of the width and height of the picture
         """
         x, y = self._middle()
         return (y < 0.5 + ON_LINE if high == "upper" else y > 0.5 - ON_LINE) and (
@@ -85,13 +89,17 @@ class Region:
         )
 
     def _middle(self) -> tuple[float, float]:
-        """Its middle, as shares of the picture's width and height."""
+        """Centre of the box, as shares of the picture's width and height."""
         width, height = self.size or (1, 1)
         left, top, right, bottom = self.box
         return (left + right) / 2 / width, (top + bottom) / 2 / height
 
     def is_central(self) -> bool:
-        """Whether its middle lies in the middle half of the picture, each way."""
+        """Whether the centre of the box lies in the middle half of the picture.
+
+        Returns:
+            True if both coordinates are from 0.25 to 0.75 of width and height
+        """
         return all(0.25 <= share <= 0.75 for share in self._middle())
 
 
@@ -100,7 +108,7 @@ def measured(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruli
 
     Args:
         claims: what is ruled on.
-        evidence: of kind region or measurement.
+        evidence: of kind region or measurement; other kinds are ignored.
 
     Returns:
         one ruling for each claim, in order
@@ -110,7 +118,14 @@ def measured(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruli
 
 
 def regions(evidence: Sequence[Evidence]) -> list[Region]:
-    """The regions among pieces of evidence, in their order."""
+    """Parse the regions among pieces of evidence.
+
+    Args:
+        evidence: of any kind.
+
+    Returns:
+        in order; regions without a box or in another form are left out
+    """
     rows = []
     for item in evidence:
         match = REGION.match(item.text) if item.kind == "region" else None
@@ -121,7 +136,14 @@ def regions(evidence: Sequence[Evidence]) -> list[Region]:
 
 
 def statements(evidence: Sequence[Evidence]) -> list[tuple[str, tuple[str, ...]]]:
-    """What regions say in words: a sentence for each kind of cell, and the evidence that it rests on."""
+    """Describe regions in words, one sentence for each kind of cell.
+
+    Args:
+        evidence: of any kind.
+
+    Returns:
+        (sentence, ids of the regions); fewer than MANY cells with the quarters that they lie in
+    """
     rows = []
     found = regions(evidence)
     for kind in dict.fromkeys(one.kind for one in found if one.kind in KINDS):
@@ -136,7 +158,14 @@ def statements(evidence: Sequence[Evidence]) -> list[tuple[str, tuple[str, ...]]
 
 
 def findings_of(text: str) -> tuple[Finding, ...]:
-    """The counts of a text as findings: "2 white blood cells" in the upper left."""
+    """Parse the counts of cells in a text as findings.
+
+    Args:
+        text: of a report.
+
+    Returns:
+        such as "2 white blood cells" with the location "upper left"; at most one for each kind of cell
+    """
     rows = []
     for kind, pattern in COUNTED.items():
         match = pattern.search(text)
@@ -150,7 +179,14 @@ def findings_of(text: str) -> tuple[Finding, ...]:
 
 
 def kinds_of(text: str) -> set[str]:
-    """The kinds of cells that a text names."""
+    """Kinds of cells that a text names.
+
+    Args:
+        text: of a claim or a report.
+
+    Returns:
+        keys of KINDS
+    """
     return {kind for kind, pattern in NAMED.items() if pattern.search(text)}
 
 
@@ -169,10 +205,11 @@ def _ruling(claim: Claim, found: Sequence[Region], evidence: Sequence[Evidence])
 
 
 def _counted(text: str, kind: str, mine: Sequence[Region]) -> tuple[Label, tuple[str, ...], str]:
-    """Label, evidence and reason for what a text says of one kind of cell."""
+    """Label, evidence and reason for the statements of a text about one kind of cell."""
     ids = tuple(one.evidence for one in mine)
     if not mine:
         return "unsupported", (), f"no tool found a {SHOWN[kind]}"
+    # the number: "several" is more than one
     match = COUNTED[kind].search(text)
     number = match["number"].lower() if match else ""
     if number in VAGUE:
@@ -183,6 +220,7 @@ def _counted(text: str, kind: str, mine: Sequence[Region]) -> tuple[Label, tuple
         right = True
     if not right:
         return "contradicted", ids, f"{len(mine)} measured, not {number}"
+    # each named part of the picture must have one
     parts = list(PART.finditer(text))
     if parts and any(one.size is None for one in mine):
         return "unsupported", ids, "the size of the picture is not known, so neither are parts of it"
@@ -204,7 +242,7 @@ def _number(word: str) -> int:
 
 
 def _value(text: str, evidence: Sequence[Evidence]) -> tuple[Label, tuple[str, ...], str]:
-    """The same for a measurement that a text gives."""
+    """Label, evidence and reason for a measurement that a text gives."""
     words = {stem(mark.group()) for mark in content(text)}
     values = [float(one) for one in VALUE.findall(text)]
     for item in evidence:
@@ -214,6 +252,7 @@ def _value(text: str, evidence: Sequence[Evidence]) -> tuple[Label, tuple[str, .
         name = {stem(mark.group()) for mark in content(match["name"])}
         if name and name <= words:
             value = float(match["value"])
+            # relative difference from the measured value
             near = any(abs(one - value) <= TOLERANCE * abs(value) for one in values)
             why = f"{match['value']} {match['unit']}".strip() + " measured"
             return ("supported" if near else "contradicted"), (item.id,), why

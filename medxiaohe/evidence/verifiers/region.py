@@ -1,10 +1,11 @@
-"""Verifier: a model that sees pictures is asked about each claim on the picture, on its cited part, on a
-blank one, and the other way round.
+"""Verifier: ask a vision model about each claim on the picture, on its cited region and on a blank picture.
 
-    supported     yes on the picture (and on every cited part), no on a blank one, no to the negated claim
+The negated claim is asked too.
+
+    supported     yes on the picture (and on every cited region), no on a blank one, no to the negated claim
     contradicted  no on the picture, yes to the negated claim on it, and another answer to that on a blank one
-    unjudged      everything else: a model that says yes to a blank picture, or to both ways of asking,
-                  has not looked; without a model or a picture nobody has
+    unjudged      everything else: a model that says yes to a blank picture, or to a claim and its negation,
+                  has not looked; without a model or a picture there is no answer
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from medxiaohe.types import Claim, Evidence, ImageRef, Label, Message, Model, Ru
 NAME = "region"
 ASKED = "Statement about this picture: {claim}\nIs the statement true? Answer yes or no."
 NEGATED = "It is not true that this holds: {claim}"
-GREY, SIDE = 128, 224  # of the blank picture: value and pixels
+GREY, SIDE = 128, 224  # of the blank picture: value of 0 to 255, and pixels
 
 
 def region(
     claims: Sequence[Claim], evidence: Sequence[Evidence], *, model: Model | None = None
 ) -> list[Ruling]:
-    """Rule on claims by a model that looks at the pictures of the evidence.
+    """Rule on claims by a model that reads the pictures of the evidence.
 
     Args:
         claims: what is ruled on.
         evidence: with images.
-        model: that is asked; without one nothing is ruled on.
+        model: a vision model; without one nothing is ruled on.
 
     Returns:
         one ruling for each claim, in order
@@ -45,7 +46,11 @@ def region(
 
 
 def blank() -> ImageRef:
-    """A picture in which nothing is."""
+    """A uniform grey picture, SIDE x SIDE pixels.
+
+    Returns:
+        reference to the file in the cache
+    """
     import numpy as np
 
     return keep(np.full((SIDE, SIDE, 3), GREY, np.uint8), assets.cache_root() / "images")
@@ -58,6 +63,7 @@ def _ruling(claim: Claim, shown: Sequence[Evidence], model: Model) -> Ruling:
     whole = cited[0].images[0]
     parts = [part for item in cited for part in parts_of(item.images[0], item.at)[1:]]
     nothing, turned = blank(), NEGATED.format(claim=claim.text)
+    # questions: claim and negation on the picture and on a blank one, claim on each cited region
     asked = [(whole, claim.text), (nothing, claim.text), (whole, turned), (nothing, turned)]
     asked += [(part, claim.text) for part in parts]
     talks = [[Message("user", (image, ASKED.format(claim=text)))] for image, text in asked]
@@ -88,7 +94,11 @@ class _Example:
     name = "example"
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: object = ()) -> list[Message]:
-        """Yes to what names a cell on the picture that has one; always yes about the weather."""
+        """Answer yes if the statement holds of a picture with a cell, and always about the weather.
+
+        Returns:
+            one answer for each conversation
+        """
         return [Message("assistant", (self._one(talk[0]),)) for talk in conversations]
 
     def _one(self, asked: Message) -> str:
