@@ -1,5 +1,4 @@
-"""Calibration of one task from the likelihoods of the answers on offer (evals/statistics/calibration.py has
-the mathematics)."""
+"""Calibration of one task from the likelihoods of its answer options (formulas are in calibration.py)."""
 
 from __future__ import annotations
 
@@ -12,18 +11,17 @@ from medxiaohe.evals.statistics import calibration, clusters
 from medxiaohe.evals.statistics.calibration import Answered
 from medxiaohe.evals.statistics.measures import RIGHT
 
-MISS = 0.1  # of conformal sets
+MISS = 0.1  # promised rate alpha of conformal sets without the gold
 
 
 def read(rows: Path) -> list[tuple[list[float], int, str]]:
-    """Nats of each answer, index of the gold one, and cluster; items with no or several right answers are
-    left out.
+    """Read likelihoods of items with exactly one right option.
 
     Args:
         rows: a file of rows {nats, values, cluster}.
 
     Returns:
-        (nats of each answer, index of the gold one, cluster) of each usable item
+        (nats of each option, index of the gold one, cluster) of each such item
     """
     found = []
     for row in io.read_jsonl(rows):
@@ -35,7 +33,7 @@ def read(rows: Path) -> list[tuple[list[float], int, str]]:
 
 
 def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, Any] | None:
-    """The report of a task, and, when there are validation items, what fitting on those makes of it.
+    """Calibration report of a task, with temperature and conformal sets fitted on validation items.
 
     Args:
         rows: likelihoods of the test items.
@@ -44,7 +42,7 @@ def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, 
         seed: of the bootstrap.
 
     Returns:
-        what `calibration.report` returns, with `fitted` where something was fitted; None without usable
+        the report of `calibration.report`, with `fitted` if there are validation items; None without usable
         items
     """
     test = read(rows)
@@ -53,6 +51,7 @@ def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, 
     found = calibration.report(_answered(test), seed)
     fitted = read(validation) if validation is not None else []
     if fitted:
+        # temperature on validation; the conformal threshold on the same items at that temperature
         temperature = calibration.fit_temperature(
             [nats for nats, _, _ in fitted], [gold for _, gold, _ in fitted]
         )

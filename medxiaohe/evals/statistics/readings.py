@@ -1,11 +1,8 @@
-"""Compare how much of each model's replies could be read: accuracy with unread replies as wrong, and left
-out.
+"""Compare the shares of readable replies between models: accuracy with unread replies as wrong, and left out.
 
-A parser that reads one model's style and not another's ranks styles. So every comparison states, of each
-task and
-model, the shares of replies that were unparsed, refused and truncated, and the mean under both readings;
-where the
-shares of two models differ by more than `APART`, the order of the models may be that of their styles.
+A parser that reads one model's style and not another's ranks styles. So every comparison states, of each task
+and model, the shares of replies that were unparsed, refused and truncated, and the mean under both readings;
+if the shares of two models differ by more than `APART`, the order of the models may be that of their styles.
 """
 
 import math
@@ -17,14 +14,14 @@ from typing import Any
 from medxiaohe import io
 
 UNREAD = ("unparsed", "refused", "truncated")
-APART = 0.03  # of the replies: a larger difference between models is warned of
-SHOWN = 20  # unread replies of each task and model, to look at
-END = 600  # characters of a reply that are shown
+APART = 0.03  # share of the replies; a larger difference between models is warned of
+SHOWN = 20  # unread replies of each task and model in unread.jsonl
+END = 600  # characters at the end of a reply that are shown
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What became of one item: the status and value of the first scorer, and the end of the reply."""
+    """Outcome of one item: status and value of the first scorer, and the end of the reply."""
 
     id: str
     status: str
@@ -34,7 +31,14 @@ class Read:
 
 
 def read_rows(path: Path) -> dict[str, list[Read]]:
-    """Return the items of each task of a traces.jsonl, in its order."""
+    """Read the outcome of each item of a traces.jsonl.
+
+    Args:
+        path: of traces.jsonl; rows without scores are left out.
+
+    Returns:
+        task -> items in the order of the file
+    """
     found: dict[str, list[Read]] = {}
     for row in io.read_jsonl(path):
         if not row["scores"]:
@@ -47,11 +51,15 @@ def read_rows(path: Path) -> dict[str, list[Read]]:
 
 
 def reading(items: Iterable[Read]) -> dict[str, Any]:
-    """Return {n, unparsed, refused, truncated, wrong, left_out} of the items of one model on one task.
+    """Shares of unread replies, and the mean with and without them.
 
-    `unparsed`, `refused` and `truncated` are shares of the n items with a value; `wrong` is the mean
-    with them as 0,
-    as scores are reported, `left_out` the mean of the replies that were read (None where none was).
+    Args:
+        items: of one model on one task.
+
+    Returns:
+        {n, unparsed, refused, truncated, wrong, left_out}: shares of the n items with a value; `wrong` is the
+        mean with unread replies as 0, the reported score, `left_out` the mean of the replies that were read
+        (None without one)
     """
     known = [item for item in items if item.value is not None]
     n = len(known)
@@ -62,9 +70,15 @@ def reading(items: Iterable[Read]) -> dict[str, Any]:
 
 
 def readings(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict[str, Any]]:
-    """Return task -> {stages: {name: reading}, apart}; `apart` are the faults whose shares differ by
-    more than 3
-    points between two stages."""
+    """Compare the readings of all stages on each task.
+
+    Args:
+        runs: stage -> task -> items.
+
+    Returns:
+        task -> {stages: {name: reading}, apart: faults whose shares differ by more than APART between two
+        stages}
+    """
     tasks = sorted({task for run in runs.values() for task in run})
     found = {}
     for task in tasks:
@@ -75,8 +89,13 @@ def readings(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict
 
 
 def by_model(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict[str, Any]]:
-    """Return stage -> {n, unparsed, refused, truncated} over all its tasks: the number of items, and
-    shares.
+    """Shares of unread replies of each stage over all its tasks.
+
+    Args:
+        runs: stage -> task -> items.
+
+    Returns:
+        stage -> {n, unparsed, refused, truncated}: number of items, and shares
     """
     found = {}
     for name, run in runs.items():
@@ -86,7 +105,14 @@ def by_model(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict
 
 
 def unread(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> list[dict[str, Any]]:
-    """Return up to 20 unread replies of each task and stage: {task, stage, id, status, target, answer}."""
+    """Examples of unread replies.
+
+    Args:
+        runs: stage -> task -> items.
+
+    Returns:
+        {task, stage, id, status, target, answer} of the first SHOWN of each task and stage
+    """
     rows = []
     for stage, run in runs.items():
         for task, items in run.items():
@@ -99,7 +125,14 @@ def unread(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> list[dict[str, A
 
 
 def warnings(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return one line for each task whose models were not read alike, with the means under both readings."""
+    """Warnings about tasks whose models were not read alike.
+
+    Args:
+        found: what `readings` returned.
+
+    Returns:
+        one line for each task and fault, with the means under both readings
+    """
     lines = []
     for task, row in found.items():
         for fault in row["apart"]:

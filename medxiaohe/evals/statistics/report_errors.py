@@ -1,5 +1,4 @@
-"""What an impression says that its report does not have, and what it leaves out: by the text, by labels, and
-of several arms on the same reports.
+"""Hallucinated (H) and omitted (O) findings of impressions, by the report's text and by labels.
 
     H text      share of its sentences with a finding that findings and impression of the report do not have
     H findings  the same by the findings section alone: what a reader of it could know. The impression that
@@ -28,7 +27,7 @@ from medxiaohe.scoring.findings import compare
 
 MEASURES = ("H text", "H findings", "O text", "H labels", "O labels")
 TESTED = ("H text", "O text", "H labels", "O labels")
-SENTENCES = "sentences"  # how many there are, which is beside the measures
+SENTENCES = "sentences"  # their number, reported with the measures
 # names of Rad-ReStruct's tree -> words that the extractor reads
 LABELS = {
     "pulmonary atelectasis": "atelectasis",
@@ -64,7 +63,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one arm changed of one measure, against the drafts on the same reports."""
+    """Change of one measure by one arm, compared with the drafts on the same reports."""
 
     arm: str
     measure: str
@@ -76,13 +75,16 @@ class Change:
 
 
 def labels(path: Path) -> dict[str, frozenset[str]]:
-    """The findings that were marked for each report, by its id.
+    """Read the marked findings of each report.
 
     Args:
         path: qa_pairs.jsonl of Rad-ReStruct.
 
+    Returns:
+        id of a report -> names of findings of the lexicon
+
     Raises:
-        DataError: the file is not laid out so.
+        DataError: the file has another form.
     """
     found = {}
     for number, row in enumerate(io.read_jsonl(path), 1):
@@ -100,6 +102,7 @@ def labels(path: Path) -> dict[str, frozenset[str]]:
 
 
 def _named(path: Sequence[str]) -> set[str]:
+    """Findings of the lexicon that a path of Rad-ReStruct's tree names; none for attributes of a finding."""
     if len(path) < 3 or path[-1] in NO_FINDING:
         return set()
     name = "_".join(path[2:])
@@ -107,7 +110,16 @@ def _named(path: Sequence[str]) -> set[str]:
 
 
 def errors(text: str, report: Reference) -> dict[str, float]:
-    """The measures of an impression and its number of sentences; by labels where the report has any."""
+    """Measures of an impression.
+
+    Args:
+        text: the impression; "" hallucinates nothing and omits everything.
+        report: of people.
+
+    Returns:
+        measure -> from 0 to 1, and SENTENCES -> number of sentences; measures by labels only if the report
+        has labels, "O labels" only if one of them is specific
+    """
     whole = f"{report.findings} {report.impression}"
     found = {
         "H text": compare(text, whole).hallucination_rate if text else 0.0,
@@ -116,6 +128,8 @@ def errors(text: str, report: Reference) -> dict[str, float]:
         SENTENCES: float(len(split(text))),
     }
     if report.labels is not None:
+        # findings that the impression affirms, and those that neither equal a label nor are its parent or
+        # child
         mine = [one.name for one in lexicon().findings(text) if one.status in ("present", "possible")]
         wrong = [name for name in mine if not any(_related(name, gold) for gold in report.labels)]
         found["H labels"] = len(wrong) / max(1, len(mine))
@@ -126,12 +140,17 @@ def errors(text: str, report: Reference) -> dict[str, float]:
 
 
 def changes(arms: Mapping[str, Sequence[Mapping[str, float]]], base: str) -> list[Change]:
-    """Each arm against `base` on the same reports, by every measure that is tested and that two reports have;
-    p is corrected for all of these tests.
+    """Compare each arm with a base on the same reports, by every tested measure that two reports have.
 
     Args:
         arms: name -> the measures of each report, in one order.
         base: the name of the arm that the others are compared with.
+
+    Returns:
+        one row for each arm and measure, with p after Holm's correction over all of them
+
+    Raises:
+        KeyError: `base` is not one of the arms.
     """
     rows = []
     for arm, found in arms.items():
@@ -157,6 +176,7 @@ def _related(a: str, b: str) -> bool:
 
 @functools.cache
 def _up(name: str) -> frozenset[str]:
+    """A finding and its parents in the lexicon."""
     found = {name}
     while (name := lexicon().parents.get(name, "")) and name not in found:
         found.add(name)

@@ -1,7 +1,7 @@
-"""How answers hold when the same question is asked another way: flips, losses, and the worst case.
+"""Robustness to perturbations of the questions: flips, losses, and the worst case.
 
-A flip is a verdict that changes between right and not right. The worst case counts an item as right only when
-it is right as it was and under every perturbation that applied to it and that a sound model withstands.
+A flip is a verdict that changes between right and not right. The worst case counts an item as right only if
+it is right unperturbed and under every applicable perturbation that expects the same answer.
 """
 
 from __future__ import annotations
@@ -32,16 +32,18 @@ def verdicts(rows: Path) -> Verdicts:
 
 
 def robustness(before: Verdicts, changed: Mapping[str, Path | None], seed: int = 0) -> dict[str, Any]:
-    """{perturbations: {name: row}, worst: row}; a perturbation that applies to nothing has n = 0.
+    """Compare the verdicts under each perturbation with those without one.
 
     Args:
         before: item id -> (value, cluster) without a perturbation.
-        changed: name of a perturbation -> file of its rows; None where it applies to no item.
+        changed: name of a perturbation -> file of its rows; None if it applies to no item.
         seed: of the paired tests.
 
     Returns:
-        rows of each perturbation, with p after Holm's correction, and the worst case over all of them
+        {perturbations: {name: row}, worst: row}, with p after Holm's correction over the perturbations; a
+        perturbation that applies to nothing has n = 0
     """
+    # worst case: right so far, over the perturbations that expect "right"
     still = {id: value >= RIGHT for id, (value, _) in before.items() if value is not None}
     touched: set[str] = set()
     found: dict[str, Any] = {}
@@ -64,12 +66,23 @@ def robustness(before: Verdicts, changed: Mapping[str, Path | None], seed: int =
 
 
 def expectation(name: str) -> str:
-    """ "right" where a sound model stays right, "lost" where what the answer needs was taken away."""
+    """What a perturbation expects of a sound model.
+
+    Args:
+        name: of a perturbation.
+
+    Returns:
+        "right" if it stays right, "lost" if the perturbation removes what the answer needs
+
+    Raises:
+        ConfigError: no perturbation has this name.
+    """
     module = __import__(plugins.load("perturbations", name).__module__, fromlist=["EXPECTS"])
     return str(getattr(module, "EXPECTS", "right"))
 
 
 def _compared(before: Verdicts, after: Verdicts, seed: int) -> dict[str, Any]:
+    """Paired comparison of verdicts: mean after, difference with interval and p, flips, broken and fixed items."""
     pairs = [(before[id][0], value, group) for id, (value, group) in after.items() if id in before]
     known = [(float(a), float(b), group) for a, b, group in pairs if a is not None and b is not None]
     if not known:

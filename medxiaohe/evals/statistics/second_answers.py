@@ -1,8 +1,7 @@
-"""Answers that a workflow gave again because it was not sure of them (the re-retrieval of rwr), before and
-after; and why answers behind a search are wrong.
+"""Effect of second answers that a workflow gave because its confidence was low (re-retrieval of rwr).
 
-A run with `threshold` t has two answers of every item whose confidence is below t, so what any lower
-threshold would have given is known without asking again: `sweep`.
+A run with `threshold` t has two answers of every item whose confidence is below t, so the outcome of any
+lower threshold is known without asking again: `sweep`.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ STEPS = 10  # thresholds of a sweep
 
 
 def reread(rows: Iterable[tuple[Sample, Trace]], scorer: Scorer) -> dict[str, Any]:
-    """What a second answer changed, of items whose first confidence is known.
+    """Accuracy before and after second answers, of items whose first confidence is known.
 
     Args:
         rows: items with their traces.
         scorer: of the task; one that needs no judge.
 
     Returns:
-        {"n", "fired", "before", "after", "difference", "low", "high", "p", "rise", "sweep"}: accuracy of
-        those that fired before and after, and how much their confidence rose; {} where no trace has the note
-        `cdir`. `sweep` has {threshold, fired, before, after, all} for thresholds up to the highest confidence
-        that fired.
+        {"n", "fired", "before", "after", "difference", "low", "high", "p", "rise", "sweep"}: accuracy before
+        and after of the items that were answered again, and the mean rise of their confidence; {} if no trace
+        has the note `cdir`. `sweep` has {threshold, fired, before, after, all} for thresholds up to the
+        highest confidence that fired.
     """
     items = [one for row in rows if (one := _item(*row, scorer)) is not None]
     if not items:
@@ -50,6 +49,7 @@ def reread(rows: Iterable[tuple[Sample, Trace]], scorer: Scorer) -> dict[str, An
 
 
 def _item(sample: Sample, trace: Trace, scorer: Scorer) -> dict[str, Any] | None:
+    """First and second score and confidence of an item; None without the note `cdir` or without a score."""
     note = next((s.given for s in reversed(trace.steps) if s.kind == "note" and s.who == "cdir"), None)
     if not isinstance(note, Mapping) or note.get("confidence") is None:
         return None
@@ -65,7 +65,7 @@ def _item(sample: Sample, trace: Trace, scorer: Scorer) -> dict[str, Any] | None
 
 
 def _at(items: Sequence[Mapping[str, Any]], threshold: float) -> dict[str, Any]:
-    """What a threshold would have given: it fires strictly below."""
+    """Outcome of a lower threshold: items with a confidence strictly below it have their second answer."""
     below = [one for one in items if one["fired"] and one["confidence"] < threshold]
     kept = [one["before"] for one in items if not (one["fired"] and one["confidence"] < threshold)]
     after = [one["after"] for one in below]

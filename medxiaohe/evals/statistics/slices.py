@@ -1,5 +1,4 @@
-"""Scores by what the items are about: tree node, layer, kind and rarity, with what the training data says of
-it.
+"""Scores by subject of the items: tree node, layer, kind and rarity, with mentions in the training data.
 
 An item counts for every entity its question or gold answer mentions, and for all ancestors of those. Training
 mentions of a node are those of its entity and of everything below it, from the coverage.json of a data stage:
@@ -30,19 +29,32 @@ WARNING = (
 
 @dataclass
 class Values:
-    """Values, clusters and nodes of items as they come, and which items are about which node."""
+    """Values, clusters and nodes of items, gathered row by row."""
 
     values: array[float] = field(default_factory=lambda: array("d"))
     clusters: list[Units] = field(default_factory=list)
     entities: list[tuple[str, ...]] = field(default_factory=list)
 
     def add(self, row: Mapping[str, Any]) -> None:
+        """Add the item of a row, if it was judged and has nodes.
+
+        Args:
+            row: {scores, nodes, sample, ...}.
+        """
         if (value := row["scores"][0]["value"]) is not None and row.get("nodes"):
             self.values.append(value)
             self.clusters.append(cluster_of(row))
             self.entities.append(tuple(row["nodes"]))
 
     def of(self, which: Iterable[int]) -> dict[str, Any]:
+        """Mean and interval of some items.
+
+        Args:
+            which: their indices.
+
+        Returns:
+            {n, mean, low, high, clusters}
+        """
         chosen = list(which)
         return interval([self.values[i] for i in chosen], [self.clusters[i] for i in chosen])
 
@@ -50,17 +62,17 @@ class Values:
 def slices(
     rows: Mapping[str, Path], tree: Tree, counts: Mapping[str, int] | None, min_items: int
 ) -> dict[str, Any]:
-    """Of each task and of all together: {nodes, layers, kinds, rarity}, each row with n, mean, interval and
-    training mentions.
+    """Scores by node, layer, kind and rarity, of each task and of all together.
 
     Args:
         rows: task -> file of its scored rows, which name the nodes of each item.
         tree: the Medical Entity Tree.
-        counts: entity id -> mentions in the training data; None where it is not known.
+        counts: entity id -> mentions in the training data; None if unknown.
         min_items: nodes with fewer items are not reported.
 
     Returns:
-        {all, tasks: {task: ...}, min_items}
+        {all, tasks: {task: ...}, min_items}; all and each task {items, nodes, layers, kinds, rarity, warning}
+        with rows of n, mean, interval and training mentions
     """
     every, found = Values(), dict[str, Any]()
     mentions = below(tree, counts) if counts is not None else None
@@ -81,6 +93,7 @@ def _sliced(
     layers: dict[str, set[int]] = {}
     kinds: dict[str, set[int]] = {}
     rarity: dict[str, set[int]] = {}
+    # item indices of each node, with all ancestors, and of each layer, kind and rarity
     for i, entities in enumerate(values.entities):
         for id in entities:
             if id not in tree:
@@ -111,7 +124,7 @@ def _node(tree: Tree, id: str, row: dict[str, Any], mentions: Mapping[str, int] 
 
 
 def below(tree: Tree, counts: Mapping[str, int]) -> dict[str, int]:
-    """Node -> mentions of it and of everything below it.
+    """Mentions of each node and of everything below it.
 
     Args:
         tree: the Medical Entity Tree.
@@ -129,14 +142,14 @@ def below(tree: Tree, counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def rarity_of(counts: Mapping[str, int]) -> Any:
-    """The bucket of the rarest entity of an item: head, torso, tail, or unseen where training never mentions
-    it.
+    """Rarity of items: the bucket of their rarest entity.
 
     Args:
         counts: entity id -> mentions in the training data.
 
     Returns:
-        a function: ids of the entities of an item -> name of the bucket
+        a function: ids of the entities of an item, at least one -> head, torso, tail, or unseen if training
+        never mentions one of them
     """
     known = buckets(counts)
     rank = {name: i for i, name in enumerate(RARITIES)}
@@ -144,7 +157,7 @@ def rarity_of(counts: Mapping[str, int]) -> Any:
 
 
 def weak_nodes(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What a synthesis stage reads: nodes over all tasks, the lowest mean first.
+    """Nodes over all tasks by rising mean, the input of a synthesis stage.
 
     Args:
         found: what `slices` returned.
