@@ -1,5 +1,6 @@
-"""Stage `evals.revision`: drafts of an evaluation, revised by what their prompts say is on record; what each
-policy takes out of them and what it leaves out.
+"""Stage `evals.revision`: revise the drafts of an evaluation by the record in their prompts.
+
+It measures what each policy removes from them and what it leaves.
 
     revised.jsonl   {study, arm, text, measures, cut [{text, why}]}, one row for each report and arm
     revision.json   {reports, labelled, floor, arms {arm: {measure: {n, mean, low, high}}}, changes}
@@ -64,7 +65,7 @@ class RevisionSettings:
 
 
 def revision(settings: RevisionSettings, out: Path, *, drafts: Path) -> dict[str, Any]:
-    """Revise every draft by each policy and measure what became of it.
+    """Revise every draft by each policy and measure the errors of the results.
 
     Args:
         settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
@@ -114,7 +115,20 @@ def revision(settings: RevisionSettings, out: Path, *, drafts: Path) -> dict[str
 def revisions(
     arm: str, drafts: Sequence[str], reports: Sequence[Reference], verifiers: Sequence[Verifier] | None = None
 ) -> Iterator[Revised]:
-    """Each draft, revised by the findings of its report by the policy that is called `arm`."""
+    """Revise each draft by the findings section of its report.
+
+    Args:
+        arm: name of a policy of evidence/revision.py.
+        drafts: impressions.
+        reports: of the same studies in the same order.
+        verifiers: in the order in which they decide; None: those that ask no model.
+
+    Yields:
+        one revision for each draft, in order
+
+    Raises:
+        KeyError: no policy has this name.
+    """
     verifiers = named() if verifiers is None else verifiers
     for draft, report in track(list(zip(drafts, reports, strict=True)), arm):
         known = gather(Study(texts={"findings": report.findings}))
@@ -122,7 +136,14 @@ def revisions(
 
 
 def estimates(rows: Sequence[Measured]) -> dict[str, dict[str, float]]:
-    """Measure -> n, mean and interval over the reports that have it."""
+    """Mean and interval of each measure over the reports that have it.
+
+    Args:
+        rows: measures of each report.
+
+    Returns:
+        measure -> {n, mean, low, high}
+    """
     found = {}
     for key in (*MEASURES, SENTENCES):
         if values := [row[key] for row in rows if key in row]:
@@ -132,7 +153,14 @@ def estimates(rows: Sequence[Measured]) -> dict[str, dict[str, float]]:
 
 
 def table(rows: Sequence[tuple[str, str, Sequence[Measured]]]) -> Iterator[str]:
-    """A row of Markdown for each (drafts, arm, measures of each report)."""
+    """Markdown table of the measures of each arm.
+
+    Args:
+        rows: (name of the drafts, arm, measures of each report).
+
+    Yields:
+        lines, the head first
+    """
     yield f"| {' | '.join(HEAD)} |"
     yield "|" + "---|" * len(HEAD)
     for name, arm, each in rows:
@@ -142,7 +170,14 @@ def table(rows: Sequence[tuple[str, str, Sequence[Measured]]]) -> Iterator[str]:
 
 
 def table_of_changes(rows: Sequence[tuple[str, Change]]) -> Iterator[str]:
-    """A row of Markdown for each (drafts, change)."""
+    """Markdown table of the changes of each arm.
+
+    Args:
+        rows: (name of the drafts, change).
+
+    Yields:
+        lines, the head first
+    """
     yield f"| {' | '.join(CHANGES)} |"
     yield "|" + "---|" * len(CHANGES)
     for name, one in rows:
@@ -159,7 +194,7 @@ def _cell(found: Mapping[str, float] | None) -> str:
 
 
 def _drafts(path: Path, findings: str, gold: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, Reference]]:
-    """The draft of each report that was answered, and the report."""
+    """Draft and report of each item that was answered."""
     pattern = re.compile(findings, re.MULTILINE)
     for row in io.read_jsonl(path):
         sample, trace = io.sample_from_json(row["sample"]), io.trace_from_json(row["trace"])

@@ -1,27 +1,25 @@
-"""Stage `evals.run`: one model on tasks, every trace kept, so that each number can be looked into.
+"""Stage `evals.run`: evaluate one model on tasks and keep every trace, so that each number can be inspected.
 
-    traces.jsonl      {task, sample, trace, scores}, and `values` of all draws where there are several: the
-                      gold is in the
-                      sample, the model saw trace.prompt. Where a judge was asked: `verdicts` of each scorer
+    traces.jsonl      {task, sample, trace, scores}, and `values` of all draws if there are several: the gold
+    is
+                      in the sample, the model saw trace.prompt. With a judge: `verdicts` of each scorer
                       {label, why, prompt, judge} and `judge_replies`, by the digest of the prompt. `head` is
                       the name of the trace in traces/
     traces/           the same traces as a log that anyone verifies offline (docs/traces.md)
-    judges.json       {task: what its judge said of itself, its self-test, and what it took in calls, cost and
-                      cache}
+    judges.json       {task: its judge's description, its self-test, and its calls, cost and cache hits}
     draws.jsonl       {task, id, draw, answer, scores} of the draws after the first
     variants.jsonl    {task, variant, sample, trace, scores} of perturbed and blind items
-    likelihoods.jsonl {task, id, cluster, answers, nats, values}, where calibration was asked for
-    readings.jsonl    {task, id, strict, lenient, judge}: what each parser read, of replies that they read
-                      differently, where other parsers were asked for
+    likelihoods.jsonl {task, id, cluster, answers, nats, values}, with calibration
+    readings.jsonl    {task, id, strict, lenient, judge}: result of each parser, of replies that they read
+                      differently, with other parsers
     perplexity.jsonl  see evals/running/perplexity.py
-    slices.json       scores by tree node, layer, kind and rarity, where a tree was given
-    results.json      every number and all that is needed to make it again (docs/evaluation.md); results.md
+    slices.json       scores by tree node, layer, kind and rarity, with a tree
+    results.json      every number and all that is needed to reproduce it (docs/evaluation.md); results.md
                       for reading
-    summary.json      what the stage returns: {task: {n, mean, low, high, clusters, unparsed, refused,
-    truncated,
-                      unjudged, constant}}
+    summary.json      the summary of the stage: {task: {n, mean, low, high, clusters, unparsed, refused,
+                      truncated, unjudged, constant}}
 
-A run that is killed goes on where it stopped: what is finished is kept beside the draft of the stage
+A run that is killed resumes from its finished windows, which are stored beside the draft of the stage
 (evals/running/work.py).
 """
 
@@ -67,8 +65,7 @@ def run(
     data: Path | None = None,
     corpus: Path | None = None,
 ) -> dict[str, Any]:
-    """`corpus` is a data stage with coverage.json, which says what training mentions; where it is absent
-    `data` says so.
+    """Evaluate a model on tasks, and measure its perplexity on held-out documents.
 
     Args:
         settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
@@ -76,11 +73,11 @@ def run(
         model: folder of a training stage; None: `settings.model`.
         tree: folder of a built tree, for tasks that need one and for scores by node.
         data: folder of a data stage, for perplexity and tasks of its rows.
-        corpus: folder of a data stage with coverage.json: mentions in training.
+        corpus: folder of a data stage with coverage.json: mentions in training; None: that of `data`, if any.
 
     Returns:
-        the summary of the stage: task -> {n, mean, low, high, clusters, unparsed, refused, unjudged,
-        constant}
+        the summary of the stage: task -> {n, mean, low, high, clusters, unparsed, refused, truncated,
+        unjudged, constant}
 
     Raises:
         ConfigError: a task, tool or setting that cannot be used.
@@ -91,12 +88,12 @@ def run(
     made = [make(wanted.name, tree, wanted.args, data) for wanted in settings.tasks]
     tasks = [with_workflow(task, settings.workflow, settings.tools) for task in made]
     given = resources(settings.library, settings.stores)
-    # refuses one that lacks what it needs, before any work
+    # a tool that lacks its source fails before any work
     tools = [
         tools_of(task.tools, {**task.resources, **given}, settings.stores, settings.knowledge, settings.seed)
         for task in tasks
     ]
-    # data that is not here is named before weights are fetched
+    # missing data fails before weights are fetched
     for wanted, task in zip(settings.tasks, tasks, strict=True):
         next(iter(task.samples(wanted.split)), None)
     engine, cast = load_model(settings, model), load_cast(settings)
@@ -124,7 +121,7 @@ def run(
     if settings.perplexity and data is not None:
         summary |= perplexity(engine, data, out, settings)
     whole = results.whole(settings, about, found, summary, sealing, out, inputs)
-    for name, one in found.items():  # after the numbers: where a run is made again it may be known by then
+    for name, one in found.items():  # not in `scores` of the results: a rerun may know it sooner
         if why := one.facts.get("judge_doubted"):
             summary[name]["judge_doubted"] = why
     if tree is not None and found:
@@ -153,6 +150,7 @@ def _examined(
     about: Mapping[str, Any],
     inputs: Mapping[str, Path | None],
 ) -> Iterator[tuple[str, Examined]]:
+    """Examine the tasks one after another; yields (name, numbers) of each."""
     tree = inputs["tree"]
     linker = finder(tree) if settings.tasks and tree is not None else None
     cache = about if settings.cache and engines.repeatable(settings, about) else None
@@ -165,7 +163,7 @@ def _examined(
             fingerprints.scorers(task),
             fingerprints.template(task),
         ]
-        folder = place / f"{i:03}-{io.fingerprint(code)[:8]}"  # what other code left is not used
+        folder = place / f"{i:03}-{io.fingerprint(code)[:8]}"  # work of other code is not reused
         exam = Examination(
             task,
             wanted,
@@ -186,6 +184,7 @@ def _examined(
 
 
 def _coverage(corpus: Path | None, data: Path | None) -> dict[str, int] | None:
+    """Mentions of entities in training, of the first folder that has a coverage.json; None without one."""
     for folder in (corpus, data):
         if folder is not None and (folder / "coverage.json").is_file():
             return dict(io.read_json(folder / "coverage.json"))
@@ -205,7 +204,7 @@ def _manifests(inputs: Mapping[str, Path | None]) -> dict[str, str]:
 def _origins(
     settings: RunSettings, about: Mapping[str, Any], offered: Sequence[tuple[TaskRun, Task, tuple[Tool, ...]]]
 ) -> dict[str, dict[str, str]]:
-    """What produced the traces of each task, as digests."""
+    """Digests of the origin of the traces of each task."""
     stores = {**settings.stores, **({"library": settings.library} if settings.library else {})}
     return {
         wanted.shown: {
@@ -218,7 +217,7 @@ def _origins(
 
 
 def _collect(found: Mapping[str, Examined], out: Path, origins: Mapping[str, Mapping[str, str]]) -> Sealing:
-    """The rows of all tasks into the files of the stage, and their traces into a log."""
+    """Write the rows of all tasks to the files of the stage, and their traces to a log."""
     sealing = Sealing(out / FOLDER, origins)
     whole = (row for one in found.values() for row in one.traces())
     io.write_jsonl(out / "traces.jsonl", sealing.rows(whole))

@@ -1,4 +1,4 @@
-"""The question without its image: who is still right did not look."""
+"""Perturbation: remove the images; a model that stays right did not need them."""
 
 from medxiaohe.evals.perturb._question import Around, asked, swap_images
 from medxiaohe.types import ImageRef, Sample

@@ -1,4 +1,4 @@
-"""The image of another item of the task in place of the right one (HALT-MedVQA's SWAP)."""
+"""Perturbation: replace the images by those of another item of the task (SWAP of HALT-MedVQA)."""
 
 from medxiaohe.evals.perturb._question import Around, asked, swap_images
 from medxiaohe.types import ImageRef, Sample

@@ -1,5 +1,4 @@
-"""The right option is taken away and "None of the other options" stands in its place: same letter, another
-reason.
+"""Perturbation: replace the right option by "None of the other options", under the same letter.
 
 Bedi et al., JAMA Network Open 2025: models that recognise the usual answer fall by 9 to 38 points.
 """

@@ -1,4 +1,4 @@
-"""The options in another order: what was B becomes D, and the gold goes along."""
+"""Perturbation: shuffle the options, and the letter of the gold with them."""
 
 from medxiaohe.evals.perturb._question import LETTERS, Around, asked, lettered
 from medxiaohe.types import Sample

@@ -1,6 +1,6 @@
-"""The same question in other words: by templates, which change the frame of a question and none of its facts.
+"""Perturbation: paraphrase the question by templates, which change its frame and none of its facts.
 
-Where the run names a model to rewrite with, that model's version is used instead, as long as it keeps every
+If the run names a model to rewrite with, the version of that model is used instead, as long as it keeps every
 number.
 """
 

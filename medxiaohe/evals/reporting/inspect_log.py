@@ -1,7 +1,7 @@
-"""Results as logs of Inspect (inspect.aisi.org.uk), which its viewer and its `read_eval_log` open: one file
-for each task.
+"""Export results as logs of Inspect (inspect.aisi.org.uk), for its viewer and its `read_eval_log`.
 
-Inspect wants a time in every log. Ours hold none, so it is always the first second of 2000: it says nothing.
+There is one file for each task. Inspect wants a time in every log. Ours hold none, so it is always the first
+second of 2000.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from medxiaohe import io
 from medxiaohe.errors import JudgeFailed
 from medxiaohe.types import ImageRef, Message, Sample, Trace
 
-NO_TIME = "2000-01-01T00:00:00+00:00"
+NO_TIME = "2000-01-01T00:00:00+00:00"  # ISO 8601
 VERSION = 2  # of the log format
 STATUS = {
     "judged": "",
@@ -27,10 +27,18 @@ STATUS = {
 
 
 def export(folder: Path, whole: Mapping[str, Any], path: Path) -> list[Path]:
-    """Write `path`, or `path` with the task in its name where there are several.
+    """Write the results of an evaluation as logs of Inspect.
+
+    Args:
+        folder: of the evaluation, with traces.jsonl.
+        whole: content of its results.json.
+        path: of the log; with several tasks the name of each is added to it.
+
+    Returns:
+        paths of the files
 
     Raises:
-        JudgeFailed: the judge of a task is not believed, so its scores are not handed on.
+        JudgeFailed: the judge of a task failed its checks, so its scores are not published.
     """
     if doubted := next((name for name, task in whole["tasks"].items() if task.get("judge_doubted")), None):
         raise JudgeFailed(
@@ -129,7 +137,7 @@ def _sample(sample: Sample, trace: Trace, scores: Iterable[Mapping[str, Any]]) -
 
 
 def _score(score: Mapping[str, Any], said: str) -> dict[str, Any]:
-    """Inspect has no "unjudged": it is NaN there, which its means leave out, as ours do."""
+    """Score of Inspect. Its value for "unjudged" is NaN, which its means leave out, as ours do."""
     value = score["value"]
     why = " ".join(filter(None, [STATUS[score["status"]], score.get("why", "")]))
     return {
@@ -141,7 +149,7 @@ def _score(score: Mapping[str, Any], said: str) -> dict[str, Any]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    """Only words and the names of images: calls and results of tools are told as text."""
+    """Message with its text and the names of images; calls and results of tools are text."""
     role = message.role if message.role in ("system", "user", "assistant") else "user"
     content: list[dict[str, Any]] = []
     for part in message.parts:

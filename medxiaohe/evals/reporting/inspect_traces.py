@@ -1,4 +1,4 @@
-"""Traces as one log of Inspect (inspect.aisi.org.uk): messages, tool calls, claims and rulings as metadata.
+"""Export traces as one log of Inspect (inspect.aisi.org.uk), with claims and rulings as metadata.
 
 Scores of an evaluation are in the log of `eval run --inspect` (inspect_log.py); here each sample is a trace.
 """
@@ -17,11 +17,14 @@ DATASET = "medxiaohe/traces"
 
 
 def inspect_log(found: Sequence[tuple[str, Trace]], packages: dict[str, str]) -> dict[str, Any]:
-    """The log of traces.
+    """Convert traces to a log of Inspect.
 
     Args:
-        found: the name of each trace, the SHA-256 of its head, and the trace.
+        found: (SHA-256 of the head of a trace, the trace).
         packages: name -> version.
+
+    Returns:
+        JSON object of the log, without scores
     """
     names = [name for name, _ in found]
     models = {step.model for _, trace in found for step in trace.steps if step.model}
@@ -84,7 +87,7 @@ def _sample(name: str, trace: Trace) -> dict[str, Any]:
 
 
 def _messages(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
-    """Messages as Inspect has them: each result of a tool is a message of its own."""
+    """Messages in the form of Inspect: each result of a tool is a message of its own."""
     names: dict[str, str] = {}  # id of a call -> name of the tool
     for message in messages:
         results = [part for part in message.parts if isinstance(part, ToolResult)]
@@ -109,7 +112,7 @@ def _messages(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
 
 
 def _content(parts: Sequence[Any]) -> list[dict[str, Any]]:
-    """Words and names of images; calls are fields of their own."""
+    """Text and names of images; calls are fields of their own."""
     found: list[dict[str, Any]] = []
     for part in parts:
         if isinstance(part, ImageRef):

@@ -1,5 +1,4 @@
-"""The scorers that published numbers were made with, beside ours: what they credit, and on which items they
-differ (G1).
+"""Published scorers beside ours: what they credit, and on which items they differ.
 
     medevalkit   MedEvalKit 9b12e3b, utils/utils.py: most similar option by difflib; "yes" or "no" anywhere in
                  the text
@@ -7,8 +6,8 @@ differ (G1).
     huatuo       HuatuoGPT-o1 2c8d7fc, evaluation/scorer.py: first or last letter anywhere, whichever is right
                  more often
 
-Written from what those programs do, bugs included, for comparison with published tables and for nothing else:
-an empty answer and a refusal are right here whenever the key is what the fallback picks.
+Reimplemented with their bugs, for comparison with published tables and for nothing else: an empty answer and
+a refusal are right here whenever the gold is the option that the fallback picks.
 """
 
 from __future__ import annotations
@@ -35,10 +34,19 @@ HUATUO_BEFORE = r"(?:[\u4e00-\u9fff]|is |是|项|\*|\W| |\(|为|^|'|\"|#)"
 
 
 def compat(name: str, sample: Sample, trace: Trace) -> Score:
-    """The verdict of a published scorer, called `compat.NAME`; unjudged where it has no rule for this kind of
-    item.
+    """Score an answer as a published scorer does.
 
-    `name` is medevalkit, mirage or huatuo. Never raises on a reply; ConfigError for another name.
+    Args:
+        name: medevalkit, mirage or huatuo.
+        sample: the item.
+        trace: with the answer.
+
+    Returns:
+        a score called `compat.NAME`, 0 or 1; unjudged if the scorer has no rule for this kind of item, or its
+        program would stop
+
+    Raises:
+        ConfigError: no published scorer has this name.
     """
     if name not in SCORERS:
         raise ConfigError(f"no published scorer {name!r}{nearest(name, SCORERS)}")
@@ -111,7 +119,7 @@ def _medevalkit_said(answer: str) -> str:
 
 
 def _boxed(text: str) -> str:
-    """The content of the last \\boxed{}; "None" when there is none or it is not closed (mathruler)."""
+    r"""Content of the last \boxed{}; "None" without one or if it is not closed (as mathruler)."""
     start, depth = text.rfind("\\boxed{"), 0
     for i, character in enumerate(text[start + 7 :] if start >= 0 else ""):
         depth += (character == "{") - (character == "}")
@@ -121,10 +129,17 @@ def _boxed(text: str) -> str:
 
 
 def medevalkit_columns(answer: str, gold: str) -> dict[str, float]:
-    """The columns "precision", "recall" and "f1" as the tables print them: F1, precision and recall, in that
-    order.
+    """Columns "precision", "recall" and "f1" as MedEvalKit prints them, which are F1, precision and recall.
 
-    TypeError for an empty text, as there: the caller unpacks one number into three.
+    Args:
+        answer: the reply.
+        gold: the reference.
+
+    Returns:
+        name of the column -> value from 0 to 1, over sets of words
+
+    Raises:
+        TypeError: a text is empty, as there: the caller unpacks one number into three.
     """
     said, wanted = set(_medevalkit_said(answer).split()), set(gold.lower().split())
     if not said or not wanted:
@@ -159,7 +174,15 @@ def _huatuo(sample: Sample, answer: str) -> Found:
 
 
 def huatuo_letters(sample: Sample, answer: str) -> tuple[str, str, str]:
-    """The first and the last letter read; a table prints the better mean of the two."""
+    """First and last letter that HuatuoGPT-o1 reads; its tables print the better mean of the two.
+
+    Args:
+        sample: with options.
+        answer: the reply.
+
+    Returns:
+        (first letter, last letter, rule by which they were read)
+    """
     text = answer.split("## Final Response\n\n")[-1]
     if found := re.findall(r"answer is\s*([A-N])", text):
         return found[0], found[-1], 'a letter after "answer is"'
@@ -183,8 +206,7 @@ def huatuo_letters(sample: Sample, answer: str) -> tuple[str, str, str]:
 
 
 def _most_similar(options: list[str], text: str, *, later: bool) -> int:
-    """The option most like the text by difflib; of equals the later or the earlier, and 0 or the last when
-    none is."""
+    """Index of the option most similar to a text by difflib; of ties the later or the earlier."""
     likeness = [difflib.SequenceMatcher(None, option, text).ratio() for option in options]
     best = max(likeness)
     return len(likeness) - 1 - likeness[::-1].index(best) if later else likeness.index(best)
@@ -202,16 +224,26 @@ SCORERS: dict[str, Callable[[Sample, str], Found]] = {
 
 
 def difference(name: str, rows: Iterable[tuple[Sample, Trace, Score]], examples: int = 5) -> dict[str, Any]:
-    """What a published scorer makes of judged rows: both means, how many items differ and how, and the first
-    examples.
+    """Compare a published scorer with ours on judged rows.
 
-    `ours` are the scores of one scorer; items either side leaves unjudged are counted and left out of both
-    means.
+    Args:
+        name: of the published scorer.
+        rows: (item, trace, score of ours).
+        examples: number of items that differ to list.
+
+    Returns:
+        {scorer, n, not_comparable, ours, published, differ, only_published_credits, only_ours_credits,
+        no_answer_credited, examples}: both means, and counts of items that differ; items that either leaves
+        unjudged are not_comparable and in no mean
+
+    Raises:
+        ConfigError: no published scorer has this name.
     """
     both = [(sample, trace, ours, _beside(name, sample, trace, ours)) for sample, trace, ours in rows]
     judged = [row for row in both if row[2].value is not None and row[3].value is not None]
     apart = [row for row in judged if row[2].value != row[3].value]
     means = [_mean(float(row[i].value or 0.0) for row in judged) for i in (2, 3)]  # type: ignore[union-attr]
+    # the better mean of first and last letters, as its tables print
     if name == "huatuo" and judged:
         means[1] = max(
             means[1] or 0.0,
@@ -246,7 +278,14 @@ def _beside(name: str, sample: Sample, trace: Trace, ours: Score) -> Score:
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
-    """A difference in words, for a terminal."""
+    """Format a difference for a terminal.
+
+    Args:
+        found: what `difference` returned.
+
+    Yields:
+        a summary, then two lines for each example
+    """
     if not found["n"]:
         yield f"{found['scorer']}: has no rule for these items"
         return

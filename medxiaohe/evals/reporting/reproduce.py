@@ -1,7 +1,7 @@
-"""Run an evaluation again from its results.json, and say whether every number is the same.
+"""Reproduce an evaluation from its results.json, and report every number that differs.
 
-Before anything is asked, what the numbers depend on is compared: the data, the prompts, the code that parses
-and scores, the judge, the model. What has changed is refused by name, for a number that differs would not say
+First everything that the numbers depend on is compared: the data, the prompts, the code that parses
+and scores, the judge, the model. A change is refused by name, since a number that differs would not say
 why.
 """
 
@@ -34,7 +34,18 @@ WHAT = {
 
 
 def settings_of(whole: Mapping[str, Any]) -> RunSettings:
-    """The settings of a run, without the cache: a number that was kept would always be the same."""
+    """Settings of a run, without the cache of replies, which would make every number the same.
+
+    Args:
+        whole: content of results.json.
+
+    Returns:
+        the settings
+
+    Raises:
+        ConfigError: they are no settings of this version.
+        CodeRefused: they name code that nobody allowed.
+    """
     for name in filter(permission.is_code, permission.texts(whole["settings"])):
         permission.check(name, from_data=True)
     made: RunSettings = build(RunSettings, {**whole["settings"], "cache": False}, "results.json")
@@ -42,7 +53,18 @@ def settings_of(whole: Mapping[str, Any]) -> RunSettings:
 
 
 def inputs_of(file: Path, whole: Mapping[str, Any]) -> dict[str, Path]:
-    """The stages the run read; ConfigError when one is gone or has changed."""
+    """Folders of the stages that a run read.
+
+    Args:
+        file: path of results.json.
+        whole: its content.
+
+    Returns:
+        role -> folder
+
+    Raises:
+        ConfigError: one no longer exists or has changed.
+    """
     found = {}
     for role, said in whole["inputs"].items():
         folder = (file.parent.parent / said["folder"]).resolve()
@@ -55,8 +77,16 @@ def inputs_of(file: Path, whole: Mapping[str, Any]) -> dict[str, Path]:
 
 
 def check(file: Path, whole: Mapping[str, Any]) -> None:
-    """ConfigError that names every task whose data, prompt, parser, scorer or judge is another now, or the
-    model."""
+    """Check that everything that the numbers of a run depend on is unchanged.
+
+    Args:
+        file: path of results.json.
+        whole: its content.
+
+    Raises:
+        ConfigError: the model, or the data, prompt, parser, scorer or judge of a task has changed; the
+            message names each.
+    """
     settings, inputs = settings_of(whole), inputs_of(file, whole)
     problems = []
     weights = examined_model.weights(settings, inputs.get("model"))
@@ -87,7 +117,16 @@ def check(file: Path, whole: Mapping[str, Any]) -> None:
 
 
 def facts(wanted: TaskRun, settings: RunSettings, inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """What the numbers of a task depend on, as it is now."""
+    """Digests of what the numbers of a task depend on, at present.
+
+    Args:
+        wanted: the task.
+        settings: of the evaluation.
+        inputs: role -> folder of a stage.
+
+    Returns:
+        a value for each key of WHAT
+    """
     made = make(wanted.name, inputs.get("tree"), wanted.args, inputs.get("data"))
     task = with_workflow(made, settings.workflow, settings.tools)
     digest = fingerprints.Digest()
@@ -110,7 +149,7 @@ def _plain(value: Any) -> str:
 
 
 def _named(before: Any, now: Any) -> str:
-    """Which scorers changed, where there are several."""
+    """Names of the scorers that changed, if there are several."""
     if not isinstance(before, dict) or not isinstance(now, dict):
         return ""
     names = sorted(key for key in set(before) | set(now) if _plain(before.get(key)) != _plain(now.get(key)))
@@ -118,7 +157,14 @@ def _named(before: Any, now: Any) -> str:
 
 
 def notes(whole: Mapping[str, Any]) -> list[str]:
-    """Packages of other versions: they may change a number, so they are said, and not refused."""
+    """Notes on packages with other versions, which may change a number and are not refused.
+
+    Args:
+        whole: content of results.json.
+
+    Returns:
+        one line for each package
+    """
     now = fingerprints.packages()
     then = whole["packages"]
     names = sorted(name for name in set(now) | set(then) if now.get(name) != then.get(name))
@@ -129,7 +175,16 @@ def notes(whole: Mapping[str, Any]) -> list[str]:
 
 
 def rerun(file: Path, whole: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """The results of the same settings, asked afresh, written to `out`."""
+    """Run the evaluation again.
+
+    Args:
+        file: path of results.json.
+        whole: its content.
+        out: folder for the new results.
+
+    Returns:
+        content of the new results.json
+    """
     with io.publish(out) as draft:
         run(settings_of(whole), draft, **inputs_of(file, whole))
     found: dict[str, Any] = io.read_json(out / "results.json")
@@ -137,7 +192,15 @@ def rerun(file: Path, whole: Mapping[str, Any], out: Path) -> dict[str, Any]:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Every number that is another now, and the traces when they are."""
+    """Differences between the numbers of two runs.
+
+    Args:
+        before: content of the first results.json.
+        after: content of the second.
+
+    Yields:
+        one line for each number that differs, and one if the traces do
+    """
     measures = ("scores", "other_scores", "samples", "baselines", "perturb", "calibration")
     for name, task in before["tasks"].items():
         again = after["tasks"].get(name, {})

@@ -1,7 +1,6 @@
-"""results.json: every number of a run, and all that is needed to make it again. docs/evaluation.md has the
-schema.
+"""results.json: every number of a run, and all that is needed to reproduce it (schema: docs/evaluation.md).
 
-It holds no times: the same run leaves the same bytes.
+It has no times: the same run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -31,6 +30,20 @@ def whole(
     out: Path,
     inputs: Mapping[str, Path | None],
 ) -> dict[str, Any]:
+    """Content of results.json.
+
+    Args:
+        settings: of the evaluation.
+        model: identity of the model.
+        found: name of a task -> its numbers.
+        summary: the summary of the stage.
+        sealing: the log of traces.
+        out: folder of the evaluation; paths of inputs are relative to its parent.
+        inputs: role -> folder of a stage, or None.
+
+    Returns:
+        JSON object of schema SCHEMA
+    """
     return {
         "schema": SCHEMA,
         "statement": STATEMENT,
@@ -55,13 +68,22 @@ def _task(one: Examined, summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _input(folder: Path, out: Path) -> dict[str, str]:
-    """A stage that was read: where it is from the folder of the results, and the digest of its manifest."""
+    """An input stage: its path from the parent of the results, and the digest of its manifest."""
     return {"folder": os.path.relpath(folder, out.parent), "manifest": io.digest(folder)}
 
 
 def read(path: Path) -> tuple[Path, dict[str, Any]]:
-    """The results.json that a path names (the file, the folder of the stage, or the --out of `eval run`) and
-    what it says."""
+    """Read a results.json.
+
+    Args:
+        path: of the file, the folder of the stage, or the --out of `eval run`.
+
+    Returns:
+        (path of the file, its content)
+
+    Raises:
+        DataError: there is no such file or several, or it has another schema.
+    """
     places = [path] if path.is_file() else [path / "results.json", *sorted(path.glob("*/*/results.json"))]
     found = [place for place in places if place.is_file()]
     if len(found) != 1:

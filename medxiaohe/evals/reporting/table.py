@@ -1,4 +1,4 @@
-"""Results as Markdown: one row for each task, then what was asked for beside it."""
+"""Render results as Markdown: one row for each task, then sections for further measures."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ SWEEP = ("threshold", "fired", "before", "after", "all")
 
 
 def markdown(whole: Mapping[str, Any]) -> str:
+    """Render results as a page of Markdown.
+
+    Args:
+        whole: content of results.json.
+
+    Returns:
+        the text of results.md
+    """
     model = whole["model"]
     parts = [
         f"# {model['name']}",
@@ -51,8 +59,14 @@ def markdown(whole: Mapping[str, Any]) -> str:
 
 
 def cautions(tasks: Mapping[str, Any]) -> list[str]:
-    """A sentence for each task whose data is not what it was written with, whose judge is not believed
-    or had to stop."""
+    """Cautions about tasks: changed data, items without an answer, a doubted judge or a spent budget.
+
+    Args:
+        tasks: name -> its results.
+
+    Returns:
+        one sentence for each
+    """
     found = []
     for name, task in tasks.items():
         if changed := task.get("data_changed"):
@@ -94,13 +108,28 @@ def _row(name: str, task: Mapping[str, Any]) -> list[str]:
 
 
 def estimate(row: Mapping[str, Any] | None) -> list[str]:
-    """n, mean and interval of a row as text."""
+    """Format n, mean and interval.
+
+    Args:
+        row: {n, mean, low, high}, or None.
+
+    Returns:
+        three cells; "0" and empty cells without items
+    """
     if not row or not row.get("n"):
         return ["0", "", ""]
     return [f"{row['n']:,}", number(row["mean"]), f"[{number(row.get('low'))}, {number(row.get('high'))}]"]
 
 
 def number(value: float | None) -> str:
+    """Format a number to three places.
+
+    Args:
+        value: or None.
+
+    Returns:
+        "" for None
+    """
     return "" if value is None else f"{value:.3f}"
 
 
@@ -111,8 +140,13 @@ READING_HEAD = (
 
 
 def reading_rows(whole: Mapping[str, Any]) -> list[list[str]]:
-    """A row for each task and parser, the strict one first; the counts of the judge's requests behind its
-    name.
+    """Table rows of the parsers of each task, the strict one first.
+
+    Args:
+        whole: content of results.json.
+
+    Returns:
+        cells of READING_HEAD; the counts of the judge's requests are behind its name
     """
     rows = []
     for name, task in whole["tasks"].items():
@@ -140,7 +174,14 @@ def _groups(whole: Mapping[str, Any]) -> str:
 
 
 def several(whole: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The groups of more than one task: the others are in the table of tasks."""
+    """Groups of more than one task; the others are in the table of tasks.
+
+    Args:
+        whole: content of results.json.
+
+    Returns:
+        rows of `groups`
+    """
     return [group for group in whole.get("groups", ()) if len(group["tasks"]) > 1]
 
 
@@ -254,7 +295,7 @@ def _calibrated(whole: Mapping[str, Any]) -> str:
 
 
 def _second_answers(whole: Mapping[str, Any]) -> str:
-    """Answers that were given again below a confidence, and what lower thresholds would have given."""
+    """Answers that were given again below a confidence, and the outcome of lower thresholds."""
     parts = []
     for name, task in whole["tasks"].items():
         if not (found := task.get("second_answers")) or not found["fired"]:
@@ -274,7 +315,7 @@ def _second_answers(whole: Mapping[str, Any]) -> str:
 
 
 def _failures(whole: Mapping[str, Any]) -> str:
-    """Why answers behind a search are wrong."""
+    """Error analysis of wrong answers behind a search."""
     found = {name: task["failures"] for name, task in whole["tasks"].items() if task.get("failures")}
     head = ("task", *next(iter(found.values()), ()))
     rows = [[name, *map(str, counts.values())] for name, counts in found.items()]

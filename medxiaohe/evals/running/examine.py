@@ -1,7 +1,6 @@
-"""One task, asked in every way the settings want: as it is, k times, without images, perturbed, by
-likelihood.
+"""Passes of one task: items unchanged, k draws, without images, perturbed, and by likelihood.
 
-Each way is a pass over a file of items that leaves a file of rows (evals/running/work.py). Numbers are made
+Each pass reads a file of items and leaves a file of rows (evals/running/work.py). Numbers are made
 from those files alone, so a run that was killed ends with the same ones.
 """
 
@@ -38,7 +37,7 @@ REWRITE = (
 
 @dataclass(frozen=True)
 class Examination:
-    """A task on the way: what is asked, of whom, and the folder of its unfinished work."""
+    """A task under examination: its items, its models, and the folder of its unfinished work."""
 
     task: Task
     wanted: TaskRun
@@ -55,17 +54,37 @@ class Examination:
 
     @property
     def items(self) -> Path:
+        """File of the items.
+
+        Returns:
+            items.jsonl in the folder
+        """
         return self.folder / "items.jsonl"
 
     def rows(self, name: str) -> Path:
+        """File of the rows of a pass.
+
+        Args:
+            name: of the pass.
+
+        Returns:
+            NAME.rows.jsonl in the folder
+        """
         return self.folder / f"{name}.rows.jsonl"
 
 
 def write_items(exam: Examination) -> dict[str, Any]:
-    """Write down once what is asked; returns {n, items, prompts, fingerprint}: how many, and digests of all
-    of them.
+    """Write the items of a task once.
 
-    `fingerprint` is the one of tasks.fingerprint, or "" where a limit left items of the split out.
+    Args:
+        exam: the task.
+
+    Returns:
+        {n, items, prompts, fingerprint}: their number, digests of items and prompts, and the fingerprint of
+        tasks.fingerprint, "" if a limit left items of the split out
+
+    Raises:
+        DataError: the split has no items, or two with one id.
     """
     facts = exam.folder / "facts.json"
     if not facts.exists():
@@ -101,9 +120,15 @@ def _samples(samples: Iterator[Sample], wanted: TaskRun) -> Iterator[Sample]:
 
 
 def linked(sample: Sample, linker: Any) -> tuple[Sample, list[str]]:
-    """The sample with the entities of its gold answer, unless the task names them; and the nodes it is about.
+    """Link an item to the tree.
 
-    Those are its entities and what its question mentions before the options, of which most are wrong.
+    Args:
+        sample: the item.
+        linker: finds entities in texts; None: only the entities that the task names.
+
+    Returns:
+        the sample with the entities of its gold answer, unless the task names them, and the nodes it is
+        about: its entities and those of its question before the options, of which most are wrong
     """
     if linker is None:
         return sample, sorted(sample.entities)
@@ -121,7 +146,20 @@ def linked(sample: Sample, linker: Any) -> tuple[Sample, list[str]]:
 
 
 def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
-    """Let the model answer and judge it: rows of {task, sample, trace, scores}."""
+    """Let the model answer items, and score the answers.
+
+    Args:
+        exam: the task.
+        name: of the pass; "main" is the first.
+        items: file of the items.
+        seed: of sampling.
+
+    Returns:
+        file of rows {task, sample, trace, scores}
+
+    Raises:
+        ConfigError: mode rank on a task or a backend that cannot be ranked.
+    """
     if exam.settings.mode == "rank":
         return rank(exam, name, items)
     engine = with_seed(exam.engine, seed) if seed != exam.settings.seed else exam.engine
@@ -135,12 +173,23 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
     tools = exam.tools
 
     def begin(at: int, steps: work.Steps) -> None:
+        """Start a window: clients and journal keep replies under its index.
+
+        Args:
+            at: index of its first item.
+            steps: progress to tick.
+        """
         # the main pass goes before the others, and ends only where something was answered
         for client in cast.values():
             client.begin(f"window {at}", steps.tick, going=at > 0 or name != "main")
         journal.begin(at)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
+        """Answer and score the items of a window.
+
+        Returns:
+            their rows, in order
+        """
         traces = workflow.traces([item.sample.prompt for item in chunk], cast, tools, journal)
         for client in cast.values():
             client.check()
@@ -154,10 +203,10 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
 
 
 def _client(exam: Examination, engine: Model, seed: int, journal: ReplyStore) -> Client:
-    """The examined model, whose replies outlive this process: those of a window, and with a cache those of
-    greedy decoding.
+    """Client of the examined model, with a store of replies that outlives this process.
 
-    The cache is a file for each model and way of decoding, which runs and processes share.
+    It has those of the current window, and with a cache those of greedy decoding. The cache is a file for
+    each model and way of decoding, which runs and processes share.
     """
     if exam.cache is None:
         return Client(engine, journal=journal)
@@ -167,10 +216,27 @@ def _client(exam: Examination, engine: Model, seed: int, journal: ReplyStore) ->
 
 
 def rank(exam: Examination, name: str, items: Path) -> Path:
-    """Let the model choose the most likely answer on offer: the same rows, with the likelihoods in `nats`."""
+    """Let the model choose the most likely answer option of items, and score it.
+
+    Args:
+        exam: the task.
+        name: of the pass.
+        items: file of the items.
+
+    Returns:
+        file of rows {task, sample, trace, scores, nats}, nats the negative log-likelihood of each option
+
+    Raises:
+        ConfigError: the task has no options, or the backend gives no likelihoods.
+    """
     offered = answer_options.needed(exam.task, exam.engine)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
+        """Rank and score the items of a window.
+
+        Returns:
+            their rows, in order
+        """
         samples = [item.sample for item in chunk]
         nats = answer_options.nats(exam.engine, samples, offered)
         chosen = [offered(sample)[row.index(min(row))] for sample, row in zip(samples, nats, strict=True)]
@@ -182,10 +248,27 @@ def rank(exam: Examination, name: str, items: Path) -> Path:
 
 
 def likelihoods(exam: Examination, name: str, items: Path) -> Path:
-    """How likely each answer on offer is, and what it would score: rows of {id, cluster, nats, values}."""
+    """Likelihood and score of each answer option of items.
+
+    Args:
+        exam: the task.
+        name: of the pass.
+        items: file of the items.
+
+    Returns:
+        file of rows {id, cluster, answers, nats, values}, one value for each option
+
+    Raises:
+        ConfigError: the task has no options, or the backend gives no likelihoods.
+    """
     offered = answer_options.needed(exam.task, exam.engine)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
+        """Likelihoods of the items of a window.
+
+        Returns:
+            their rows, in order
+        """
         samples = [item.sample for item in chunk]
         rows = zip(samples, answer_options.nats(exam.engine, samples, offered), strict=True)
         return [_likelihood(exam.task, sample, offered(sample), nats) for sample, nats in rows]
@@ -206,7 +289,7 @@ def _likelihood(task: Task, sample: Sample, answers: Sequence[str], nats: list[f
 
 
 def _judged(exam: Examination, chunk: Sequence[work.Item], traces: Sequence[Trace]) -> list[work.Row]:
-    """Rows of judged traces; a trace without an answer, because the server failed on it, is an error row."""
+    """Rows of scored traces; a trace without an answer, because the server failed on it, is an error row."""
     why = [failure(trace) for trace in traces]
     answered = [i for i, error in enumerate(why) if not error]
     scores = judge_all(exam.task, [chunk[i].sample for i in answered], [traces[i] for i in answered])
@@ -243,7 +326,18 @@ def _fill(
 
 
 def perturbed(exam: Examination, name: str) -> Path | None:
-    """The items a perturbation applies to, changed; None where it applies to none."""
+    """Write the items that a perturbation applies to, changed.
+
+    Args:
+        exam: the task.
+        name: of the perturbation.
+
+    Returns:
+        file of the items; None if it applies to none
+
+    Raises:
+        ConfigError: no perturbation has this name.
+    """
     path = exam.folder / f"{name}.items.jsonl"
     if not path.exists():
         change = plugins.load("perturbations", name)
@@ -277,7 +371,15 @@ def _images(items: Path) -> list[ImageRef]:
 
 
 def validation_items(exam: Examination, number: int) -> Path | None:
-    """Items to fit a calibration on: of the split `validation`, which no number of the results is about."""
+    """Write items to fit a calibration on, of the split `validation`, which no result is about.
+
+    Args:
+        exam: the task.
+        number: of items at most.
+
+    Returns:
+        file of the items; None if the task has no other split `validation`, or no data of it
+    """
     path = exam.folder / "validation.items.jsonl"
     if exam.wanted.split == "validation" or "validation" not in exam.task.splits:
         return None

@@ -1,7 +1,7 @@
-"""The replies of a task read again: leniently, and by a model that is asked, beside the strict reading.
+"""Read the replies of a task again with other parsers: a lenient one, and a model.
 
-The strict reading is the score. What another one gives is a column of its own name in `readings` of the
-results, and `readings.jsonl` has every item that the two read differently.
+The strict reading is the score. The result of another parser is a row of its own name in `readings` of the
+results, and `readings.jsonl` has every item that the parsers read differently.
 """
 
 from __future__ import annotations
@@ -23,11 +23,19 @@ from medxiaohe.scoring.judges.use import JudgeSettings
 from medxiaohe.scoring.parsers import JUDGE, LENIENT, PARSERS, STRICT, asked, lenient
 from medxiaohe.types import Score, Scorer
 
-TOGETHER = 256  # replies that are read before their rows are written
+TOGETHER = 256  # replies of a batch
 
 
 def check(parsers: Sequence[str], judge: JudgeSettings) -> None:
-    """Raise ConfigError for a parser that is none, and for `judge` without a model to ask."""
+    """Check the names of parsers.
+
+    Args:
+        parsers: names.
+        judge: settings of the model for the parser `judge`.
+
+    Raises:
+        ConfigError: a name is no parser, or `judge` has no model.
+    """
     for name in parsers:
         if name not in PARSERS:
             raise ConfigError(f"no parser {name!r}{nearest(name, PARSERS)}; there are {', '.join(PARSERS)}")
@@ -39,8 +47,14 @@ def check(parsers: Sequence[str], judge: JudgeSettings) -> None:
 
 
 def client(parsers: Sequence[str], judge: JudgeSettings) -> Client | None:
-    """Who is asked by the parser `judge`, with its cache and budget; None where it is not among the
-    parsers.
+    """Client of the model of the parser `judge`, with its cache and budget.
+
+    Args:
+        parsers: names.
+        judge: settings of the model.
+
+    Returns:
+        None if `judge` is not one of the parsers
     """
     made = use.make(judge) if JUDGE in parsers else None
     return made.client if isinstance(made, ModelJudge) else None
@@ -49,9 +63,18 @@ def client(parsers: Sequence[str], judge: JudgeSettings) -> Client | None:
 def read_again(
     rows: Iterable[Mapping[str, Any]], scorer: Scorer, parsers: Sequence[str], who: Client | None, task: str
 ) -> Iterator[dict[str, Any]]:
-    """Yield for each row of an evaluation what each parser read: {task, id, cluster, strict, lenient, judge}.
+    """Read the replies of rows by each parser.
 
-    Each reading is {value, status, parsed}; that of the judge has `asked` and `failed` too.
+    Args:
+        rows: of an evaluation: {sample, trace, scores}.
+        scorer: of the task, whose score is the strict reading.
+        parsers: names.
+        who: client of the parser `judge`; None: not used.
+        task: name of the task.
+
+    Yields:
+        {task, id, cluster, strict, lenient, judge} for each row; each reading is {value, status, parsed},
+        that of the judge has `asked` and `failed` too
     """
     rows = iter(rows)
     while some := list(islice(rows, TOGETHER)):
@@ -70,11 +93,16 @@ def read_again(
 
 
 def summary(rows: Iterable[Mapping[str, Any]], who: str = "") -> dict[str, dict[str, Any]]:
-    """Return parser -> {n, mean, low, high, clusters, unparsed, refused, truncated, more}, the strict one
-    first.
+    """Mean, interval and counts of each parser.
 
-    `more` is how many replies it read that the strict parser did not, `right` how many of these are
-    right. Of the judge there are `asked`, `failed` and `by` too.
+    Args:
+        rows: of `read_again`.
+        who: name of the model of the parser `judge`.
+
+    Returns:
+        parser -> {n, mean, low, high, clusters, unparsed, refused, truncated, unjudged, more, right}, the
+        strict one first. `more` is the number of replies it read that the strict parser did not, `right` that
+        of right ones among them. The judge has `asked`, `failed` and `by` too.
     """
     tallies: dict[str, Tally] = {}
     counts: dict[str, dict[str, int]] = {}
@@ -94,7 +122,14 @@ def summary(rows: Iterable[Mapping[str, Any]], who: str = "") -> dict[str, dict[
 
 
 def differing(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The items that parsers read differently, for a person to look at."""
+    """Rows that parsers read differently, for a person to inspect.
+
+    Args:
+        rows: of `read_again`.
+
+    Yields:
+        rows without their cluster
+    """
     for row in rows:
         if any(row[name]["parsed"] != row[STRICT]["parsed"] for name in PARSERS if name in row):
             yield {key: value for key, value in row.items() if key != "cluster"}
@@ -103,7 +138,19 @@ def differing(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 def written(
     path: Path, draws: Sequence[Path], scorer: Scorer, parsers: Sequence[str], who: Client | None, task: str
 ) -> Path | None:
-    """Write the readings of every draw of a task; None where its scorer has one reading only."""
+    """Write the readings of every draw of a task.
+
+    Args:
+        path: of the file to write.
+        draws: files of rows, one for each draw of answers.
+        scorer: of the task.
+        parsers: names.
+        who: client of the parser `judge`; None: not used.
+        task: name of the task.
+
+    Returns:
+        the path; None if the scorer has one reading only
+    """
     if lenient.reader(scorer) is None:
         return None
     rows = (row for file in draws for row in io.read_jsonl(file) if row["scores"])

@@ -1,4 +1,4 @@
-"""All numbers of one task: the passes it needs, in turn, and what each says."""
+"""All numbers of one task: run the passes it needs and measure each."""
 
 from __future__ import annotations
 
@@ -46,7 +46,11 @@ class Examined:
     judge: Mapping[str, Any] = field(default_factory=dict)
 
     def traces(self) -> Iterator[dict[str, Any]]:
-        """Rows as they are kept; of several draws the first is told in full, with the values of all."""
+        """Rows of traces.jsonl.
+
+        Yields:
+            rows of the first draw; with several draws `values` has those of all
+        """
         others = [io.read_jsonl(path) for path in self.others]
         for row in io.read_jsonl(self.rows):
             if others:
@@ -54,6 +58,11 @@ class Examined:
             yield row
 
     def draws(self) -> Iterator[dict[str, Any]]:
+        """Rows of draws.jsonl.
+
+        Yields:
+            {task, id, draw, answer, scores} of each draw after the first
+        """
         for i, path in enumerate(self.others, 1):
             for row in io.read_jsonl(path):
                 said = io.trace_from_json(row["trace"]).answer
@@ -66,21 +75,48 @@ class Examined:
                 }
 
     def variants(self) -> Iterator[dict[str, Any]]:
+        """Rows of variants.jsonl.
+
+        Yields:
+            {task, variant, sample, trace, scores} of perturbed and blind items
+        """
         for name, path in self.changed.items():
             for row in io.read_jsonl(path):
                 yield {"task": self.name, "variant": name, **{k: row[k] for k in VARIANT if k in row}}
 
     def readings(self) -> Iterator[dict[str, Any]]:
+        """Rows of readings.jsonl.
+
+        Yields:
+            items that parsers read differently
+        """
         if self.read is not None:
             yield from other_readings.differing(io.read_jsonl(self.read))
 
     def likely(self) -> Iterator[dict[str, Any]]:
+        """Rows of likelihoods.jsonl.
+
+        Yields:
+            {task, id, cluster, answers, nats, values}
+        """
         for row in io.read_jsonl(self.nats) if self.nats is not None else ():
             yield {"task": self.name, **row}
 
 
 def examined(exam: Examination, asked: Mapping[str, Any], judge: Mapping[str, Any] | None = None) -> Examined:
-    """Ask whatever is not asked yet, and make the numbers."""
+    """Run all passes of a task that are not finished, and compute its numbers.
+
+    Args:
+        exam: the task.
+        asked: number and digests of its items, as `write_items` returned them.
+        judge: record of the judge (scoring/judges/use.py).
+
+    Returns:
+        the numbers, and the files of rows
+
+    Raises:
+        ConfigError: calibration with a backend that gives no likelihoods.
+    """
     settings, wanted, task = exam.settings, exam.wanted, exam.task
     draws = [
         answer(exam, "main" if i == 0 else f"draw{i}", exam.items, settings.seed + i)
@@ -157,7 +193,7 @@ def examined(exam: Examination, asked: Mapping[str, Any], judge: Mapping[str, An
 
 
 def _readings(exam: Examination, draws: list[Path], more: dict[str, Any]) -> Path | None:
-    """What other parsers read, as `readings` of the results; None there for a scorer with one reading."""
+    """Results of other parsers, as `readings` of the results; None there for a scorer with one reading."""
     settings, path = exam.settings, exam.rows("readings")
     who = other_readings.client(settings.parsers, settings.judge)
     scorer, name = exam.task.scorers[0], exam.wanted.shown
@@ -172,7 +208,7 @@ def _judged(rows: Path) -> Iterator[tuple[Sample, Trace, Score]]:
 
 
 def _variant(exam: Examination, name: str, changed: dict[str, Path]) -> Path | None:
-    """The answers to the items as `name` changes them."""
+    """Answers to the items as the perturbation `name` changes them; each is run once."""
     if name not in changed and (items := perturbed(exam, name)) is not None:
         changed[name] = answer(exam, name, items, exam.settings.seed)
     return changed.get(name)
@@ -189,7 +225,7 @@ def _baselines(exam: Examination, offered: Any, changed: dict[str, Path]) -> dic
 
 
 def _likelihoods(exam: Examination, offered: Any, more: dict[str, Any]) -> Path | None:
-    """Calibration, of tasks with answers on offer; the reason where there is none."""
+    """Calibration of tasks with answer options; None in the results for other tasks."""
     settings = exam.settings
     if not settings.confidence and not settings.calibrate:
         return None

@@ -1,4 +1,4 @@
-"""The workflow and the tools of an evaluation: those of the task, unless the settings name others."""
+"""Workflow and tools of an evaluation: those of the task, unless the settings name others."""
 
 from __future__ import annotations
 
@@ -34,10 +34,19 @@ class Chosen:
         tools: Tools,
         journal: Journal | None = None,
     ) -> list[Trace]:
-        """One trace for each prompt, in order; DataError where a workflow of the user's leaves one out.
+        """Run the workflow on prompts.
 
         Args:
+            prompts: of the items.
             models: role -> model; "" plays the roles that are not named.
+            tools: of the workflow.
+            journal: results of earlier, interrupted work; None: start over.
+
+        Returns:
+            one trace for each prompt, in order
+
+        Raises:
+            DataError: a function of the user's left a prompt out or changed their order.
         """
         if is_flow(self.function):
             return run(
@@ -49,7 +58,14 @@ class Chosen:
         return traces
 
     def check_roles(self, roles: Collection[str]) -> None:
-        """ConfigError, with the nearest role, unless the workflow has all of these roles."""
+        """Check that the workflow has roles.
+
+        Args:
+            roles: names of roles.
+
+        Raises:
+            ConfigError: it lacks one of them (the message has the nearest), or is a function without roles.
+        """
         if roles and not is_flow(self.function):
             raise ConfigError(f"the workflow {self.name} is a function without roles: give it one model")
         known = about(self.function).roles
@@ -60,16 +76,32 @@ class Chosen:
 
 
 def with_workflow(task: Task, workflow: Mapping[str, Any], tools: Sequence[str]) -> Task:
-    """The task with the workflow and the tools that the settings name instead of its own."""
+    """Replace the workflow and the tools of a task by those of the settings.
+
+    Args:
+        task: of the evaluation.
+        workflow: settings of the workflow, `name` among them; {}: the task's own.
+        tools: names; (): the task's own.
+
+    Returns:
+        the task with both
+    """
     name = str(workflow.get("name") or task.workflow)
     return replace(task, workflow=name, tools=tuple(tools) or task.tools)
 
 
 def chosen(name: str, workflow: Mapping[str, Any]) -> Chosen:
-    """A workflow by its name, with the settings {name, budget, and those of the workflow itself}.
+    """Load a workflow with its settings.
+
+    Args:
+        name: of `medxiaohe list workflows`, or file.py:function.
+        workflow: {name, budget, and settings of the workflow itself}.
+
+    Returns:
+        the workflow
 
     Raises:
-        ConfigError: an unknown workflow, setting or limit; the sentence names the nearest.
+        ConfigError: an unknown workflow, setting or limit; the message has the nearest.
     """
     function = plugins.load("workflows", name)
     given = {key: value for key, value in workflow.items() if key not in ("name", "budget")}
@@ -91,17 +123,20 @@ def tools_of(
     knowledge: Knowledge = "right",
     seed: int = 0,
 ) -> tuple[Tool, ...]:
-    """Tools by their names, and one more `search_NAME` for each named store, with a control of knowledge.
+    """Open tools by name, and one more `search_NAME` for each named store, with a control of knowledge.
 
     Args:
         names: of tools.
         given: resources by their names; a value may be a function that returns it.
         stores: NAME -> path; `graph`, `cases` and `prototypes` are resources already.
-        knowledge: the control that all sources get.
-        seed: of what a control draws.
+        knowledge: the control of every source; "none" drops all tools that read one.
+        seed: of random controls.
+
+    Returns:
+        the named tools, then those of the stores by name
 
     Raises:
-        ConfigError: a tool lacks what it needs, or the control is not there for its source.
+        ConfigError: a tool lacks what it needs, or its source has no such control.
     """
     sources = dict(given)
     if knowledge == "none":
@@ -119,7 +154,17 @@ def tools_of(
 
 
 def needs_source(name: str) -> bool:
-    """Whether a tool looks something up in a source of knowledge."""
+    """Whether a tool reads a source of knowledge.
+
+    Args:
+        name: of the tool.
+
+    Returns:
+        True if one of its needs is in SOURCES
+
+    Raises:
+        ConfigError: no tool has this name.
+    """
     (tool,) = describe_tools([name])
     return any(need in SOURCES for need in tool.needs)
 

@@ -46,7 +46,7 @@ def constant(task: Task, items: Path, split: str) -> dict[str, Any]:
     except (ConfigError, DataError):
         golds = Counter()
     source = "train" if golds else split
-    # no train split that can be read: the best answer on the scored items themselves, an upper bound
+    # no train split that can be read: the most frequent gold of the scored items themselves (optimistic)
     golds = golds or Counter(map(task.gold, _samples(items)))
     answer = min(golds, key=lambda gold: (-golds[gold], gold))
     values = [

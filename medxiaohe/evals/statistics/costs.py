@@ -1,4 +1,4 @@
-"""Cost of answers (requests to models, tool calls, tokens), read from the steps of traces, and equal budgets."""
+"""Cost of answers (requests to models, calls of tools, tokens), read from traces, and equal budgets."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def expectation(name: str) -> str:
 
 
 def _compared(before: Verdicts, after: Verdicts, seed: int) -> dict[str, Any]:
-    """Paired comparison of verdicts: mean after, difference with interval and p, flips, broken and fixed items."""
+    """Paired comparison of verdicts: mean, difference with interval and p, flips, broken and fixed items."""
     pairs = [(before[id][0], value, group) for id, (value, group) in after.items() if id in before]
     known = [(float(a), float(b), group) for a, b, group in pairs if a is not None and b is not None]
     if not known:
