@@ -1,4 +1,4 @@
-"""Perturbation: exchange generic and brand names of drugs, in question and options alike.
+"""Exchange generic and brand names of drugs, in question and options alike.
 
 After RABBITS (Gallifant et al. 2024, arXiv:2406.12066). drug_names.tsv has one brand of the United States for
 each active ingredient, some no longer sold; only brands of a single ingredient are in it.

@@ -1,4 +1,4 @@
-"""Perturbation: replace every image by a grey rectangle of the same size."""
+"""Replace every image by a grey rectangle of the same size."""
 
 from medxiaohe.evals.perturb._images import blank
 from medxiaohe.evals.perturb._question import Around, asked, swap_images

@@ -1,4 +1,4 @@
-"""Perturbation: remove the images; a model that stays right did not need them."""
+"""Remove the images; a model that stays right did not need them."""
 
 from medxiaohe.evals.perturb._question import Around, asked, swap_images
 from medxiaohe.types import ImageRef, Sample

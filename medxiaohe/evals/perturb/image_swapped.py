@@ -1,4 +1,4 @@
-"""Perturbation: replace the images by those of another item of the task (SWAP of HALT-MedVQA)."""
+"""Replace the images by those of another item of the task (SWAP of HALT-MedVQA)."""
 
 from medxiaohe.evals.perturb._question import Around, asked, swap_images
 from medxiaohe.types import ImageRef, Sample

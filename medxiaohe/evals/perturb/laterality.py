@@ -1,4 +1,4 @@
-"""Perturbation: swap left and right in the question, the options and the gold, and mirror the images.
+"""Swap left and right in the question, the options and the gold, and mirror the images.
 
 It applies only if every "left" and "right" names a side, and nothing named belongs to one side of the body
 (heart, liver, appendix, aphasia of the right-handed, ...), so that the mirrored case is as possible as the

@@ -1,4 +1,4 @@
-"""Perturbation: replace the right option by "None of the other options", under the same letter.
+"""Replace the right option by "None of the other options", under the same letter.
 
 Bedi et al., JAMA Network Open 2025: models that recognise the usual answer fall by 9 to 38 points.
 """

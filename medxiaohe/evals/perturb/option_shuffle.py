@@ -1,4 +1,4 @@
-"""Perturbation: shuffle the options, and the letter of the gold with them."""
+"""Shuffle the options, and the letter of the gold with them."""
 
 from medxiaohe.evals.perturb._question import LETTERS, Around, asked, lettered
 from medxiaohe.types import Sample

@@ -1,4 +1,4 @@
-"""Perturbation: paraphrase the question by templates, which change its frame and none of its facts.
+"""Paraphrase the question by templates, which change its frame and none of its facts.
 
 If the run names a model to rewrite with, the version of that model is used instead, as long as it keeps every
 number.

@@ -1,4 +1,4 @@
-"""Perturbation: swap two neighbouring letters in one of eight long words of the question.
+"""Swap two neighbouring letters in one of eight long words of the question.
 
 Numbers, short words, negations, words with capitals inside, and options keep their spelling.
 """

@@ -1,4 +1,4 @@
-"""Perturbation: convert units in the question, not in the options: 500 mg is 0.5 g, 98.6 °F is 37.0 °C."""
+"""Convert units in the question, not in the options: 500 mg is 0.5 g, 98.6 °F is 37.0 °C."""
 
 import re
 

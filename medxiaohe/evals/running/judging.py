@@ -142,7 +142,7 @@ def said(sample: Sample, answer: str) -> Trace:
 
 @dataclass
 class Tally:
-    """Running tally of scores: unparsed, refused and truncated items are in the mean, unjudged ones only counted."""
+    """Running tally of scores: unparsed, refused and truncated ones enter the mean, unjudged ones do not."""
 
     values: array[float] = field(default_factory=lambda: array("d"))
     clusters: list[Units] = field(default_factory=list)

@@ -38,7 +38,7 @@ class TaskRun:
         """Name of the task in the results.
 
         Returns:
-            its label; without one the name of the task without options, or the stem of its file
+            its label; without one the name of the task, or the stem of its file
         """
         return self.label or Path(self.name.partition(":")[0]).stem
 
