@@ -24,8 +24,8 @@ def gold_words(sample: Sample) -> frozenset[str]:
     target = sample.target.strip()
     letter = ord(target.upper()) - ord("A") if len(target) == 1 and target.isascii() else -1
     text = sample.choices[letter] if 0 <= letter < len(sample.choices) else next(iter(golds(sample)), "")
-    found = words_of(text)
-    return frozenset() if found <= VERDICTS else found
+    words = words_of(text)
+    return frozenset() if words <= VERDICTS else words
 
 
 def words_of(text: str) -> frozenset[str]:

@@ -76,7 +76,7 @@ class Report:
         Returns:
             of the claims of the final text
         """
-        return sum(one.label == "supported" for one in self.rulings)
+        return sum(ruling.label == "supported" for ruling in self.rulings)
 
     @property
     def findings_text(self) -> str:
@@ -103,7 +103,7 @@ class Report:
         Returns:
             in its order, each once
         """
-        return tuple(dict.fromkeys(one for line in self.findings for one in line.findings))
+        return tuple(dict.fromkeys(finding for line in self.findings for finding in line.findings))
 
 
 def assemble(
@@ -140,7 +140,9 @@ def assemble(
     findings = _ordered(first.lines)
     impression, cut, drafted = _impression(conclusion, findings, evidence, verifiers, policy, words)
     # the sections that are inputs
-    sections = {name: " ".join((given or {}).get(name, "").split()) or other for name, other in GIVEN.items()}
+    sections = {
+        name: " ".join((given or {}).get(name, "").split()) or default for name, default in GIVEN.items()
+    }
     return _written(
         sections,
         findings,
@@ -212,34 +214,34 @@ def _impression(
     if not own:
         own = [
             Line(
-                phrases.phrase(one, words),
+                phrases.phrase(finding, words),
                 "add",
                 line.label,
-                (one,),
+                (finding,),
                 line.evidence,
                 "of the findings",
                 line.draft,
             )
             for line in findings
             if line.label == "supported"
-            for one in line.findings
-            if one.status != "absent" and one.person == "patient"
+            for finding in line.findings
+            if finding.status != "absent" and finding.person == "patient"
         ]
     # no affirmed finding either: "No acute abnormality.", only if it is supported
     if not own:
         claims = by_findings(NOTHING_ACUTE, words)
         (ruling,) = ruled(claims, evidence, verifiers).decided
         if ruling.label == "supported":
-            found = tuple(claim.finding for claim in claims if claim.finding)
-            own = [Line(NOTHING_ACUTE, "add", "supported", found, ruling.evidence, ruling.why)]
+            stated = tuple(claim.finding for claim in claims if claim.finding)
+            own = [Line(NOTHING_ACUTE, "add", "supported", stated, ruling.evidence, ruling.why)]
     # each sentence once, positive ones first
     once = list({line.text: line for line in own}.values())
-    positive = [line for line in once if any(one.status != "absent" for one in line.findings)]
+    positive = [line for line in once if any(finding.status != "absent" for finding in line.findings)]
     return (*positive, *[line for line in once if line not in positive])[:MOST_IMPRESSIONS], cut, drafted
 
 
 def _written(
-    given: Mapping[str, str],
+    inputs: Mapping[str, str],
     findings: tuple[Line, ...],
     impression: tuple[Line, ...],
     cut: tuple[Line, ...],
@@ -249,7 +251,7 @@ def _written(
     drafted: int,
 ) -> Report:
     """Write the text of a report and locate the claims of its lines in it."""
-    text = "".join(f"{name}: {given[name]}\n" for name in GIVEN)
+    text = "".join(f"{name}: {inputs[name]}\n" for name in GIVEN)
     claims: list[Claim] = []
 
     def put(line: Line, before: str) -> None:
@@ -281,13 +283,13 @@ def _written(
     by_ruling = [replace(c, evidence=r.evidence) for c, r in zip(claims, rulings, strict=True)]
     open_ = [line.text for line in (*findings, *impression) if line.label != "supported"]
     text += f"\nLimits: {' '.join(_limits(rulings, open_, cut))}"
-    return Report(given, findings, impression, cut, text, tuple(by_ruling), rulings, drafted)
+    return Report(inputs, findings, impression, cut, text, tuple(by_ruling), rulings, drafted)
 
 
 def _limits(rulings: Sequence[Ruling], open_: Sequence[str], cut: Sequence[Line]) -> list[str]:
     """Sentences of the section Limits: the statement of use, what is not verified, what was removed."""
     rows = [STATEMENT]
-    if not any(one.label == "supported" for one in rulings):
+    if not any(ruling.label == "supported" for ruling in rulings):
         rows.append(NOTHING)
     if open_:
         count = len(dict.fromkeys(open_))

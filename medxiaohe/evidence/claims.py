@@ -59,14 +59,14 @@ def by_findings(text: str, words: Lexicon | None = None, recited: Sequence[str] 
     Raises:
         DataError: there are more than MAX_CLAIMS claims.
     """
-    found: list[Claim] = []
+    claims: list[Claim] = []
     for sentence in split(text, words or lexicon()):
         if sentence.kind in NO_CLAIMS or _recites(sentence.text, recited):
             continue
-        found += _of_sentence(sentence, text, len(found))
-        if len(found) > MAX_CLAIMS:
+        claims += _of_sentence(sentence, text, len(claims))
+        if len(claims) > MAX_CLAIMS:
             raise DataError(f"the text has more than {MAX_CLAIMS:,} claims: give it in parts")
-    return found
+    return claims
 
 
 def by_rules(text: str, recited: Sequence[str] = ()) -> list[Claim]:
@@ -82,10 +82,10 @@ def by_rules(text: str, recited: Sequence[str] = ()) -> list[Claim]:
     Raises:
         DataError: there are more than MAX_CLAIMS claims.
     """
-    found: list[Claim] = []
+    claims: list[Claim] = []
     for start, end in sentence_spans(text):
-        said = " ".join(text[start:end].split())
-        if said.rstrip("\"')] ").endswith(("?", "？")) or _recites(said, recited):
+        sentence = " ".join(text[start:end].split())
+        if sentence.rstrip("\"')] ").endswith(("?", "？")) or _recites(sentence, recited):
             continue
         # "Yes, ..." answers first: the claim begins behind it
         if verdict := VERDICT.match(text, start, end):
@@ -95,10 +95,10 @@ def by_rules(text: str, recited: Sequence[str] = ()) -> list[Claim]:
             if CONNECTIVE.fullmatch(piece):
                 continue
             if content(piece) or re.search(r"[^\x00-\u2fff]", piece):
-                found.append(Claim(f"c{len(found) + 1}", piece, (a, b), needs=_need(piece, "text")))
-        if len(found) > MAX_CLAIMS:
+                claims.append(Claim(f"c{len(claims) + 1}", piece, (a, b), needs=_need(piece, "text")))
+        if len(claims) > MAX_CLAIMS:
             raise DataError(f"the text has more than {MAX_CLAIMS:,} claims: give it in parts")
-    return found
+    return claims
 
 
 def by_judge(judge: Judge, text: str, recited: Sequence[str] = ()) -> list[Claim] | None:
@@ -113,43 +113,46 @@ def by_judge(judge: Judge, text: str, recited: Sequence[str] = ()) -> list[Claim
         claims in the judge's order; the span of each is that of the sentence with most of its words, None if
         no sentence has PLACED of them. None instead of a list if the judge failed.
     """
-    (said,) = atomic(judge, [text], [recited])
-    if said is None:
+    (statements,) = atomic(judge, [text], [recited])
+    if statements is None:
         return None
     rows = [(span, _stems(text[slice(*span)])) for span in sentence_spans(text)]
-    found = []
-    for number, claim in enumerate(said, 1):
-        wanted = _stems(claim)
+    claims = []
+    for number, claim in enumerate(statements, 1):
+        claim_stems = _stems(claim)
         # share of the claim's stems in each sentence; of equal shares the first, shortest sentence (offsets
         # are negated)
         share, at = max(
-            ((len(wanted & there) / max(1, len(wanted)), (-a, -b)) for (a, b), there in rows),
+            (
+                (len(claim_stems & sentence_stems) / max(1, len(claim_stems)), (-a, -b))
+                for (a, b), sentence_stems in rows
+            ),
             default=(0.0, (0, 0)),
         )
-        place = (-at[0], -at[1]) if share >= PLACED else None
-        found.append(Claim(f"c{number}", claim, place, needs=_need(claim, "text")))
-    return found
+        located = (-at[0], -at[1]) if share >= PLACED else None
+        claims.append(Claim(f"c{number}", claim, located, needs=_need(claim, "text")))
+    return claims
 
 
-def as_finding(one: _findings.Finding) -> Finding:
+def as_finding(extracted: _findings.Finding) -> Finding:
     """Convert a finding of the extractor to the finding of a claim.
 
     Args:
-        one: finding of scoring._findings.
+        extracted: finding of scoring._findings.
 
     Returns:
         with its places sorted and joined by ", ", possible and hypothetical as uncertain
     """
     return Finding(
-        one.name,
-        STATUS[one.status],
-        one.side,
-        one.degree,
-        ", ".join(sorted(one.places)),
-        one.person,
-        one.time,
-        one.change,
-        one.size_mm,
+        extracted.name,
+        STATUS[extracted.status],
+        extracted.side,
+        extracted.degree,
+        ", ".join(sorted(extracted.places)),
+        extracted.person,
+        extracted.time,
+        extracted.change,
+        extracted.size_mm,
     )
 
 
@@ -163,11 +166,11 @@ def _of_sentence(sentence: Sentence, text: str, before: int) -> list[Claim]:
         Claim(
             f"c{before + number}",
             sentence.text,
-            (max(sentence.start, one.around[0]), min(sentence.end, one.around[1])),
-            finding=as_finding(one),
+            (max(sentence.start, finding.around[0]), min(sentence.end, finding.around[1])),
+            finding=as_finding(finding),
             needs=_need(sentence.text, need),
         )
-        for number, one in enumerate(sentence.findings, 1)
+        for number, finding in enumerate(sentence.findings, 1)
     ]
 
 
@@ -179,8 +182,8 @@ def _recites(text: str, recited: Sequence[str]) -> bool:
     """Whether a sentence says no more than an option does."""
     if not recited:
         return False
-    said = {plain(text), plain(OPTION.sub("", text))}
-    return any(plain(option) in said for option in recited)
+    forms = {plain(text), plain(OPTION.sub("", text))}
+    return any(plain(option) in forms for option in recited)
 
 
 def _parts(text: str, start: int, end: int) -> list[tuple[int, int]]:

@@ -79,15 +79,15 @@ def gather(study: Study) -> tuple[Evidence, ...]:
         ConfigError: the parts of the study do not belong together, see `check`.
     """
     check(study)
-    found: list[Evidence] = []
+    evidence: list[Evidence] = []
     for name, text in study.texts.items():
-        found += _passages(name, text, "passage", "")
+        evidence += _passages(name, text, "passage", "")
     for name, value in study.record.items():
         if value.strip():
-            found.append(Evidence(f"record:{name}", f"{name}: {value}", "record", kind="record"))
+            evidence.append(Evidence(f"record:{name}", f"{name}: {value}", "record", kind="record"))
     if study.prior.strip():
-        found += _passages("prior", study.prior, "prior", study.prior_date)
-    return tuple(found)
+        evidence += _passages("prior", study.prior, "prior", study.prior_date)
+    return tuple(evidence)
 
 
 class ReportsByImage(Protocol):
@@ -111,11 +111,11 @@ def similar(study: Study, store: ReportsByImage, top: int = 3) -> tuple[Evidence
         each report once, best first for each image; `by` is REFERENCE
     """
     barred = [study.patient_id] if study.patient_id else []
-    found: dict[str, Evidence] = {}
+    reports: dict[str, Evidence] = {}
     for image in study.images:
-        for one in store.like_image(image, top, barred):
-            found.setdefault(one.id, replace(one, by=REFERENCE))
-    return tuple(found.values())
+        for item in store.like_image(image, top, barred):
+            reports.setdefault(item.id, replace(item, by=REFERENCE))
+    return tuple(reports.values())
 
 
 def documents(study: Study) -> dict[str, bytes]:

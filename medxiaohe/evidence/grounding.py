@@ -48,7 +48,7 @@ def open_claims(draft: str, evidence: Sequence[Evidence], verifiers: Sequence[Ve
     claims = by_rules(draft, recited)
     decided = ruled(claims, evidence, verifiers).decided
     pairs = zip(claims, decided, strict=True)
-    return [claim for claim, one in pairs if one.label in ("unsupported", "unjudged")]
+    return [claim for claim, ruling in pairs if ruling.label in ("unsupported", "unjudged")]
 
 
 def ground(
@@ -80,7 +80,7 @@ def ground(
     """
     claims = by_rules(draft, recited)
     decided = ruled(claims, evidence, verifiers).decided
-    text, kept, rulings = "", list[Claim](), list[Ruling]()
+    text, new_claims, rulings = "", list[Claim](), list[Ruling]()
     for start, end in sentence_spans(draft):
         rows = [
             (claim, ruling)
@@ -90,7 +90,7 @@ def ground(
         sentence = draft[start:end]
         labels = {ruling.label for _, ruling in rows}
         # label of the sentence: the worst of its claims
-        label = next((one for one in ORDER if one in labels), "")
+        label = next((name for name in ORDER if name in labels), "")
         action = "keep" if label in ("", "supported") else policy[label]
         if ANSWERS.search(sentence) or sentence.startswith(NOT_VERIFIED):
             action = "keep"
@@ -102,12 +102,12 @@ def ground(
             assert claim.at is not None
             # offsets of the draft become offsets of the new text
             at = (len(text) + claim.at[0] - start, len(text) + claim.at[1] - start)
-            id = f"c{len(kept) + 1}"
-            kept.append(replace(claim, id=id, at=at, evidence=ruling.evidence))
+            id = f"c{len(new_claims) + 1}"
+            new_claims.append(replace(claim, id=id, at=at, evidence=ruling.evidence))
             rulings.append(replace(ruling, claim=id))
         text += sentence
         cited = list(
             dict.fromkeys(id for _, ruling in rows for id in ruling.evidence if ruling.label == "supported")
         )
         text += "".join(f" [{id}]" for id in cited)
-    return Grounded(text, tuple(kept), tuple(rulings), tuple(decided))
+    return Grounded(text, tuple(new_claims), tuple(rulings), tuple(decided))

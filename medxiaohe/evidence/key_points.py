@@ -59,24 +59,24 @@ def count(
     """
     ask = list(verifiers or named())
     # recall: the reply as evidence for each point
-    mine = [Evidence(f"r{n}", one.text, "reply") for n, one in enumerate(by_findings(reply))]
-    whole = [Evidence("reply", reply, "reply"), *mine]
-    covered = sum(_holds(point, whole, ask) for point in points)
+    mine = [Evidence(f"r{n}", item.text, "reply") for n, item in enumerate(by_findings(reply))]
+    reply_evidence = [Evidence("reply", reply, "reply"), *mine]
+    covered = sum(_holds(point, reply_evidence, ask) for point in points)
     # precision: the record and the points as evidence for each statement of the reply
     claims = by_findings(reply)
-    known = [
+    record_evidence = [
         Evidence("record", record, "record"),
         *(Evidence(f"p{n}", p, "record") for n, p in enumerate(points)),
     ]
-    rulings = ruled(claims, known, ask).decided
-    false = sum(_is_false(claim, one.label) for claim, one in zip(claims, rulings, strict=True))
-    return Points(covered, false, sum(one.label == "unjudged" for one in rulings), len(points))
+    rulings = ruled(claims, record_evidence, ask).decided
+    false = sum(_is_false(claim, item.label) for claim, item in zip(claims, rulings, strict=True))
+    return Points(covered, false, sum(item.label == "unjudged" for item in rulings), len(points))
 
 
 def _holds(point: str, evidence: Sequence[Evidence], verifiers: Sequence[Verifier]) -> bool:
     claims = by_findings(point)
     return bool(claims) and all(
-        one.label == "supported" for one in ruled(claims, evidence, verifiers).decided
+        ruling.label == "supported" for ruling in ruled(claims, evidence, verifiers).decided
     )
 
 
@@ -101,9 +101,9 @@ def key_points(sample: Sample, trace: Trace) -> Score:
     points, record = _target(sample.target)
     if nothing := no_answer(NAME, trace, " ".join(points)):
         return nothing
-    found = count(said(trace), points, record)
-    why = f"{found.covered} of {found.points} points, {found.false} false, {found.unjudged} unjudged"
-    return Score(NAME, found.value, parsed=why, why=why)
+    counts = count(said(trace), points, record)
+    why = f"{counts.covered} of {counts.points} points, {counts.false} false, {counts.unjudged} unjudged"
+    return Score(NAME, counts.value, parsed=why, why=why)
 
 
 def to_target(points: Sequence[str], record: str) -> str:
@@ -122,7 +122,7 @@ def to_target(points: Sequence[str], record: str) -> str:
 def _target(text: str) -> tuple[list[str], str]:
     try:
         row: Any = json.loads(text)
-        points = [str(one) for one in row["points"]]
+        points = [str(point) for point in row["points"]]
         if not points:
             raise ValueError("no points")
         return points, str(row.get("record", ""))

@@ -85,25 +85,25 @@ def names_of(report: str, words: Lexicon) -> set[str]:
     Returns:
         names, whatever their status
     """
-    found = set[str]()
-    for one in words.findings(report):
-        name = one.name
-        while name and name not in found:
-            found.add(name)
+    names = set[str]()
+    for finding in words.findings(report):
+        name = finding.name
+        while name and name not in names:
+            names.add(name)
             name = words.parents.get(name, "")
-    return found
+    return names
 
 
-def is_denial(found: Collection[Finding]) -> bool:
+def is_denial(findings: Collection[Finding]) -> bool:
     """Whether a sentence denies every finding that it names.
 
     Args:
-        found: the findings of the sentence.
+        findings: of the sentence.
 
     Returns:
         False for a sentence without findings
     """
-    return bool(found) and all(one.status == "absent" for one in found)
+    return bool(findings) and all(finding.status == "absent" for finding in findings)
 
 
 def _finding(sentence: str, named: Collection[str], draw: random.Random) -> str:
@@ -136,8 +136,8 @@ def _swapped(table: dict[str, str]) -> Callable[[str, Collection[str], random.Ra
         Returns:
             "" with none of them, and with different ones ("the left is larger than the right")
         """
-        found = list(pattern.finditer(sentence))
-        if len({match.group().lower() for match in found}) != 1:
+        matches = list(pattern.finditer(sentence))
+        if len({match.group().lower() for match in matches}) != 1:
             return ""  # none, or both: "the left is larger than the right"
         return pattern.sub(lambda match: table[match.group()], sentence)
 
@@ -145,10 +145,10 @@ def _swapped(table: dict[str, str]) -> Callable[[str, Collection[str], random.Ra
 
 
 def _number(sentence: str, named: Collection[str], draw: random.Random) -> str:
-    found = list(NUMBER.finditer(sentence))
-    if not found:
+    matches = list(NUMBER.finditer(sentence))
+    if not matches:
         return ""
-    match = draw.choice(found)
+    match = draw.choice(matches)
     value = float(match.group()) * draw.choice((2, 3)) + 1
     return f"{sentence[: match.start()]}{value:g}{sentence[match.end() :]}"
 

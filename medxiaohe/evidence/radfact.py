@@ -78,15 +78,19 @@ def phrases(text: str) -> list[Phrase]:
     Returns:
         in order; boxes before the first sentence are dropped
     """
-    found, last = list[Phrase](), 0
+    results, last = list[Phrase](), 0
     for match in BOXES.finditer(text):
-        found += [Phrase(one) for one in sentences(text[last : match.start()]) if re.search(r"\w", one)]
+        results += [
+            Phrase(sentence)
+            for sentence in sentences(text[last : match.start()])
+            if re.search(r"\w", sentence)
+        ]
         four = [tuple(round(float(n)) for n in box) for box in FOUR.findall(match[0])]
-        if found and four:
+        if results and four:
             boxes = tuple(box for box in four if len(box) == 4)
-            found[-1] = replace(found[-1], boxes=(*found[-1].boxes, *boxes))
+            results[-1] = replace(results[-1], boxes=(*results[-1].boxes, *boxes))
         last = match.end()
-    return found + [Phrase(one) for one in sentences(text[last:]) if re.search(r"\w", one)]
+    return results + [Phrase(sentence) for sentence in sentences(text[last:]) if re.search(r"\w", sentence)]
 
 
 def reported(trace: Trace) -> list[Phrase]:
@@ -98,11 +102,11 @@ def reported(trace: Trace) -> list[Phrase]:
     Returns:
         the sentences of the section Findings, in order, each with its boxes
     """
-    at = {one.id: one.at.box for one in trace.evidence if one.at is not None and one.at.box is not None}
-    known = {claim.text: [at[id] for id in claim.evidence if id in at] for claim in trace.claims}
+    at = {item.id: item.at.box for item in trace.evidence if item.at is not None and item.at.box is not None}
+    boxes_of = {claim.text: [at[id] for id in claim.evidence if id in at] for claim in trace.claims}
     return [
-        one if one.boxes else replace(one, boxes=tuple(known.get(one.text, ())))
-        for one in phrases(sections_of(said(trace))[0])
+        item if item.boxes else replace(item, boxes=tuple(boxes_of.get(item.text, ())))
+        for item in phrases(sections_of(said(trace))[0])
     ]
 
 
@@ -124,22 +128,22 @@ def measure(
         name of MEASURES -> share, and `unjudged`: phrases of the report that no verifier could judge
     """
     ask = list(verifiers or named())
-    found: dict[str, Share] = {}
-    for side, own, other in (("precision", report, gold), ("recall", gold, report)):
+    shares: dict[str, Share] = {}
+    for side, own, premises in (("precision", report, gold), ("recall", gold, report)):
         # precision: phrases of the report by the reference; recall: the reverse
-        rows = [entailed(one, other, ask, size) for one in own]
+        rows = [entailed(phrase, premises, ask, size) for phrase in own]
         # of the phrases with boxes, those entailed in words and boxes
-        boxed = [(one, row) for one, row in zip(own, rows, strict=True) if one.boxes]
+        boxed = [(phrase, row) for phrase, row in zip(own, rows, strict=True) if phrase.boxes]
         inside = [row.words and row.boxes for _, row in boxed]
-        found[f"logical_{side}"] = Share(sum(row.words for row in rows), len(rows))
-        found[f"grounding_{side}"] = Share(sum(inside), sum(row.words for _, row in boxed))
-        found[f"spatial_{side}"] = Share(sum(inside), len(boxed))
+        shares[f"logical_{side}"] = Share(sum(row.words for row in rows), len(rows))
+        shares[f"grounding_{side}"] = Share(sum(inside), sum(row.words for _, row in boxed))
+        shares[f"spatial_{side}"] = Share(sum(inside), len(boxed))
         if side == "precision":
-            found["unjudged"] = Share(sum(row.unjudged for row in rows), len(rows))
+            shares["unjudged"] = Share(sum(row.unjudged for row in rows), len(rows))
     # pointing game: centres of the report's boxes in boxes of the reference
-    mine, theirs = ([box for one in some for box in one.boxes] for some in (report, gold))
-    found["pointing"] = Share(sum(_middle_in(box, theirs) for box in mine), len(mine))
-    return found
+    mine, theirs = ([box for phrase in sides for box in phrase.boxes] for sides in (report, gold))
+    shares["pointing"] = Share(sum(_middle_in(box, theirs) for box in mine), len(mine))
+    return shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +173,10 @@ def entailed(
     if not claims:
         return Entailed(False, False, True)
     rulings = ruled(claims, _evidence(by, size), verifiers).decided
-    if not all(one.label == "supported" for one in rulings):
-        return Entailed(False, False, any(one.label == "unjudged" for one in rulings))
+    if not all(ruling.label == "supported" for ruling in rulings):
+        return Entailed(False, False, any(ruling.label == "unjudged" for ruling in rulings))
     # the premises that the rulings name (ids are "premise.box"), and the union of their boxes
-    numbers = {int(id.split(".")[0]) for one in rulings for id in one.evidence}
+    numbers = {int(id.split(".")[0]) for ruling in rulings for id in ruling.evidence}
     theirs = [box for number in sorted(numbers) for box in by[number].boxes]
     return Entailed(True, all(covered(box, theirs) > ENTAILED for box in phrase.boxes))
 
@@ -189,33 +193,39 @@ def covered(box: Sequence[int], others: Sequence[Sequence[int]]) -> float:
     """
     left, top, right, bottom = box
     clipped = [(max(a, left), max(b, top), min(c, right), min(d, bottom)) for a, b, c, d in others]
-    inside = [one for one in clipped if one[0] < one[2] and one[1] < one[3]]
+    inside = [
+        rectangle for rectangle in clipped if rectangle[0] < rectangle[2] and rectangle[1] < rectangle[3]
+    ]
     # area of the union by columns between neighbouring edges
-    edges = sorted({x for one in inside for x in (one[0], one[2])})
+    edges = sorted({x for rectangle in inside for x in (rectangle[0], rectangle[2])})
     area = 0
     for a, b in pairwise(edges):
         # of this column, the merged vertical intervals
-        spans = sorted((one[1], one[3]) for one in inside if one[0] <= a and b <= one[2])
+        spans = sorted(
+            (rectangle[1], rectangle[3]) for rectangle in inside if rectangle[0] <= a and b <= rectangle[2]
+        )
         end = top
         for low, high in spans:
             area += (b - a) * max(0, high - max(low, end))
             end = max(end, high)
-    whole = (right - left) * (bottom - top)
-    return area / whole if whole > 0 else 0.0
+    box_area = (right - left) * (bottom - top)
+    return area / box_area if box_area > 0 else 0.0
 
 
-def _evidence(some: Sequence[Phrase], size: tuple[int, int] | None) -> list[Evidence]:
+def _evidence(premises: Sequence[Phrase], size: tuple[int, int] | None) -> list[Evidence]:
     """Phrases as evidence: their words, and a region for each box of a phrase about one kind of cell."""
-    found = []
-    of = f" of {size[0]} x {size[1]} pixels" if size else ""
-    for number, one in enumerate(some):
-        found.append(Evidence(f"{number}.0", one.text, "report"))
-        kinds = kinds_of(one.text)
-        for n, box in enumerate(one.boxes, 1):
+    evidence = []
+    of_size = f" of {size[0]} x {size[1]} pixels" if size else ""
+    for number, phrase in enumerate(premises):
+        evidence.append(Evidence(f"{number}.0", phrase.text, "report"))
+        kinds = kinds_of(phrase.text)
+        for n, box in enumerate(phrase.boxes, 1):
             if len(kinds) == 1:
-                words = f"{next(iter(kinds))} at {list(box)}{of}"
-                found.append(Evidence(f"{number}.{n}", words, "report", kind="region", at=Locator(box=box)))
-    return found
+                words = f"{next(iter(kinds))} at {list(box)}{of_size}"
+                evidence.append(
+                    Evidence(f"{number}.{n}", words, "report", kind="region", at=Locator(box=box))
+                )
+    return evidence
 
 
 def _middle_in(box: Box, others: Sequence[Box]) -> bool:
@@ -223,9 +233,9 @@ def _middle_in(box: Box, others: Sequence[Box]) -> bool:
     return any(a <= x <= c and b <= y <= d for a, b, c, d in others)
 
 
-def _says_something(one: Phrase) -> bool:
+def _says_something(phrase: Phrase) -> bool:
     """Whether a phrase has a box, a finding or a kind of cell."""
-    return bool(one.boxes or kinds_of(one.text) or any(c.finding for c in by_findings(one.text)))
+    return bool(phrase.boxes or kinds_of(phrase.text) or any(c.finding for c in by_findings(phrase.text)))
 
 
 def radfact(
@@ -249,10 +259,10 @@ def radfact(
     """
     name = f"radfact.{measure_of}"
     mine, gold = reported(trace), phrases(reference(sample))
-    if not any(_says_something(one) for one in mine):
+    if not any(_says_something(phrase) for phrase in mine):
         return missing(name, trace, "no sentence with a finding and no box")
-    found = measure(mine, gold, None, (width, height) if width and height else None)[measure_of]
-    if found.value is None and not any(one.boxes for one in gold):
+    share = measure(mine, gold, None, (width, height) if width and height else None)[measure_of]
+    if share.value is None and not any(phrase.boxes for phrase in gold):
         return Score(name, None, "unjudged", why="the reference has no box")
-    why = f"{found.part} of {found.whole}"
-    return Score(name, found.value or 0.0, parsed=f"{len(mine)} phrases", why=why)
+    why = f"{share.part} of {share.whole}"
+    return Score(name, share.value or 0.0, parsed=f"{len(mine)} phrases", why=why)

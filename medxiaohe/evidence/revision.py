@@ -133,14 +133,14 @@ def revise(
     if policy.add:
         rows += _added(rows, evidence, words)
     # second round: verify the sentences of the first, and cut those that no evidence supports
-    lines, cut = [], [one for one in rows if one.action == "cut"]
-    for one in rows:
-        if one.action in ("replace", "add") and not _holds(one, evidence, verifiers, words):
-            cut.append(replace(one, action="cut", why="no evidence bears out the revised sentence"))
-        elif one.action != "cut":
-            lines.append(replace(one, text=_ended(one.text)))
+    lines, cut = [], [line for line in rows if line.action == "cut"]
+    for line in rows:
+        if line.action in ("replace", "add") and not _holds(line, evidence, verifiers, words):
+            cut.append(replace(line, action="cut", why="no evidence bears out the revised sentence"))
+        elif line.action != "cut":
+            lines.append(replace(line, text=_ended(line.text)))
     seen: set[str] = set()
-    once = [one for one in lines if not (one.text in seen or seen.add(one.text))]  # type: ignore[func-returns-value]
+    once = [line for line in lines if not (line.text in seen or seen.add(line.text))]  # type: ignore[func-returns-value]
     return Revised(tuple(once), tuple(cut), tuple(claims), first, ROUNDS)
 
 
@@ -152,7 +152,7 @@ def _decided(
     words: Lexicon,
 ) -> Iterator[Line]:
     """The lines of each sentence of the draft, in order."""
-    seen = [Seen(one, item.id) for item in evidence for one in read(item.text, words)]
+    seen = [Seen(finding, item.id) for item in evidence for finding in read(item.text, words)]
     number = 0
     for text, group in groupby(claims, key=lambda claim: claim.text):
         rows = [
@@ -202,7 +202,7 @@ def _kept(text: str, rows: Sequence[tuple[Claim, Ruling, Action]]) -> Line:
     return Line(
         text,
         "keep",
-        next(one for one in ("contradicted", "unsupported", "unjudged", "supported") if one in labels),
+        next(label for label in ("contradicted", "unsupported", "unjudged", "supported") if label in labels),
         (),
         tuple(dict.fromkeys(id for _, ruling, _ in rows for id in ruling.evidence)),
         "; ".join(dict.fromkeys(ruling.why for _, ruling, _ in rows)),
@@ -213,18 +213,18 @@ def _kept(text: str, rows: Sequence[tuple[Claim, Ruling, Action]]) -> Line:
 
 def _rewritten(claim: Claim, ruling: Ruling, action: Action, seen: Sequence[Seen], words: Lexicon) -> Line:
     """Line of one claim of a sentence that is not kept unchanged."""
-    one = claim.finding
+    claimed = claim.finding
     line = Line(claim.text, "cut", ruling.label, (), ruling.evidence, ruling.why, (claim.id,), claim.needs)
     if action == "hedge":
-        if one is None:
+        if claimed is None:
             return replace(line, action="hedge", text=f"{phrases.NOT_VERIFIED} {claim.text}")
-        return _said(replace(line, action="hedge", text=phrases.hedged(one, words)), words)
-    if one is None:
+        return _said(replace(line, action="hedge", text=phrases.hedged(claimed, words)), words)
+    if claimed is None:
         return replace(line, action="keep") if action == "keep" else line
     if action == "keep":
-        return _said(replace(line, action="keep", text=phrases.phrase(one, words)), words)
-    if action == "replace" and (other := _as_evidenced(one, seen, words)):
-        finding, ids = other
+        return _said(replace(line, action="keep", text=phrases.phrase(claimed, words)), words)
+    if action == "replace" and (evidenced := _as_evidenced(claimed, seen, words)):
+        finding, ids = evidenced
         text = phrases.phrase(finding, words)
         return _said(replace(line, action="replace", text=text, evidence=ids, label="supported"), words)
     return line
@@ -236,17 +236,21 @@ def _said(line: Line, words: Lexicon) -> Line:
 
 
 def _as_evidenced(
-    one: Finding, seen: Sequence[Seen], words: Lexicon
+    claimed: Finding, seen: Sequence[Seen], words: Lexicon
 ) -> tuple[Finding, tuple[str, ...]] | None:
     """The supported finding of the evidence with the name of an affirmed claim, and its evidence ids."""
-    if one.status == "absent":
+    if claimed.status == "absent":
         return None
     for item in seen:
-        other = item.finding
-        if other.status != "absent" and other.name == one.name and other.person == one.person:
-            label, ids, _ = judge(other, seen, words)
+        evidenced = item.finding
+        if (
+            evidenced.status != "absent"
+            and evidenced.name == claimed.name
+            and evidenced.person == claimed.person
+        ):
+            label, ids, _ = judge(evidenced, seen, words)
             if label == "supported":
-                return other, ids
+                return evidenced, ids
     return None
 
 
@@ -263,45 +267,53 @@ def _added(lines: Sequence[Line], evidence: Sequence[Evidence], words: Lexicon) 
     """A line for each finding or count that the evidence affirms and no line states."""
     # findings that the lines affirm; a finding of the same family (parent or child) is not added again
     named_ = {
-        one.name for line in lines if line.action != "cut" for one in line.findings if one.status != "absent"
+        finding.name
+        for line in lines
+        if line.action != "cut"
+        for finding in line.findings
+        if finding.status != "absent"
     }
-    found: list[Line] = []
+    added: list[Line] = []
     counted = {kind for line in lines if line.action != "cut" for kind in measured.kinds_of(line.text)}
     for text, ids in measured.statements(evidence):
         if not measured.kinds_of(text) & counted:
-            found.append(
+            added.append(
                 _said(Line(text, "add", "supported", (), ids, "measured, and not in the draft"), words)
             )
     for item in evidence:
         if item.kind not in ADDED_FROM:
             continue
-        for one in read(item.text, words):
-            if one.status == "absent" or one.person != "patient" or named_ & _family(one.name, named_, words):
+        for finding in read(item.text, words):
+            if (
+                finding.status == "absent"
+                or finding.person != "patient"
+                or named_ & _family(finding.name, named_, words)
+            ):
                 continue
-            named_.add(one.name)
+            named_.add(finding.name)
             line = Line(
-                phrases.phrase(one, words), "add", "supported", (), (item.id,), "in the evidence only"
+                phrases.phrase(finding, words), "add", "supported", (), (item.id,), "in the evidence only"
             )
-            found.append(_said(line, words))
-    return found
+            added.append(_said(line, words))
+    return added
 
 
 def _family(name: str, names: set[str], words: Lexicon) -> set[str]:
     """A finding, its parents, and those of `names` that are below it."""
-    own, below = {name}, {other for other in names if name in _above(other, words)}
+    own, below = {name}, {below_name for below_name in names if name in _above(below_name, words)}
     return own | set(_above(name, words)) | below
 
 
 def _above(name: str, words: Lexicon) -> list[str]:
-    found: list[str] = []
-    while (name := words.parents.get(name, "")) and name not in found:
-        found.append(name)
-    return found
+    parents: list[str] = []
+    while (name := words.parents.get(name, "")) and name not in parents:
+        parents.append(name)
+    return parents
 
 
 def _holds(line: Line, evidence: Sequence[Evidence], verifiers: Sequence[Verifier], words: Lexicon) -> bool:
     """Whether a sentence that the revision wrote is supported, as it will be read."""
     claims = by_findings(line.text, words)
     return bool(claims) and all(
-        one.label == "supported" for one in ruled(claims, evidence, verifiers).decided
+        ruling.label == "supported" for ruling in ruled(claims, evidence, verifiers).decided
     )

@@ -79,7 +79,7 @@ class Written:
         Returns:
             of all sections, in order
         """
-        return tuple(one for section in self.sections for one in section)
+        return tuple(sentence for section in self.sections for sentence in section)
 
 
 Rule = Callable[[Written], bool | None]  # None: the rule does not apply
@@ -98,16 +98,16 @@ def static(file: Path = FILE) -> tuple[Criterion, ...]:
     Raises:
         DataError: a line has another form or names an unknown rule.
     """
-    found = []
+    criteria = []
     for number, row in enumerate(io.read_jsonl(file), 1):
         try:
-            one = Criterion(str(row["name"]), str(row["text"]), float(row["points"]), str(row["by"]))
+            criterion = Criterion(str(row["name"]), str(row["text"]), float(row["points"]), str(row["by"]))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{file}:{number}: a criterion has name, text, points and by") from error
-        if one.by != JUDGE and one.by not in RULES:
-            raise DataError(f"{file}:{number}: no rule {one.by!r}: {', '.join(RULES)}, or {JUDGE}")
-        found.append(one)
-    return tuple(found)
+        if criterion.by != JUDGE and criterion.by not in RULES:
+            raise DataError(f"{file}:{number}: no rule {criterion.by!r}: {', '.join(RULES)}, or {JUDGE}")
+        criteria.append(criterion)
+    return tuple(criteria)
 
 
 def dynamic(gold: str) -> tuple[Criterion, ...]:
@@ -120,15 +120,17 @@ def dynamic(gold: str) -> tuple[Criterion, ...]:
         one criterion for each finding of the patient: 2 points to state an affirmed one, 1 not to affirm a
         denied one
     """
-    found: dict[str, Criterion] = {}
-    for one in lexicon().findings(gold):
-        if one.person == "patient" and one.name not in found:
-            if one.status == "absent":
-                text = f"It does not affirm what is denied: {one.name}."
-                found[one.name] = Criterion(f"no {one.name}", text, 1.0, DENIED + one.name)
+    criteria: dict[str, Criterion] = {}
+    for finding in lexicon().findings(gold):
+        if finding.person == "patient" and finding.name not in criteria:
+            if finding.status == "absent":
+                text = f"It does not affirm what is denied: {finding.name}."
+                criteria[finding.name] = Criterion(f"no {finding.name}", text, 1.0, DENIED + finding.name)
             else:
-                found[one.name] = Criterion(one.name, f"It states {one.said}.", 2.0, STATES + one.name)
-    return tuple(found.values())
+                criteria[finding.name] = Criterion(
+                    finding.name, f"It states {finding.said}.", 2.0, STATES + finding.name
+                )
+    return tuple(criteria.values())
 
 
 def rated(sample: Sample, trace: Trace, criteria: Sequence[Criterion] = (), judged: bool = False) -> Score:
@@ -149,23 +151,25 @@ def rated(sample: Sample, trace: Trace, criteria: Sequence[Criterion] = (), judg
     gold = reference(sample)
     if nothing := no_answer(NAME, trace, gold):
         return nothing
-    some = [*(criteria or static()), *dynamic(gold)]
+    all_criteria = [*(criteria or static()), *dynamic(gold)]
     written = read(trace, gold)
     # rules first, then the judge, one question for each criterion
-    met = {one: decided(one, written) for one in some if one.by != JUDGE}
-    ask = [one for one in some if one.by == JUDGE]
+    met = {criterion: decided(criterion, written) for criterion in all_criteria if criterion.by != JUDGE}
+    ask = [criterion for criterion in all_criteria if criterion.by == JUDGE]
     if judged and ask:
-        for one in ask:
-            row = replace(sample, target=to_target([(one.text, one.points)]))
+        for criterion in ask:
+            row = replace(sample, target=to_target([(criterion.text, criterion.points)]))
             score = clipped(row, trace)
-            met[one] = None if score.value is None else score.value >= 0.5
-    known = {one: yes for one, yes in met.items() if yes is not None}
-    if not known:
+            met[criterion] = None if score.value is None else score.value >= 0.5
+    verdicts = {criterion: yes for criterion, yes in met.items() if yes is not None}
+    if not verdicts:
         return Score(NAME, None, "unjudged", why="no criterion could be decided")
     # points met / points decided
-    value = sum(one.points for one, yes in known.items() if yes) / sum(one.points for one in known)
-    failed = [one.name for one, yes in known.items() if not yes]
-    why = f"{len(known)} of {len(some)} criteria decided; not met: {', '.join(failed) or 'none'}"
+    value = sum(criterion.points for criterion, yes in verdicts.items() if yes) / sum(
+        criterion.points for criterion in verdicts
+    )
+    failed = [criterion.name for criterion, yes in verdicts.items() if not yes]
+    why = f"{len(verdicts)} of {len(all_criteria)} criteria decided; not met: {', '.join(failed) or 'none'}"
     return Score(NAME, value, parsed=f"{value:.3f}", why=why)
 
 
@@ -182,15 +186,17 @@ def read(trace: Trace, gold: str) -> Written:
     text = re.sub(r"^\s*[-*•]\s+|\*\*", "", said(trace), flags=re.MULTILINE)
     starts = [0, *(match.start() for match in SECTION.finditer(text)), len(text)]
     parts = [text[a:b] for a, b in pairwise(starts) if text[a:b].strip()]
-    asked = "\n".join(message.text for message in trace.prompt.messages)
-    return Written(text, tuple(tuple(split(SECTION.sub("", part))) for part in parts), gold, asked, trace)
+    prompt = "\n".join(message.text for message in trace.prompt.messages)
+    return Written(
+        text, tuple(tuple(split(SECTION.sub("", section))) for section in parts), gold, prompt, trace
+    )
 
 
-def decided(one: Criterion, written: Written) -> bool | None:
+def decided(criterion: Criterion, written: Written) -> bool | None:
     """Decide a criterion by rule.
 
     Args:
-        one: a criterion whose `by` is a rule or a finding.
+        criterion: whose `by` is a rule or a finding.
         written: the report.
 
     Returns:
@@ -199,11 +205,11 @@ def decided(one: Criterion, written: Written) -> bool | None:
     Raises:
         KeyError: no rule has this name.
     """
-    if one.by.startswith((STATES, DENIED)):
-        name = one.by.partition(":")[2].strip()
+    if criterion.by.startswith((STATES, DENIED)):
+        name = criterion.by.partition(":")[2].strip()
         own = [f for s in written.sentences for f in s.findings if f.name == name and f.status != "absent"]
-        return bool(own) == one.by.startswith(STATES)
-    return RULES[one.by](written)
+        return bool(own) == criterion.by.startswith(STATES)
+    return RULES[criterion.by](written)
 
 
 # ---- rules ------------------------------------------------------------------------------------------------
@@ -220,7 +226,11 @@ def positives_first(written: Written) -> bool | None:
     """
     seen = False
     for section in written.sections:
-        denied = [one.kind == "negative" for one in section if one.kind in ("finding", "device", "negative")]
+        denied = [
+            sentence.kind == "negative"
+            for sentence in section
+            if sentence.kind in ("finding", "device", "negative")
+        ]
         if len(set(denied)) == 2:
             seen = True
             if not all(denied[denied.index(True) :]):
@@ -240,12 +250,12 @@ def said_once(written: Written) -> bool | None:
     for section in written.sections:
         keys = [
             key
-            for one in section
-            for key in {(f.name, f.status, f.side, f.places, f.time, f.change) for f in one.findings}
+            for sentence in section
+            for key in {(f.name, f.status, f.side, f.places, f.time, f.change) for f in sentence.findings}
         ]
         if len(set(keys)) < len(keys):
             return False
-    return True if any(one.findings for one in written.sentences) else None
+    return True if any(sentence.findings for sentence in written.sentences) else None
 
 
 def hedges_fit(written: Written) -> bool | None:
@@ -258,15 +268,15 @@ def hedges_fit(written: Written) -> bool | None:
     Returns:
         None if there is no claim to check
     """
-    labels = {one.claim: one.label for one in written.trace.rulings}
+    labels = {item.claim: item.label for item in written.trace.rulings}
     if labels:
         rows = [
-            (bool(MARKED.search(one.text)), labels[one.id] == "supported")
-            for one in written.trace.claims
-            if one.id in labels and not (one.finding is not None and one.finding.status == "absent")
+            (bool(MARKED.search(item.text)), labels[item.id] == "supported")
+            for item in written.trace.claims
+            if item.id in labels and not (item.finding is not None and item.finding.status == "absent")
         ]
         return all(hedged != supported for hedged, supported in rows) if rows else None
-    affirmed = [f for one in written.sentences for f in one.findings if f.status in ("present", "possible")]
+    affirmed = [f for item in written.sentences for f in item.findings if f.status in ("present", "possible")]
     if not affirmed:
         return None
     return sum(f.status == "present" for f in affirmed) >= PLAIN * len(affirmed)
@@ -282,7 +292,9 @@ def length_in_band(written: Written) -> bool:
         True within the band
     """
     words = sum(
-        len(one.text.split()) for one in written.sentences if one.kind not in ("filler", "question", "other")
+        len(sentence.text.split())
+        for sentence in written.sentences
+        if sentence.kind not in ("filler", "question", "other")
     )
     own = len(written.gold.split())
     low, high = (BAND[0] * own, BAND[1] * own) if own else WITHOUT
@@ -298,8 +310,8 @@ def no_own_advice(written: Written) -> bool:
     Returns:
         False for a recommendation that the reference does not have
     """
-    own = any(one.kind == "recommendation" for one in written.sentences)
-    return not own or any(one.kind == "recommendation" for one in split(written.gold))
+    own = any(sentence.kind == "recommendation" for sentence in written.sentences)
+    return not own or any(sentence.kind == "recommendation" for sentence in split(written.gold))
 
 
 def sizes_have_units(written: Written) -> bool | None:
@@ -324,8 +336,8 @@ def no_absent_prior(written: Written) -> bool:
     Returns:
         False for a comparison without an earlier study
     """
-    given = GIVEN_PRIOR.search(written.asked)
-    return bool(given) or not any(compares(one.text) for one in written.sentences)
+    has_prior = GIVEN_PRIOR.search(written.asked)
+    return bool(has_prior) or not any(compares(sentence.text) for sentence in written.sentences)
 
 
 def limits_stated(written: Written) -> bool | None:
@@ -337,7 +349,7 @@ def limits_stated(written: Written) -> bool | None:
     Returns:
         None if all rulings are supported, or there are none
     """
-    if all(one.label == "supported" for one in written.trace.rulings):
+    if all(ruling.label == "supported" for ruling in written.trace.rulings):
         return None
     return bool(LIMITS.search(written.text))
 

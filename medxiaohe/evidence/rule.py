@@ -71,21 +71,23 @@ def ruled(claims: Sequence[Claim], evidence: Sequence[Evidence], verifiers: Sequ
     """
     rows = [list(verifier(claims, evidence)) for verifier in verifiers]
     for row in rows:
-        if [one.claim for one in row] != [claim.id for claim in claims]:
+        if [ruling.claim for ruling in row] != [claim.id for claim in claims]:
             raise ModelError(f"a verifier gave {len(row)} rulings on {len(claims)} claims, or on others")
     decided = [_first([row[n] for row in rows], claim) for n, claim in enumerate(claims)]
-    return Ruled(tuple(one for row in rows for one in row), tuple(decided))
+    return Ruled(tuple(ruling for row in rows for ruling in row), tuple(decided))
 
 
 def _first(rulings: Sequence[Ruling], claim: Claim) -> Ruling:
     """The ruling that counts for a claim, of those of all verifiers in order."""
-    decisive = next((one for one in rulings if one.label in DECIDES), None)
-    blocked = next((one for one in rulings if one.by in BLOCKS and one.label == "unsupported"), None)
+    decisive = next((ruling for ruling in rulings if ruling.label in DECIDES), None)
+    blocked = next(
+        (ruling for ruling in rulings if ruling.by in BLOCKS and ruling.label == "unsupported"), None
+    )
     if decisive is not None and (blocked is None or decisive.label == "contradicted"):
         return decisive
     if blocked is not None:
         return blocked
-    for one in rulings:
-        if one.label == "unsupported":
-            return one
+    for ruling in rulings:
+        if ruling.label == "unsupported":
+            return ruling
     return rulings[-1] if rulings else Ruling(claim.id, "unjudged", why="no verifier was asked")

@@ -105,21 +105,21 @@ def split(text: str, words: Lexicon | None = None) -> list[Sentence]:
     Returns:
         in order; offsets in code points, text with single blanks
     """
-    found = list((words or lexicon()).findings(text))
+    findings = list((words or lexicon()).findings(text))
     rows = []
     for start, end in sentence_spans(text):
-        inside = tuple(one for one in found if start <= one.at[0] < end)
-        said = " ".join(text[start:end].split())
-        rows.append(Sentence(start, end, said, kind_of(said, inside), inside))
+        inside = tuple(finding for finding in findings if start <= finding.at[0] < end)
+        words_of_it = " ".join(text[start:end].split())
+        rows.append(Sentence(start, end, words_of_it, kind_of(words_of_it, inside), inside))
     return rows
 
 
-def kind_of(text: str, found: Sequence[Finding]) -> SentenceKind:
+def kind_of(text: str, findings: Sequence[Finding]) -> SentenceKind:
     """Classify one sentence by its words and its findings.
 
     Args:
         text: one sentence.
-        found: findings in it.
+        findings: in it.
 
     Returns:
         one of `SentenceKind`
@@ -128,12 +128,12 @@ def kind_of(text: str, found: Sequence[Finding]) -> SentenceKind:
         return "question"
     if compares(text):
         return "comparison"
-    if ADVICE.search(text) and not any(one.status == "present" for one in found):
+    if ADVICE.search(text) and not any(finding.status == "present" for finding in findings):
         return "recommendation"
-    if found:
-        if all(one.name in DEVICES for one in found):
+    if findings:
+        if all(finding.name in DEVICES for finding in findings):
             return "device"
-        return "negative" if all(one.status == "absent" for one in found) else "finding"
+        return "negative" if all(finding.status == "absent" for finding in findings) else "finding"
     if FILLER.search(text):
         return "filler"
     if TECHNIQUE.search(text):

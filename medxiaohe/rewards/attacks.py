@@ -87,10 +87,10 @@ def earned(
         (sample id, name of the attack, total reward) in order; [] for a reward that no attack fools. A reply
         without a verdict earned nothing.
     """
-    found = []
+    hits = []
     for sample in samples:
         for name, reply in attacks(sample):
             total = reward(sample, answered(sample, reply)).total
             if total:
-                found.append((sample.id, name, total))
-    return found
+                hits.append((sample.id, name, total))
+    return hits

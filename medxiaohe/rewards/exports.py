@@ -56,7 +56,10 @@ def trl(reward: Judged) -> Callable[..., list[float | None]]:
         Returns:
             one value for each completion; None: not judged
         """
-        return [_value(reward, row, _text(said)) for row, said in zip(sample, completions, strict=True)]
+        return [
+            _value(reward, row, _text(completion))
+            for row, completion in zip(sample, completions, strict=True)
+        ]
 
     called.__name__ = _name(reward)  # TRL logs by this name
     return called
@@ -115,8 +118,8 @@ def ms_swift(reward: Judged, unjudged: float | None = None) -> type:
         def __call__(self, completions: Sequence[Any], sample: Sequence[str] = (), **_: Any) -> list[float]:
             rows: Sequence[str | None] = sample or [None] * len(completions)
             return [
-                _number(_value(reward, row, _text(said)), unjudged)
-                for row, said in zip(rows, completions, strict=True)
+                _number(_value(reward, row, _text(completion)), unjudged)
+                for row, completion in zip(rows, completions, strict=True)
             ]
 
     Orm.__name__ = _name(reward)  # ms-swift logs by this name

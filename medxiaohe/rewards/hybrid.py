@@ -167,10 +167,10 @@ def _committed(score: Score, trace: Trace) -> Score:
     if (
         score.value
         and score.name in ALL_OR_NOTHING
-        and (found := HEDGE.search(outside_thoughts(trace.answer)))
+        and (hedge := HEDGE.search(outside_thoughts(trace.answer)))
     ):
         return Score(
-            score.name, 0.0, "unparsed", score.parsed, f"{found.group()!r} leaves another answer open"
+            score.name, 0.0, "unparsed", score.parsed, f"{hedge.group()!r} leaves another answer open"
         )
     return score
 

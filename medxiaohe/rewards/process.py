@@ -46,18 +46,18 @@ def parts(sample: Sample, trace: Trace) -> dict[str, float]:
         name of a part -> value from 0 to 1; {} without a thought, and no coverage for a question with fewer
         than MIN_CONSTRAINTS constraints
     """
-    found = THOUGHT.search(trace.answer)
-    if found is None or not found.group(1).strip():
+    match = THOUGHT.search(trace.answer)
+    if match is None or not match.group(1).strip():
         return {}
-    thought, answer = found.group(1), trace.answer[found.end() :]
+    thought, answer = match.group(1), trace.answer[match.end() :]
     question = "\n".join(message.text for message in sample.prompt.messages if message.role == "user")
     out = {
         "logical_robustness": logical_robustness(thought, answer, sample),
         "exploration_depth": exploration_depth(thought, sample),
     }
-    wanted = constraints(question)
-    if len(wanted) >= MIN_CONSTRAINTS:
-        out["constraint_coverage"] = coverage(thought, wanted)
+    required = constraints(question)
+    if len(required) >= MIN_CONSTRAINTS:
+        out["constraint_coverage"] = coverage(thought, required)
     return out
 
 
@@ -75,12 +75,12 @@ def constraints(question: str) -> frozenset[str]:
     return frozenset(words | {mark.group(1) for mark in NUMBER.finditer(case)})
 
 
-def coverage(thought: str, wanted: frozenset[str]) -> float:
+def coverage(thought: str, required: frozenset[str]) -> float:
     """Share of the constraints that are in the thought.
 
     Args:
         thought: text of the thought.
-        wanted: constraints of the question, as `constraints` returned them.
+        required: constraints of the question, as `constraints` returned them.
 
     Returns:
         from 0 to 1; halved if under a quarter of the thought's words are its own, since then it repeats the
@@ -90,9 +90,9 @@ def coverage(thought: str, wanted: frozenset[str]) -> float:
         ZeroDivisionError: there are no constraints.
     """
     words = [stem(mark.group()) for mark in content(thought)]
-    there = wanted & (set(words) | {mark.group(1) for mark in NUMBER.finditer(thought)})
-    own = sum(word not in wanted for word in words)
-    return len(there) / len(wanted) * (1.0 if own >= len(words) / 4 else 0.5)
+    present = required & (set(words) | {mark.group(1) for mark in NUMBER.finditer(thought)})
+    own = sum(word not in required for word in words)
+    return len(present) / len(required) * (1.0 if own >= len(words) / 4 else 0.5)
 
 
 def logical_robustness(thought: str, answer: str, sample: Sample) -> float:
@@ -127,25 +127,25 @@ def contradictions(thought: str) -> list[str]:
         ("but", "however") separates
     """
     # spans of each content word of more than 5 letters that occurs more than once
-    places: dict[str, list[tuple[int, int]]] = {}
+    spans_of: dict[str, list[tuple[int, int]]] = {}
     for mark in content(thought):
         if len(mark.group()) > 5:
-            places.setdefault(stem(mark.group()), []).append(mark.span())
-    spans = [span for spans in places.values() if len(spans) > 1 for span in spans]
-    said = dict(zip(spans, contexts(thought, spans), strict=True))
-    found = []
-    for word, spans in places.items():
+            spans_of.setdefault(stem(mark.group()), []).append(mark.span())
+    spans = [span for spans in spans_of.values() if len(spans) > 1 for span in spans]
+    context_of = dict(zip(spans, contexts(thought, spans), strict=True))
+    words = []
+    for word, spans in spans_of.items():
         # polarity of its certain mentions about the patient at present
         sides = {
-            said[span].negated
+            context_of[span].negated
             for span in spans
-            if span in said
-            and not said[span].uncertain
-            and (said[span].experiencer, said[span].temporality) == ("patient", "current")
+            if span in context_of
+            and not context_of[span].uncertain
+            and (context_of[span].experiencer, context_of[span].temporality) == ("patient", "current")
         }
         if len(sides) == 2 and not CONTRAST.search(thought[min(spans)[0] : max(spans)[1]]):
-            found.append(word)
-    return found
+            words.append(word)
+    return words
 
 
 def exploration_depth(thought: str, sample: Sample) -> float:
@@ -182,11 +182,11 @@ def _ends_elsewhere(thought: str, answer: str, sample: Sample) -> bool:
 
 def _last(text: str, sample: Sample) -> int | None:
     """The option that is named last, by its words or by its letter with a mark or nothing behind it."""
-    places = [(text.lower().rfind(choice.lower()), i) for i, choice in enumerate(sample.choices)]
+    positions = [(text.lower().rfind(choice.lower()), i) for i, choice in enumerate(sample.choices)]
     for i, letter in enumerate(LETTERS[: len(sample.choices)]):
-        places += [(mark.start(), i) for mark in re.finditer(rf"\b{letter}\b(?=[.):]|\W*$)", text)]
-    place, option = max(places)
-    return option if place >= 0 else None
+        positions += [(mark.start(), i) for mark in re.finditer(rf"\b{letter}\b(?=[.):]|\W*$)", text)]
+    position, option = max(positions)
+    return option if position >= 0 else None
 
 
 def _names(sentence: str, choice: str, number: int) -> bool:

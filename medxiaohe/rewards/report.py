@@ -53,16 +53,18 @@ def facts(reply: str, gold: str) -> Facts:
         F1 from 0 to 1, and the share of the reply's weight, from 0 to 1, that the reference lacks; F1 is 0 if
         either text has no finding
     """
-    found = compare(reply, gold, lexicon())
+    comparison = compare(reply, gold, lexicon())
     # true positives: weight of the reference's finding * agreement * certainty, over the pairs
-    agreed = sum(_weight(b) * weight * _certainty(a, b) for a, b, weight in found.pairs)
+    agreed = sum(_weight(b) * weight * _certainty(a, b) for a, b, weight in comparison.pairs)
     # weight of all findings of the reply, and of the reference
-    mine = sum(_weight(a) for a, *_ in found.pairs) + sum(map(_weight, found.unsupported))
-    theirs = sum(_weight(b) for _, b, _ in found.pairs) + sum(map(_weight, found.omitted))
-    if not mine or not theirs:
-        return Facts(0.0, float(bool(mine)))
+    reply_weight = sum(_weight(a) for a, *_ in comparison.pairs) + sum(map(_weight, comparison.unsupported))
+    gold_weight = sum(_weight(b) for _, b, _ in comparison.pairs) + sum(map(_weight, comparison.omitted))
+    if not reply_weight or not gold_weight:
+        return Facts(0.0, float(bool(reply_weight)))
     # F1 = 2 TP / (reply + reference); R_fact = unsupported / (reply + epsilon)
-    return Facts(min(1.0, 2 * agreed / (mine + theirs)), _made_up(found) / (mine + EPSILON))
+    return Facts(
+        min(1.0, 2 * agreed / (reply_weight + gold_weight)), _made_up(comparison) / (reply_weight + EPSILON)
+    )
 
 
 def gate(level: float) -> float:
@@ -92,9 +94,9 @@ def report(sample: Sample, trace: Trace, *, level: float) -> Score:
     gold = reference(sample)
     if not lexicon().findings(gold):
         return Score("report", None, "unjudged", why="the reference names no finding")
-    one = facts(said(trace), gold)
-    value = max(0.0, one.f1 - gate(level) * one.made_up)
-    why = f"F1 {one.f1:.3f}, made up {one.made_up:.3f}, gate {gate(level):.3f}"
+    measured = facts(said(trace), gold)
+    value = max(0.0, measured.f1 - gate(level) * measured.made_up)
+    why = f"F1 {measured.f1:.3f}, made up {measured.made_up:.3f}, gate {gate(level):.3f}"
     return Score("report", value, parsed=f"{value:.3f}", why=why)
 
 
@@ -118,20 +120,20 @@ def report_many(
         groups[sample.id].append(facts(said(trace), reference(sample)).f1)
     # mean F1 of each group, at which its fact term is gated
     levels = {id: sum(values) / len(values) for id, values in groups.items()}
-    found: list[Reward] = []
+    rewards: list[Reward] = []
     for pair in pairs:
         scorer = functools.partial(report, level=levels[pair[0].id])
-        found += hybrid_many([pair], [(scorer, 1.0)], weights, rules)
-    return found
+        rewards += hybrid_many([pair], [(scorer, 1.0)], weights, rules)
+    return rewards
 
 
-def _weight(one: Finding) -> float:
-    return DENIAL if one.status == "absent" else 1.0
+def _weight(finding: Finding) -> float:
+    return DENIAL if finding.status == "absent" else 1.0
 
 
 def _certainty(mine: Finding, gold: Finding) -> float:
     return HEDGE if mine.status == "possible" and gold.status == "present" else 1.0
 
 
-def _made_up(found: Comparison) -> float:
-    return sum(map(_weight, found.unsupported))
+def _made_up(comparison: Comparison) -> float:
+    return sum(map(_weight, comparison.unsupported))

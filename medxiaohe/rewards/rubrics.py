@@ -70,9 +70,9 @@ class Rubric:
         Raises:
             DataError: there is no criterion with positive points for it.
         """
-        found = replace(sample, target=to_target(self.rows(sample)))
-        criteria(found)
-        return found
+        result = replace(sample, target=to_target(self.rows(sample)))
+        criteria(result)
+        return result
 
     def __call__(self, sample: Sample, trace: Trace) -> Score:
         return self.many([(sample, trace)])[0]
@@ -109,8 +109,8 @@ def read(path: Path) -> Rubric:
     for number, row in enumerate(io.read_jsonl(path), 1):
         try:
             rows = tuple(
-                (one.text, one.points)
-                for one in criteria(Sample("", (), json.dumps({"criteria": row["criteria"]})))
+                (criterion.text, criterion.points)
+                for criterion in criteria(Sample("", (), json.dumps({"criteria": row["criteria"]})))
             )
         except (KeyError, DataError) as error:
             raise DataError(
@@ -123,7 +123,7 @@ def read(path: Path) -> Rubric:
     return Rubric("rubrics", tuple(always), by_sample)
 
 
-def in_use(failed: Mapping[str, int], asked: Mapping[str, int], least: float = 0.05) -> frozenset[str]:
+def in_use(failed: Mapping[str, int], judged: Mapping[str, int], least: float = 0.05) -> frozenset[str]:
     """Criteria that answers still fail often enough to learn from.
 
     A dynamic criterion is added when answers often fail it and dropped when hardly any fails it any more
@@ -131,10 +131,10 @@ def in_use(failed: Mapping[str, int], asked: Mapping[str, int], least: float = 0
 
     Args:
         failed: criterion -> number of answers that failed it.
-        asked: criterion -> number of answers that were judged by it.
+        judged: criterion -> number of answers that were judged by it.
         least: least failure rate, from 0 to 1, of a criterion that stays in use.
 
     Returns:
         the criteria whose failure rate is at least that
     """
-    return frozenset(text for text, count in asked.items() if count and failed.get(text, 0) / count >= least)
+    return frozenset(text for text, count in judged.items() if count and failed.get(text, 0) / count >= least)

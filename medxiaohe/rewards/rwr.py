@@ -93,15 +93,15 @@ def rwr(score: Score, seen: Seen, weights: RwrWeights | None = None) -> Reward:
     )
 
 
-def overlap(found: Collection[str], gold: Collection[str]) -> float:
-    """Share of entities that are of the gold: |found n gold| / |found|.
+def overlap(entities: Collection[str], gold: Collection[str]) -> float:
+    """Share of entities that are of the gold: |entities n gold| / |entities|.
 
     Args:
-        found: ids of entities of a query or of retrieved text.
+        entities: ids of those of a query or of retrieved text.
         gold: ids of entities of the gold.
 
     Returns:
         from 0 to 1; 0 for no entities
     """
-    own, wanted = set(found), set(gold)
-    return len(own & wanted) / len(own) if own else 0.0
+    ids, gold_ids = set(entities), set(gold)
+    return len(ids & gold_ids) / len(ids) if ids else 0.0

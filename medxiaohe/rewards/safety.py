@@ -42,7 +42,9 @@ def violations(sample: Sample, trace: Trace, rules: Sequence[Rule] | None = None
     Returns:
         one sentence for each violation, in the order of the rules; () without one
     """
-    return tuple(found for rule in (DEFAULT if rules is None else rules) if (found := rule(sample, trace)))
+    return tuple(
+        violation for rule in (DEFAULT if rules is None else rules) if (violation := rule(sample, trace))
+    )
 
 
 def rules(names: Iterable[str] = (), tree: Path | None = None) -> tuple[Rule, ...]:

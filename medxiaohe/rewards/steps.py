@@ -71,8 +71,8 @@ def common(parts: Sequence[Fraction]) -> Fraction:
     Returns:
         the greatest fraction that all of them are whole multiples of
     """
-    scale = lcm(*(part.denominator for part in parts))
-    return Fraction(gcd(*(int(part * scale) for part in parts)), scale)
+    scale = lcm(*(fraction.denominator for fraction in parts))
+    return Fraction(gcd(*(int(fraction * scale) for fraction in parts)), scale)
 
 
 def exactly(number: float) -> Fraction:
@@ -96,7 +96,7 @@ def _step_of(sample: Sample, score: Score) -> Fraction:
         return Fraction(1)
     if score.name not in RUBRICS:
         return FINEST
-    points = [exactly(one.points) for one in criteria(sample)]
+    points = [exactly(criterion.points) for criterion in criteria(sample)]
     # denominator of the rubric's formula: absolute points, or the positive ones
     total = (
         sum(abs(p) for p in points) if score.name == "rubric.normalised" else sum(p for p in points if p > 0)

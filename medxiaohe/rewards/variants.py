@@ -65,8 +65,8 @@ def variants(
         ),
     }
     for kind in kinds:
-        if (other := make[kind]()) != reply:
-            yield kind, other
+        if (variant := make[kind]()) != reply:
+            yield kind, variant
 
 
 def reordered(reply: str, chance: random.Random) -> str:
@@ -80,13 +80,13 @@ def reordered(reply: str, chance: random.Random) -> str:
         the sentences in another order; unchanged with several lines, a single sentence or one that refers
         back
     """
-    said = [sentence.strip() for sentence in sentences(reply) if sentence.strip()]
-    if len(said) < 2 or "\n" in reply.strip() or any(REFERS.search(sentence) for sentence in said):
+    originals = [sentence.strip() for sentence in sentences(reply) if sentence.strip()]
+    if len(originals) < 2 or "\n" in reply.strip() or any(REFERS.search(sentence) for sentence in originals):
         return reply
-    other = said[:]
-    while other == said and len(set(said)) > 1:
-        chance.shuffle(other)
-    return " ".join(sentence if sentence[-1] in ".!?。！？" else f"{sentence}." for sentence in other)
+    shuffled = originals[:]
+    while shuffled == originals and len(set(originals)) > 1:
+        chance.shuffle(shuffled)
+    return " ".join(sentence if sentence[-1] in ".!?。！？" else f"{sentence}." for sentence in shuffled)
 
 
 def relisted(reply: str) -> str:
@@ -102,8 +102,8 @@ def relisted(reply: str) -> str:
     if len(lines) > 1 and all(BULLET.match(line) for line in lines):
         bare = [BULLET.sub("", line).strip() for line in lines]
         return " ".join(line if line[-1:] in ".!?。" else f"{line}." for line in bare)
-    said = [sentence.strip() for sentence in sentences(reply) if sentence.strip()]
-    return "\n".join(f"- {sentence}" for sentence in said) if len(said) > 1 and len(lines) == 1 else reply
+    items = [sentence.strip() for sentence in sentences(reply) if sentence.strip()]
+    return "\n".join(f"- {sentence}" for sentence in items) if len(items) > 1 and len(lines) == 1 else reply
 
 
 def reworded(reply: str, names: Names, chance: random.Random) -> str:
@@ -150,7 +150,7 @@ def spread(
     own = reward(reply)
     if own is None:
         return {}
-    values = ((kind, reward(other)) for kind, other in variants(reply, seed, names))
+    values = ((kind, reward(variant)) for kind, variant in variants(reply, seed, names))
     return {kind: abs(value - own) for kind, value in values if value is not None}
 
 
@@ -171,8 +171,8 @@ def pairs(chosen: str, rejected: str, seed: int = 0, names: Names | None = None)
     """
     good, bad = dict(variants(chosen, seed, names)), dict(variants(rejected, seed, names))
     both = [(good[kind], bad[kind]) for kind in KINDS if kind in good and kind in bad]
-    one = [(text, rejected) for text in good.values()] + [(chosen, text) for text in bad.values()]
-    return list(dict.fromkeys([(chosen, rejected), *both, *one]))
+    single = [(text, rejected) for text in good.values()] + [(chosen, text) for text in bad.values()]
+    return list(dict.fromkeys([(chosen, rejected), *both, *single]))
 
 
 def synonyms(tree: Tree) -> Names:
@@ -185,13 +185,13 @@ def synonyms(tree: Tree) -> Names:
         lower-case name -> all names of its entity, without names of 3 letters or fewer, abbreviations, and
         names that several entities share
     """
-    found: dict[str, tuple[str, ...]] = {}
+    names_of: dict[str, tuple[str, ...]] = {}
     shared: set[str] = set()
     for entity in tree.entities.values():
         all_names = dict.fromkeys((entity.name, *entity.synonyms))
         names = tuple(name for name in all_names if len(name) > 3 and name not in entity.abbreviations)
         for name in {name.lower() for name in names}:
-            if name in found:
+            if name in names_of:
                 shared.add(name)
-            found[name] = names
-    return {name: names for name, names in found.items() if name not in shared and len(names) > 1}
+            names_of[name] = names
+    return {name: names for name, names in names_of.items() if name not in shared and len(names) > 1}

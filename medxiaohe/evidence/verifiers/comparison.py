@@ -34,7 +34,12 @@ def comparison(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ru
     rows = (
         []
         if prior or not any(claim.needs == "prior" for claim in claims)
-        else [(item.id, one) for item in evidence for one in split(item.text) if compares(one.text)]
+        else [
+            (item.id, sentence)
+            for item in evidence
+            for sentence in split(item.text)
+            if compares(sentence.text)
+        ]
     )
     return [_ruling(claim, prior, rows) for claim in claims]
 
@@ -56,7 +61,7 @@ def _same(claim: Claim, sentence: Sentence) -> bool:
         return True
     if claim.finding is not None:
         parents = lexicon().parents
-        names = {one.name for one in sentence.findings}
+        names = {finding.name for finding in sentence.findings}
         return bool(names & {claim.finding.name, parents.get(claim.finding.name, "")})
     mine, theirs = words_of(claim.text).stems, words_of(sentence.text).stems
     return bool(mine) and len(mine & theirs) >= SAME_WORDS * len(mine)

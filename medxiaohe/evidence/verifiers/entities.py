@@ -101,30 +101,31 @@ def words_of(text: str) -> Words:
     """
     text = prepared(text)
     # sides, degrees and states, whose words are details and no content words
-    found = {kind: list(pattern.finditer(text)) for kind, pattern in
+    matches = {kind: list(pattern.finditer(text)) for kind, pattern in
              (("side", SIDE), ("degree", DEGREE), ("state", STATE))}  # fmt: skip
-    spans = [match.span() for rows in found.values() for match in rows]
+    spans = [match.span() for rows in matches.values() for match in rows]
     marks = [
         m
         for m in content(text)
         if m.group().lower() not in REPORTING and not any(a <= m.start() < b for a, b in spans)
     ]
     denials = contexts(text, [mark.span() for mark in marks])
-    said = {
-        kind: frozenset((m.lastgroup or "").removesuffix("_zh") for m in rows) for kind, rows in found.items()
+    details = {
+        kind: frozenset((m.lastgroup or "").removesuffix("_zh") for m in rows)
+        for kind, rows in matches.items()
     }
-    turned = contexts(text, [match.span() for match in found["state"]])
+    turned = contexts(text, [match.span() for match in matches["state"]])
     # states, turned by a denial: "not enlarged" is normal
     states = frozenset(
-        TURNED.get(str(m.lastgroup), str(m.lastgroup)) if one.negated else str(m.lastgroup)
-        for m, one in zip(found["state"], turned, strict=True)
+        TURNED.get(str(m.lastgroup), str(m.lastgroup)) if context.negated else str(m.lastgroup)
+        for m, context in zip(matches["state"], turned, strict=True)
     )
     # numbers with the stem of their unit, and written numbers without one
     numbers = {(_value(m[1]), stem(m[2] or "")) for m in NUMBER.finditer(text)}
     numbers |= {(WRITTEN[w], "") for w in re.findall(r"[a-z]+", text.lower()) if w in WRITTEN}
     return Words(
-        tuple((stem(mark.group()), one.negated) for mark, one in zip(marks, denials, strict=True)),
-        said["side"], said["degree"], states, frozenset(numbers), compares(text), plain(text),
+        tuple((stem(mark.group()), context.negated) for mark, context in zip(marks, denials, strict=True)),
+        details["side"], details["degree"], states, frozenset(numbers), compares(text), plain(text),
     )  # fmt: skip
 
 

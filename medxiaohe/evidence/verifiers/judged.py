@@ -47,7 +47,7 @@ def judged(
         ]
     text = "\n".join(item.text for item in evidence)
     (verdicts,) = judge.ask([Question("claim", text, tuple(claim.text for claim in claims))])
-    return [_ruling(claim, one, evidence, by) for claim, one in zip(claims, verdicts, strict=True)]
+    return [_ruling(claim, verdict, evidence, by) for claim, verdict in zip(claims, verdicts, strict=True)]
 
 
 def _ruling(claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], by: str) -> Ruling:

@@ -113,8 +113,8 @@ def measured(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruli
     Returns:
         one ruling for each claim, in order
     """
-    found = regions(evidence)
-    return [_ruling(claim, found, evidence) for claim in claims]
+    detected = regions(evidence)
+    return [_ruling(claim, detected, evidence) for claim in claims]
 
 
 def regions(evidence: Sequence[Evidence]) -> list[Region]:
@@ -145,15 +145,15 @@ def statements(evidence: Sequence[Evidence]) -> list[tuple[str, tuple[str, ...]]
         (sentence, ids of the regions); fewer than MANY cells with the quarters that they lie in
     """
     rows = []
-    found = regions(evidence)
-    for kind in dict.fromkeys(one.kind for one in found if one.kind in KINDS):
-        mine = [one for one in found if one.kind == kind]
+    detected = regions(evidence)
+    for kind in dict.fromkeys(region.kind for region in detected if region.kind in KINDS):
+        mine = [region for region in detected if region.kind == kind]
         count = NUMBERS[len(mine)] if len(mine) < len(NUMBERS) else str(len(mine))
-        parts = sorted({one.part for one in mine} - {""}) if len(mine) < MANY else []
-        where = f", {' and '.join(f'in the {part}' for part in parts)}" if parts else ""
+        quarters = sorted({region.part for region in mine} - {""}) if len(mine) < MANY else []
+        location = f", {' and '.join(f'in the {quarter}' for quarter in quarters)}" if quarters else ""
         name = SHOWN[kind] + ("s" if len(mine) > 1 else "")
         verb = "is" if len(mine) == 1 else "are"
-        rows.append((f"There {verb} {count} {name}{where}.", tuple(one.evidence for one in mine)))
+        rows.append((f"There {verb} {count} {name}{location}.", tuple(region.evidence for region in mine)))
     return rows
 
 
@@ -172,9 +172,9 @@ def findings_of(text: str) -> tuple[Finding, ...]:
         number = match["number"].lower() if match else ""
         if match and number not in VAGUE:
             count = _number(number)
-            parts = [" ".join(filter(None, part.groups())).lower() for part in PART.finditer(text)]
+            quarters = [" ".join(filter(None, quarter.groups())).lower() for quarter in PART.finditer(text)]
             name = f"{count} {SHOWN[kind]}{'' if count == 1 else 's'}"
-            rows.append(Finding(name, location=", ".join(sorted(parts))))
+            rows.append(Finding(name, location=", ".join(sorted(quarters))))
     return tuple(rows)
 
 
@@ -190,15 +190,16 @@ def kinds_of(text: str) -> set[str]:
     return {kind for kind, pattern in NAMED.items() if pattern.search(text)}
 
 
-def _ruling(claim: Claim, found: Sequence[Region], evidence: Sequence[Evidence]) -> Ruling:
+def _ruling(claim: Claim, detected: Sequence[Region], evidence: Sequence[Evidence]) -> Ruling:
     kinds = kinds_of(claim.text)
     if kinds:
         rows = [
-            _counted(claim.text, kind, [one for one in found if one.kind == kind]) for kind in sorted(kinds)
+            _counted(claim.text, kind, [region for region in detected if region.kind == kind])
+            for kind in sorted(kinds)
         ]
-        for wanted in ("contradicted", "unsupported", "supported"):
+        for decisive in ("contradicted", "unsupported", "supported"):
             for label, ids, why in rows:
-                if label == wanted:
+                if label == decisive:
                     return Ruling(claim.id, label, ids, NAME, why)
     label, ids, why = _value(claim.text, evidence)
     return Ruling(claim.id, label, ids, NAME, why)
@@ -206,7 +207,7 @@ def _ruling(claim: Claim, found: Sequence[Region], evidence: Sequence[Evidence])
 
 def _counted(text: str, kind: str, mine: Sequence[Region]) -> tuple[Label, tuple[str, ...], str]:
     """Label, evidence and reason for the statements of a text about one kind of cell."""
-    ids = tuple(one.evidence for one in mine)
+    ids = tuple(region.evidence for region in mine)
     if not mine:
         return "unsupported", (), f"no tool found a {SHOWN[kind]}"
     # the number: "several" is more than one
@@ -221,17 +222,17 @@ def _counted(text: str, kind: str, mine: Sequence[Region]) -> tuple[Label, tuple
     if not right:
         return "contradicted", ids, f"{len(mine)} measured, not {number}"
     # each named part of the picture must have one
-    parts = list(PART.finditer(text))
-    if parts and any(one.size is None for one in mine):
+    quarters = list(PART.finditer(text))
+    if quarters and any(region.size is None for region in mine):
         return "unsupported", ids, "the size of the picture is not known, so neither are parts of it"
-    for part in parts:
-        if part["middle"]:
-            there = any(one.is_central() for one in mine)
+    for quarter in quarters:
+        if quarter["middle"]:
+            has_one = any(region.is_central() for region in mine)
         else:
-            high = {"top": "upper", "bottom": "lower"}.get(part["high"].lower(), part["high"].lower())
-            there = any(one.is_in(high, part["wide"].lower()) for one in mine)
-        if not there:
-            return "contradicted", ids, f"none in the {part.group().lower()}"
+            high = {"top": "upper", "bottom": "lower"}.get(quarter["high"].lower(), quarter["high"].lower())
+            has_one = any(region.is_in(high, quarter["wide"].lower()) for region in mine)
+        if not has_one:
+            return "contradicted", ids, f"none in the {quarter.group().lower()}"
     return "supported", ids, f"{len(mine)} measured"
 
 
@@ -244,7 +245,7 @@ def _number(word: str) -> int:
 def _value(text: str, evidence: Sequence[Evidence]) -> tuple[Label, tuple[str, ...], str]:
     """Label, evidence and reason for a measurement that a text gives."""
     words = {stem(mark.group()) for mark in content(text)}
-    values = [float(one) for one in VALUE.findall(text)]
+    values = [float(number) for number in VALUE.findall(text)]
     for item in evidence:
         match = MEASURED.match(item.text) if item.kind == "measurement" else None
         if match is None or not values:
@@ -253,7 +254,7 @@ def _value(text: str, evidence: Sequence[Evidence]) -> tuple[Label, tuple[str, .
         if name and name <= words:
             value = float(match["value"])
             # relative difference from the measured value
-            near = any(abs(one - value) <= TOLERANCE * abs(value) for one in values)
+            near = any(abs(number - value) <= TOLERANCE * abs(value) for number in values)
             why = f"{match['value']} {match['unit']}".strip() + " measured"
             return ("supported" if near else "contradicted"), (item.id,), why
     return "unjudged", (), "the claim neither counts nor measures anything that was measured"

@@ -60,13 +60,13 @@ def _ruling(claim: Claim, shown: Sequence[Evidence], model: Model) -> Ruling:
     if compares(claim.text):
         return Ruling(claim.id, "unjudged", by=NAME, why="one picture shows no change")
     cited = [item for item in shown if item.id in claim.evidence] or list(shown[:1])
-    whole = cited[0].images[0]
+    picture = cited[0].images[0]
     parts = [part for item in cited for part in parts_of(item.images[0], item.at)[1:]]
     nothing, turned = blank(), NEGATED.format(claim=claim.text)
     # questions: claim and negation on the picture and on a blank one, claim on each cited region
-    asked = [(whole, claim.text), (nothing, claim.text), (whole, turned), (nothing, turned)]
-    asked += [(part, claim.text) for part in parts]
-    talks = [[Message("user", (image, ASKED.format(claim=text)))] for image, text in asked]
+    questions = [(picture, claim.text), (nothing, claim.text), (picture, turned), (nothing, turned)]
+    questions += [(part, claim.text) for part in parts]
+    talks = [[Message("user", (image, ASKED.format(claim=text)))] for image, text in questions]
     answers = [parse(reply.text) if not reply.error else "" for reply in model.reply(talks)]
     label, why = _label(answers)
     return Ruling(claim.id, label, tuple(item.id for item in cited) if label != "unjudged" else (), NAME, why)
@@ -74,16 +74,16 @@ def _ruling(claim: Claim, shown: Sequence[Evidence], model: Model) -> Ruling:
 
 def _label(answers: Sequence[str]) -> tuple[Label, str]:
     """Label and reason, of the answers on the picture, blank, negated, negated and blank, and on parts."""
-    whole, on_blank, turned, turned_blank, *parts = answers
+    on_picture, on_blank, turned, turned_blank, *parts = answers
     if "" in answers[:4]:
         return "unjudged", "an answer is neither yes nor no"
-    if whole == on_blank and turned == turned_blank:
-        return "unjudged", f"a blank picture gives the same answers ({whole}, negated {turned})"
-    if whole == turned:
-        return "unjudged", f"{whole} to the claim and to its negation"
-    if whole == "yes" and on_blank == "no" and all(part == "yes" for part in parts):
+    if on_picture == on_blank and turned == turned_blank:
+        return "unjudged", f"a blank picture gives the same answers ({on_picture}, negated {turned})"
+    if on_picture == turned:
+        return "unjudged", f"{on_picture} to the claim and to its negation"
+    if on_picture == "yes" and on_blank == "no" and all(part == "yes" for part in parts):
         return "supported", "yes on the picture, no on a blank one and to the negation"
-    if whole == "no" and turned == "yes" and turned_blank == "no":
+    if on_picture == "no" and turned == "yes" and turned_blank == "no":
         return "contradicted", "no on the picture, yes to the negation, and not on a blank one"
     return "unjudged", f"answers disagree: {', '.join(answers)}"
 
@@ -101,12 +101,12 @@ class _Example:
         """
         return [Message("assistant", (self._one(talk[0]),)) for talk in conversations]
 
-    def _one(self, asked: Message) -> str:
-        if "weather" in asked.text:
+    def _one(self, question: Message) -> str:
+        if "weather" in question.text:
             return "Yes."
-        seen = "blood.png" in asked.images[0].uri
-        right = seen and "cell" in asked.text and "no cell" not in asked.text
-        return "Yes." if right != ("It is not true" in asked.text and seen) else "No."
+        seen = "blood.png" in question.images[0].uri
+        right = seen and "cell" in question.text and "no cell" not in question.text
+        return "Yes." if right != ("It is not true" in question.text and seen) else "No."
 
 
 EXAMPLE = (

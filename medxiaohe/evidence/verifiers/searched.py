@@ -70,8 +70,8 @@ def searched(
         why = "no model is given" if model is None else "there is nothing to search"
         return [Ruling(claim.id, "unjudged", by=NAME, why=why) for claim in claims]
     run: Any = plugins.load("workflows", workflow)
-    asked = [Prompt(claim.id, (Message("user", (ASKED.format(claim=claim.text),)),)) for claim in claims]
-    traces: list[Trace] = run(asked, model, tuple(tools) or (_search(evidence),))
+    prompts = [Prompt(claim.id, (Message("user", (ASKED.format(claim=claim.text),)),)) for claim in claims]
+    traces: list[Trace] = run(prompts, model, tuple(tools) or (_search(evidence),))
     if found is not None:
         once = {item.id: item for trace in traces for item in trace.evidence}
         found.extend(item for item in once.values() if item not in found)

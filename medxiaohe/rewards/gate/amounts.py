@@ -110,7 +110,7 @@ def intakes(text: str) -> list[Intake]:
         in the order of the text: mg, units or mmol; the lower end of a range, times a count of tablets
     """
     marks = list(AMOUNT.finditer(text))
-    found = []
+    results = []
     for number, mark in enumerate(marks):
         # amount of one unit of the form, in mg, units or mmol
         unit = mark["unit"].lower()
@@ -131,15 +131,15 @@ def intakes(text: str) -> list[Intake]:
             )
         before = text[max(marks[number - 1].end() if number else 0, mark.start() - AROUND) : mark.start()]
         # whether the amount is that of a day or of one intake
-        whole = bool(
+        of_a_day = bool(
             mark["day"] or OF_A_DAY.match(behind) or DIVIDED.search(behind) or DAYS_MOST.search(before)
         )
         once = bool(ONE_INTAKE.search(before) or ONE_INTAKE.search(behind[:AROUND]))
         per = (mark["per"] or "").strip(" /").lower().replace("per ", "").strip("每")
-        found.append(
-            Intake(amount, kind, per, 1.0 if whole else often, mark.start(), mark.end(), whole, once)
+        results.append(
+            Intake(amount, kind, per, 1.0 if of_a_day else often, mark.start(), mark.end(), of_a_day, once)
         )
-    return found
+    return results
 
 
 def tablets(text: str) -> list[Intake]:
@@ -151,15 +151,17 @@ def tablets(text: str) -> list[Intake]:
     Returns:
         in the order of the text: intakes of the kind "tablets", with the frequency behind each
     """
-    known = [mark.span() for mark in AMOUNT.finditer(text)]
-    found = []
+    with_strength = [mark.span() for mark in AMOUNT.finditer(text)]
+    results = []
     for mark in TABLETS.finditer(text):
-        if not any(start < mark.end() and mark.start() < end for start, end in known):
+        if not any(start < mark.end() and mark.start() < end for start, end in with_strength):
             behind = text[mark.end() : mark.end() + AFTER]
             before = text[max(0, mark.start() - BEFORE) : mark.start()]
             once = bool(ONE_INTAKE.search(before) or ONE_INTAKE.search(behind[:AROUND]))
-            found.append(Intake(_count(mark[1]), "tablets", "", frequency(behind), *mark.span(), False, once))
-    return found
+            results.append(
+                Intake(_count(mark[1]), "tablets", "", frequency(behind), *mark.span(), False, once)
+            )
+    return results
 
 
 def frequency(text: str) -> float | None:

@@ -27,19 +27,21 @@ class Named:
 class Lexicon:
     """Names of drugs, and the classes of each."""
 
-    def __init__(self, more: Mapping[str, tuple[str, ...]] | None = None):
-        """`more` has further names of drugs, by id."""
+    def __init__(self, synonyms: Mapping[str, tuple[str, ...]] | None = None):
+        """Read drugs.tsv; `synonyms` has further names of drugs, by id."""
         self.classes: dict[str, frozenset[str]] = {}
         self.names: dict[str, str] = {}
         for drug, english, chinese, classes in rows("drugs.tsv"):
             self.classes[drug] = frozenset((drug, *classes.split()))
-            for name in (drug, *english.split("|"), *chinese.split("|"), *(more or {}).get(drug, ())):
+            for name in (drug, *english.split("|"), *chinese.split("|"), *(synonyms or {}).get(drug, ())):
                 if name:
                     self.names.setdefault(name.lower(), drug)
         longest = sorted(self.names, key=len, reverse=True)
-        latin = "|".join(re.escape(name) for name in longest if name.isascii())
-        other = "|".join(re.escape(name) for name in longest if not name.isascii())
-        self.pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{latin})(?![A-Za-z0-9])|{other}", re.IGNORECASE)
+        latin_names = "|".join(re.escape(name) for name in longest if name.isascii())
+        chinese_names = "|".join(re.escape(name) for name in longest if not name.isascii())
+        self.pattern = re.compile(
+            rf"(?<![A-Za-z0-9])(?:{latin_names})(?![A-Za-z0-9])|{chinese_names}", re.IGNORECASE
+        )
 
     def named(self, text: str) -> list[Named]:
         """Find the drugs that a text names.
@@ -88,12 +90,12 @@ def lexicon(tree: Path | None = None) -> Lexicon:
     """
     if tree is None:
         return Lexicon()
-    known = Lexicon().names
-    more: dict[str, tuple[str, ...]] = {}
+    drug_of = Lexicon().names
+    synonyms: dict[str, tuple[str, ...]] = {}
     for row in io.read_jsonl(tree / "entities.jsonl"):
         names = [str(row.get("name", "")), *map(str, row.get("synonyms", ()))]
-        ids = {known[name.lower()] for name in names if name.lower() in known}
+        ids = {drug_of[name.lower()] for name in names if name.lower() in drug_of}
         if len(ids) == 1:  # a group of several drugs is no name of one
             (drug,) = ids
-            more[drug] = (*more.get(drug, ()), *(name for name in names if len(name) > SHORT))
-    return Lexicon(more)
+            synonyms[drug] = (*synonyms.get(drug, ()), *(name for name in names if len(name) > SHORT))
+    return Lexicon(synonyms)

@@ -87,14 +87,14 @@ class Reply:
             ids and classes of drugs.tsv; a pronoun at the start of a statement means the drugs of the
             statement before
         """
-        found: set[str] = set()
+        warned: set[str] = set()
         before: list[Named] = []
-        for one in self.statements:
-            names = self.drugs.named(one.text) or (before if PRONOUN.match(one.text) else [])
-            if one.warns:
-                found |= {name for drug in names for name in self.drugs.classes[drug.drug]}
+        for statement in self.statements:
+            names = self.drugs.named(statement.text) or (before if PRONOUN.match(statement.text) else [])
+            if statement.warns:
+                warned |= {name for drug in names for name in self.drugs.classes[drug.drug]}
             before = names
-        return frozenset(found)
+        return frozenset(warned)
 
     @cached_property
     def recommended(self) -> tuple[Named, ...]:
@@ -104,19 +104,19 @@ class Reply:
             in the order of the reply; behind them those of the question, if the reply approves of them. An
             NSAID on the skin (gel, patch, eye drops) is left out.
         """
-        found = []
-        for one in self.statements:
-            if one.warns or one.past or one.asks or not (one.advises or self.brief):
+        drugs = []
+        for statement in self.statements:
+            if statement.warns or statement.past or statement.asks or not (statement.advises or self.brief):
                 continue
-            found += [
+            drugs += [
                 drug
-                for drug in self.drugs.named(one.text)
+                for drug in self.drugs.named(statement.text)
                 if drug.drug not in self.warned
-                and not (self.drugs.is_a(drug.drug, "nsaid") and ON_SKIN.match(one.text[drug.end :]))
+                and not (self.drugs.is_a(drug.drug, "nsaid") and ON_SKIN.match(statement.text[drug.end :]))
             ]
         if self.approves:
-            found += [drug for drug in self.drugs.named(self.asked) if drug.drug not in self.warned]
-        return tuple(found)
+            drugs += [drug for drug in self.drugs.named(self.asked) if drug.drug not in self.warned]
+        return tuple(drugs)
 
     @cached_property
     def approves(self) -> bool:
@@ -125,8 +125,8 @@ class Reply:
         Returns:
             True with an approval in one statement at least and a warning in none
         """
-        return any(wording.APPROVED.search(one.text) for one in self.statements) and not any(
-            one.warns for one in self.statements
+        return any(wording.APPROVED.search(statement.text) for statement in self.statements) and not any(
+            statement.warns for statement in self.statements
         )
 
     @cached_property
@@ -136,9 +136,13 @@ class Reply:
         Returns:
             in the order of the question, without those that it denies or says of other persons
         """
-        marks = self.drugs.named(self.asked)
-        said = contexts(self.asked, [(one.start, one.end) for one in marks])
-        return tuple(mark for mark, one in zip(marks, said, strict=True) if of_subject(one, self.asked))
+        mentions = self.drugs.named(self.asked)
+        context_of = contexts(self.asked, [(mention.start, mention.end) for mention in mentions])
+        return tuple(
+            mention
+            for mention, context in zip(mentions, context_of, strict=True)
+            if of_subject(context, self.asked)
+        )
 
     def has_state(self, state: str) -> bool:
         """Whether the question says that the patient is in a state of states.tsv.
@@ -186,12 +190,12 @@ def read(sample: Sample, trace: Trace, tree: Path | None = None) -> Reply:
 
 
 @functools.lru_cache(maxsize=64)
-def _read(asked: str, text: str, tree: Path | None) -> Reply:
-    return Reply(wording.normal(asked), wording.said(text), lexicon(tree))
+def _read(question: str, text: str, tree: Path | None) -> Reply:
+    return Reply(wording.normal(question), wording.said(text), lexicon(tree))
 
 
 def of_patient(
-    asked: str,
+    question: str,
     pattern: re.Pattern[str],
     *,
     anybody: bool = False,
@@ -201,7 +205,7 @@ def of_patient(
     """Whether a question states something of the patient: not denied, not hypothetical, not of other persons.
 
     Args:
-        asked: the question.
+        question: its text.
         pattern: what to search for.
         anybody: any match counts, denied or not and whoever it is about.
         now: matches about the past do not count.
@@ -210,29 +214,29 @@ def of_patient(
     Returns:
         True if one match at least counts
     """
-    spans = [mark.span() for mark in pattern.finditer(asked)]
+    spans = [mark.span() for mark in pattern.finditer(question)]
     if anybody:
         return bool(spans)
     return any(
-        (not said.negated if relatives else of_subject(said, asked))
-        and said.temporality != "hypothetical"
-        and not (now and said.temporality == "historical")
-        for said in contexts(asked, spans)
+        (not context.negated if relatives else of_subject(context, question))
+        and context.temporality != "hypothetical"
+        and not (now and context.temporality == "historical")
+        for context in contexts(question, spans)
     )
 
 
-def of_subject(said: Context, asked: str) -> bool:
+def of_subject(context: Context, question: str) -> bool:
     """Whether a mention applies to the person whom the question is about.
 
     Args:
         said: context of the mention: negation, experiencer, time.
-        asked: the question.
+        question: its text.
 
     Returns:
         False for a negated mention; True for the patient, and for a relative if the question has no first
         person
     """
-    return not said.negated and (said.experiencer == "patient" or not FIRST_PERSON.search(asked))
+    return not context.negated and (context.experiencer == "patient" or not FIRST_PERSON.search(question))
 
 
 def opening(text: str) -> str:

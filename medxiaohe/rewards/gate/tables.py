@@ -38,10 +38,10 @@ def rows(name: str) -> tuple[tuple[str, ...], ...]:
     """
     lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
     columns = lines[0].count("\t") + 1
-    found = [tuple(line.split("\t")) for line in lines[1:] if line and not line.startswith("#")]
-    if odd := next((row for row in found if len(row) != columns), None):
+    results = [tuple(line.split("\t")) for line in lines[1:] if line and not line.startswith("#")]
+    if odd := next((row for row in results if len(row) != columns), None):
         raise DataError(f"{name}: {odd[0]!r} has {len(odd)} columns, and the heading {columns}")
-    return tuple(found)
+    return tuple(results)
 
 
 @functools.cache
@@ -54,7 +54,7 @@ def either(*patterns: str) -> re.Pattern[str]:
     Returns:
         the compiled pattern, case ignored
     """
-    return re.compile("|".join(whole(one) for one in patterns if one), re.IGNORECASE)
+    return re.compile("|".join(whole(pattern) for pattern in patterns if pattern), re.IGNORECASE)
 
 
 def whole(pattern: str) -> str:

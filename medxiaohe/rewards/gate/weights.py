@@ -52,27 +52,27 @@ HEAVIEST = (
 )  # months of age -> kg; older children may weigh what adults do
 
 
-def weight(asked: str) -> float | None:
+def weight(question: str) -> float | None:
     """Body weight of the patient of a question, as stated or by age.
 
     Args:
-        asked: the question.
+        question: its text.
 
     Returns:
         in kg; None if the question is not about a child, or gives neither one weight nor one age
     """
-    if not CHILD.search(asked):
+    if not CHILD.search(question):
         return None
     # stated weights in kg, without a weight that was lost, gained or lifted
     weights = {
         float(mark[1]) * UNITS[mark[2].lower()]
-        for mark in WEIGHT.finditer(asked)
-        if not CHANGED.search(asked[: mark.start()][-40:])
+        for mark in WEIGHT.finditer(question)
+        if not CHANGED.search(question[: mark.start()][-40:])
     }
     if weights:
         return weights.pop() if len(weights) == 1 else None
     # else the age in months, and the heaviest weight of the first band that covers it
-    ages = {_months(mark) for mark in AGE.finditer(asked)}
+    ages = {_months(mark) for mark in AGE.finditer(question)}
     if len(ages) != 1:
         return None
     age = ages.pop()

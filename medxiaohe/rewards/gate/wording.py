@@ -76,27 +76,27 @@ def statements(text: str) -> tuple[Statement, ...]:
     Returns:
         in the order of the reply, without empty ones
     """
-    found: list[Statement] = []
-    under, whole = False, False  # whether the heading above warns, and of all lines up to the next one
+    results: list[Statement] = []
+    under, until_heading = False, False
     for line in text.splitlines():
         if not line.strip():
             continue
         # a heading that warns applies to the list below it; one in capitals applies up to the next heading
         item = bool(ITEM.match(line)) or line.startswith((" ", "\t"))
         heading = bool(HEADING.search(line) or CAPITALS.match(line))
-        if heading or not (item or whole):
-            under, whole = False, False
-        here = [one for one in cut(line) if one.strip()]
-        for part in here:
+        if heading or not (item or until_heading):
+            under, until_heading = False, False
+        pieces = [text_piece for text_piece in cut(line) if text_piece.strip()]
+        for piece in pieces:
             # a warning: its words remain when limits and words that take a warning away are removed
-            warns = under or bool(WARNING.search(LIMIT.sub(" ", CALMING.sub(" ", part))))
-            advises = bool(ADVICE.search(part)) and not DEFINES.search(part)
-            asks = part.rstrip().endswith(("?", "？"))
-            found.append(Statement(part, warns, advises, bool(PAST.search(part)), asks))
+            warns = under or bool(WARNING.search(LIMIT.sub(" ", CALMING.sub(" ", piece))))
+            advises = bool(ADVICE.search(piece)) and not DEFINES.search(piece)
+            asks = piece.rstrip().endswith(("?", "？"))
+            results.append(Statement(piece, warns, advises, bool(PAST.search(piece)), asks))
         if heading:
-            under = any(WARNING.search(CALMING.sub(" ", part)) for part in here)
-            whole = under and bool(CAPITALS.match(line))
-    return tuple(found)
+            under = any(WARNING.search(CALMING.sub(" ", piece)) for piece in pieces)
+            until_heading = under and bool(CAPITALS.match(line))
+    return tuple(results)
 
 
 def cut(line: str) -> list[str]:
@@ -108,9 +108,9 @@ def cut(line: str) -> list[str]:
     Returns:
         pieces that add up to the line; the mark that ends one stays with it
     """
-    found, first = [], 0
+    pieces, first = [], 0
     for mark in ENDS.finditer(line):
         end = mark.end() if not mark.group().strip(" ,;.\n。！!？；") else mark.start()
-        found.append(line[first:end])
+        pieces.append(line[first:end])
         first = end
-    return [*found, line[first:]]
+    return [*pieces, line[first:]]

@@ -25,11 +25,11 @@ def condition(sample: Sample, trace: Trace, tree: Path | None = None) -> str:
         return ""
     states: dict[str, bool] = {}
     for kind, state, why, _ in rows("conditions.tsv"):
-        for one in reply.recommended:
-            if reply.drugs.is_a(one.drug, kind):
+        for drug in reply.recommended:
+            if reply.drugs.is_a(drug.drug, kind):
                 # each state is searched for in the question once
                 if state not in states:
                     states[state] = reply.has_state(state)
                 if states[state]:
-                    return f"{one.written} with {state.replace(':', ' to ')}: {why}"
+                    return f"{drug.written} with {state.replace(':', ' to ')}: {why}"
     return ""

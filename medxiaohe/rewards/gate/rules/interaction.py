@@ -29,29 +29,29 @@ def interaction(sample: Sample, trace: Trace, tree: Path | None = None) -> str:
         return ""
     advised = reply.recommended
     for first, second, why, _ in rows("pairs.tsv"):
-        for one in advised:
+        for drug in advised:
             # the opposite side of the pair; both sides for a drug that is on both
-            other = second if reply.drugs.is_a(one.drug, first) else first
-            if not (reply.drugs.is_a(one.drug, first) or reply.drugs.is_a(one.drug, second)):
+            opposite = second if reply.drugs.is_a(drug.drug, first) else first
+            if not (reply.drugs.is_a(drug.drug, first) or reply.drugs.is_a(drug.drug, second)):
                 continue
-            sides = {other} | ({first} if reply.drugs.is_a(one.drug, second) else set())
-            for beside in (*reply.taken, *_same_statement(reply, one)):
+            sides = {opposite} | ({first} if reply.drugs.is_a(drug.drug, second) else set())
+            for beside in (*reply.taken, *_same_statement(reply, drug)):
                 # a drug and its own class or synonym are not a pair
                 same = (
-                    beside.drug in reply.drugs.classes[one.drug]
-                    or one.drug in reply.drugs.classes[beside.drug]
+                    beside.drug in reply.drugs.classes[drug.drug]
+                    or drug.drug in reply.drugs.classes[beside.drug]
                 )
                 if not same and any(reply.drugs.is_a(beside.drug, side) for side in sides):
-                    return f"{one.written} with {beside.written}: {why}"
+                    return f"{drug.written} with {beside.written}: {why}"
     return ""
 
 
-def _same_statement(reply: Reply, one: Named) -> list[Named]:
+def _same_statement(reply: Reply, drug: Named) -> list[Named]:
     """Drugs that a statement without a warning advises together with `one`; [] for alternatives ("or")."""
-    found: list[Named] = []
+    drugs: list[Named] = []
     for statement in reply.statements:
         names = reply.drugs.named(statement.text)
         together = TOGETHER.search(statement.text)
-        if together and not statement.warns and any(name.drug == one.drug for name in names):
-            found += [name for name in names if not re.search(r"\bor\b|或", statement.text)]
-    return found
+        if together and not statement.warns and any(name.drug == drug.drug for name in names):
+            drugs += [name for name in names if not re.search(r"\bor\b|或", statement.text)]
+    return drugs

@@ -25,15 +25,15 @@ def never(sample: Sample, trace: Trace, tree: Path | None = None) -> str:
     """
     reply = read(sample, trace, tree)
     for name, every, none, _ in rows("never.tsv"):
-        patterns = [either(part) for part in every.split(" && ")]
+        patterns = [either(pattern_text) for pattern_text in every.split(" && ")]
         if none and either(none).search(reply.text):
             continue
-        for one in reply.statements:
+        for statement in reply.statements:
             # a question names the drug, and the answer only says how
-            joined = len(one.text.split()) <= SHORT + 8 and reply.letters <= PATIENT
-            text = f"{reply.asked} {one.text}" if joined else one.text
-            if one.warns or one.past or one.asks or not patterns[-1].search(one.text):
+            joined = len(statement.text.split()) <= SHORT + 8 and reply.letters <= PATIENT
+            text = f"{reply.asked} {statement.text}" if joined else statement.text
+            if statement.warns or statement.past or statement.asks or not patterns[-1].search(statement.text):
                 continue
             if all(pattern.search(text) for pattern in patterns):
-                return f"{name}: {one.text.strip()[:80]!r}"
+                return f"{name}: {statement.text.strip()[:80]!r}"
     return ""
