@@ -61,7 +61,7 @@ def ladder(settings: LadderSettings, out: Path) -> dict[str, Any]:
                         "computed": round(computed, 6),
                         "error": round(standard_error(computed, settings.cases), 6),
                         "within": near(share, computed, settings.cases),
-                        "calls": mean([cost(one) for one in traces]).calls,
+                        "calls": mean([cost(trace) for trace in traces]).calls,
                     }
                 )
     io.write_json(out / "ladder.json", rows)

@@ -98,7 +98,7 @@ class Rung:
         Returns:
             from 0 to 1
         """
-        return sum(one.answer.startswith(self.answer) and not one.error for one in traces) / len(traces)
+        return sum(trace.answer.startswith(self.answer) and not trace.error for trace in traces) / len(traces)
 
 
 def cases(number: int) -> list[Prompt]:
@@ -316,8 +316,8 @@ def agents(oracle: Oracle) -> Reply:
         if last.startswith("You are the"):
             return answered(oracle.right(talk, last.split(" agent.")[0]))
         if "These agents contributed" in last:
-            said: list[str] = re.findall(r"Answer: [AB]", last)[: len(AGENTS)]
-            return Counter(said).most_common(1)[0][0] + "\n" + " ".join(f"[{name}]" for name in AGENTS)
+            votes: list[str] = re.findall(r"Answer: [AB]", last)[: len(AGENTS)]
+            return Counter(votes).most_common(1)[0][0] + "\n" + " ".join(f"[{name}]" for name in AGENTS)
         return "{}"
 
     return reply

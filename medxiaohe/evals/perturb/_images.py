@@ -42,9 +42,9 @@ def blank(ref: ImageRef, folder: Path) -> ImageRef:
     return _made("blank", ref, folder, lambda pixels: Image.new("RGB", pixels.size, GREY))
 
 
-def _made(how: str, ref: ImageRef, folder: Path, change: Callable[[Any], Any]) -> ImageRef:
-    key = io.fingerprint([how, ref.sha256 or io.sha256(Path(ref.uri)), ref.frame, ref.box])
-    path = folder / f"{how}-{key}.png"
+def _made(kind: str, ref: ImageRef, folder: Path, change: Callable[[Any], Any]) -> ImageRef:
+    key = io.fingerprint([kind, ref.sha256 or io.sha256(Path(ref.uri)), ref.frame, ref.box])
+    path = folder / f"{kind}-{key}.png"
     if not path.exists():
         pixels = change(images.open_image(ref))
         io.write(path, lambda out: pixels.save(out, "PNG"))

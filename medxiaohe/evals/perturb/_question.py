@@ -102,19 +102,19 @@ def question(sample: Sample) -> Question | None:
     Returns:
         stem, options and the rest; None if no message of the user has text
     """
-    asked = [i for i, message in enumerate(sample.prompt.messages) if message.role == "user"]
-    if not asked:
+    user_messages = [i for i, message in enumerate(sample.prompt.messages) if message.role == "user"]
+    if not user_messages:
         return None
-    index = asked[-1]
+    index = user_messages[-1]
     texts = [i for i, part in enumerate(sample.messages[index].parts) if isinstance(part, str)]
     for part in reversed(texts):
-        if sample.choices and (found := _lettered(sample, index, part)):
-            return found
+        if sample.choices and (split_question := _lettered(sample, index, part)):
+            return split_question
     if not texts:
         return None
-    whole = str(sample.messages[index].parts[texts[-1]])
-    end = match.start() if (match := INSTRUCTION.search(whole)) else len(whole)
-    return Question(sample, index, texts[-1], whole[:end], after=whole[end:])
+    full_text = str(sample.messages[index].parts[texts[-1]])
+    end = match.start() if (match := INSTRUCTION.search(full_text)) else len(full_text)
+    return Question(sample, index, texts[-1], full_text[:end], after=full_text[end:])
 
 
 def _lettered(sample: Sample, message: int, part: int) -> Question | None:
@@ -142,10 +142,10 @@ def lettered(sample: Sample) -> Question | None:
     Returns:
         the parts; None for other questions
     """
-    found = question(sample)
-    if found is None or not found.options or not sample.target or sample.target in sample.choices:
+    parts = question(sample)
+    if parts is None or not parts.options or not sample.target or sample.target in sample.choices:
         return None
-    return found if set(sample.target) <= set(LETTERS[: len(found.options)]) else None
+    return parts if set(sample.target) <= set(LETTERS[: len(parts.options)]) else None
 
 
 def edit(sample: Sample, change: Callable[[str], str], options: bool = False) -> Sample | None:
@@ -159,14 +159,14 @@ def edit(sample: Sample, change: Callable[[str], str], options: bool = False) ->
     Returns:
         the changed item; None if nothing changes or two options become equal
     """
-    found = question(sample)
-    if found is None:
+    parts = question(sample)
+    if parts is None:
         return None
-    stem = change(found.stem)
-    others = [change(option) for option in found.options] if options else list(found.options)
-    if (stem, others) == (found.stem, list(found.options)) or len(set(others)) < len(others):
+    stem = change(parts.stem)
+    others = [change(option) for option in parts.options] if options else list(parts.options)
+    if (stem, others) == (parts.stem, list(parts.options)) or len(set(others)) < len(others):
         return None
-    return found.changed(stem, others)
+    return parts.changed(stem, others)
 
 
 def swap_images(sample: Sample, change: Callable[[ImageRef], ImageRef | None]) -> Sample:

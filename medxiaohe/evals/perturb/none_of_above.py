@@ -25,14 +25,14 @@ def none_of_above(sample: Sample, around: Around) -> Sample | None:
     Returns:
         the changed item with its gold; None where the change does not apply
     """
-    found = lettered(sample)
+    parts = lettered(sample)
     if (
-        found is None
+        parts is None
         or len(sample.target) != 1
-        or len(found.options) < 3
-        or any(ALREADY.search(option) for option in found.options)
+        or len(parts.options) < 3
+        or any(ALREADY.search(option) for option in parts.options)
     ):
         return None
-    options = list(found.options)
+    options = list(parts.options)
     options[LETTERS.index(sample.target)] = NONE
-    return found.changed(options=options)
+    return parts.changed(options=options)

@@ -41,14 +41,14 @@ def paraphrase(sample: Sample, around: Around) -> Sample | None:
     Returns:
         the changed item with its gold; None where the change does not apply
     """
-    if around.rewrite is not None and (found := question(sample)) is not None:
-        written = around.rewrite(found.stem.strip())
+    if around.rewrite is not None and (parts := question(sample)) is not None:
+        written = around.rewrite(parts.stem.strip())
         if (
             written
-            and written != found.stem.strip()
-            and sorted(NUMBERS.findall(written)) == sorted(NUMBERS.findall(found.stem))
+            and written != parts.stem.strip()
+            and sorted(NUMBERS.findall(written)) == sorted(NUMBERS.findall(parts.stem))
         ):
-            return found.changed(stem=written + ("\n" if found.options else ""))
+            return parts.changed(stem=written + ("\n" if parts.options else ""))
     return edit(sample, _by_templates)
 
 

@@ -42,8 +42,8 @@ def _other(match: re.Match[str]) -> str:
 
 def _degrees(match: re.Match[str]) -> str:
     value = float(match[1].replace(",", ""))
-    said, unit = ((value - 32) / 1.8, "C") if match[4] == "F" else (value * 1.8 + 32, "F")
-    return f"{said:.1f}{match[2]}°{match[3]}{unit}"
+    degrees, unit = ((value - 32) / 1.8, "C") if match[4] == "F" else (value * 1.8 + 32, "F")
+    return f"{degrees:.1f}{match[2]}°{match[3]}{unit}"
 
 
 def _short(value: float) -> str:

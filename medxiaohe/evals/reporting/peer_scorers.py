@@ -51,12 +51,12 @@ def compat(name: str, sample: Sample, trace: Trace) -> Score:
     if name not in SCORERS:
         raise ConfigError(f"no published scorer {name!r}{nearest(name, SCORERS)}")
     try:
-        found = SCORERS[name](sample, trace.answer)
+        verdict = SCORERS[name](sample, trace.answer)
     except TypeError as error:
         return Score(f"compat.{name}", None, "unjudged", why=f"the published program stops here: {error}")
-    if found is None:
+    if verdict is None:
         return Score(f"compat.{name}", None, "unjudged", why=f"{name} has no rule for this kind of item")
-    right, read, why = found
+    right, read, why = verdict
     return Score(f"compat.{name}", float(right), parsed=read, why=why)
 
 
@@ -69,16 +69,16 @@ Found = tuple[bool, str, str] | None  # right, what was read, by which rule
 def _medevalkit(sample: Sample, answer: str) -> Found:
     if sample.choices and _lettered(sample):
         return _medevalkit_choice(sample, answer.lower())
-    gold, said = sample.target.lower().strip(), _medevalkit_said(answer)
+    gold, reply = sample.target.lower().strip(), _medevalkit_said(answer)
     if gold in ("yes", "no"):
-        said = said.replace("\n", "").replace(".", "")
-        one = ("yes" in said) != ("no" in said)
+        reply = reply.replace("\n", "").replace(".", "")
+        exactly_one = ("yes" in reply) != ("no" in reply)
         return (
-            one and gold in said,
-            "yes" if "yes" in said else "no" if "no" in said else "",
+            exactly_one and gold in reply,
+            "yes" if "yes" in reply else "no" if "no" in reply else "",
             "the letters yes or no anywhere",
         )
-    return said.strip() == gold, said.strip(), "the same text"
+    return reply.strip() == gold, reply.strip(), "the same text"
 
 
 def _medevalkit_choice(sample: Sample, answer: str) -> Found:
@@ -92,15 +92,15 @@ def _medevalkit_choice(sample: Sample, answer: str) -> Found:
     elif blocks[-1].split(".")[0] in letters:
         answer = blocks[-1].split(".")[0]
     answer = _medevalkit_said(answer).strip().replace("\n", "")
-    said, gold = answer.split(".")[0].split(":")[-1], sample.target.strip().lower()
-    if said == gold:
-        return True, said.upper(), "the text before the first full stop"
-    if said in letters:
-        return options[letters.index(said)] == gold, said.upper(), "the text before the first full stop"
-    if said in options:
+    reply, gold = answer.split(".")[0].split(":")[-1], sample.target.strip().lower()
+    if reply == gold:
+        return True, reply.upper(), "the text before the first full stop"
+    if reply in letters:
+        return options[letters.index(reply)] == gold, reply.upper(), "the text before the first full stop"
+    if reply in options:
         return (
-            said == options[letters.index(gold)],
-            letters[options.index(said)].upper(),
+            reply == options[letters.index(gold)],
+            letters[options.index(reply)].upper(),
             "the text before the first full stop",
         )
     nearest_letter = letters[_most_similar(options, answer, later=False)]
@@ -108,14 +108,14 @@ def _medevalkit_choice(sample: Sample, answer: str) -> Found:
 
 
 def _medevalkit_said(answer: str) -> str:
-    said = answer.lower()
-    if "boxed" in said:
-        said = _boxed(said)
-    elif "<answer>" in said:
-        said = " ".join(re.findall(r"<answer>(.*?)</answer>", said, re.DOTALL)).strip() or said
+    reply = answer.lower()
+    if "boxed" in reply:
+        reply = _boxed(reply)
+    elif "<answer>" in reply:
+        reply = " ".join(re.findall(r"<answer>(.*?)</answer>", reply, re.DOTALL)).strip() or reply
     for words in ANNOUNCEMENTS:
-        said = said.split(words)[-1]
-    return said
+        reply = reply.split(words)[-1]
+    return reply
 
 
 def _boxed(text: str) -> str:
@@ -141,10 +141,10 @@ def medevalkit_columns(answer: str, gold: str) -> dict[str, float]:
     Raises:
         TypeError: a text is empty, as there: the caller unpacks one number into three.
     """
-    said, wanted = set(_medevalkit_said(answer).split()), set(gold.lower().split())
-    if not said or not wanted:
+    words, gold_words = set(_medevalkit_said(answer).split()), set(gold.lower().split())
+    if not words or not gold_words:
         raise TypeError("cannot unpack non-iterable int object")
-    p, r = len(said & wanted) / len(said), len(said & wanted) / len(wanted)
+    p, r = len(words & gold_words) / len(words), len(words & gold_words) / len(gold_words)
     return {"precision": 2 * p * r / (p + r) if p + r else 0.0, "recall": p, "f1": r}
 
 
@@ -154,11 +154,11 @@ def medevalkit_columns(answer: str, gold: str) -> dict[str, float]:
 def _mirage(sample: Sample, answer: str) -> Found:
     if not sample.choices or not _lettered(sample):
         return None
-    said = answer.split('"answer_choice": "')[-1].strip()
+    reply = answer.split('"answer_choice": "')[-1].strip()
     for after in MIRAGE:
         patterns = [r"[Oo]ption ([ABCD])", r":\s*([ABCD])"] if after is None else [rf"^\s*([ABCD]){after}"]
         for pattern in patterns:
-            if match := re.search(pattern, said):
+            if match := re.search(pattern, reply):
                 return match[1] == sample.target, match[1], f"the pattern {pattern}"
     return sample.target == "A", "A", "nothing was found, so A"
 
@@ -184,11 +184,11 @@ def huatuo_letters(sample: Sample, answer: str) -> tuple[str, str, str]:
         (first letter, last letter, rule by which they were read)
     """
     text = answer.split("## Final Response\n\n")[-1]
-    if found := re.findall(r"answer is\s*([A-N])", text):
-        return found[0], found[-1], 'a letter after "answer is"'
+    if read_letters := re.findall(r"answer is\s*([A-N])", text):
+        return read_letters[0], read_letters[-1], 'a letter after "answer is"'
     letters = LETTERS[: len(sample.choices)]
-    if found := re.findall(rf"{HUATUO_BEFORE}(?![aA] )([{letters}])(?:\W|[\u4e00-\u9fff]|$)", text):
-        return found[0], found[-1], "a letter that stands alone"
+    if read_letters := re.findall(rf"{HUATUO_BEFORE}(?![aA] )([{letters}])(?:\W|[\u4e00-\u9fff]|$)", text):
+        return read_letters[0], read_letters[-1], "a letter that stands alone"
     text = text.lower()
     options = [option.lower() for option in sample.choices]
     if named := [
@@ -277,26 +277,26 @@ def _beside(name: str, sample: Sample, trace: Trace, ours: Score) -> Score:
     return compat(name, sample, trace)
 
 
-def lines(found: dict[str, Any]) -> Iterator[str]:
+def lines(diff: dict[str, Any]) -> Iterator[str]:
     """Format a difference for a terminal.
 
     Args:
-        found: what `difference` returned.
+        diff: what `difference` returned.
 
     Yields:
         a summary, then two lines for each example
     """
-    if not found["n"]:
-        yield f"{found['scorer']}: has no rule for these items"
+    if not diff["n"]:
+        yield f"{diff['scorer']}: has no rule for these items"
         return
     yield (
-        f"{found['scorer']}: {found['published']:.3f}, ours {found['ours']:.3f}, n {found['n']};"
-        f" {found['differ']} items differ: {found['only_published_credits']} only it credits"
-        f" ({found['no_answer_credited']} without an answer), {found['only_ours_credits']} only we credit"
+        f"{diff['scorer']}: {diff['published']:.3f}, ours {diff['ours']:.3f}, n {diff['n']};"
+        f" {diff['differ']} items differ: {diff['only_published_credits']} only it credits"
+        f" ({diff['no_answer_credited']} without an answer), {diff['only_ours_credits']} only we credit"
     )
-    for row in found["examples"]:
+    for row in diff["examples"]:
         yield (
-            f"  {row['id']}: gold {row['gold']}, ours {row['ours']}, {found['scorer']} {row['published']}"
+            f"  {row['id']}: gold {row['gold']}, ours {row['ours']}, {diff['scorer']} {row['published']}"
             f" ({row['why']})"
         )
         yield f"    {row['reply'][-100:]!r}"

@@ -33,11 +33,11 @@ WHAT = {
 }
 
 
-def settings_of(whole: Mapping[str, Any]) -> RunSettings:
+def settings_of(results: Mapping[str, Any]) -> RunSettings:
     """Settings of a run, without the cache of replies, which would make every number the same.
 
     Args:
-        whole: content of results.json.
+        results: content of results.json.
 
     Returns:
         the settings
@@ -46,18 +46,18 @@ def settings_of(whole: Mapping[str, Any]) -> RunSettings:
         ConfigError: they are no settings of this version.
         CodeRefused: they name code that nobody allowed.
     """
-    for name in filter(permission.is_code, permission.texts(whole["settings"])):
+    for name in filter(permission.is_code, permission.texts(results["settings"])):
         permission.check(name, from_data=True)
-    made: RunSettings = build(RunSettings, {**whole["settings"], "cache": False}, "results.json")
-    return made
+    settings: RunSettings = build(RunSettings, {**results["settings"], "cache": False}, "results.json")
+    return settings
 
 
-def inputs_of(file: Path, whole: Mapping[str, Any]) -> dict[str, Path]:
+def inputs_of(file: Path, results: Mapping[str, Any]) -> dict[str, Path]:
     """Folders of the stages that a run read.
 
     Args:
         file: path of results.json.
-        whole: its content.
+        results: its content.
 
     Returns:
         role -> folder
@@ -65,41 +65,41 @@ def inputs_of(file: Path, whole: Mapping[str, Any]) -> dict[str, Path]:
     Raises:
         ConfigError: one no longer exists or has changed.
     """
-    found = {}
-    for role, said in whole["inputs"].items():
-        folder = (file.parent.parent / said["folder"]).resolve()
+    folders = {}
+    for role, recorded in results["inputs"].items():
+        folder = (file.parent.parent / recorded["folder"]).resolve()
         if not folder.is_dir():
             raise ConfigError(f"the {role} of the run no longer exists: {folder}")
-        if said["manifest"] and io.digest(folder) != said["manifest"]:
+        if recorded["manifest"] and io.digest(folder) != recorded["manifest"]:
             raise ConfigError(f"the {role} of the run has changed: {folder}")
-        found[role] = folder
-    return found
+        folders[role] = folder
+    return folders
 
 
-def check(file: Path, whole: Mapping[str, Any]) -> None:
+def check(file: Path, results: Mapping[str, Any]) -> None:
     """Check that everything that the numbers of a run depend on is unchanged.
 
     Args:
         file: path of results.json.
-        whole: its content.
+        results: its content.
 
     Raises:
         ConfigError: the model, or the data, prompt, parser, scorer or judge of a task has changed; the
             message names each.
     """
-    settings, inputs = settings_of(whole), inputs_of(file, whole)
+    settings, inputs = settings_of(results), inputs_of(file, results)
     problems = []
     weights = examined_model.weights(settings, inputs.get("model"))
-    if weights != whole["model"]["weights"]:
+    if weights != results["model"]["weights"]:
         problems.append(
-            f"the model {whole['model']['name']} has other weights ({whole['model']['weights']} then,"
+            f"the model {results['model']['name']} has other weights ({results['model']['weights']} then,"
             f" {weights} now)"
         )
-    then, now = whole["model"].get("cast", {}), examined_model.cast_identity(settings)
+    then, now = results["model"].get("cast", {}), examined_model.cast_identity(settings)
     problems += [f"the model of the role {role} is another" for role in now if then.get(role) != now[role]]
-    for wanted in settings.tasks:
-        before = whole["tasks"][wanted.shown]
-        now = facts(wanted, settings, inputs)
+    for task in settings.tasks:
+        before = results["tasks"][task.shown]
+        now = facts(task, settings, inputs)
         different = [
             key for key in WHAT if key in before and key in now and _plain(before[key]) != _plain(now[key])
         ]
@@ -108,7 +108,7 @@ def check(file: Path, whole: Mapping[str, Any]) -> None:
         if "dataset" in different and "prompts" in different:
             different.remove("prompts")
         problems += [
-            f"{WHAT[key]} of {wanted.shown} has changed{_named(before[key], now[key])}" for key in different
+            f"{WHAT[key]} of {task.shown} has changed{_named(before[key], now[key])}" for key in different
         ]
     if problems:
         raise ConfigError(
@@ -116,27 +116,27 @@ def check(file: Path, whole: Mapping[str, Any]) -> None:
         )
 
 
-def facts(wanted: TaskRun, settings: RunSettings, inputs: Mapping[str, Path]) -> dict[str, Any]:
+def facts(task_run: TaskRun, settings: RunSettings, inputs: Mapping[str, Path]) -> dict[str, Any]:
     """Digests of what the numbers of a task depend on, at present.
 
     Args:
-        wanted: the task.
+        task_run: the task.
         settings: of the evaluation.
         inputs: role -> folder of a stage.
 
     Returns:
         a value for each key of WHAT
     """
-    made = make(wanted.name, inputs.get("tree"), wanted.args, inputs.get("data"))
-    task = with_workflow(made, settings.workflow, settings.tools)
+    instance = make(task_run.name, inputs.get("tree"), task_run.args, inputs.get("data"))
+    task = with_workflow(instance, settings.workflow, settings.tools)
     digest = fingerprints.Digest()
-    for sample in islice(task.samples(wanted.split), wanted.limit):
+    for sample in islice(task.samples(task_run.split), task_run.limit):
         digest.add(sample)
-    said = digest.facts()
+    digests = digest.facts()
     return {
         "prompt_template": fingerprints.template(task),
-        "dataset": said["items"],
-        "prompts": said["prompts"],
+        "dataset": digests["items"],
+        "prompts": digests["prompts"],
         "scorers": fingerprints.scorers(task),
         "judge": fingerprints.judge(settings.judge, task, inputs.get("tree")),
         "workflow": task.workflow,
@@ -156,17 +156,17 @@ def _named(before: Any, now: Any) -> str:
     return f" ({', '.join(names)})"
 
 
-def notes(whole: Mapping[str, Any]) -> list[str]:
+def notes(results: Mapping[str, Any]) -> list[str]:
     """Notes on packages with other versions, which may change a number and are not refused.
 
     Args:
-        whole: content of results.json.
+        results: content of results.json.
 
     Returns:
         one line for each package
     """
     now = fingerprints.packages()
-    then = whole["packages"]
+    then = results["packages"]
     names = sorted(name for name in set(now) | set(then) if now.get(name) != then.get(name))
     return [
         f"{name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}: numbers may differ for that"
@@ -174,21 +174,21 @@ def notes(whole: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def rerun(file: Path, whole: Mapping[str, Any], out: Path) -> dict[str, Any]:
+def rerun(file: Path, results: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """Run the evaluation again.
 
     Args:
         file: path of results.json.
-        whole: its content.
+        results: its content.
         out: folder for the new results.
 
     Returns:
         content of the new results.json
     """
     with io.publish(out) as draft:
-        run(settings_of(whole), draft, **inputs_of(file, whole))
-    found: dict[str, Any] = io.read_json(out / "results.json")
-    return found
+        run(settings_of(results), draft, **inputs_of(file, results))
+    fresh: dict[str, Any] = io.read_json(out / "results.json")
+    return fresh
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
@@ -211,12 +211,12 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
         yield "traces: an answer, or where a file lies, is not the same (traces.jsonl has another digest)"
 
 
-def _differences(before: Any, after: Any, where: str) -> Iterator[str]:
+def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(set(before) | set(after)):
-            yield from _differences(before.get(key), after.get(key), f"{where}.{key}")
+            yield from _differences(before.get(key), after.get(key), f"{path}.{key}")
     elif before != after:
-        yield f"{where}: {_short(before)} -> {_short(after)}"
+        yield f"{path}: {_short(before)} -> {_short(after)}"
 
 
 def _short(value: Any) -> str:

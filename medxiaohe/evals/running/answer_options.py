@@ -90,7 +90,7 @@ def nats(
     Returns:
         for each sample one value in nats for each option, rounded to 6 places
     """
-    found = engine.choice_nats(
+    values = engine.choice_nats(
         [sample.prompt.messages for sample in samples], [offered(sample) for sample in samples]
     )
-    return [[round(value, 6) for value in row] for row in found]
+    return [[round(value, 6) for value in row] for row in values]

@@ -92,12 +92,12 @@ def write_items(exam: Examination) -> dict[str, Any]:
         digest = fingerprints.Digest()
         samples = iter(exam.task.samples(exam.wanted.split))
         io.write_jsonl(exam.items, _item_rows(exam, _samples(samples, exam.wanted), digest))
-        whole = next(samples, None) is None
-        io.write_json(facts, digest.facts() | {"fingerprint": str(digest.whole) if whole else ""})
-    found: dict[str, Any] = io.read_json(facts)
-    if not found["n"]:
+        complete = next(samples, None) is None
+        io.write_json(facts, digest.facts() | {"fingerprint": str(digest.whole) if complete else ""})
+    written: dict[str, Any] = io.read_json(facts)
+    if not written["n"]:
         raise DataError(f"the task {exam.wanted.shown} has no samples in split {exam.wanted.split!r}")
-    return found
+    return written
 
 
 def _item_rows(
@@ -109,12 +109,12 @@ def _item_rows(
         yield {"sample": sample, "nodes": nodes}
 
 
-def _samples(samples: Iterator[Sample], wanted: TaskRun) -> Iterator[Sample]:
+def _samples(samples: Iterator[Sample], task_run: TaskRun) -> Iterator[Sample]:
     seen: set[bytes] = set()
-    for sample in islice(samples, wanted.limit):
+    for sample in islice(samples, task_run.limit):
         key = blake2b(sample.id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         if key in seen:
-            raise DataError(f"the task {wanted.shown} has an id more than once: {sample.id!r}")
+            raise DataError(f"the task {task_run.shown} has an id more than once: {sample.id!r}")
         seen.add(key)
         yield sample
 
@@ -137,9 +137,9 @@ def linked(sample: Sample, linker: Any) -> tuple[Sample, list[str]]:
             sample,
             entities=tuple(sorted({mention.entity for mention in linker.find(sample.messages[-1].text)})),
         )
-    asked = question(sample)
-    told = {mention.entity for mention in linker.find(asked.stem)} if asked else set()
-    return sample, sorted(told | set(sample.entities))
+    parts = question(sample)
+    nodes = {mention.entity for mention in linker.find(parts.stem)} if parts else set()
+    return sample, sorted(nodes | set(sample.entities))
 
 
 # ---- passes ----------------------------------------------------------------------------------------
@@ -293,9 +293,10 @@ def _judged(exam: Examination, chunk: Sequence[work.Item], traces: Sequence[Trac
     why = [failure(trace) for trace in traces]
     answered = [i for i, error in enumerate(why) if not error]
     scores = judge_all(exam.task, [chunk[i].sample for i in answered], [traces[i] for i in answered])
-    found = dict(zip(answered, scores, strict=True))
+    by_index = dict(zip(answered, scores, strict=True))
     judged = [
-        found[i] if i in found else unanswered(exam.task, item.sample, why[i]) for i, item in enumerate(chunk)
+        by_index[i] if i in by_index else unanswered(exam.task, item.sample, why[i])
+        for i, item in enumerate(chunk)
     ]
     traces = [failed(trace, error) if error else trace for trace, error in zip(traces, why, strict=True)]
     columns = zip(chunk, traces, judged, strict=True)
@@ -349,9 +350,9 @@ def perturbed(exam: Examination, name: str) -> Path | None:
             _rewriter(exam.settings.rewriter) if name == "paraphrase" else None,
         )
         rows = (
-            {"sample": made}
+            {"sample": changed_sample}
             for item in work.items(exam.items)
-            if (made := change(item.sample, around)) is not None
+            if (changed_sample := change(item.sample, around)) is not None
         )
         io.write_jsonl(path, rows)
     return path if work.count(path) else None
@@ -366,8 +367,8 @@ def _rewriter(settings: Rewriter) -> Callable[[str], str] | None:
 
 def _images(items: Path) -> list[ImageRef]:
     """Every image of the task once, in an order that depends on their bytes."""
-    found = {image.sha256 or image.uri: image for item in work.items(items) for image in item.sample.images}
-    return [found[key] for key in sorted(found)]
+    images = {image.sha256 or image.uri: image for item in work.items(items) for image in item.sample.images}
+    return [images[key] for key in sorted(images)]
 
 
 def validation_items(exam: Examination, number: int) -> Path | None:
@@ -385,8 +386,8 @@ def validation_items(exam: Examination, number: int) -> Path | None:
         return None
     if not path.exists():
         try:
-            found = list(islice(exam.task.samples("validation"), number))
+            samples = list(islice(exam.task.samples("validation"), number))
         except DataError:
-            found = []
-        io.write_jsonl(path, ({"sample": sample} for sample in found))
+            samples = []
+        io.write_jsonl(path, ({"sample": sample} for sample in samples))
     return path if work.count(path) else None

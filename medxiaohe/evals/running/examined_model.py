@@ -42,8 +42,8 @@ def load_model(settings: RunSettings, stage: Path | None) -> Model:
     name = str(stage / "model" if stage is not None else settings.model)
     if not name:
         raise ConfigError("no model: name a training stage in `needs:` as `model`, or set `model`")
-    known = inspect.signature(plugins.load("models", settings.backend)).parameters
-    if settings.temperature and "temperature" not in known:
+    parameters = inspect.signature(plugins.load("models", settings.backend)).parameters
+    if settings.temperature and "temperature" not in parameters:
         raise ConfigError(f"the backend {settings.backend} has no temperature: leave it at 0")
     return load_player(Player(name, settings.backend, settings.options), _common(settings))
 
@@ -57,13 +57,13 @@ def load_cast(settings: RunSettings) -> dict[str, Model]:
     Returns:
         role -> model; a player that two roles share is loaded once
     """
-    made: dict[str, Model] = {}
+    loaded: dict[str, Model] = {}
     cast = {}
     for role, player in settings.cast.items():
         key = io.fingerprint(player)
-        if key not in made:
-            made[key] = load_player(player, _common(settings))
-        cast[role] = made[key]
+        if key not in loaded:
+            loaded[key] = load_player(player, _common(settings))
+        cast[role] = loaded[key]
     return cast
 
 
@@ -105,7 +105,7 @@ def identity(settings: RunSettings, stage: Path | None, out: Path) -> dict[str, 
     """
     name = settings.model or os.path.relpath(stage / "model" if stage else "", out.parent)
     options = {k: v for k, v in settings.options.items() if k not in HOW + SECRETS}
-    asked = {
+    decoding = {
         "max_new_tokens": settings.max_new_tokens,
         "temperature": settings.temperature,
         "mode": settings.mode,
@@ -114,7 +114,7 @@ def identity(settings: RunSettings, stage: Path | None, out: Path) -> dict[str, 
     return {
         "name": name,
         "backend": settings.backend,
-        **asked,
+        **decoding,
         "options": options,
         "weights": weights(settings, stage),
         **({"cast": cast} if cast else {}),
@@ -156,8 +156,8 @@ def repeatable(settings: RunSettings, about: Mapping[str, Any]) -> bool:
         True for greedy decoding of known weights, or of a server that is trusted to keep its model under its
         name; False for functions of the user's
     """
-    known = about["weights"] != "unknown" or settings.backend == "openai_compatible"
-    return settings.temperature == 0 and settings.backend not in ("python", "scripted") and known
+    is_identified = about["weights"] != "unknown" or settings.backend == "openai_compatible"
+    return settings.temperature == 0 and settings.backend not in ("python", "scripted") and is_identified
 
 
 def weights(settings: RunSettings, stage: Path | None) -> str:
@@ -190,22 +190,26 @@ def weights_of(model: str, backend: str) -> str:
     if model == "starter" and backend in ("transformers", "vllm"):
         name = f"starter-{starter.VERSION}"
         return io.digest(assets.cache_root() / "models" / name) or name
-    place = Path(model).expanduser()
-    return _folder(place) if place.is_dir() else _snapshot(model)
+    folder = Path(model).expanduser()
+    return _folder(folder) if folder.is_dir() else _snapshot(model)
 
 
-def _folder(place: Path) -> str:
+def _folder(folder: Path) -> str:
     """Digest of a folder: of the digests in its manifest, else of the bytes of every file."""
-    manifest = next((p for p in (place / io.MANIFEST, place.parent / io.MANIFEST) if p.is_file()), None)
+    manifest = next((p for p in (folder / io.MANIFEST, folder.parent / io.MANIFEST) if p.is_file()), None)
     if manifest is not None:
         files = {
             k: v["sha256"]
             for k, v in io.read_json(manifest)["files"].items()
-            if manifest.parent == place or k.startswith("model/")
+            if manifest.parent == folder or k.startswith("model/")
         }
         return io.fingerprint({k.removeprefix("model/"): v for k, v in files.items()})
     return io.fingerprint(
-        {p.relative_to(place).as_posix(): digests.sha256(p) for p in sorted(place.rglob("*")) if p.is_file()}
+        {
+            p.relative_to(folder).as_posix(): digests.sha256(p)
+            for p in sorted(folder.rglob("*"))
+            if p.is_file()
+        }
     )
 
 

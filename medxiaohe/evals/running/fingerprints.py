@@ -110,13 +110,13 @@ def judge(settings: JudgeSettings, task: Task, tree: Path | None = None) -> dict
     Returns:
         {judge, prompts: kind -> version}; {} if no scorer needs a judge or none is set
     """
-    asked = use.kinds(task.scorers)
-    if not asked or not settings.model:
+    kinds = use.kinds(task.scorers)
+    if not kinds or not settings.model:
         return {}
-    made = use.make(settings, tree)
+    instance = use.make(settings, tree)
     return {
-        "judge": made.name if made else "",
-        "prompts": {kind: prompts.version(kind) for kind in asked if kind in prompts.TASK},
+        "judge": instance.name if instance else "",
+        "prompts": {kind: prompts.version(kind) for kind in kinds if kind in prompts.TASK},
     }
 
 

@@ -68,11 +68,16 @@ def physicians(pack: str = "") -> Iterator[tuple[str, list[str], list[str], list
         DataError: the file does not exist.
     """
     rows = _kqa_rows(pack)
-    for one in range(3):
-        first, second = (f"label_{i}" for i in range(3) if i != one)
+    for physician in range(3):
+        first, second = (f"label_{i}" for i in range(3) if i != physician)
         agreed = [row for row in rows if row[first] == row[second]]
-        gold, said = ([NLI[row[key]] for row in agreed] for key in (first, f"label_{one}"))
-        yield f"physician {one + 1} against two who agree", gold, said, [row["Question"] for row in agreed]
+        gold, labels = ([NLI[row[key]] for row in agreed] for key in (first, f"label_{physician}"))
+        yield (
+            f"physician {physician + 1} against two who agree",
+            gold,
+            labels,
+            [row["Question"] for row in agreed],
+        )
 
 
 def _kqa_rows(pack: str) -> list[dict[str, str]]:
@@ -92,14 +97,14 @@ def radfact(pack: str = "") -> list[Item]:
     Raises:
         DataError: the file does not exist.
     """
-    found = []
+    items = []
     for example in io.read_json(_file(pack, "report_eval/radfact_nli_examples.json")):
-        for mine, other in (("A", "B"), ("B", "A")):
-            text = " ".join(example["input"][f"phrases_{other}"])
+        for mine, reference in (("A", "B"), ("B", "A")):
+            text = " ".join(example["input"][f"phrases_{reference}"])
             for row in example["output"][f"phrases_{mine}_evidenced"]:
                 label = NLI[row["status"].capitalize()]
-                found.append(Item(Question("claim", text, (row["phrase"],)), label, example["example_id"]))
-    return found
+                items.append(Item(Question("claim", text, (row["phrase"],)), label, example["example_id"]))
+    return items
 
 
 def healthbench(pack: str = "") -> list[Item]:
@@ -114,14 +119,14 @@ def healthbench(pack: str = "") -> list[Item]:
     Raises:
         DataError: the file does not exist.
     """
-    found = []
+    items = []
     for row in io.read_json(_file(pack, "rubric/healthbench_srh/graded_responses_gpt4.json")):
         *before, reply = row["conversations"]
         context = "\n\n".join(f"{m['role']}: {m['content']}" for m in before)
-        for one in row["rubrics"]:
-            question = Question("rubric", reply["content"], (one["criteria"],), context)
-            found.append(Item(question, "met" if one["criteria_met"] else "not met", row["prompt_id"]))
-    return found
+        for criterion in row["rubrics"]:
+            question = Question("rubric", reply["content"], (criterion["criteria"],), context)
+            items.append(Item(question, "met" if criterion["criteria_met"] else "not met", row["prompt_id"]))
+    return items
 
 
 SETS: dict[str, tuple[str, Callable[[str], list[Item]]]] = {
@@ -182,39 +187,41 @@ def with_physicians(judge: Judge, limit: int | None = None, pack: str = "") -> A
     Raises:
         DataError: the file does not exist.
     """
-    some = [item for item in items("kqa", pack)[:limit] if not even(item)]
-    said = judged(judge, some)
-    clusters = [item.cluster for item in some]
-    return agreement([i.gold for i in some], [v.label for v in said], clusters, [v.decided for v in said])
+    chosen = [item for item in items("kqa", pack)[:limit] if not even(item)]
+    verdicts = judged(judge, chosen)
+    clusters = [item.cluster for item in chosen]
+    return agreement(
+        [i.gold for i in chosen], [v.label for v in verdicts], clusters, [v.decided for v in verdicts]
+    )
 
 
-def judged(judge: Judge, some: Sequence[Item]) -> list[Verdict]:
+def judged(judge: Judge, chosen: Sequence[Item]) -> list[Verdict]:
     """Ask a judge about items; items of one text are one question, as in a run.
 
     Args:
         judge: which is measured.
-        some: items.
+        chosen: items.
 
     Returns:
         one verdict for each item, in order
     """
     groups: dict[tuple[str, str, str], list[int]] = {}
-    for i, item in enumerate(some):
+    for i, item in enumerate(chosen):
         groups.setdefault((item.question.kind, item.question.context, item.question.text), []).append(i)
-    asked = [
-        replace(some[which[0]].question, items=tuple(some[i].question.items[0] for i in which))
+    questions = [
+        replace(chosen[which[0]].question, items=tuple(chosen[i].question.items[0] for i in which))
         for which in groups.values()
     ]
-    found: dict[int, Verdict] = {}
-    for which, verdicts in zip(groups.values(), judge.ask(asked), strict=True):
-        found.update(zip(which, verdicts, strict=True))
-    return [found[i] for i in range(len(some))]
+    verdict_of: dict[int, Verdict] = {}
+    for which, verdicts in zip(groups.values(), judge.ask(questions), strict=True):
+        verdict_of.update(zip(which, verdicts, strict=True))
+    return [verdict_of[i] for i in range(len(chosen))]
 
 
 def row(
     name: str,
     gold: Sequence[str],
-    said: Sequence[str],
+    labels: Sequence[str],
     clusters: Sequence[str],
     decided: Sequence[bool] | None = None,
 ) -> str:
@@ -223,14 +230,14 @@ def row(
     Args:
         name: first cell.
         gold: human labels.
-        said: labels of the judge, in the same order.
+        labels: of the judge, in the same order.
         clusters: text of each item.
         decided: whether each item was decided; None: all. Others count only in "right of all".
 
     Returns:
         one line
     """
-    return _line(name, agreement(gold, said, clusters, [True] * len(gold) if decided is None else decided))
+    return _line(name, agreement(gold, labels, clusters, [True] * len(gold) if decided is None else decided))
 
 
 def _line(name: str, a: Agreement) -> str:
@@ -241,26 +248,26 @@ def _line(name: str, a: Agreement) -> str:
     return f"| {name} | {a.decided} of {a.n} | {a.of_all:.3f} | {' | '.join(cells)} |"
 
 
-def rows(judges: Sequence[tuple[str, Judge, int | None]], some: Sequence[Item]) -> Iterator[str]:
+def rows(judges: Sequence[tuple[str, Judge, int | None]], chosen: Sequence[Item]) -> Iterator[str]:
     """Markdown rows of constant answers and judges.
 
     Args:
         judges: (name, judge, number of items at most).
-        some: items.
+        chosen: items.
 
     Yields:
         one line for each label as a constant answer, then one for each judge
     """
-    gold, clusters = [item.gold for item in some], [item.cluster for item in some]
+    gold, clusters = [item.gold for item in chosen], [item.cluster for item in chosen]
     for label in sorted(set(gold)):
         yield row(f"always {label!r}", gold, [label] * len(gold), clusters)
     for name, judge, limit in judges:
-        if few := some[:limit]:
-            said = judged(judge, few)
+        if few := chosen[:limit]:
+            verdicts = judged(judge, few)
             yield row(
                 name,
                 gold[: len(few)],
-                [v.label for v in said],
+                [v.label for v in verdicts],
                 clusters[: len(few)],
-                [v.decided for v in said],
+                [v.decided for v in verdicts],
             )

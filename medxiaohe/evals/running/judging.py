@@ -44,21 +44,21 @@ def judge_all(task: Task, samples: Sequence[Sample], traces: Sequence[Trace]) ->
         scores and verdicts of each trace, in order
     """
     pairs = list(zip(samples, traces, strict=True))
-    found = [Judged() for _ in pairs]
+    outcomes = [Judged() for _ in pairs]
     for scorer in task.scorers:
         if isinstance(scorer, JudgedScorer):
-            for one, (score, verdicts) in zip(found, scorer.judged(pairs), strict=True):
-                one.scores.append(score)
-                one.verdicts |= {score.name: verdicts} if verdicts else {}
+            for outcome, (score, verdicts) in zip(outcomes, scorer.judged(pairs), strict=True):
+                outcome.scores.append(score)
+                outcome.verdicts |= {score.name: verdicts} if verdicts else {}
             continue
         scores = (
             scorer.many(pairs)
             if hasattr(scorer, "many")
             else (scorer(sample, trace) for sample, trace in pairs)
         )
-        for one, score in zip(found, scores, strict=True):
-            one.scores.append(score)
-    return found
+        for outcome, score in zip(outcomes, scores, strict=True):
+            outcome.scores.append(score)
+    return outcomes
 
 
 @dataclass
@@ -77,12 +77,12 @@ class Judged:
         """
         if not self.verdicts:
             return {"scores": self.scores}
-        told = {
-            name: [{"label": v.label, "why": v.why, "prompt": v.prompt, "judge": v.judge} for v in some]
-            for name, some in self.verdicts.items()
+        verdicts = {
+            name: [{"label": v.label, "why": v.why, "prompt": v.prompt, "judge": v.judge} for v in rows]
+            for name, rows in self.verdicts.items()
         }
-        replies = {v.prompt: v.reply for some in self.verdicts.values() for v in some if v.reply}
-        return {"scores": self.scores, "verdicts": told, "judge_replies": replies}
+        replies = {v.prompt: v.reply for rows in self.verdicts.values() for v in rows if v.reply}
+        return {"scores": self.scores, "verdicts": verdicts, "judge_replies": replies}
 
 
 def unanswered(task: Task, sample: Sample, why: str) -> Judged:
@@ -110,7 +110,7 @@ def failure(trace: Trace) -> str:
         the first error of its messages and steps; "" without one
     """
     got = [*trace.messages, *(step.got for step in trace.steps)]
-    return next((one.error for one in got if isinstance(one, Message) and one.error), "")
+    return next((message.error for message in got if isinstance(message, Message) and message.error), "")
 
 
 def failed(trace: Trace, why: str) -> Trace:

@@ -40,20 +40,23 @@ def digests(
     Returns:
         such as "model.weights" or "tool.search" -> digest or name
     """
-    found = {"medxiaohe": medxiaohe.__version__, "model": shown(str(model.get("name", "")))}
-    found["model.weights"] = str(model.get("weights", "unknown"))
-    asked = {k: v for k, v in model.items() if k not in ("name", "weights", "cast")}
-    found["model.settings"] = io.fingerprint(asked)
-    for role, one in model.get("cast", {}).items():
-        found[f"model.{role}"], found[f"model.{role}.weights"] = shown(str(one["name"])), str(one["weights"])
-    found["workflow.code"] = io.fingerprint(plugin_files("workflows", workflow))
+    result = {"medxiaohe": medxiaohe.__version__, "model": shown(str(model.get("name", "")))}
+    result["model.weights"] = str(model.get("weights", "unknown"))
+    decoding = {k: v for k, v in model.items() if k not in ("name", "weights", "cast")}
+    result["model.settings"] = io.fingerprint(decoding)
+    for role, identity in model.get("cast", {}).items():
+        result[f"model.{role}"], result[f"model.{role}.weights"] = (
+            shown(str(identity["name"])),
+            str(identity["weights"]),
+        )
+    result["workflow.code"] = io.fingerprint(plugin_files("workflows", workflow))
     if own := str((settings or {}).get("prompts") or ""):
-        found["workflow.prompts"] = io.fingerprint(sorted(prompt_files(own).values()))
+        result["workflow.prompts"] = io.fingerprint(sorted(prompt_files(own).values()))
     for tool in tools:
-        found[f"tool.{tool.name}"] = tool_digest(tool)
-    for name, place in sorted((stores or {}).items()):
-        found[f"store.{name}"] = store_digest(Path(str(place)))
-    return found
+        result[f"tool.{tool.name}"] = tool_digest(tool)
+    for name, path in sorted((stores or {}).items()):
+        result[f"store.{name}"] = store_digest(Path(str(path)))
+    return result
 
 
 def identity_of(players: Mapping[str, Player]) -> dict[str, Any]:
@@ -70,12 +73,12 @@ def identity_of(players: Mapping[str, Player]) -> dict[str, Any]:
     """
     rows: dict[str, dict[str, Any]] = {
         role: {
-            "name": one.model,
-            "backend": one.backend,
-            "options": {k: v for k, v in one.options.items() if k not in HOW + SECRETS},
-            "weights": weights_of(one.model, one.backend),
+            "name": player.model,
+            "backend": player.backend,
+            "options": {k: v for k, v in player.options.items() if k not in HOW + SECRETS},
+            "weights": weights_of(player.model, player.backend),
         }
-        for role, one in players.items()
+        for role, player in players.items()
     }
     return {**rows.pop(""), **({"cast": rows} if rows else {})}
 
@@ -137,15 +140,15 @@ def secret() -> bytes:
     return secret_of(assets.cache_root() / "traces.secret")
 
 
-def store_digest(place: Path) -> str:
+def store_digest(path: Path) -> str:
     """Digest of a store.
 
     Args:
-        place: its file or folder.
+        path: its file or folder.
 
     Returns:
         16 hexadecimal digits of the file or of the folder's manifest; "unknown" for neither
     """
-    if place.is_dir():
-        return io.digest(place) or "unknown"
-    return io.sha256(place)[:16] if place.is_file() else "unknown"
+    if path.is_dir():
+        return io.digest(path) or "unknown"
+    return io.sha256(path)[:16] if path.is_file() else "unknown"

@@ -56,8 +56,8 @@ def client(parsers: Sequence[str], judge: JudgeSettings) -> Client | None:
     Returns:
         None if `judge` is not one of the parsers
     """
-    made = use.make(judge) if JUDGE in parsers else None
-    return made.client if isinstance(made, ModelJudge) else None
+    instance = use.make(judge) if JUDGE in parsers else None
+    return instance.client if isinstance(instance, ModelJudge) else None
 
 
 def read_again(
@@ -77,19 +77,19 @@ def read_again(
         that of the judge has `asked` and `failed` too
     """
     rows = iter(rows)
-    while some := list(islice(rows, TOGETHER)):
-        pairs = [(io.sample_from_json(row["sample"]), io.trace_from_json(row["trace"])) for row in some]
-        strict = [Score(**row["scores"][0]) for row in some]
-        found = [{STRICT: _reading(score)} for score in strict]
+    while batch := list(islice(rows, TOGETHER)):
+        pairs = [(io.sample_from_json(row["sample"]), io.trace_from_json(row["trace"])) for row in batch]
+        strict = [Score(**row["scores"][0]) for row in batch]
+        readings = [{STRICT: _reading(score)} for score in strict]
         if LENIENT in parsers:
-            for one, pair, score in zip(found, pairs, strict, strict=True):
-                one[LENIENT] = _reading(lenient.lenient(scorer, *pair, score) or score)
+            for reading, pair, score in zip(readings, pairs, strict, strict=True):
+                reading[LENIENT] = _reading(lenient.lenient(scorer, *pair, score) or score)
         if who is not None:
             outcome = asked.judged(who, scorer, pairs, strict)
-            for one, score, failed in zip(found, outcome.scores, outcome.failed, strict=True):
-                one[JUDGE] = _reading(score) | {"asked": failed is not None, "failed": bool(failed)}
-        for row, (sample, _), one in zip(some, pairs, found, strict=True):
-            yield {"task": task, "id": row["sample"]["id"], "cluster": clusters.of(sample), **one}
+            for reading, score, failed in zip(readings, outcome.scores, outcome.failed, strict=True):
+                reading[JUDGE] = _reading(score) | {"asked": failed is not None, "failed": bool(failed)}
+        for row, (sample, _), reading in zip(batch, pairs, readings, strict=True):
+            yield {"task": task, "id": row["sample"]["id"], "cluster": clusters.of(sample), **reading}
 
 
 def summary(rows: Iterable[Mapping[str, Any]], who: str = "") -> dict[str, dict[str, Any]]:
@@ -107,14 +107,14 @@ def summary(rows: Iterable[Mapping[str, Any]], who: str = "") -> dict[str, dict[
     tallies: dict[str, Tally] = {}
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
-        for name in (one for one in PARSERS if one in row):
-            one, count = row[name], counts.setdefault(name, {"more": 0, "right": 0})
-            tallies.setdefault(name, Tally()).add(one["value"], tuple(row["cluster"]), one["status"])
-            if one["status"] == "judged" and row[STRICT]["status"] != "judged":
+        for name in (reading for reading in PARSERS if reading in row):
+            reading, count = row[name], counts.setdefault(name, {"more": 0, "right": 0})
+            tallies.setdefault(name, Tally()).add(reading["value"], tuple(row["cluster"]), reading["status"])
+            if reading["status"] == "judged" and row[STRICT]["status"] != "judged":
                 count["more"] += 1
-                count["right"] += one["value"] == 1
+                count["right"] += reading["value"] == 1
             for key in ("asked", "failed") if name == JUDGE else ():
-                count[key] = count.get(key, 0) + one[key]
+                count[key] = count.get(key, 0) + reading[key]
     return {
         name: tally.summary() | counts[name] | ({"by": who} if name == JUDGE else {})
         for name, tally in tallies.items()

@@ -68,14 +68,14 @@ def held_out(data: Path, limit: int) -> list[Sample]:
     Raises:
         DataError: there is none.
     """
-    found = [
+    documents = [
         s
         for s in io.read_samples(data / "samples.jsonl")
         if s.split == "test" and s.is_document and not s.images
     ]
-    if not found:
+    if not documents:
         raise DataError(f"{data}: no document with split test, so there is nothing to measure perplexity on")
-    chosen = sorted(found, key=lambda s: (io.unit_interval("perplexity", s.id), s.id))[:limit]
+    chosen = sorted(documents, key=lambda s: (io.unit_interval("perplexity", s.id), s.id))[:limit]
     return sorted(chosen, key=lambda s: s.id)
 
 

@@ -60,10 +60,10 @@ class Sealing:
         waiting = iter(rows)
         while batch := list(islice(waiting, BATCH)):
             sealed = [self._sealed(row) for row in batch]
-            names = iter(self._log.append([one for one in sealed if one is not None]))
-            for row, one in zip(batch, sealed, strict=True):
+            names = iter(self._log.append([record for record in sealed if record is not None]))
+            for row, record in zip(batch, sealed, strict=True):
                 self._rows.update(io.encoded(row))
-                yield {**row, "head": "" if one is None else next(names)}
+                yield {**row, "head": "" if record is None else next(names)}
 
     def close(self) -> None:
         """Remove the lock file, which is no part of the log."""

@@ -124,8 +124,8 @@ class RunSettings:
             if name != "all":
                 plugins.load("perturbations", name)
         for task in self.tasks:
-            made = check_options(task.name, task.args)
-            if workflow := str(self.workflow.get("name") or (made.workflow if made else "")):
+            instance = check_options(task.name, task.args)
+            if workflow := str(self.workflow.get("name") or (instance.workflow if instance else "")):
                 chosen(workflow, self.workflow).check_roles(self.cast)
             if task.limit is not None and task.limit < 1:
                 raise ConfigError(f"the limit of task {task.shown!r} must be at least 1, not {task.limit}")
@@ -142,11 +142,11 @@ class RunSettings:
             what the stage's identity depends on beside its settings
         """
         folders = {"tree": inputs.get("tree"), "data": inputs.get("data")}
-        found = Reads(prompt_files(str(self.workflow.get("prompts") or "")))
+        files = Reads(prompt_files(str(self.workflow.get("prompts") or "")))
         for task in self.tasks:
             for split in dict.fromkeys([task.split, *(["validation"] if self.calibrate else [])]):
-                found |= reads(task.name, task.args, split=split, **folders)
-        return found
+                files |= reads(task.name, task.args, split=split, **folders)
+        return files
 
     @property
     def perturbations(self) -> tuple[str, ...]:

@@ -78,9 +78,9 @@ class Steps:
         Args:
             answered: number of new replies.
         """
-        more = min(answered, self.size - self.ahead)
-        self.ahead += more
-        self.meter.advance(more)
+        items = min(answered, self.size - self.ahead)
+        self.ahead += items
+        self.meter.advance(items)
 
     def end(self) -> None:
         """Complete the current window."""
@@ -89,7 +89,7 @@ class Steps:
 
 def fill(
     rows: Path,
-    asked: Path,
+    items_file: Path,
     window: int,
     label: str,
     do: Callable[[Sequence[Item]], Sequence[Row]],
@@ -99,7 +99,7 @@ def fill(
 
     Args:
         rows: file of the rows; whole windows of an earlier run are kept.
-        asked: file of the items.
+        items_file: path of the items.
         window: items in a window.
         label: of the progress bar.
         do: items of a window -> their rows, in order.
@@ -111,16 +111,16 @@ def fill(
     Raises:
         AssertionError: `do` returned another number of rows.
     """
-    total = count(asked)
+    total = count(items_file)
     done = _keep_whole_windows(rows, window, total)
     steps = Steps(label, total - done)
-    waiting = items(asked, done)
+    waiting = items(items_file, done)
     while chunk := list(islice(waiting, window)):
         steps.begin(len(chunk))
         begin(done, steps)
-        made = do(chunk)
-        assert len(made) == len(chunk), f"{label}: {len(made)} rows for {len(chunk)} items"
-        io.append_jsonl(rows, made)
+        new_rows = do(chunk)
+        assert len(new_rows) == len(chunk), f"{label}: {len(new_rows)} rows for {len(chunk)} items"
+        io.append_jsonl(rows, new_rows)
         done += len(chunk)
         steps.end()
     steps.meter.close()
@@ -133,9 +133,9 @@ def _keep_whole_windows(rows: Path, window: int, total: int) -> int:
         rows.touch()
         return 0
     io.drop_torn_line(rows)
-    found = count(rows)
-    keep = found if found == total else found - found % window
-    if keep < found:
+    present = count(rows)
+    keep = present if present == total else present - present % window
+    if keep < present:
         with open(rows, "rb+") as file:
             for _ in range(keep):
                 file.readline()

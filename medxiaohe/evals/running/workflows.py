@@ -68,11 +68,11 @@ class Chosen:
         """
         if roles and not is_flow(self.function):
             raise ConfigError(f"the workflow {self.name} is a function without roles: give it one model")
-        known = about(self.function).roles
-        if unknown := [role for role in roles if known is not None and role not in known]:
-            there = f"its roles are {', '.join(known)}" if known else "it has the default role alone"
-            near = plugins.nearest(unknown[0], known or ())
-            raise ConfigError(f"the workflow {self.name} has no role {unknown[0]!r}{near}: {there}")
+        names = about(self.function).roles
+        if unknown := [role for role in roles if names is not None and role not in names]:
+            available = f"its roles are {', '.join(names)}" if names else "it has the default role alone"
+            near = plugins.nearest(unknown[0], names or ())
+            raise ConfigError(f"the workflow {self.name} has no role {unknown[0]!r}{near}: {available}")
 
 
 def with_workflow(task: Task, workflow: Mapping[str, Any], tools: Sequence[str]) -> Task:
@@ -104,21 +104,21 @@ def chosen(name: str, workflow: Mapping[str, Any]) -> Chosen:
         ConfigError: an unknown workflow, setting or limit; the message has the nearest.
     """
     function = plugins.load("workflows", name)
-    given = {key: value for key, value in workflow.items() if key not in ("name", "budget")}
+    own_settings = {key: value for key, value in workflow.items() if key not in ("name", "budget")}
     budget = build(Budget, workflow["budget"], "workflow.budget") if "budget" in workflow else None
     if is_flow(function):
-        return Chosen(name, function, options(function, given), budget)
-    if given or budget:
+        return Chosen(name, function, options(function, own_settings), budget)
+    if own_settings or budget:
         raise ConfigError(
             f"the workflow {name} is a function without settings or budget: make it a flow with @workflow, or"
-            f" leave out {', '.join(map(repr, (*given, *(['budget'] if budget else []))))}"
+            f" leave out {', '.join(map(repr, (*own_settings, *(['budget'] if budget else []))))}"
         )
     return Chosen(name, function, {})
 
 
 def tools_of(
     names: Sequence[str],
-    given: Mapping[str, Any],
+    resource_of: Mapping[str, Any],
     stores: Mapping[str, str],
     knowledge: Knowledge = "right",
     seed: int = 0,
@@ -127,7 +127,7 @@ def tools_of(
 
     Args:
         names: of tools.
-        given: resources by their names; a value may be a function that returns it.
+        resource_of: name -> resource, or a function that returns it.
         stores: NAME -> path; `graph`, `cases` and `prototypes` are resources already.
         knowledge: the control of every source; "none" drops all tools that read one.
         seed: of random controls.
@@ -138,19 +138,19 @@ def tools_of(
     Raises:
         ConfigError: a tool lacks what it needs, or its source has no such control.
     """
-    sources = dict(given)
+    sources = dict(resource_of)
     if knowledge == "none":
         return open_tools([name for name in names if not needs_source(name)], sources)
     if knowledge != "right":
-        for name in [one for one in sources if one.rpartition(".")[2] in SOURCES]:
+        for name in [key for key in sources if key.rpartition(".")[2] in SOURCES]:
             sources[name] = cache(partial(_controlled, name, sources[name], knowledge, seed))
     (search,) = describe_tools(["search"])
-    more = []
+    searches = []
     for name in sorted(set(stores) - {"graph", "cases", "prototypes"}):
         store = _controlled(name, cache(partial(open_library, stores[name])), knowledge, seed)
         about = f"{search.description} This library is {name}."
-        more.append(replace(bind(search, library=store), name=f"search_{name}", description=about))
-    return (*open_tools(names, sources), *more)
+        searches.append(replace(bind(search, library=store), name=f"search_{name}", description=about))
+    return (*open_tools(names, sources), *searches)
 
 
 def needs_source(name: str) -> bool:
@@ -170,5 +170,5 @@ def needs_source(name: str) -> bool:
 
 
 def _controlled(name: str, source: Any, knowledge: Knowledge, seed: int) -> Any:
-    found = source() if callable(source) else source
-    return found if knowledge == "right" else controlled(name, found, knowledge, seed)
+    opened = source() if callable(source) else source
+    return opened if knowledge == "right" else controlled(name, opened, knowledge, seed)

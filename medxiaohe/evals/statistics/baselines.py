@@ -37,10 +37,10 @@ def constant(task: Task, items: Path, split: str) -> dict[str, Any]:
         ValueError: there are no items.
     """
     try:
-        known = split != "train" and "train" in task.splits
+        has_train = split != "train" and "train" in task.splits
         golds = (
             Counter(map(task.gold, islice(task.samples("train"), MAX_TRAIN_GOLDS)))
-            if known
+            if has_train
             else Counter[str]()
         )
     except (ConfigError, DataError):

@@ -96,21 +96,21 @@ def bins(confidences: Sequence[float], right: Sequence[bool], number: int = BINS
     number = max(1, min(number, len(order) // IN_A_BIN))
     # quantiles of the items, sorted by confidence
     edges = [round(len(order) * i / number) for i in range(number + 1)]
-    found = []
+    rows = []
     for start, end in pairwise(edges):
-        part = order[start:end]
-        mean = math.fsum(confidences[i] for i in part) / len(part)
-        hits = sum(right[i] for i in part)
-        found.append(
+        members = order[start:end]
+        mean = math.fsum(confidences[i] for i in members) / len(members)
+        hits = sum(right[i] for i in members)
+        rows.append(
             {
-                "n": len(part),
+                "n": len(members),
                 "confidence": mean,
-                "accuracy": hits / len(part),
-                "low": confidences[part[0]],
-                "high": confidences[part[-1]],
+                "accuracy": hits / len(members),
+                "low": confidences[members[0]],
+                "high": confidences[members[-1]],
             }
         )
-    return found
+    return rows
 
 
 def ece(confidences: Sequence[float], right: Sequence[bool], number: int = BINS) -> float:
@@ -149,14 +149,14 @@ def ece_interval(
     groups: dict[str, list[int]] = {}
     for i, cluster in enumerate(clusters):
         groups.setdefault(cluster or f"\0{i}", []).append(i)
-    rng, names, found = random.Random(seed), list(groups), []
+    rng, names, values = random.Random(seed), list(groups), []
     draws = max(100, min(DRAWS, WORK // max(1, len(confidences))))
     # each resample draws as many clusters as there are, with replacement
     for _ in range(draws):
         drawn = [i for name in rng.choices(names, k=len(names)) for i in groups[name]]
-        found.append(ece([confidences[i] for i in drawn], [right[i] for i in drawn]))
-    found.sort()
-    return found[round(0.025 * (draws - 1))], found[round(0.975 * (draws - 1))]
+        values.append(ece([confidences[i] for i in drawn], [right[i] for i in drawn]))
+    values.sort()
+    return values[round(0.025 * (draws - 1))], values[round(0.975 * (draws - 1))]
 
 
 def floor(confidences: Sequence[float], seed: int = 0) -> float:
@@ -210,13 +210,13 @@ def risk_curve(confidences: Sequence[float], right: Sequence[bool]) -> list[tupl
         the last covers all items
     """
     order = sorted(range(len(confidences)), key=lambda i: -confidences[i])
-    found, wrong = [], 0
+    points, wrong = [], 0
     for done, i in enumerate(order, 1):
         wrong += not right[i]
         # a point only where the confidence changes: items of equal confidence cannot be told apart
         if done == len(order) or confidences[order[done]] != confidences[i]:
-            found.append((done / len(order), wrong / done))
-    return found
+            points.append((done / len(order), wrong / done))
+    return points
 
 
 def aurc(curve: Sequence[tuple[float, float]]) -> float:
@@ -340,14 +340,14 @@ def conformal(items: Sequence[Answered], threshold: float, miss: float = 0.1) ->
     # the tolerance keeps the item whose probability is the threshold inside despite rounding
     sets = [[p >= threshold - 1e-12 for p in item.probabilities] for item in items]
     held = interval(
-        [float(kept[item.gold]) for kept, item in zip(sets, items, strict=True)],
+        [float(members[item.gold]) for members, item in zip(sets, items, strict=True)],
         [item.cluster for item in items],
     )
     return {
         "promised": 1 - miss,
         "threshold": threshold,
         "held": held,
-        "size": math.fsum(sum(kept) for kept in sets) / len(sets),
+        "size": math.fsum(sum(members) for members in sets) / len(sets),
     }
 
 

@@ -37,7 +37,7 @@ def named(patient: str, study: str) -> tuple[str, ...]:
     Returns:
         such as ("patient 7", "study 7"), without empty ids
     """
-    return tuple(f"{what} {id}" for what, id in (("patient", patient), ("study", study)) if id)
+    return tuple(f"{kind} {id}" for kind, id in (("patient", patient), ("study", study)) if id)
 
 
 def joined(units: Sequence[Units]) -> list[str]:
@@ -49,7 +49,7 @@ def joined(units: Sequence[Units]) -> list[str]:
     Returns:
         the cluster of each item, in the same order; "" for an item without units
     """
-    rows = [(one,) if isinstance(one, str) else tuple(one) for one in units]
+    rows = [(item_units,) if isinstance(item_units, str) else tuple(item_units) for item_units in units]
     if all(len(row) <= 1 for row in rows):
         return [row[0] if row else "" for row in rows]
     leader = components([name for name in row if name] for row in rows)

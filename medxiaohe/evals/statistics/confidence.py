@@ -23,13 +23,13 @@ def read(rows: Path) -> list[tuple[list[float], int, str]]:
     Returns:
         (nats of each option, index of the gold one, cluster) of each such item
     """
-    found = []
+    usable = []
     for row in io.read_jsonl(rows):
         golds = [i for i, value in enumerate(row["values"]) if value is not None and value >= RIGHT]
         if len(golds) == 1:
-            found.append((row["nats"], golds[0], row["cluster"]))
-    groups = clusters.joined([units if isinstance(units, str) else tuple(units) for *_, units in found])
-    return [(nats, gold, group) for (nats, gold, _), group in zip(found, groups, strict=True)]
+            usable.append((row["nats"], golds[0], row["cluster"]))
+    groups = clusters.joined([units if isinstance(units, str) else tuple(units) for *_, units in usable])
+    return [(nats, gold, group) for (nats, gold, _), group in zip(usable, groups, strict=True)]
 
 
 def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, Any] | None:
@@ -48,7 +48,7 @@ def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, 
     test = read(rows)
     if not test:
         return None
-    found = calibration.report(_answered(test), seed)
+    report = calibration.report(_answered(test), seed)
     fitted = read(validation) if validation is not None else []
     if fitted:
         # temperature on validation; the conformal threshold on the same items at that temperature
@@ -58,7 +58,7 @@ def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, 
         scaled = calibration.report(_answered(test, temperature), seed)
         own = [item.probabilities[item.gold] for item in _answered(fitted, temperature)]
         threshold = calibration.conformal_threshold(own, MISS)
-        found["fitted"] = {
+        report["fitted"] = {
             "on": "validation",
             "n": len(fitted),
             "temperature": temperature,
@@ -67,7 +67,7 @@ def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, 
             "reliability": scaled["reliability"],
             "conformal": calibration.conformal(_answered(test, temperature), threshold, MISS),
         }
-    return found
+    return report
 
 
 def _answered(rows: Iterable[tuple[list[float], int, str]], temperature: float = 1.0) -> list[Answered]:

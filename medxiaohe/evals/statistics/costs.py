@@ -45,10 +45,10 @@ def costs(traces: Path) -> dict[str, dict[str, Any]]:
     Returns:
         task -> {items, and the mean of each field of `Cost`}
     """
-    found: dict[str, list[Cost]] = {}
+    costs_of: dict[str, list[Cost]] = {}
     for row in io.read_jsonl(traces):
-        found.setdefault(row["task"], []).append(cost(io.trace_from_json(row["trace"])))
-    return {task: {"items": len(each), **asdict(mean(each))} for task, each in found.items()}
+        costs_of.setdefault(row["task"], []).append(cost(io.trace_from_json(row["trace"])))
+    return {task: {"items": len(each), **asdict(mean(each))} for task, each in costs_of.items()}
 
 
 def cost(trace: Trace) -> Cost:
@@ -67,15 +67,24 @@ def cost(trace: Trace) -> Cost:
         replies = [m for m in own if m.role == "assistant"]
         read = len(replies) * _estimated(trace.prompt.messages)
         return Cost(len(replies), 0, read, _estimated(replies), len(replies))
-    given = wrote = guessed = 0
+    tokens_read = tokens_written = num_estimated = 0
     for step in models:
         reply = [step.got] if isinstance(step.got, Message) else []
         if step.tokens_in or step.tokens_out:
-            given, wrote = given + step.tokens_in, wrote + step.tokens_out
+            tokens_read, tokens_written = tokens_read + step.tokens_in, tokens_written + step.tokens_out
             continue
-        guessed += 1
-        given, wrote = given + _estimated(asked(trace, step.n)), wrote + _estimated(reply)
-    return Cost(len(models), sum(step.kind == "use" for step in trace.steps), given, wrote, guessed)
+        num_estimated += 1
+        tokens_read, tokens_written = (
+            tokens_read + _estimated(asked(trace, step.n)),
+            tokens_written + _estimated(reply),
+        )
+    return Cost(
+        len(models),
+        sum(step.kind == "use" for step in trace.steps),
+        tokens_read,
+        tokens_written,
+        num_estimated,
+    )
 
 
 def mean(each: Sequence[Cost]) -> Cost:
@@ -87,7 +96,7 @@ def mean(each: Sequence[Cost]) -> Cost:
     Returns:
         means per item; `estimated` becomes a share of the requests
     """
-    totals = {key: math.fsum(getattr(one, key) for one in each) for key in asdict(Cost())}
+    totals = {key: math.fsum(getattr(item, key) for item in each) for key in asdict(Cost())}
     calls = totals["calls"]
     shares = {key: value / max(1, len(each)) for key, value in totals.items()}
     return Cost(**{**shares, "estimated": totals["estimated"] / calls if calls else 0.0})
@@ -116,7 +125,7 @@ def equal_budget(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, 
         if plain is not None:
             pairs.append((name, "answer", plain))
         if votes:
-            enough = next((other for calls, other in votes if calls >= run["calls"] - 0.5), votes[-1][1])
+            enough = next((stage for calls, stage in votes if calls >= run["calls"] - 0.5), votes[-1][1])
             pairs.append((name, VOTES, enough))
     return pairs
 

@@ -34,8 +34,8 @@ def labels(rows: Iterable[tuple[Sample, Trace, Score]]) -> dict[str, int]:
     Returns:
         label -> number, for all of LABELS; {} without a wrong answer behind a search
     """
-    found = Counter(filter(None, (label(*row) for row in rows)))
-    return {name: found[name] for name in LABELS} if found else {}
+    counts = Counter(filter(None, (label(*row) for row in rows)))
+    return {name: counts[name] for name in LABELS} if counts else {}
 
 
 def label(sample: Sample, trace: Trace, score: Score) -> str:
@@ -54,18 +54,18 @@ def label(sample: Sample, trace: Trace, score: Score) -> str:
         return ""
     if score.status != "judged":
         return "no answer"
-    wanted = gold_words(sample)
-    if not wanted:
+    gold = gold_words(sample)
+    if not gold:
         return "not labelled"
-    if any(wanted <= words_of(one.text) for one in trace.evidence):
+    if any(gold <= words_of(passage.text) for passage in trace.evidence):
         return "integration"
     # words of all arguments of the searches
-    asked = words_of(" ".join(_texts(step.given) for step in searched))
-    if sample.images and not wanted & asked:
+    queried = words_of(" ".join(_texts(step.given) for step in searched))
+    if sample.images and not gold & queried:
         return "perception"
     return "retrieval"
 
 
-def _texts(given: Any) -> str:
-    arguments = given.get("arguments", {}) if isinstance(given, Mapping) else {}
+def _texts(request: Any) -> str:
+    arguments = request.get("arguments", {}) if isinstance(request, Mapping) else {}
     return " ".join(str(value) for value in arguments.values())

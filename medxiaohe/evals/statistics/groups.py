@@ -27,16 +27,16 @@ def groups(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
         {access, tag, tasks [names], n, mean, low, high} of each tag, and of all tasks of an access (tag ""),
         in the order of ACCESS and tag
     """
-    found: dict[tuple[str, str], list[str]] = {}
+    names_of: dict[tuple[str, str], list[str]] = {}
     for name, task in tasks.items():
         if not task["scores"]["n"]:
             continue
         for tag in ("", *task["tags"]):
             if tag not in NOT_A_KIND:
-                found.setdefault((task["access"], tag), []).append(name)
-    order = sorted(found, key=lambda key: (ACCESS.index(key[0]), key[1]))
+                names_of.setdefault((task["access"], tag), []).append(name)
+    order = sorted(names_of, key=lambda key: (ACCESS.index(key[0]), key[1]))
     return [
-        {"access": access, "tag": tag, "tasks": found[access, tag], **_mean(tasks, found[access, tag])}
+        {"access": access, "tag": tag, "tasks": names_of[access, tag], **_mean(tasks, names_of[access, tag])}
         for access, tag in order
     ]
 

@@ -53,12 +53,12 @@ def scores(
                 Tally(within=(within or {}).get(score["name"])),
             )
             values = [row["scores"][i]["value"] for row in draws]
-            known = [value for value in values if value is not None]
+            judged = [value for value in values if value is not None]
             status = next(
                 (row["scores"][i]["status"] for row in draws if row["scores"][i]["status"] != "judged"),
                 "judged",
             )
-            tally.add(math.fsum(known) / len(known) if known else None, cluster_of(draws[0]), status)
+            tally.add(math.fsum(judged) / len(judged) if judged else None, cluster_of(draws[0]), status)
     return {name: tally.summary() for name, tally in tallies.items()}
 
 
@@ -72,13 +72,13 @@ def errors(rows: Sequence[Path], most: int = 100) -> list[dict[str, Any]]:
     Returns:
         {id, draw, error} for each draw of an item without an answer
     """
-    found = (
+    failed = (
         {"id": row["sample"]["id"], "draw": draw, "error": row["trace"].get("error", "")}
         for draw, path in enumerate(rows)
         for row in io.read_jsonl(path)
         if row["scores"] and row["scores"][0]["status"] == "error"
     )
-    return list(islice(found, most))
+    return list(islice(failed, most))
 
 
 def unasked(rows: Path) -> int:
@@ -91,7 +91,7 @@ def unasked(rows: Path) -> int:
         the number of items
     """
     return sum(
-        any(_beyond(v) for some in row.get("verdicts", {}).values() for v in some)
+        any(_beyond(v) for verdicts in row.get("verdicts", {}).values() for v in verdicts)
         for row in io.read_jsonl(rows)
     )
 
@@ -102,8 +102,8 @@ def _beyond(verdict: Mapping[str, Any]) -> bool:
 
 def _together(rows: Sequence[Path]) -> Iterator[list[dict[str, Any]]]:
     """The rows of each item, one from each file."""
-    for found in zip(*(io.read_jsonl(path) for path in rows), strict=True):
-        yield list(found)
+    for item_rows in zip(*(io.read_jsonl(path) for path in rows), strict=True):
+        yield list(item_rows)
 
 
 def samples(rows: Sequence[Path]) -> dict[str, Any]:
@@ -132,8 +132,8 @@ def samples(rows: Sequence[Path]) -> dict[str, Any]:
         spread.add(float(0 < right < k), group)
         for size in sizes:
             at[size].add(pass_at(k, right, size), group)
-    found = {f"pass@{size}": tally.row() for size, tally in at.items()}
-    return {"k": k, **found, f"maj@{k}": vote.row(), "undecided": spread.row()}
+    measures = {f"pass@{size}": tally.row() for size, tally in at.items()}
+    return {"k": k, **measures, f"maj@{k}": vote.row(), "undecided": spread.row()}
 
 
 def pass_at(n: int, right: int, k: int) -> float:

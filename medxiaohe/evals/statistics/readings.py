@@ -39,15 +39,15 @@ def read_rows(path: Path) -> dict[str, list[Read]]:
     Returns:
         task -> items in the order of the file
     """
-    found: dict[str, list[Read]] = {}
+    items_of: dict[str, list[Read]] = {}
     for row in io.read_jsonl(path):
         if not row["scores"]:
             continue
         score, trace = row["scores"][0], io.trace_from_json(row["trace"])
         target = str(row["sample"].get("target", ""))
         item = Read(row["sample"]["id"], score["status"], score["value"], trace.answer[-END:], target)
-        found.setdefault(row["task"], []).append(item)
-    return found
+        items_of.setdefault(row["task"], []).append(item)
+    return items_of
 
 
 def reading(items: Iterable[Read]) -> dict[str, Any]:
@@ -61,12 +61,12 @@ def reading(items: Iterable[Read]) -> dict[str, Any]:
         mean with unread replies as 0, the reported score, `left_out` the mean of the replies that were read
         (None without one)
     """
-    known = [item for item in items if item.value is not None]
-    n = len(known)
-    read = [float(item.value or 0.0) for item in known if item.status not in UNREAD]
-    shares = {name: sum(item.status == name for item in known) / n if n else 0.0 for name in UNREAD}
-    whole = math.fsum(float(item.value or 0.0) for item in known) / n if n else None
-    return {"n": n, **shares, "wrong": whole, "left_out": math.fsum(read) / len(read) if read else None}
+    judged = [item for item in items if item.value is not None]
+    n = len(judged)
+    read = [float(item.value or 0.0) for item in judged if item.status not in UNREAD]
+    shares = {name: sum(item.status == name for item in judged) / n if n else 0.0 for name in UNREAD}
+    mean = math.fsum(float(item.value or 0.0) for item in judged) / n if n else None
+    return {"n": n, **shares, "wrong": mean, "left_out": math.fsum(read) / len(read) if read else None}
 
 
 def readings(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict[str, Any]]:
@@ -80,12 +80,12 @@ def readings(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict
         stages}
     """
     tasks = sorted({task for run in runs.values() for task in run})
-    found = {}
+    compared = {}
     for task in tasks:
         stages = {name: reading(run[task]) for name, run in runs.items() if task in run}
         apart = [name for name in UNREAD if _spread(row[name] for row in stages.values()) > APART]
-        found[task] = {"stages": stages, "apart": apart}
-    return found
+        compared[task] = {"stages": stages, "apart": apart}
+    return compared
 
 
 def by_model(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict[str, Any]]:
@@ -97,11 +97,11 @@ def by_model(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict
     Returns:
         stage -> {n, unparsed, refused, truncated}: number of items, and shares
     """
-    found = {}
+    shares_of = {}
     for name, run in runs.items():
-        whole = reading(item for items in run.values() for item in items)
-        found[name] = {key: whole[key] for key in ("n", *UNREAD)}
-    return found
+        shares = reading(item for items in run.values() for item in items)
+        shares_of[name] = {key: shares[key] for key in ("n", *UNREAD)}
+    return shares_of
 
 
 def unread(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> list[dict[str, Any]]:
@@ -124,22 +124,23 @@ def unread(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> list[dict[str, A
     return rows
 
 
-def warnings(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def warnings(compared: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Warnings about tasks whose models were not read alike.
 
     Args:
-        found: what `readings` returned.
+        compared: what `readings` returned.
 
     Returns:
         one line for each task and fault, with the means under both readings
     """
     lines = []
-    for task, row in found.items():
+    for task, row in compared.items():
         for fault in row["apart"]:
             stages = row["stages"]
-            shares = ", ".join(f"{name} {one[fault]:.1%}" for name, one in stages.items())
+            shares = ", ".join(f"{name} {measured[fault]:.1%}" for name, measured in stages.items())
             means = ", ".join(
-                f"{name} {_shown(one['wrong'])} / {_shown(one['left_out'])}" for name, one in stages.items()
+                f"{name} {_shown(measured['wrong'])} / {_shown(measured['left_out'])}"
+                for name, measured in stages.items()
             )
             lines.append(
                 f"{task}: {fault} replies differ between models ({shares}"
@@ -150,8 +151,8 @@ def warnings(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _spread(values: Iterable[float]) -> float:
-    known = list(values)
-    return max(known) - min(known) if known else 0.0
+    numbers = list(values)
+    return max(numbers) - min(numbers) if numbers else 0.0
 
 
 def _shown(value: float | None) -> str:

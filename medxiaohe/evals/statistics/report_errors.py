@@ -86,7 +86,7 @@ def labels(path: Path) -> dict[str, frozenset[str]]:
     Raises:
         DataError: the file has another form.
     """
-    found = {}
+    labels_of = {}
     for number, row in enumerate(io.read_jsonl(path), 1):
         try:
             names = {
@@ -95,10 +95,10 @@ def labels(path: Path) -> dict[str, frozenset[str]]:
                 if answer == ["yes"]
                 for name in _named(about["path"].split("_"))
             }
-            found[str(row["uid"])] = frozenset(names)
+            labels_of[str(row["uid"])] = frozenset(names)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{path}, line {number}: no row of Rad-ReStruct ({error})") from error
-    return found
+    return labels_of
 
 
 def _named(path: Sequence[str]) -> set[str]:
@@ -106,7 +106,7 @@ def _named(path: Sequence[str]) -> set[str]:
     if len(path) < 3 or path[-1] in NO_FINDING:
         return set()
     name = "_".join(path[2:])
-    return {one.name for one in lexicon().findings(LABELS.get(name, name) + ".")}
+    return {finding.name for finding in lexicon().findings(LABELS.get(name, name) + ".")}
 
 
 def errors(text: str, report: Reference) -> dict[str, float]:
@@ -120,9 +120,9 @@ def errors(text: str, report: Reference) -> dict[str, float]:
         measure -> from 0 to 1, and SENTENCES -> number of sentences; measures by labels only if the report
         has labels, "O labels" only if one of them is specific
     """
-    whole = f"{report.findings} {report.impression}"
-    found = {
-        "H text": compare(text, whole).hallucination_rate if text else 0.0,
+    full_text = f"{report.findings} {report.impression}"
+    measures = {
+        "H text": compare(text, full_text).hallucination_rate if text else 0.0,
         "H findings": compare(text, report.findings).hallucination_rate if text else 0.0,
         "O text": compare(text, report.impression).omission_rate if text else 1.0,
         SENTENCES: float(len(split(text))),
@@ -130,13 +130,15 @@ def errors(text: str, report: Reference) -> dict[str, float]:
     if report.labels is not None:
         # findings that the impression affirms, and those that neither equal a label nor are its parent or
         # child
-        mine = [one.name for one in lexicon().findings(text) if one.status in ("present", "possible")]
+        mine = [
+            finding.name for finding in lexicon().findings(text) if finding.status in ("present", "possible")
+        ]
         wrong = [name for name in mine if not any(_related(name, gold) for gold in report.labels)]
-        found["H labels"] = len(wrong) / max(1, len(mine))
-        if wanted := report.labels - WHOLE:
-            left = [gold for gold in wanted if not any(_related(name, gold) for name in mine)]
-            found["O labels"] = len(left) / len(wanted)
-    return found
+        measures["H labels"] = len(wrong) / max(1, len(mine))
+        if specific := report.labels - WHOLE:
+            omitted = [gold for gold in specific if not any(_related(name, gold) for name in mine)]
+            measures["O labels"] = len(omitted) / len(specific)
+    return measures
 
 
 def changes(arms: Mapping[str, Sequence[Mapping[str, float]]], base: str) -> list[Change]:
@@ -153,19 +155,19 @@ def changes(arms: Mapping[str, Sequence[Mapping[str, float]]], base: str) -> lis
         KeyError: `base` is not one of the arms.
     """
     rows = []
-    for arm, found in arms.items():
+    for arm, measured in arms.items():
         for measure in TESTED if arm != base else ():
             both = [
                 (old[measure], new[measure])
-                for old, new in zip(arms[base], found, strict=True)
+                for old, new in zip(arms[base], measured, strict=True)
                 if measure in old
             ]
             if len(both) > 1:
-                a, b = [one for one, _ in both], [one for _, one in both]
+                a, b = [pair for pair, _ in both], [pair for _, pair in both]
                 rows.append((arm, measure, a, b, paired(a, b)))
     return [
-        Change(arm, measure, sum(a) / len(a), sum(b) / len(b), one, relative(a, b) if any(a) else None, p)
-        for (arm, measure, a, b, one), p in zip(rows, holm([row[-1].p for row in rows]), strict=True)
+        Change(arm, measure, sum(a) / len(a), sum(b) / len(b), pair, relative(a, b) if any(a) else None, p)
+        for (arm, measure, a, b, pair), p in zip(rows, holm([row[-1].p for row in rows]), strict=True)
     ]
 
 
@@ -177,7 +179,7 @@ def _related(a: str, b: str) -> bool:
 @functools.cache
 def _up(name: str) -> frozenset[str]:
     """A finding and its parents in the lexicon."""
-    found = {name}
-    while (name := lexicon().parents.get(name, "")) and name not in found:
-        found.add(name)
-    return frozenset(found)
+    names = {name}
+    while (name := lexicon().parents.get(name, "")) and name not in names:
+        names.add(name)
+    return frozenset(names)

@@ -46,23 +46,23 @@ def robustness(before: Verdicts, changed: Mapping[str, Path | None], seed: int =
     # worst case: right so far, over the perturbations that expect "right"
     still = {id: value >= RIGHT for id, (value, _) in before.items() if value is not None}
     touched: set[str] = set()
-    found: dict[str, Any] = {}
+    rows_of: dict[str, Any] = {}
     for name, path in changed.items():
         after = verdicts(path) if path is not None else {}
         expects = expectation(name)
-        found[name] = {"expects": expects, **_compared(before, after, seed)}
+        rows_of[name] = {"expects": expects, **_compared(before, after, seed)}
         for id, (value, _) in after.items() if expects == "right" else ():
             if value is not None and id in still:
                 still[id] = still[id] and value >= RIGHT
                 touched.add(id)
-    tested = [row for row in found.values() if row["n"]]
+    tested = [row for row in rows_of.values() if row["n"]]
     for row, p in zip(tested, stats.holm([row["p"] for row in tested]), strict=True):
         row["p_holm"] = p
     worst, usual = Tally(), Tally()
     for id in touched:
         worst.add(float(still[id]), before[id][1])
         usual.add(float((before[id][0] or 0.0) >= RIGHT), before[id][1])
-    return {"perturbations": found, "worst": worst.row() | {"unperturbed": usual.row()["mean"]}}
+    return {"perturbations": rows_of, "worst": worst.row() | {"unperturbed": usual.row()["mean"]}}
 
 
 def expectation(name: str) -> str:
@@ -84,27 +84,27 @@ def expectation(name: str) -> str:
 def _compared(before: Verdicts, after: Verdicts, seed: int) -> dict[str, Any]:
     """Paired comparison of verdicts: mean, difference with interval and p, flips, broken and fixed items."""
     pairs = [(before[id][0], value, group) for id, (value, group) in after.items() if id in before]
-    known = [(float(a), float(b), group) for a, b, group in pairs if a is not None and b is not None]
-    if not known:
+    judged = [(float(a), float(b), group) for a, b, group in pairs if a is not None and b is not None]
+    if not judged:
         return {"n": 0}
     mean, flips = Tally(), Tally()
-    for a, b, group in known:
+    for a, b, group in judged:
         mean.add(b, group)
         flips.add(float((a >= RIGHT) != (b >= RIGHT)), group)
     test = stats.paired(
-        [a for a, _, _ in known],
-        [b for _, b, _ in known],
-        clusters.joined([group for _, _, group in known]),
+        [a for a, _, _ in judged],
+        [b for _, b, _ in judged],
+        clusters.joined([group for _, _, group in judged]),
         seed,
     )
     return {
         **mean.row(),
-        "before": sum(a for a, _, _ in known) / len(known),
+        "before": sum(a for a, _, _ in judged) / len(judged),
         "difference": test.difference,
         "difference_low": finite(test.low),
         "difference_high": finite(test.high),
         "p": test.p,
         "flips": flips.row(),
-        "broken": sum(a >= RIGHT > b for a, b, _ in known),
-        "fixed": sum(b >= RIGHT > a for a, b, _ in known),
+        "broken": sum(a >= RIGHT > b for a, b, _ in judged),
+        "fixed": sum(b >= RIGHT > a for a, b, _ in judged),
     }

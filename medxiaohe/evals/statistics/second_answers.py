@@ -30,22 +30,22 @@ def reread(rows: Iterable[tuple[Sample, Trace]], scorer: Scorer) -> dict[str, An
         has the note `cdir`. `sweep` has {threshold, fired, before, after, all} for thresholds up to the
         highest confidence that fired.
     """
-    items = [one for row in rows if (one := _item(*row, scorer)) is not None]
+    items = [item for row in rows if (item := _item(*row, scorer)) is not None]
     if not items:
         return {}
-    fired = [one for one in items if one["fired"]]
-    found: dict[str, Any] = {"n": len(items), "fired": len(fired)}
+    fired = [item for item in items if item["fired"]]
+    result: dict[str, Any] = {"n": len(items), "fired": len(fired)}
     if fired:
-        before, after = ([one[key] for one in fired] for key in ("before", "after"))
+        before, after = ([item[key] for item in fired] for key in ("before", "after"))
         paired = asdict(stats.paired(before, after))
-        found |= {"before": _mean(before), "after": _mean(after)}
-        found |= {key: paired[key] if math.isfinite(paired[key]) else None for key in ("low", "high")}
-        found |= {"difference": paired["difference"], "p": paired["p"]}
-        rises = [one["rise"] for one in fired if one["rise"] is not None]
-        found["rise"] = _mean(rises) if rises else None
-    highest = max((one["confidence"] for one in fired), default=0.0)
-    found["sweep"] = [_at(items, highest * step / STEPS) for step in range(STEPS + 1)] if fired else []
-    return found
+        result |= {"before": _mean(before), "after": _mean(after)}
+        result |= {key: paired[key] if math.isfinite(paired[key]) else None for key in ("low", "high")}
+        result |= {"difference": paired["difference"], "p": paired["p"]}
+        rises = [item["rise"] for item in fired if item["rise"] is not None]
+        result["rise"] = _mean(rises) if rises else None
+    highest = max((item["confidence"] for item in fired), default=0.0)
+    result["sweep"] = [_at(items, highest * step / STEPS) for step in range(STEPS + 1)] if fired else []
+    return result
 
 
 def _item(sample: Sample, trace: Trace, scorer: Scorer) -> dict[str, Any] | None:
@@ -66,15 +66,17 @@ def _item(sample: Sample, trace: Trace, scorer: Scorer) -> dict[str, Any] | None
 
 def _at(items: Sequence[Mapping[str, Any]], threshold: float) -> dict[str, Any]:
     """Outcome of a lower threshold: items with a confidence strictly below it have their second answer."""
-    below = [one for one in items if one["fired"] and one["confidence"] < threshold]
-    kept = [one["before"] for one in items if not (one["fired"] and one["confidence"] < threshold)]
-    after = [one["after"] for one in below]
+    below = [item for item in items if item["fired"] and item["confidence"] < threshold]
+    first_answers = [
+        item["before"] for item in items if not (item["fired"] and item["confidence"] < threshold)
+    ]
+    after = [item["after"] for item in below]
     return {
         "threshold": round(threshold, 6),
         "fired": len(below),
-        "before": _mean([one["before"] for one in below]) if below else None,
+        "before": _mean([item["before"] for item in below]) if below else None,
         "after": _mean(after) if below else None,
-        "all": _mean([*kept, *after]),
+        "all": _mean([*first_answers, *after]),
     }
 
 

@@ -74,7 +74,7 @@ def slices(
         {all, tasks: {task: ...}, min_items}; all and each task {items, nodes, layers, kinds, rarity, warning}
         with rows of n, mean, interval and training mentions
     """
-    every, found = Values(), dict[str, Any]()
+    every, tasks = Values(), dict[str, Any]()
     mentions = below(tree, counts) if counts is not None else None
     rare = rarity_of(counts) if counts is not None else None
     for task, path in rows.items():
@@ -82,8 +82,8 @@ def slices(
         for row in io.read_jsonl(path):
             own.add(row)
             every.add(row)
-        found[task] = _sliced(own, tree, mentions, rare, min_items)
-    return {"all": _sliced(every, tree, mentions, rare, min_items), "tasks": found, "min_items": min_items}
+        tasks[task] = _sliced(own, tree, mentions, rare, min_items)
+    return {"all": _sliced(every, tree, mentions, rare, min_items), "tasks": tasks, "min_items": min_items}
 
 
 def _sliced(
@@ -104,8 +104,8 @@ def _sliced(
             kinds.setdefault(tree.entities[id].kind, set()).add(i)
         if rare is not None and entities:
             rarity.setdefault(rare(entities), set()).add(i)
-    kept = {id: which for id, which in nodes.items() if len(which) >= min_items}
-    rows = [_node(tree, id, values.of(sorted(which)), mentions) for id, which in kept.items()]
+    reported = {id: which for id, which in nodes.items() if len(which) >= min_items}
+    rows = [_node(tree, id, values.of(sorted(which)), mentions) for id, which in reported.items()]
     rows.sort(key=lambda row: (row["mean"], -row["n"], row["node"]))
     return {
         "items": len(values.values),
@@ -119,8 +119,8 @@ def _sliced(
 
 def _node(tree: Tree, id: str, row: dict[str, Any], mentions: Mapping[str, int] | None) -> dict[str, Any]:
     entity = tree.entities[id]
-    told = {"training_mentions": mentions.get(id, 0)} if mentions is not None else {}
-    return {"node": id, "name": entity.name, "kind": entity.kind, "layer": tree.layer(id), **row, **told}
+    training = {"training_mentions": mentions.get(id, 0)} if mentions is not None else {}
+    return {"node": id, "name": entity.name, "kind": entity.kind, "layer": tree.layer(id), **row, **training}
 
 
 def below(tree: Tree, counts: Mapping[str, int]) -> dict[str, int]:
@@ -133,12 +133,12 @@ def below(tree: Tree, counts: Mapping[str, int]) -> dict[str, int]:
     Returns:
         node id -> mentions, without nodes that have none
     """
-    found: dict[str, int] = {}
+    mentions: dict[str, int] = {}
     for id, n in counts.items():
         if n > 0 and id in tree:
             for node in (id, *tree.ancestors(id)):
-                found[node] = found.get(node, 0) + n
-    return found
+                mentions[node] = mentions.get(node, 0) + n
+    return mentions
 
 
 def rarity_of(counts: Mapping[str, int]) -> Any:
@@ -151,24 +151,24 @@ def rarity_of(counts: Mapping[str, int]) -> Any:
         a function: ids of the entities of an item, at least one -> head, torso, tail, or unseen if training
         never mentions one of them
     """
-    known = buckets(counts)
+    bucket_of = buckets(counts)
     rank = {name: i for i, name in enumerate(RARITIES)}
-    return lambda entities: max((known.get(id, "unseen") for id in entities), key=rank.__getitem__)
+    return lambda entities: max((bucket_of.get(id, "unseen") for id in entities), key=rank.__getitem__)
 
 
-def weak_nodes(found: Mapping[str, Any]) -> dict[str, Any]:
+def weak_nodes(sliced: Mapping[str, Any]) -> dict[str, Any]:
     """Nodes over all tasks by rising mean, the input of a synthesis stage.
 
     Args:
-        found: what `slices` returned.
+        sliced: what `slices` returned.
 
     Returns:
         {nodes, min_items, warning}
     """
     keys = ("node", "name", "kind", "layer", "n", "mean", "low", "high", "clusters", "training_mentions")
-    rows: Sequence[Mapping[str, Any]] = found["all"]["nodes"]
+    rows: Sequence[Mapping[str, Any]] = sliced["all"]["nodes"]
     return {
         "nodes": [{key: row[key] for key in keys if key in row} for row in rows],
-        "min_items": found["min_items"],
-        "warning": found["all"]["warning"],
+        "min_items": sliced["min_items"],
+        "warning": sliced["all"]["warning"],
     }

@@ -85,15 +85,15 @@ def _blaker_low(successes: int, n: int) -> float:
     start = _crossing(lambda p: upper(p) - alpha / 2, 0.0, 1.0)
     # 2. d: the largest number whose lower tail there is at most alpha / 2, by bisection; -1 if there is none
     if _binomial_below(0, n, start) > alpha / 2:
-        other = -1
+        tail = -1
     else:
-        other, above = 0, successes
-        while above - other > 1:
-            middle = (other + above) // 2
+        tail, over = 0, successes
+        while over - tail > 1:
+            middle = (tail + over) // 2
             below = _binomial_below(middle, n, start) <= alpha / 2
-            other, above = (middle, above) if below else (other, middle)
+            tail, over = (middle, over) if below else (tail, middle)
     # 3. the point where u(p) meets the next lower tail, P(X <= d + 1)
-    meets = _crossing(lambda p: upper(p) - _binomial_below(other + 1, n, p), start, 1.0)
+    meets = _crossing(lambda p: upper(p) - _binomial_below(tail + 1, n, p), start, 1.0)
 
     def likely(p: float) -> float:
         """Probability of the outcomes as unlikely as this one, u(p) + P(X <= d), less alpha.
@@ -101,7 +101,7 @@ def _blaker_low(successes: int, n: int) -> float:
         Returns:
             0 at the limit
         """
-        return upper(p) + (_binomial_below(other, n, p) if other >= 0 else 0.0) - alpha
+        return upper(p) + (_binomial_below(tail, n, p) if tail >= 0 else 0.0) - alpha
 
     # 4. the limit: where that reaches alpha, at the latest the meeting point
     return _crossing(likely, start, meets) if likely(meets) > 0 else meets

@@ -229,7 +229,7 @@ def of_subject(context: Context, question: str) -> bool:
     """Whether a mention applies to the person whom the question is about.
 
     Args:
-        said: context of the mention: negation, experiencer, time.
+        context: of the mention: negation, experiencer, time.
         question: its text.
 
     Returns:
