@@ -29,17 +29,11 @@ SHA256, ID = re.compile("[0-9a-f]{64}"), re.compile(rb'"id":"([a-z]+/\d+)"')
 NOTE = re.compile("([^\n]+)\n(0|[1-9]\\d*)\n([A-Za-z0-9+/]{43}=)\n(?:\n((?:\u2014 \\S+ \\S+\n)*))?")
 IS_HEAD = re.compile(rb'"id":"head/\d+","kind":"head"')
 WRONG = (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError)
-
-
 class Bad(Exception):
     """A bad record: its id, and why."""
-
-
 def need(true, record, why):
     if not true:
         raise Bad(record, why)
-
-
 # Canonical JSON (RFC 8785) and Merkle trees (RFC 9162).
 def dumps(value, depth=0):
     if depth > 64 or isinstance(value, float) or (isinstance(value, int) and abs(value) > MAX_INT):
@@ -50,8 +44,6 @@ def dumps(value, depth=0):
         return "{" + ",".join(rows) + "}"
     rows = [dumps(item, depth + 1) for item in value] if isinstance(value, list) else None
     return json.dumps(value, ensure_ascii=False) if rows is None else "[" + ",".join(rows) + "]"
-
-
 def loads(data, id):
     try:
         value = json.loads(data.decode())
@@ -59,35 +51,23 @@ def loads(data, id):
         return value
     except (ValueError, RecursionError) as error:
         raise Bad(id, str(error)) from None
-
-
 def sha(data):
     return hashlib.sha256(data).digest()
-
-
 def root(hashes):
     if len(hashes) < 2:
         return hashes[0] if hashes else sha(b"")
     k = 1 << ((len(hashes) - 1).bit_length() - 1)
     return sha(b"\1" + root(hashes[:k]) + root(hashes[k:]))
-
-
 # Ed25519 (RFC 8032, section 5.1.7) on affine points, and signed notes (C2SP).
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
-
-
 def plus(a, b):
     t = D * a[0] * b[0] * a[1] * b[1]
     x = (a[0] * b[1] + a[1] * b[0]) * pow(1 + t, -1, P)
     return x % P, (a[1] * b[1] + a[0] * b[0]) * pow(1 - t, -1, P) % P
-
-
 def times(n, point):
     rest = times(n >> 1, plus(point, point)) if n else (0, 1)
     return plus(rest, point) if n & 1 else rest
-
-
 def point(data):
     y, sign = int.from_bytes(data, "little") & (2**255 - 1), data[31] >> 7
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
@@ -96,15 +76,11 @@ def point(data):
     if y >= P or x * x % P != square or (not x and sign):
         raise ValueError("not a point")
     return x if x & 1 == sign else P - x, y
-
-
 def signed(text, signature, key):
     a, r, s = point(key), point(signature[:32]), int.from_bytes(signature[32:], "little")
     h = int.from_bytes(hashlib.sha512(signature[:32] + key + text).digest(), "little") % L
     base = point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
     return len(signature) == 64 and s < L and times(s, base) == plus(r, times(h, a))
-
-
 def checkpoint(path, key):
     """Origin, size and root of a checkpoint; Bad where it is none, or is not signed with the key."""
     try:
@@ -120,19 +96,13 @@ def checkpoint(path, key):
     except (OSError, ValueError, AttributeError, IndexError):
         raise Bad("checkpoint", "not a checkpoint, none is there, or the key is none") from None
     return origin, int(size), base64.b64decode(hash)
-
-
 def name_of(line, i):
     return match[1].decode() if (match := ID.search(line)) else f"record {i}"
-
-
 def shaped(record, fields):
     need(record.keys() == fields.keys(), record.get("id", ""), "a field is unknown or missing")
     for key, kind in fields.items():
         right = isinstance(record[key], str if isinstance(kind, str) else kind)
         need(right and type(record[key]) is not bool, record["id"], f"{key} has a value of the wrong type")
-
-
 def read_records(lines):
     """The records of a trace, without its head."""
     count, last, records = len(lines) - 1, name_of(lines[-1], len(lines) - 1), []
@@ -152,8 +122,6 @@ def read_records(lines):
     need(head["root"] == root(hashes).hex(), last, "the root is not that of the records")
     need(all(isinstance(v, str) for v in head["origin"].values()), last, "the origin must be text")
     return records
-
-
 def opened(records, head, line):
     """id -> value of the records that are open."""
     row = loads(line, "openings") if line else {"trace": "", "openings": {}}
@@ -171,8 +139,6 @@ def opened(records, head, line):
     for id in sorted(openings.keys() - {record["id"] for record in records}):
         raise Bad(id, "an opening of a record that is not there")
     return {id: value for id, (_, value) in openings.items()}
-
-
 def refers(record, earlier, steps):
     """A record refers to earlier records of the right kind only, so there is no circle."""
     id, cited = record["id"], record.get("evidence", [])
@@ -191,20 +157,14 @@ def refers(record, earlier, steps):
     need(min(record.get("tokens_in", 0), record.get("tokens_out", 0)) >= 0, id, "a negative number of tokens")
     need(record.get("label") != "supported" or cited, id, "supported by nothing")
     need(len(set(map(str, cited))) == len(cited), id, "names the same evidence twice")
-
-
 def results(value):
     if isinstance(value, dict) and value.get("type") == "ToolResult":
         return value.get("evidence", [])
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [row for item in items for row in results(item)]
-
-
 def replies(messages):
     own = [m["parts"] for m in messages if m["role"] == "assistant"]
     return ["\n".join(part for part in parts if isinstance(part, str)) for parts in own]
-
-
 def agrees(_, record, values, by_id):
     """What a record opens to fits the record and what others open to."""
     id, kind, value = record["id"], record["kind"], values[record["id"]]
@@ -228,7 +188,6 @@ def agrees(_, record, values, by_id):
         right = 0 <= start < end <= len(text) and text[start:end] == value["quote"]
         need(right, id, "its span of the answer does not hold its quote")
 
-
 def rgb(data):
     """Width, height and rows of RGB pixels of a PNG; None where this program cannot decode it."""
     if data[:8] != b"\x89PNG\r\n\x1a\n":
@@ -251,8 +210,6 @@ def rgb(data):
             row[i] = (row[i] + (0, a, b, (a + b) // 2, paeth)[kind]) & 255
         rows, up = [*rows, bytes(row) if n == 3 else bytes(v for v in row for _ in range(3))], row
     return width, height, rows
-
-
 def resolves(folder, record, values, by_id):
     """True where the locator opens, False where it could not be looked at; Bad where it is wrong."""
     id, source = record["id"], by_id.get(record.get("source"), record)
@@ -279,8 +236,6 @@ def resolves(folder, record, values, by_id):
     recorded = values[id]["pixels"]
     need(not recorded or not image[2] or sha(pixels).hex() == recorded, id, "the region shows other pixels")
     return bool(recorded and image[2])
-
-
 def check_trace(folder, lines, line, count):
     """Count what of one trace was checked; Bad with its first bad record."""
     records, by_id, steps = read_records(lines), {}, 0
@@ -301,8 +256,6 @@ def check_trace(folder, lines, line, count):
                     count[name] += check is resolves
             except WRONG:
                 raise Bad(record["id"], "its opening has not its fields") from None
-
-
 def verify(folder, key="", since=None):
     """Problems [(trace, record, why)], and counts of what was checked, not checked, and closed."""
     problems, heads, lines, count = [], [], [], {"checked": 0, "not checked": 0, "closed": 0}
@@ -330,7 +283,6 @@ def verify(folder, key="", since=None):
     except Bad as bad:
         problems.append((-1, *bad.args))
     return problems, count
-
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
