@@ -37,7 +37,7 @@ VERB = re.compile(
 JOINT = re.compile(r"\s*(?:;|,?\s+(?:and|but|while|whereas|however)\s+|[，；]\s*)", re.IGNORECASE)
 OPTION = re.compile(r"^\s*\(?[A-Ja-j]\s*[.):：、]\s*")
 VERDICT = re.compile(r"(?:yes|no|true|false)\b[\s,.;:–—-]+(?=\w)", re.IGNORECASE)  # answers before they state
-CONNECTIVE = re.compile(  # a cut-off reply may end in one; alone it states nothing
+CONNECTIVE = re.compile(  # a truncated reply may end in a connective, which states nothing
     r"(?:however|therefore|thus|hence|moreover|furthermore|additionally|also|finally|overall|nevertheless"
     r"|instead|meanwhile|in addition|for example|in summary|in conclusion|as a result|on the other hand)\W*",
     re.IGNORECASE,

@@ -10,7 +10,7 @@ from medxiaohe.types import Finding
 SIDES = {"both": "bilateral"}
 CHANGES = {"larger": "increased", "smaller": "decreased"}
 UNCERTAIN = "possible"
-NOT_VERIFIED = "Not verified:"  # before a sentence that nobody could judge
+NOT_VERIFIED = "Not verified:"  # prefix of a sentence that is not verified
 
 
 def phrase(finding: Finding, words: Lexicon) -> str:

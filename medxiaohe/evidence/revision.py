@@ -44,10 +44,10 @@ class Policy:
     """What is done with a claim by its ruling: keep, hedge, cut, or replace (by the evidence, else cut)."""
 
     contradicted: Action = "replace"
-    unsupported: Action = "replace"  # of what is affirmed
+    unsupported: Action = "replace"  # of affirmed findings
     denials: Action = "keep"  # unsupported ones; they are marked as not verified
     unjudged: Action = "cut"
-    add: bool = True  # what the evidence affirms and the draft leaves out
+    add: bool = True  # add findings that the evidence affirms and the draft lacks
 
 
 DRAFT = Policy("keep", "keep", "keep", "keep", add=False)
@@ -126,7 +126,7 @@ def revise(
     """
     words, policy = words or lexicon(), policy or Policy()
     verifiers = named() if verifiers is None else verifiers
-    # first round: rule on each claim of the draft and decide what becomes of it
+    # first round: rule on each claim of the draft and choose its action
     claims = by_findings(draft, words)
     first = ruled(claims, evidence, verifiers)
     rows = list(_decided(claims, first.decided, evidence, policy, words))

@@ -26,7 +26,7 @@ RULES = (
     "findings",
 )  # verifiers that ask no model, in the order in which they decide
 DECIDES = ("supported", "contradicted")
-BLOCKS = ("comparison",)  # a comparison without an earlier study is not supported, whatever else agrees
+BLOCKS = ("comparison",)  # its "unsupported" overrides a "supported" of other verifiers
 
 
 @dataclass(frozen=True, slots=True)

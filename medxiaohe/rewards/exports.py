@@ -91,7 +91,7 @@ def verl(reward: Judged, unjudged: float | None = None) -> Callable[..., dict[st
             {score, judged}; verl averages every number of it
         """
         value = _value(reward, (extra_info or {}).get("sample"), solution_str)
-        # verl averages every number it is given
+        # verl averages every number of the result
         return {"score": _number(value, unjudged), "judged": float(value is not None)}
 
     return compute_score

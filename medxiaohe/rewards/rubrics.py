@@ -34,7 +34,7 @@ class Rubric:
     name: str
     always: Rows = ()
     by_sample: Mapping[str, Rows] = field(default_factory=dict)
-    kind = "rubric"  # what the judge is asked as, see scoring/judges/use.py
+    kind = "rubric"  # kind of question for the judge (scoring/judges/use.py)
 
     def has(self, sample: Sample) -> bool:
         """Whether there is a criterion for a sample.

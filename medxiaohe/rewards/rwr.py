@@ -51,8 +51,8 @@ class Seen:
     query_entities: Collection[str] = ()
     retrieved_entities: Collection[str] = ()
     gold_entities: Collection[str] = ()
-    similarity: float | None = None  # of the image and the queries, where an encoder of both was given
-    gain: float | None = None  # log ratio in nats; None where nothing was retrieved or there is no gold
+    similarity: float | None = None  # of the image and the queries, with an encoder of both; None: without
+    gain: float | None = None  # log ratio in nats; None: nothing was retrieved, or no gold
 
 
 def rwr(score: Score, seen: Seen, weights: RwrWeights | None = None) -> Reward:

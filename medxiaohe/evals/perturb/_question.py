@@ -24,7 +24,7 @@ class Around:
 
     seed: int = 0
     images: Sequence[ImageRef] = ()  # of the items of the task
-    folder: Path = Path()  # where changed images are kept
+    folder: Path = Path()  # of changed images
     rewrite: Callable[[str], str] | None = None  # a model that rewrites a text
 
     def draw(self, *keys: str) -> float:

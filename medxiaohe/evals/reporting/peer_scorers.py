@@ -28,7 +28,7 @@ ANNOUNCEMENTS = (
 )  # fmt: skip
 # of reports and replies: nothing here is right or wrong
 TEXTS = ("findings", "facts", "rouge_l", "bleu", "rubric", "claims")
-# what may follow a letter at the start; None: see below
+# patterns behind a letter at the start; None: "option A" and ": A" instead
 MIRAGE = (r"$", r" or", r" and", r"/", r",", None, r"\.", r'"', r":")
 HUATUO_BEFORE = r"(?:[\u4e00-\u9fff]|is |是|项|\*|\W| |\(|为|^|'|\"|#)"
 
@@ -60,7 +60,7 @@ def compat(name: str, sample: Sample, trace: Trace) -> Score:
     return Score(f"compat.{name}", float(right), parsed=read, why=why)
 
 
-Found = tuple[bool, str, str] | None  # right, what was read, by which rule
+Found = tuple[bool, str, str] | None  # (whether it is right, answer as read, rule)
 
 
 # ---- MedEvalKit ------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from medxiaohe.models.asking import Client
 from medxiaohe.models.reply_store import ReplyStore
 from medxiaohe.types import ImageRef, Message, Model, Sample, Task, Tool, Trace
 
-BATCHES_A_CALL = 8  # a backend puts conversations of like length into one batch
+BATCHES_A_CALL = 8  # batches in a window, so that a backend can batch conversations of similar length
 BLIND = "image_removed"
 REWRITE = (
     "Rewrite this question in other words. Keep its meaning, every number, name and side, and whether"
@@ -47,9 +47,9 @@ class Examination:
     derived: Path  # images that were changed
     tree: Path | None = None
     linker: Any = None
-    cache: Mapping[str, Any] | None = None  # the identity that the cache of replies is kept under
+    cache: Mapping[str, Any] | None = None  # identity of the model, key of its cache of replies
     window: int = 0
-    tools: tuple[Tool, ...] = ()  # of the task, with what they need
+    tools: tuple[Tool, ...] = ()  # of the task, opened
     cast: Mapping[str, Model] = field(default_factory=dict)  # role of the workflow -> its model
 
     @property
@@ -164,7 +164,7 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
         return rank(exam, name, items)
     engine = with_seed(exam.engine, seed) if seed != exam.settings.seed else exam.engine
     workflow = chosen(exam.task.workflow, exam.settings.workflow)
-    journal = Journal(exam.folder / f"{name}.results.jsonl", ("rank", "use"))  # replies are in the others
+    journal = Journal(exam.folder / f"{name}.results.jsonl", ("rank", "use"))  # replies are in the stores
     stores = [ReplyStore(exam.folder / f"{name}.replies.sqlite")]
     cast = {"": _client(exam, engine, seed, stores[0])}
     for role, model in exam.cast.items():
@@ -179,7 +179,7 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
             at: index of its first item.
             steps: progress to tick.
         """
-        # the main pass goes before the others, and ends only where something was answered
+        # another pass or a later window implies that the model has answered before
         for client in cast.values():
             client.begin(f"window {at}", steps.tick, going=at > 0 or name != "main")
         journal.begin(at)
@@ -323,7 +323,7 @@ def _fill(
     work.fill(exam.rows(name), items, exam.window, shown, do, *begin)
 
 
-# ---- other ways of asking --------------------------------------------------------------------------
+# ---- other passes -----------------------------------------------------------------------------------
 
 
 def perturbed(exam: Examination, name: str) -> Path | None:

@@ -17,7 +17,7 @@ from medxiaohe.models import checkpoint, starter
 from medxiaohe.models.players import Player, load_player
 from medxiaohe.types import Model
 
-SECRETS = ("api_key_env",)  # the name of a variable is no secret, but where a key lives changes no answer
+SECRETS = ("api_key_env",)  # no secret itself, but the source of a key changes no answer
 # settings that change no answer
 HOW = ("batch_size", "workers", "timeout", "retries", "first_wait", "device", "device_map", "resolve", "gpus")
 

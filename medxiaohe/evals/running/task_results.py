@@ -33,16 +33,16 @@ class Examined:
     """A finished task: its numbers, and the files of rows they were made from."""
 
     name: str
-    facts: Mapping[str, Any]  # what the task is: its version, prompts, data, scorers
+    facts: Mapping[str, Any]  # version, prompts, data and scorers of the task
     scores: Mapping[str, Mapping[str, Any]]
     constant: Mapping[str, Any]
-    more: Mapping[str, Any]  # baselines, samples, perturb, calibration, where asked for
+    more: Mapping[str, Any]  # baselines, samples, perturb, calibration, if set
     rows: Path
     others: tuple[Path, ...] = ()
     changed: Mapping[str, Path] = field(default_factory=dict)
     nats: Path | None = None
-    read: Path | None = None  # what each parser read
-    # what it said of itself and took (scoring/judges/use.py)
+    read: Path | None = None  # rows of readings, by parser
+    # description and cost of the judge (scoring/judges/use.py)
     judge: Mapping[str, Any] = field(default_factory=dict)
 
     def traces(self) -> Iterator[dict[str, Any]]:

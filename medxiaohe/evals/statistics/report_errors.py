@@ -47,7 +47,8 @@ LABELS = {
     "spine": "bony abnormality",
     "deformity": "bony deformity",
 }
-NO_FINDING = ("region", "attributes", "degree", "localization")  # ends of paths that say more of a finding
+# ends of paths that are attributes of a finding
+NO_FINDING = ("region", "attributes", "degree", "localization")
 WHOLE = {"lung abnormality", "pleural abnormality", "abnormal bones"}  # of an area, with no name of its own
 
 
@@ -58,7 +59,7 @@ class Reference:
     id: str
     findings: str
     impression: str
-    labels: frozenset[str] | None = None  # names of findings; None where nobody marked any
+    labels: frozenset[str] | None = None  # names of findings; None: not annotated
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Change:
     before: float
     after: float
     difference: Difference
-    share: tuple[float, float, float] | None  # of `before`, with its interval; None where that is 0
+    share: tuple[float, float, float] | None  # relative to `before`, with its interval; None if that is 0
     p_holm: float
 
 

@@ -16,7 +16,7 @@ from medxiaohe.evals.statistics import clusters, stats
 from medxiaohe.evals.statistics.clusters import Units
 from medxiaohe.evals.statistics.measures import RIGHT, cluster_of
 
-Verdicts = dict[str, tuple[float | None, Units]]  # sample id -> value and what it is one of
+Verdicts = dict[str, tuple[float | None, Units]]  # sample id -> (value, patient and study)
 
 
 def verdicts(rows: Path) -> Verdicts:

@@ -43,7 +43,7 @@ class Difference:
     high: float
     p: float
     test: str
-    minimum_detectable: float | None  # smallest true difference found with a power of 80 %
+    minimum_detectable: float | None  # smallest true difference with a power of 80 %
 
 
 @lru_cache(maxsize=100_000)
@@ -190,7 +190,7 @@ def _wilson_of_bounded(
         return wilson(mean * len(sizes), len(sizes), z=t_quantile(0.5 + LEVEL / 2, _freedom(sizes)))
     # 1. variance of the mean, relative to that of n independent 0/1 values: the design effect for 0/1 values
     ratio = _standard_error(residual_sums, n, sizes) ** 2 * n / most
-    # 2. what the clusters have not shown yet
+    # 2. shrink the ratio towards 1, and towards full agreement in clusters
     groups = len(sizes)
     prior = max(8.0, 2 * math.sqrt(groups))
     ratio = (groups * ratio + prior * max(ratio, 1.0)) / (groups + prior)

@@ -29,7 +29,7 @@ from medxiaohe.types import Claim, Evidence, Label, Ruling
 
 NAME = "entities"
 NEARLY = 0.8  # Dice coefficient of the words of the claim and of the sentence
-# words of reports that tell how something was seen, and triggers of denials: as words, they would hide those
+# words of reporting and triggers of negation, which are no content words of a finding
 REPORTING = frozenset(
     """evidence negative free absent seen identified noted present demonstrated visualized visualised
     appreciated evident radiographic definite definitely clearly there appears appear again remains
@@ -50,7 +50,7 @@ class Words:
     states: frozenset[str]  # normal, open, abnormal
     numbers: frozenset[tuple[str, str]]  # value, stem of the unit
     compares: bool
-    text: str  # in plain letters, to tell the same sentence
+    text: str  # normalised, to recognise the same sentence
 
     @property
     def stems(self) -> frozenset[str]:

@@ -37,7 +37,7 @@ ORGANS = frozenset(
     "lung abnormality,cardiomegaly,abnormal mediastinum,pleural abnormality,abnormal hila"
     ",abnormal vasculature".split(",")
 )
-# other words for nearly the same on a radiograph, where reports use either
+# near synonyms on a radiograph, which reports use interchangeably
 ALIKE = (frozenset({"consolidation", "infiltrate"}),)
 
 

@@ -79,22 +79,22 @@ DAYS_MOST = re.compile(
     r"(?:每日|每天|一天|一日|24小时内?)[^,。]{0,4}(?:不超过|最多|总量|不得超过|不要超过|不应超过)[^,。]{0,4}$"
 )
 TABLETS = re.compile(rf"(?<![A-Za-z0-9.,/])({COUNT})\s*{FORM}(?![A-Za-z])", re.IGNORECASE)
-AROUND = 25  # characters before and behind an amount where its kind stands
-AFTER, BEFORE = 60, 14  # characters behind and before an amount where its frequency stands
+AROUND = 25  # characters before and behind an amount in which "at once" or "daily total" is searched
+AFTER, BEFORE = 60, 14  # characters behind and before an amount in which its frequency is searched
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
     """An amount of a drug in a text, with its frequency and its span in characters."""
 
-    amount: float  # mg or units, of one intake; for each kg where `per` is "kg"
-    kind: str  # "mg", "units" or "mmol"; "tablets" where no strength is said
-    per: str  # "" or what the amount is for each of
-    a_day: float | None  # how often; None where it does not say
+    amount: float  # mg, units or mmol of one intake; for each kg if `per` is "kg"
+    kind: str  # "mg", "units" or "mmol"; "tablets" without a strength
+    per: str  # "" or the unit of a rate, such as "kg" or "hour"
+    a_day: float | None  # intakes a day; None: not stated
     start: int
     end: int
     a_whole_day: bool = False  # the amount is that of a day
-    once: bool = False  # the statement says that it is that of one intake
+    once: bool = False  # stated to be the amount of one intake
 
 
 def intakes(text: str) -> list[Intake]:
@@ -117,7 +117,7 @@ def intakes(text: str) -> list[Intake]:
         kind = "units" if unit in ACTIVITY else "mmol" if unit in MOLAR else "mg"
         factor = 1.0 if kind != "mg" else MASS[unit.rstrip("s") if unit.rstrip("s") in MASS else unit]
         amount = float(mark["low"].replace(",", "")) * factor
-        # times the count of tablets before or behind, unless the strength is said of each tablet
+        # times the count of tablets before or behind, unless it is "each"
         each = re.match(r"\s*each\b|\s*一片", text[mark.end() :], re.IGNORECASE)
         for count in () if each else (mark["before"], mark["after"]):
             amount *= _count(count) if count else 1.0

@@ -95,7 +95,7 @@ def lexicon(tree: Path | None = None) -> Lexicon:
     for row in io.read_jsonl(tree / "entities.jsonl"):
         names = [str(row.get("name", "")), *map(str, row.get("synonyms", ()))]
         ids = {drug_of[name.lower()] for name in names if name.lower() in drug_of}
-        if len(ids) == 1:  # a group of several drugs is no name of one
+        if len(ids) == 1:  # an entity of several drugs has no synonym of one
             (drug,) = ids
             synonyms[drug] = (*synonyms.get(drug, ()), *(name for name in names if len(name) > SHORT))
     return Lexicon(synonyms)

@@ -49,7 +49,7 @@ HEAVIEST = (
     (72, 34.0),
     (84, 40.0),
     (96, ADULT),
-)  # months of age -> kg; older children may weigh what adults do
+)  # months of age -> kg; older children can have the weight of an adult
 
 
 def weight(question: str) -> float | None:

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from medxiaohe.rewards.gate.tables import words
 from medxiaohe.scoring._answer import outside_thoughts
 
-# Words that deny a danger: a warning in them is none.
+# Words that deny a danger; they are removed before warnings are searched.
 CALMING = words("calming")
-# The most of something: a limit is no warning of the thing itself.
+# Limits ("no more than"), which are no warning of the drug itself.
 LIMIT = words("limit")
 WARNING = words("warning")
 PAST = words("past")
-# What makes a name advice: an order, a judgement, a dose.
+# Marks of advice: an order, a judgement, a dose.
 ADVICE = words("advice")
-# What says what a drug is, and advises nothing.
+# Definitions of a drug, which are no advice.
 DEFINES = words("definition")
 APPROVED = words("approval")
 ENDS = words("statement end")
@@ -36,9 +36,9 @@ class Statement:
     """A statement of a reply, and whether it warns, advises, reports or asks."""
 
     text: str
-    warns: bool  # of what it names
+    warns: bool  # of the drugs that it names
     advises: bool
-    past: bool  # of what somebody took or takes
+    past: bool  # about drugs taken before, or by habit
     asks: bool
 
 

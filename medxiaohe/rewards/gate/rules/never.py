@@ -29,7 +29,7 @@ def never(sample: Sample, trace: Trace, tree: Path | None = None) -> str:
         if none and either(none).search(reply.text):
             continue
         for statement in reply.statements:
-            # a question names the drug, and the answer only says how
+            # the question names the drug, and a short answer only the route or rate
             joined = len(statement.text.split()) <= SHORT + 8 and reply.letters <= PATIENT
             text = f"{reply.asked} {statement.text}" if joined else statement.text
             if statement.warns or statement.past or statement.asks or not patterns[-1].search(statement.text):

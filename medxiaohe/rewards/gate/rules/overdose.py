@@ -73,7 +73,7 @@ def _meant(names: Sequence[Named], intake: amounts.Intake, reply: Reply) -> list
     ]
     behind = [mention for mention in names if 0 <= mention.start - intake.end <= 25]
     if before and behind:
-        # both: the one behind only if it is nearer, and within 8 characters ("... of")
+        # both: the one behind only if it is nearer, and within 8 characters (" of ")
         gap = intake.start - before[-1].end
         return [behind[0].drug if behind[0].start - intake.end < min(gap, 8) else before[-1].drug]
     if before or behind:
