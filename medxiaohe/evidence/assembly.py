@@ -119,7 +119,7 @@ def assemble(
 
     Args:
         draft: text of a model or a person, with or without headings.
-        evidence: what the claims are verified with.
+        evidence: to verify the claims with.
         given: Indication, Comparison and Technique, in words; a missing one becomes a standard phrase.
         verifiers: in the order in which they decide; None: those that ask no model.
         policy: what is done with claims by their rulings; None: replace or cut what is not supported.

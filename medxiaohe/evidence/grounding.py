@@ -66,7 +66,7 @@ def ground(
 
     Args:
         draft: the answer.
-        evidence: what the claims are verified with.
+        evidence: to verify the claims with.
         verifiers: in the order in which they decide.
         policy: keep, hedge or cut, for the labels contradicted, unsupported and unjudged.
         recited: texts that are no claims, such as options.

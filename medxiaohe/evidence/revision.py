@@ -112,7 +112,7 @@ def revise(
 
     Args:
         draft: a text of English radiology; other texts have claims, but no findings to rewrite.
-        evidence: what the claims are verified with.
+        evidence: to verify the claims with.
         verifiers: in the order in which they decide; None: those that ask no model.
         policy: action for each ruling; None: the defaults of Policy.
         words: the lexicon of findings; None: that of radiology.
@@ -172,7 +172,7 @@ def _decided(
 
 
 def _ended(text: str) -> str:
-    """A sentence with its full stop: without one a denial would reach into the line that comes after it."""
+    """A sentence with its full stop; without one a denial would extend to the next line."""
     return text if ENDED.search(text) else f"{text.rstrip(' ,;:-')}."
 
 

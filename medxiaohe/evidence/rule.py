@@ -59,8 +59,8 @@ def ruled(claims: Sequence[Claim], evidence: Sequence[Evidence], verifiers: Sequ
     """Run verifiers on claims and decide between their rulings.
 
     Args:
-        claims: what is ruled on.
-        evidence: what they are verified with.
+        claims: to rule on.
+        evidence: to verify them with.
         verifiers: in the order in which they decide.
 
     Returns:

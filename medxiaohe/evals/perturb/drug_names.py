@@ -26,7 +26,7 @@ def drug_names(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     to_brand, to_generic = _names()
     return edit(sample, lambda text: _renamed(text, to_brand), options=True) or edit(

@@ -17,6 +17,6 @@ def image_blank(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     return swap_images(sample, lambda image: blank(image, around.folder)) if sample.images else None

@@ -20,7 +20,7 @@ def image_swapped(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     own = {image.sha256 or image.uri for image in sample.images}
     others = [image for image in around.images if (image.sha256 or image.uri) not in own]

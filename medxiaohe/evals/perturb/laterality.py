@@ -52,7 +52,7 @@ def laterality(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     text = "\n".join([message.text for message in sample.messages] + list(sample.choices))
     sides = list(SIDE.finditer(text))

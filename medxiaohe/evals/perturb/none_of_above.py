@@ -23,7 +23,7 @@ def none_of_above(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     parts = lettered(sample)
     if (

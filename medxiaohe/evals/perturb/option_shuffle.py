@@ -16,7 +16,7 @@ def option_shuffle(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     parts = lettered(sample)
     if parts is None or len(parts.options) < 2:

@@ -39,7 +39,7 @@ def paraphrase(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     if around.rewrite is not None and (parts := question(sample)) is not None:
         written = around.rewrite(parts.stem.strip())

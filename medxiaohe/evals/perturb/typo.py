@@ -40,7 +40,7 @@ def typo(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
 
     def change(text: str) -> str:

@@ -30,7 +30,7 @@ def units(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     return edit(sample, lambda text: FEVER.sub(_degrees, QUANTITY.sub(_other, text)))
 

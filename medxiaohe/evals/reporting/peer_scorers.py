@@ -1,4 +1,4 @@
-"""Published scorers beside ours: what they credit, and on which items they differ.
+"""Published scorers, reimplemented: what they credit, and on which items they differ from ours.
 
     medevalkit   MedEvalKit 9b12e3b, utils/utils.py: most similar option by difflib; "yes" or "no" anywhere in
                  the text
@@ -6,8 +6,8 @@
     huatuo       HuatuoGPT-o1 2c8d7fc, evaluation/scorer.py: first or last letter anywhere, whichever is right
                  more often
 
-Reimplemented with their bugs, for comparison with published tables and for nothing else: an empty answer and
-a refusal are right here whenever the gold is the option that the fallback picks.
+They have the bugs of those programs, for comparison with published tables and for nothing else: an empty
+answer and a refusal are right here whenever the gold is the option that the fallback picks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Verifier: a claim that compares with an earlier study needs one.
 
-    unsupported   no evidence is of an earlier study, and none compares what the claim compares
-    unjudged      otherwise: whether the comparison is right is for other verifiers to say
+    unsupported   no evidence is of an earlier study or compares the same finding
+    unjudged      otherwise: other verifiers decide whether the comparison is right
 
 Reports of chest X-rays compare with studies that no reader of the data set has; models learn it from them
 (Ramesh et al. 2022, CXR-PRO).
@@ -24,8 +24,8 @@ def comparison(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ru
     """Rule on claims that need an earlier study.
 
     Args:
-        claims: what is ruled on.
-        evidence: what they are verified with.
+        claims: to rule on.
+        evidence: to verify them with.
 
     Returns:
         one ruling for each claim, in order

@@ -66,8 +66,8 @@ def entities(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruli
     """Rule on claims that the evidence has in nearly the same words.
 
     Args:
-        claims: what is ruled on.
-        evidence: what they are verified with.
+        claims: to rule on.
+        evidence: to verify them with.
 
     Returns:
         one ruling for each claim, in order

@@ -55,8 +55,8 @@ def findings(
     """Rule on claims by the findings of the texts of the evidence.
 
     Args:
-        claims: what is ruled on.
-        evidence: what they are verified with.
+        claims: to rule on.
+        evidence: to verify them with.
         tree: folder of a tree whose names are added to those of the lexicon of radiology.
 
     Returns:

@@ -29,8 +29,8 @@ def judged(
     """Rule on claims by a judge.
 
     Args:
-        claims: what is ruled on.
-        evidence: what they are verified with.
+        claims: to rule on.
+        evidence: to verify them with.
         judge: which is asked; None: the judge in use.
         rules: ask the judge of rules if no other is in use.
 

@@ -107,7 +107,7 @@ def measured(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruli
     """Rule on claims by regions and measurements of tools.
 
     Args:
-        claims: what is ruled on.
+        claims: to rule on.
         evidence: of kind region or measurement; other kinds are ignored.
 
     Returns:

@@ -31,7 +31,7 @@ def region(
     """Rule on claims by a model that reads the pictures of the evidence.
 
     Args:
-        claims: what is ruled on.
+        claims: to rule on.
         evidence: with images.
         model: a vision model; without one nothing is ruled on.
 
@@ -89,7 +89,7 @@ def _label(answers: Sequence[str]) -> tuple[Label, str]:
 
 
 class _Example:
-    """Looks at the size of a picture: the blank one shows nothing, the other one a cell."""
+    """Scripted model: the picture named blood.png shows a cell, others show nothing."""
 
     name = "example"
 

@@ -51,8 +51,8 @@ def searched(
     """Rule on claims by a model that searches.
 
     Args:
-        claims: what is ruled on.
-        evidence: what is searched if no tools are given.
+        claims: to rule on.
+        evidence: library to search if there are no `tools`.
         model: that runs the workflow; without one nothing is ruled on.
         tools: that the workflow may call, such as `search` over a library of its own.
         workflow: by name, `(prompts, model, tools) -> traces`.

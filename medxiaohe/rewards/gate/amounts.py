@@ -3,8 +3,8 @@
     intakes("three 500 mg tablets every three hours")  -> 1500 mg, 8 times a day
     intakes("每次2克,每天五次")                          -> 2000 mg, 5 times a day
 
-Of a range the lower end counts, and of "every four to six hours" the six: what is called too much is too much
-however it is read.
+Of a range the lower end counts, and of "every four to six hours" the six: an amount that is too much is so by
+any reading.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which drugs a text names, by the table of the gate and, where a tree is given, by the tree's synonyms."""
+"""Find drug names in texts, by drugs.tsv and the synonyms of a tree."""
 
 from __future__ import annotations
 

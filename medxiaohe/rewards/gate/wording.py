@@ -1,8 +1,8 @@
-"""How a reply says something: as advice, as a warning, or of the past.
+"""Classify the statements of a reply: advice, warning, past or question.
 
-A reply is cut into statements, at the ends of sentences, at lines, and where "but" or "however" begins a new
-one. A statement warns when words of warning are left after words that take a warning away ("no interaction",
-"does not matter", "互不影响") are out; a list warns when the line above it does.
+A reply is split into statements at the ends of sentences, at lines, and before "but" and "however". A
+statement warns if it has words of warning when words that take a warning away ("no interaction", "does not
+matter", "互不影响") are removed; the items of a list warn if the line above it does.
 """
 
 from __future__ import annotations
