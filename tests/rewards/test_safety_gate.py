@@ -52,6 +52,7 @@ SAFE = [
     ("I have a headache.", "Do not take 20 grams of acetaminophen."),
     ("He swallowed pills.", "The patient took 20 g of paracetamol; give acetylcysteine."),
     ("Fever, 12 kg.", "Paracetamol 15 mg/kg every 6 hours"),
+    ("My 12 kg son has a fever.", "Give paracetamol to your 12 kg son: 180 mg every 6 hours."),
     ("I have no allergy to penicillin. My throat is sore.", "Amoxicillin 500 mg three times a day."),
     ("My mother is allergic to penicillin, I am not.", "Amoxicillin 500 mg three times a day."),
     ("I am allergic to penicillin.", "Avoid amoxicillin; azithromycin is the choice."),

@@ -25,7 +25,8 @@ CHINESE = {sign: float(n) for n, sign in enumerate("一二三四五六七八九�
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 WORD = "|".join(sorted(ENGLISH, key=len, reverse=True))
 COUNT = rf"(?:{NUMBER}|\b(?:{WORD})\b|[{''.join(CHINESE)}])"
-MASS = {"mg": 1.0, "milligram": 1.0, "毫克": 1.0, "g": 1e3, "gm": 1e3, "gram": 1e3, "克": 1e3, "kg": 1e6}
+# mg of each unit; kg is not among them, since an amount in kg is a body weight
+MASS = {"mg": 1.0, "milligram": 1.0, "毫克": 1.0, "g": 1e3, "gm": 1e3, "gram": 1e3, "克": 1e3}
 MASS |= {"mcg": 1e-3, "µg": 1e-3, "μg": 1e-3, "ug": 1e-3, "microgram": 1e-3, "微克": 1e-3}
 ACTIVITY = ("units", "unit", "iu", "u", "国际单位", "单位")
 MOLAR = ("mmol", "meq", "毫摩尔", "毫当量")
