@@ -1,4 +1,4 @@
-"""Stage `evals.compare`: several runs of the same tasks side by side, with paired tests.
+"""Stage `evals.compare`: compare several runs of the same tasks, with paired tests.
 
 The inputs are `evals.run` stages under any names; the first is the base. Each is compared with the base and
 with the one before it, on the items both answered. `corpus`, a stage with coverage.json, splits scores by how
@@ -66,10 +66,12 @@ def compare(
         stages: name -> folder of an evals.run stage, the base first.
 
     Returns:
-        the summary of the stage; comparison.json has the whole
+        the content of comparison.json: {stages, tasks, paired, costs, equal_budget, buckets, perplexity,
+        readings, by_model, warnings, tests}
 
     Raises:
-        ConfigError: an input is not an evaluation, or two have no judged item in common.
+        ConfigError: there is no input, or one is not an evaluation.
+        DataError: two runs have no judged item in common, or other prompts under the same ids.
     """
     if not stages:
         raise ConfigError("nothing to compare: name evals.run stages in `needs:`, the base first")
@@ -95,6 +97,7 @@ def compare(
         _paired("bits per token", {n: d for n, d in perplexity.items() if d}, settings.seed)
     )
     everything = paired + perplexity_paired
+    # Holm's correction over all pairs of runs, tasks and perplexity together
     for row, p in zip(everything, stats.holm([row["p"] for row in everything]), strict=True):
         row["p_holm"] = p
     spent = _spent(stages, tasks)
@@ -126,28 +129,30 @@ def compare(
     return result
 
 
-def _parsed(settings: CompareSettings, stages: Mapping[str, Path], found: dict[str, dict[str, Any]]) -> None:
-    """Add to each stage of each task `parsers`, the mean by each parser: of the run itself, or read now."""
+def _parsed(
+    settings: CompareSettings, stages: Mapping[str, Path], readings_of: dict[str, dict[str, Any]]
+) -> None:
+    """Add `parsers` to each stage of each task: the mean by each parser, of the run itself or read again."""
     who = other_readings.client(settings.parsers, settings.judge)
     for name, folder in stages.items():
         results = io.read_json(folder / "results.json") if (folder / "results.json").is_file() else {}
-        for task, row in found.items():
+        for task, row in readings_of.items():
             if name not in row["stages"]:
                 continue
-            one = row["stages"][name]
+            reading = row["stages"][name]
             facts = results.get("tasks", {}).get(task, {})
-            known = {parser: told["mean"] for parser, told in (facts.get("readings") or {}).items()}
-            missing = [parser for parser in settings.parsers if parser not in known]
+            means = {parser: measured["mean"] for parser, measured in (facts.get("readings") or {}).items()}
+            missing = [parser for parser in settings.parsers if parser not in means]
             if missing and facts:
                 inputs = results.get("inputs", {})
-                known |= _read_now(folder, _inputs(folder, inputs), task, facts, missing, who)
-            one["parsers"] = {**known, STRICT: one["wrong"]}
+                means |= _read_now(folder, _inputs(folder, inputs), task, facts, missing, who)
+            reading["parsers"] = {**means, STRICT: reading["wrong"]}
 
 
 def _inputs(folder: Path, inputs: Mapping[str, Mapping[str, str]]) -> dict[str, Path]:
-    """The folders of the tree and the data that a run read, where they still are there."""
-    found = {role: folder.parent / inputs[role]["folder"] for role in ("tree", "data") if role in inputs}
-    return {role: place for role, place in found.items() if place.is_dir()}
+    """Folders of the tree and the data that a run read, if they still exist."""
+    folders = {role: folder.parent / inputs[role]["folder"] for role in ("tree", "data") if role in inputs}
+    return {role: path for role, path in folders.items() if path.is_dir()}
 
 
 def _read_now(
@@ -158,14 +163,14 @@ def _read_now(
     parsers: Sequence[str],
     who: Client | None,
 ) -> dict[str, float | None]:
-    """The mean by each parser of a run that was not read by them; {} for a scorer with one reading."""
-    made = make(facts["task"], inputs.get("tree"), facts.get("args"), inputs.get("data"))
-    scorer = made.scorers[0]
+    """Mean by each parser of a run that was not read by them; {} for a scorer with one reading."""
+    instance = make(facts["task"], inputs.get("tree"), facts.get("args"), inputs.get("data"))
+    scorer = instance.scorers[0]
     if lenient.reader(scorer) is None:
         return {}
     rows = (row for row in io.read_jsonl(folder / "traces.jsonl") if row["task"] == task and row["scores"])
-    told = other_readings.summary(other_readings.read_again(rows, scorer, parsers, who, task))
-    return {parser: row["mean"] for parser, row in told.items()}
+    measured = other_readings.summary(other_readings.read_again(rows, scorer, parsers, who, task))
+    return {parser: row["mean"] for parser, row in measured.items()}
 
 
 PERPLEXITY = ("documents", "tokens", "bits_per_token")
@@ -176,22 +181,22 @@ def _items(path: Path) -> dict[str, dict[str, Item]]:
     runs: dict[str, dict[str, Item]] = {}
     for row in io.read_jsonl(path):
         sample = io.sample_from_json(row["sample"])
-        asked = io.fingerprint(
+        prompt_digest = io.fingerprint(
             {"prompt": [_words(m) for m in row["sample"]["messages"]], "target": sample.target}
         )
-        item = Item(_value(row), clusters.of(sample), sample.entities, asked)
+        item = Item(_value(row), clusters.of(sample), sample.entities, prompt_digest)
         runs.setdefault(row["task"], {})[sample.id] = item
     return runs
 
 
 def _value(row: Mapping[str, Any]) -> float | None:
-    """Of the first scorer; the mean where several answers were drawn."""
+    """Value of the first scorer; the mean if several answers were drawn."""
     values = [value for value in row.get("values") or [row["scores"][0]["value"]] if value is not None]
     return math.fsum(values) / len(values) if values else None
 
 
 def _words(message: Mapping[str, Any]) -> list[Any]:
-    """What a message says; an image is its digest, wherever the file is."""
+    """Parts of a message; an image is its digest, wherever the file is."""
     return [
         part if isinstance(part, str) else {k: v for k, v in part.items() if k != "uri"}
         for part in message.get("parts", ())
@@ -209,7 +214,7 @@ def _documents(path: Path) -> dict[str, Item]:
 
 
 def _paired(task: str, runs: Mapping[str, Items], seed: int) -> Iterator[dict[str, Any]]:
-    """Each run against the base and against the one before it."""
+    """Compare each run with the base and with the one before it."""
     names = list(runs)
     pairs = dict.fromkeys(
         pair for i, b in enumerate(names[1:], 1) for pair in ((names[0], b), (names[i - 1], b))
@@ -219,32 +224,32 @@ def _paired(task: str, runs: Mapping[str, Items], seed: int) -> Iterator[dict[st
 
 
 def _pair(task: str, a: str, b: str, runs: Mapping[str, Items], seed: int) -> dict[str, Any]:
-    """Run b against run a on the items that both answered."""
+    """Compare run b with run a on the items that both answered."""
     common = sorted(set(runs[a]) & set(runs[b]))
-    if other := [id for id in common if runs[a][id].asked != runs[b][id].asked]:
+    if differing := [id for id in common if runs[a][id].asked != runs[b][id].asked]:
         raise DataError(
-            f"{task}: {a} and {b} were asked different things as {other[0]!r}: run both on the same data"
+            f"{task}: {a} and {b} were asked different things as {differing[0]!r}: run both on the same data"
             " and tokenizer"
         )
-    known = [id for id in common if runs[a][id].value is not None and runs[b][id].value is not None]
-    if not known:
+    judged = [id for id in common if runs[a][id].value is not None and runs[b][id].value is not None]
+    if not judged:
         raise DataError(f"{task}: {a} and {b} have no judged item in common")
-    before, after = ([float(runs[name][id].value or 0.0) for id in known] for name in (a, b))
-    found = asdict(stats.paired(before, after, clusters.joined([runs[a][id].cluster for id in known]), seed))
-    left_out = len(set(runs[a]) | set(runs[b])) - len(known)
-    return {"task": task, "a": a, "b": b, **{k: _finite(v) for k, v in found.items()}, "unpaired": left_out}
+    # paired values of the items that have both
+    before, after = ([float(runs[name][id].value or 0.0) for id in judged] for name in (a, b))
+    test = asdict(stats.paired(before, after, clusters.joined([runs[a][id].cluster for id in judged]), seed))
+    left_out = len(set(runs[a]) | set(runs[b])) - len(judged)
+    return {"task": task, "a": a, "b": b, **{k: _finite(v) for k, v in test.items()}, "unpaired": left_out}
 
 
 def _budgets(
-    runs: Mapping[str, Mapping[str, Items]], found: Mapping[str, Mapping[str, Any]], seed: int
+    runs: Mapping[str, Mapping[str, Items]], spent: Mapping[str, Mapping[str, Any]], seed: int
 ) -> list[dict[str, Any]]:
-    """Every workflow against `answer`, and against self-consistency with as many calls; p corrected for the
-    number of these tests (Holm)."""
+    """Compare every workflow with `answer`, and with self-consistency of as many calls; p after Holm."""
     rows = []
-    for task in found:
-        for b, against, a in costs.equal_budget(found[task]):
+    for task in spent:
+        for b, against, a in costs.equal_budget(spent[task]):
             pair = _pair(task, a, b, {name: run[task] for name, run in runs.items() if task in run}, seed)
-            calls = {"calls": found[task][b]["calls"], "calls_a": found[task][a]["calls"]}
+            calls = {"calls": spent[task][b]["calls"], "calls_a": spent[task][a]["calls"]}
             rows.append({"against": against, **pair, **calls})
     for row, p in zip(rows, stats.holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = p
@@ -252,20 +257,20 @@ def _budgets(
 
 
 def _spent(stages: Mapping[str, Path], tasks: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Task -> stage -> its workflow and what an item took."""
-    found: dict[str, dict[str, Any]] = {task: {} for task in tasks}
+    """Task -> stage -> its workflow and the mean cost of an item."""
+    costs_of: dict[str, dict[str, Any]] = {task: {} for task in tasks}
     for name, folder in stages.items():
         path = folder / "results.json"
         facts = io.read_json(path).get("tasks", {}) if path.is_file() else {}
         for task, spent in costs.costs(folder / "traces.jsonl").items():
-            found[task][name] = {"workflow": facts.get(task, {}).get("workflow", ""), **spent}
-    return found
+            costs_of[task][name] = {"workflow": facts.get(task, {}).get("workflow", ""), **spent}
+    return costs_of
 
 
 def _buckets(runs: Mapping[str, Mapping[str, Items]], tasks: Sequence[str], corpus: Path) -> dict[str, Any]:
     """Task -> stage -> bucket -> estimate, for tasks whose items name entities."""
     bucket_of = bucket_of_item(io.read_json(corpus / "coverage.json"))
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for task in tasks:
         for name, run in runs.items():
             groups: dict[str, list[Item]] = {bucket: [] for bucket in BUCKETS}
@@ -273,15 +278,23 @@ def _buckets(runs: Mapping[str, Mapping[str, Items]], tasks: Sequence[str], corp
                 if item.entities and item.value is not None:
                     groups[bucket_of(item.entities)].append(item)
             if rows := {bucket: _estimate(items) for bucket, items in groups.items() if items}:
-                found.setdefault(task, {})[name] = rows
-    return found
+                results.setdefault(task, {})[name] = rows
+    return results
 
 
 def bucket_of_item(counts: Mapping[str, int]) -> Callable[[Sequence[str]], str]:
-    """The bucket of the rarest entity an item names; what the corpus never mentions is tail."""
-    known = buckets(counts)
+    """Bucket of items by the frequency of their rarest entity.
+
+    Args:
+        counts: entity id -> mentions in the corpus.
+
+    Returns:
+        a function: ids of the entities of an item, at least one -> head, torso or tail; an entity that the
+        corpus never mentions is tail
+    """
+    bucket_of = buckets(counts)
     return lambda entities: max(
-        (known.get(e, "tail").replace("unseen", "tail") for e in entities), key=RARITY.__getitem__
+        (bucket_of.get(e, "tail").replace("unseen", "tail") for e in entities), key=RARITY.__getitem__
     )
 
 

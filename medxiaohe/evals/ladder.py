@@ -1,5 +1,6 @@
-"""Stage `evals.ladder`: workflows with scripted roles that are right with a known probability; what comes out
-must be what was computed.
+"""Stage `evals.ladder`: check workflows with scripted roles that are right with a known probability.
+
+The measured share of right outcomes must agree with the computed one.
 
     ladder.json   [{workflow, p, correlated, n, share, computed, error, within, calls}], error the standard
                   error of n cases, `within` four of them
@@ -60,7 +61,7 @@ def ladder(settings: LadderSettings, out: Path) -> dict[str, Any]:
                         "computed": round(computed, 6),
                         "error": round(standard_error(computed, settings.cases), 6),
                         "within": near(share, computed, settings.cases),
-                        "calls": mean([cost(one) for one in traces]).calls,
+                        "calls": mean([cost(trace) for trace in traces]).calls,
                     }
                 )
     io.write_json(out / "ladder.json", rows)

@@ -1,5 +1,6 @@
-"""Stage `evals.revision`: drafts of an evaluation, revised by what their prompts say is on record; what each
-policy takes out of them and what it leaves out.
+"""Stage `evals.revision`: revise the drafts of an evaluation by the record in their prompts.
+
+It measures what each policy removes from them and what it leaves.
 
     revised.jsonl   {study, arm, text, measures, cut [{text, why}]}, one row for each report and arm
     revision.json   {reports, labelled, floor, arms {arm: {measure: {n, mean, low, high}}}, changes}
@@ -64,7 +65,7 @@ class RevisionSettings:
 
 
 def revision(settings: RevisionSettings, out: Path, *, drafts: Path) -> dict[str, Any]:
-    """Revise every draft by each policy and measure what became of it.
+    """Revise every draft by each policy and measure the errors of the results.
 
     Args:
         settings: settings of the stage; docs/reference/recipes.md has a sentence for each.
@@ -85,91 +86,125 @@ def revision(settings: RevisionSettings, out: Path, *, drafts: Path) -> dict[str
     texts, reports = [text for text, _ in rows], [report for _, report in rows]
     done, measured = [], {}
     for arm in settings.arms:
-        made = list(revisions(arm, texts, reports))
-        measured[arm] = [errors(one.text, report) for one, report in zip(made, reports, strict=True)]
-        done += [_row(arm, *each) for each in zip(made, reports, measured[arm], strict=True)]
-    floor = [errors(one.impression, one) for one in reports]
-    found = changes(measured, BASE)
+        revised = list(revisions(arm, texts, reports))
+        measured[arm] = [errors(item.text, report) for item, report in zip(revised, reports, strict=True)]
+        done += [_row(arm, *each) for each in zip(revised, reports, measured[arm], strict=True)]
+    floor = [errors(item.impression, item) for item in reports]
+    tested = changes(measured, BASE)
     io.write_jsonl(out / "revised.jsonl", done)
-    whole = {
+    results = {
         "reports": len(reports),
-        "labelled": sum(one.labels is not None for one in reports),
+        "labelled": sum(item.labels is not None for item in reports),
         "floor": estimates(floor),
         "arms": {arm: estimates(each) for arm, each in measured.items()},
-        "changes": io.to_json(found),
+        "changes": io.to_json(tested),
     }
-    io.write_json(out / "revision.json", whole)
+    io.write_json(out / "revision.json", results)
     written = [
         f"> {STATEMENT}",
         "\n".join(table([("", FLOOR, floor), *(("model", arm, each) for arm, each in measured.items())])),
-        "\n".join(table_of_changes([("model", one) for one in found])),
+        "\n".join(table_of_changes([("model", item) for item in tested])),
     ]
     io.write_text(out / "revision.md", "\n\n".join(written) + "\n")
     means = {
-        arm: {key: row[key]["mean"] for key in ("H text", "O text")} for arm, row in whole["arms"].items()
+        arm: {key: row[key]["mean"] for key in ("H text", "O text")} for arm, row in results["arms"].items()
     }
-    return {"reports": len(reports), "labelled": whole["labelled"], "arms": means}
+    return {"reports": len(reports), "labelled": results["labelled"], "arms": means}
 
 
 def revisions(
     arm: str, drafts: Sequence[str], reports: Sequence[Reference], verifiers: Sequence[Verifier] | None = None
 ) -> Iterator[Revised]:
-    """Each draft, revised by the findings of its report by the policy that is called `arm`."""
+    """Revise each draft by the findings section of its report.
+
+    Args:
+        arm: name of a policy of evidence/revision.py.
+        drafts: impressions.
+        reports: of the same studies in the same order.
+        verifiers: in the order in which they decide; None: those that ask no model.
+
+    Yields:
+        one revision for each draft, in order
+
+    Raises:
+        KeyError: no policy has this name.
+    """
     verifiers = named() if verifiers is None else verifiers
     for draft, report in track(list(zip(drafts, reports, strict=True)), arm):
-        known = gather(Study(texts={"findings": report.findings}))
-        yield revise(draft, known, verifiers=verifiers, policy=ARMS[arm])
+        evidence = gather(Study(texts={"findings": report.findings}))
+        yield revise(draft, evidence, verifiers=verifiers, policy=ARMS[arm])
 
 
 def estimates(rows: Sequence[Measured]) -> dict[str, dict[str, float]]:
-    """Measure -> n, mean and interval over the reports that have it."""
-    found = {}
+    """Mean and interval of each measure over the reports that have it.
+
+    Args:
+        rows: measures of each report.
+
+    Returns:
+        measure -> {n, mean, low, high}
+    """
+    measured = {}
     for key in (*MEASURES, SENTENCES):
         if values := [row[key] for row in rows if key in row]:
-            one = estimate(values)
-            found[key] = {"n": one.n, "mean": one.mean, "low": one.low, "high": one.high}
-    return found
+            summary = estimate(values)
+            measured[key] = {"n": summary.n, "mean": summary.mean, "low": summary.low, "high": summary.high}
+    return measured
 
 
 def table(rows: Sequence[tuple[str, str, Sequence[Measured]]]) -> Iterator[str]:
-    """A row of Markdown for each (drafts, arm, measures of each report)."""
+    """Markdown table of the measures of each arm.
+
+    Args:
+        rows: (name of the drafts, arm, measures of each report).
+
+    Yields:
+        lines, the head first
+    """
     yield f"| {' | '.join(HEAD)} |"
     yield "|" + "---|" * len(HEAD)
     for name, arm, each in rows:
-        found = estimates(each)
-        cells = [_cell(found.get(key)) for key in MEASURES]
-        yield f"| {name} | {arm} | {len(each)} | {' | '.join(cells)} | {found[SENTENCES]['mean']:.2f} |"
+        measured = estimates(each)
+        cells = [_cell(measured.get(key)) for key in MEASURES]
+        yield f"| {name} | {arm} | {len(each)} | {' | '.join(cells)} | {measured[SENTENCES]['mean']:.2f} |"
 
 
 def table_of_changes(rows: Sequence[tuple[str, Change]]) -> Iterator[str]:
-    """A row of Markdown for each (drafts, change)."""
+    """Markdown table of the changes of each arm.
+
+    Args:
+        rows: (name of the drafts, change).
+
+    Yields:
+        lines, the head first
+    """
     yield f"| {' | '.join(CHANGES)} |"
     yield "|" + "---|" * len(CHANGES)
-    for name, one in rows:
-        by = one.difference
+    for name, item in rows:
+        by = item.difference
         share = "-"
-        if one.share:
-            share = f"{one.share[0]:+.0%} [{one.share[1]:+.0%}, {one.share[2]:+.0%}]"
+        if item.share:
+            share = f"{item.share[0]:+.0%} [{item.share[1]:+.0%}, {item.share[2]:+.0%}]"
         change = f"{by.difference:+.3f} [{by.low:+.3f}, {by.high:+.3f}]"
-        yield f"| {name} | {one.arm} | {one.measure} | {by.n} | {change} | {share} | {one.p_holm:.4f} |"
+        yield f"| {name} | {item.arm} | {item.measure} | {by.n} | {change} | {share} | {item.p_holm:.4f} |"
 
 
-def _cell(found: Mapping[str, float] | None) -> str:
-    return f"{found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]" if found else "-"
+def _cell(interval: Mapping[str, float] | None) -> str:
+    return f"{interval['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]" if interval else "-"
 
 
 def _drafts(path: Path, findings: str, gold: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, Reference]]:
-    """The draft of each report that was answered, and the report."""
+    """Draft and report of each item that was answered."""
     pattern = re.compile(findings, re.MULTILINE)
     for row in io.read_jsonl(path):
         sample, trace = io.sample_from_json(row["sample"]), io.trace_from_json(row["trace"])
-        asked = pattern.search("\n".join(one.text for one in sample.prompt.messages))
-        if trace.error or asked is None:
+        match = pattern.search("\n".join(message.text for message in sample.prompt.messages))
+        if trace.error or match is None:
             continue
         study = sample.study_id or sample.id
-        yield trace.answer, Reference(study, asked[1], sample.messages[-1].text, gold.get(study))
+        yield trace.answer, Reference(study, match[1], sample.messages[-1].text, gold.get(study))
 
 
-def _row(arm: str, made: Revised, report: Reference, found: Measured) -> dict[str, Any]:
-    cut = [{"text": one.text, "why": one.why} for one in made.cut]
-    return {"study": report.id, "arm": arm, "text": made.text, "measures": dict(found), "cut": cut}
+def _row(arm: str, revised: Revised, report: Reference, measured: Measured) -> dict[str, Any]:
+    cut = [{"text": line.text, "why": line.why} for line in revised.cut]
+    return {"study": report.id, "arm": arm, "text": revised.text, "measures": dict(measured), "cut": cut}

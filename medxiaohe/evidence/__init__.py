@@ -1,6 +1,6 @@
-"""Claims of a text, the evidence they could rest on, verifiers that rule on them, and what becomes of a
-text by the rulings.
+"""Extract claims of a text, verify them with evidence, and revise the text by the rulings.
 
-sentences.py and claims.py take a text apart; verifiers/ has one verifier a file; rule.py asks several;
-revision.py decides what to keep, hedge, cut, replace and add; assembly.py writes the text again.
+sentences.py and claims.py split a text into claims; verifiers/ has one verifier in each file; rule.py
+combines several; revision.py decides what to keep, hedge, cut, replace and add; assembly.py writes the text
+again.
 """

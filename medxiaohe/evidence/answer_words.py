@@ -1,4 +1,4 @@
-"""The words of the right answer, by which a passage is seen to say it."""
+"""Content words of the gold answer, by which a passage is recognised as stating it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ VERDICTS = {"yes", "no", "maybe", "true", "false"}
 
 
 def gold_words(sample: Sample) -> frozenset[str]:
-    """The words of the right answer, that of an option where its letter is the gold; none where it is yes, no
-    or a number, which no passage says or fails to say.
+    """Content words of the gold answer; for a letter those of its option.
 
     Args:
         sample: with a target.
 
     Returns:
-        words in lower case; empty where no passage can state the answer
+        words in lower case; empty for yes, no, a verdict or a number, which no passage states by its words
     """
     target = sample.target.strip()
     letter = ord(target.upper()) - ord("A") if len(target) == 1 and target.isascii() else -1
     text = sample.choices[letter] if 0 <= letter < len(sample.choices) else next(iter(golds(sample)), "")
-    found = words_of(text)
-    return frozenset() if found <= VERDICTS else found
+    words = words_of(text)
+    return frozenset() if words <= VERDICTS else words
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a text that say what it is about, in lower case; Chinese characters one by one."""
+    """Content words of a text.
+
+    Args:
+        text: any.
+
+    Returns:
+        words of two letters or more without stop words, in lower case, and single Chinese characters
+    """
     return frozenset(WORD.findall(text.casefold())) - STOP_WORDS

@@ -1,8 +1,8 @@
-"""A report out of a draft and evidence: sections, each a list of lines, and the text that they make.
+"""Assemble a report from a draft and evidence: sections, each a list of lines, and their text.
 
-The text is a pure function of the draft, the evidence and the settings: whoever has the record of both writes
-the same bytes again. Sections are Indication, Comparison, Technique, Findings, Impression, Limits; the first
-three are as given, never as a model wrote them. Every report says that it is not for clinical use.
+The text is a pure function of the draft, the evidence and the settings: the same record gives the same bytes.
+Sections are Indication, Comparison, Technique, Findings, Impression, Limits; the first three are inputs,
+never words of a model. Every report says that it is not for clinical use.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HEADING = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 IMPRESSION = ("impression", "conclusion", "assessment")
-LATER = {  # where a finding stands in the section: organs in the order in which radiographs are read
+LATER = {  # rank of an organ in the section Findings: the order in which radiographs are read
     "lung": 0, "pleura": 1, "heart": 2, "mediastinum": 3, "abdomen": 4, "bones": 5, "devices": 6, "other": 7,
 }  # fmt: skip
 ORGAN_OF = {
@@ -54,7 +54,7 @@ _ORGANS = {name: organ for organ, names in ORGAN_OF.items() for name in names.sp
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report: what was given, what was found, what was cut, and on which evidence.
+    """A report: its inputs, its lines, the lines removed from the draft, and the evidence of each claim.
 
     `claims` and `rulings` are on the final text, with offsets in it; `drafted` counts the claims of the
     draft.
@@ -71,23 +71,39 @@ class Report:
 
     @property
     def verified(self) -> int:
-        """How many claims of the text are supported."""
-        return sum(one.label == "supported" for one in self.rulings)
+        """Number of supported claims.
+
+        Returns:
+            of the claims of the final text
+        """
+        return sum(ruling.label == "supported" for ruling in self.rulings)
 
     @property
     def findings_text(self) -> str:
-        """The section Findings."""
+        """Text of the section Findings.
+
+        Returns:
+            its lines, joined by blanks
+        """
         return " ".join(line.text for line in self.findings)
 
     @property
     def impression_text(self) -> str:
-        """The section Impression, without numbers."""
+        """Text of the section Impression.
+
+        Returns:
+            its lines without numbers, joined by blanks
+        """
         return " ".join(line.text for line in self.impression)
 
     @property
     def structured(self) -> tuple[Finding, ...]:
-        """The findings that the section Findings states, in its order, each once."""
-        return tuple(dict.fromkeys(one for line in self.findings for one in line.findings))
+        """Findings that the section Findings states.
+
+        Returns:
+            in its order, each once
+        """
+        return tuple(dict.fromkeys(finding for line in self.findings for finding in line.findings))
 
 
 def assemble(
@@ -99,22 +115,34 @@ def assemble(
     policy: Policy | None = None,
     words: Lexicon | None = None,
 ) -> Report:
-    """Write a report of a draft and evidence.
+    """Write a report from a draft and evidence.
 
     Args:
-        draft: what a model or a person wrote, with or without headings.
-        given: Indication, Comparison and Technique, in words.
-        verifiers: in the order in which they decide; by default those that ask no model.
-        policy: what is done with claims by their rulings.
-        words: the lexicon of findings.
+        draft: text of a model or a person, with or without headings.
+        evidence: to verify the claims with.
+        given: Indication, Comparison and Technique, in words; a missing one becomes a standard phrase.
+        verifiers: in the order in which they decide; None: those that ask no model.
+        policy: what is done with claims by their rulings; None: replace or cut what is not supported.
+        words: the lexicon of findings; None: that of radiology.
+
+    Returns:
+        the report, with claims and rulings on its final text
+
+    Raises:
+        DataError: the draft has more claims than claims.MAX_CLAIMS.
+        ModelError: a verifier returned rulings that do not fit the claims.
     """
     words = words or lexicon()
     verifiers = named() if verifiers is None else verifiers
     body, conclusion = sections_of(draft)
+    # findings: the body of the draft, revised and in the order of organs
     first = revise(body, evidence, verifiers=verifiers, policy=policy, words=words)
     findings = _ordered(first.lines)
     impression, cut, drafted = _impression(conclusion, findings, evidence, verifiers, policy, words)
-    sections = {name: " ".join((given or {}).get(name, "").split()) or other for name, other in GIVEN.items()}
+    # the sections that are inputs
+    sections = {
+        name: " ".join((given or {}).get(name, "").split()) or default for name, default in GIVEN.items()
+    }
     return _written(
         sections,
         findings,
@@ -128,7 +156,15 @@ def assemble(
 
 
 def sections_of(draft: str) -> tuple[str, str]:
-    """The body of a draft and its impression; what a draft says under the other headings is not used."""
+    """Split a draft into its body and its impression.
+
+    Args:
+        draft: a text with or without headings.
+
+    Returns:
+        (text before the first heading and under Findings, text under Impression); text under other headings
+        is dropped, and a draft without headings is all body
+    """
     draft = draft.replace(NOTHING, "")
     marks = list(HEADING.finditer(draft))
     if not marks:
@@ -145,7 +181,7 @@ def sections_of(draft: str) -> tuple[str, str]:
 
 
 def _ordered(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """Lines by organ; one without findings stays behind the line before it."""
+    """Sort lines by organ, stable; a line without findings stays behind the line before it."""
     keys, key = [], LATER["lung"]
     for line in lines:
         if line.findings:
@@ -162,10 +198,10 @@ def _impression(
     policy: Policy | None,
     words: Lexicon,
 ) -> tuple[tuple[Line, ...], tuple[Line, ...], int]:
-    """The lines of the impression, what was cut out of it, and how many claims it had in the draft.
+    """Lines of the impression, lines cut from the draft's own, and its number of claims in the draft.
 
-    It is the draft's own, revised; else the positive findings of the section Findings; else that nothing
-    acute was found, where the evidence bears that out.
+    It is the draft's own impression, revised; else the positive findings of the section Findings; else that
+    nothing acute was found, if the evidence supports that.
     """
     cut: tuple[Line, ...] = ()
     drafted = 0
@@ -174,35 +210,38 @@ def _impression(
         policy = replace(policy or Policy(), add=False)
         revised = revise(conclusion, evidence, verifiers=verifiers, policy=policy, words=words)
         own, cut, drafted = list(revised.lines), revised.cut, len(revised.claims)
+    # no line of the draft's own holds: the affirmed findings of the section Findings
     if not own:
         own = [
             Line(
-                phrases.phrase(one, words),
+                phrases.phrase(finding, words),
                 "add",
                 line.label,
-                (one,),
+                (finding,),
                 line.evidence,
                 "of the findings",
                 line.draft,
             )
             for line in findings
             if line.label == "supported"
-            for one in line.findings
-            if one.status != "absent" and one.person == "patient"
+            for finding in line.findings
+            if finding.status != "absent" and finding.person == "patient"
         ]
+    # no affirmed finding either: "No acute abnormality.", only if it is supported
     if not own:
         claims = by_findings(NOTHING_ACUTE, words)
         (ruling,) = ruled(claims, evidence, verifiers).decided
         if ruling.label == "supported":
-            found = tuple(claim.finding for claim in claims if claim.finding)
-            own = [Line(NOTHING_ACUTE, "add", "supported", found, ruling.evidence, ruling.why)]
+            stated = tuple(claim.finding for claim in claims if claim.finding)
+            own = [Line(NOTHING_ACUTE, "add", "supported", stated, ruling.evidence, ruling.why)]
+    # each sentence once, positive ones first
     once = list({line.text: line for line in own}.values())
-    positive = [line for line in once if any(one.status != "absent" for one in line.findings)]
+    positive = [line for line in once if any(finding.status != "absent" for finding in line.findings)]
     return (*positive, *[line for line in once if line not in positive])[:MOST_IMPRESSIONS], cut, drafted
 
 
 def _written(
-    given: Mapping[str, str],
+    inputs: Mapping[str, str],
     findings: tuple[Line, ...],
     impression: tuple[Line, ...],
     cut: tuple[Line, ...],
@@ -211,14 +250,21 @@ def _written(
     words: Lexicon,
     drafted: int,
 ) -> Report:
-    """The text of a report, and the claims of its lines where they stand in it."""
-    text = "".join(f"{name}: {given[name]}\n" for name in GIVEN)
+    """Write the text of a report and locate the claims of its lines in it."""
+    text = "".join(f"{name}: {inputs[name]}\n" for name in GIVEN)
     claims: list[Claim] = []
 
     def put(line: Line, before: str) -> None:
+        """Append a line to the text and its claims, with their offsets in the text.
+
+        Args:
+            line: of a section.
+            before: what separates it from the text so far.
+        """
         nonlocal text
         text += before
         for claim in by_findings(line.text, words):
+            # offsets of the line become offsets of the report
             at = (len(text) + claim.at[0], len(text) + claim.at[1]) if claim.at else None
             claims.append(replace(claim, id=f"c{len(claims) + 1}", at=at))
         text += line.text
@@ -237,13 +283,13 @@ def _written(
     by_ruling = [replace(c, evidence=r.evidence) for c, r in zip(claims, rulings, strict=True)]
     open_ = [line.text for line in (*findings, *impression) if line.label != "supported"]
     text += f"\nLimits: {' '.join(_limits(rulings, open_, cut))}"
-    return Report(given, findings, impression, cut, text, tuple(by_ruling), rulings, drafted)
+    return Report(inputs, findings, impression, cut, text, tuple(by_ruling), rulings, drafted)
 
 
 def _limits(rulings: Sequence[Ruling], open_: Sequence[str], cut: Sequence[Line]) -> list[str]:
-    """What a reader must know of the report."""
+    """Sentences of the section Limits: the statement of use, what is not verified, what was removed."""
     rows = [STATEMENT]
-    if not any(one.label == "supported" for one in rulings):
+    if not any(ruling.label == "supported" for ruling in rulings):
         rows.append(NOTHING)
     if open_:
         count = len(dict.fromkeys(open_))

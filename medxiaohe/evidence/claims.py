@@ -1,9 +1,10 @@
-"""The claims of a text: each a statement that evidence could support or contradict, with where it stands.
+"""Extract claims: statements of a text that evidence could support or contradict, with their spans.
 
     by_findings   one claim for each finding of English radiology, one for each other sentence that states
     something
     by_rules      sentences, their coordinated parts, of any text
-    by_judge      atomic claims in the words of a judge (Baichuan-M3, 2.2.2), placed where the text has them
+    by_judge      atomic claims in the words of a judge (Baichuan-M3, 2.2.2), with the span of the sentence
+    that has most of their words
 
 Questions, recited options and filler are no claims.
 """
@@ -36,46 +37,57 @@ VERB = re.compile(
 JOINT = re.compile(r"\s*(?:;|,?\s+(?:and|but|while|whereas|however)\s+|[，；]\s*)", re.IGNORECASE)
 OPTION = re.compile(r"^\s*\(?[A-Ja-j]\s*[.):：、]\s*")
 VERDICT = re.compile(r"(?:yes|no|true|false)\b[\s,.;:–—-]+(?=\w)", re.IGNORECASE)  # answers before they state
-CONNECTIVE = re.compile(  # a cut-off reply may end in one; alone it states nothing
+CONNECTIVE = re.compile(  # a truncated reply may end in a connective, which states nothing
     r"(?:however|therefore|thus|hence|moreover|furthermore|additionally|also|finally|overall|nevertheless"
     r"|instead|meanwhile|in addition|for example|in summary|in conclusion|as a result|on the other hand)\W*",
     re.IGNORECASE,
 )
-PLACED = 0.6  # share of a claim's words that a sentence must have to be where it stands
+PLACED = 0.6  # least share of a claim's stems in the sentence that is its span
 
 
 def by_findings(text: str, words: Lexicon | None = None, recited: Sequence[str] = ()) -> list[Claim]:
-    """Claims of a radiology report: one for each finding, one for each sentence that states something else.
+    """Extract the claims of a radiology report: one for each finding, one for each other sentence.
 
     Args:
-        words: where names of findings are looked up; by default the lexicon of radiology that ships.
-        recited: texts that are no claims though the text says them, such as options.
+        text: a report in English.
+        words: lexicon of the names of findings; None: that of radiology that ships.
+        recited: texts that are no claims though the report repeats them, such as options.
+
+    Returns:
+        claims with their spans in code points, in order, ids c1, c2 ...
+
+    Raises:
+        DataError: there are more than MAX_CLAIMS claims.
     """
-    found: list[Claim] = []
+    claims: list[Claim] = []
     for sentence in split(text, words or lexicon()):
         if sentence.kind in NO_CLAIMS or _recites(sentence.text, recited):
             continue
-        found += _of_sentence(sentence, text, len(found))
-        if len(found) > MAX_CLAIMS:
+        claims += _of_sentence(sentence, text, len(claims))
+        if len(claims) > MAX_CLAIMS:
             raise DataError(f"the text has more than {MAX_CLAIMS:,} claims: give it in parts")
-    return found
+    return claims
 
 
 def by_rules(text: str, recited: Sequence[str] = ()) -> list[Claim]:
-    """Claims of any text: its sentences, and the parts of a sentence that have a verb of their own.
+    """Extract the claims of any text: its sentences, and the parts of a sentence that have a verb each.
 
     Args:
         text: of any kind.
         recited: texts that are no claims though the text repeats them, such as wrong options.
 
     Returns:
-        claims with their spans, in order
+        claims with their spans in code points, in order, ids c1, c2 ...
+
+    Raises:
+        DataError: there are more than MAX_CLAIMS claims.
     """
-    found: list[Claim] = []
+    claims: list[Claim] = []
     for start, end in sentence_spans(text):
-        said = " ".join(text[start:end].split())
-        if said.rstrip("\"')] ").endswith(("?", "？")) or _recites(said, recited):
+        sentence = " ".join(text[start:end].split())
+        if sentence.rstrip("\"')] ").endswith(("?", "？")) or _recites(sentence, recited):
             continue
+        # "Yes, ..." answers first: the claim begins behind it
         if verdict := VERDICT.match(text, start, end):
             start = verdict.end() if "," in verdict[0] or "." in verdict[0] else start
         for a, b in _parts(text, start, end):
@@ -83,16 +95,14 @@ def by_rules(text: str, recited: Sequence[str] = ()) -> list[Claim]:
             if CONNECTIVE.fullmatch(piece):
                 continue
             if content(piece) or re.search(r"[^\x00-\u2fff]", piece):
-                found.append(Claim(f"c{len(found) + 1}", piece, (a, b), needs=_need(piece, "text")))
-        if len(found) > MAX_CLAIMS:
+                claims.append(Claim(f"c{len(claims) + 1}", piece, (a, b), needs=_need(piece, "text")))
+        if len(claims) > MAX_CLAIMS:
             raise DataError(f"the text has more than {MAX_CLAIMS:,} claims: give it in parts")
-    return found
+    return claims
 
 
 def by_judge(judge: Judge, text: str, recited: Sequence[str] = ()) -> list[Claim] | None:
-    """The atomic claims of a text by a judge; None where the judge failed.
-
-    A claim is placed at the sentence that has most of its words, and nowhere where none has.
+    """Extract the atomic claims of a text with a judge.
 
     Args:
         judge: which splits the text.
@@ -100,41 +110,54 @@ def by_judge(judge: Judge, text: str, recited: Sequence[str] = ()) -> list[Claim
         recited: texts that are no claims though the text repeats them.
 
     Returns:
-        claims with their spans, or None
+        claims in the judge's order; the span of each is that of the sentence with most of its words, None if
+        no sentence has PLACED of them. None instead of a list if the judge failed.
     """
-    (said,) = atomic(judge, [text], [recited])
-    if said is None:
+    (statements,) = atomic(judge, [text], [recited])
+    if statements is None:
         return None
     rows = [(span, _stems(text[slice(*span)])) for span in sentence_spans(text)]
-    found = []
-    for number, claim in enumerate(said, 1):
-        wanted = _stems(claim)
+    claims = []
+    for number, claim in enumerate(statements, 1):
+        claim_stems = _stems(claim)
+        # share of the claim's stems in each sentence; of equal shares the first, shortest sentence (offsets
+        # are negated)
         share, at = max(
-            ((len(wanted & there) / max(1, len(wanted)), (-a, -b)) for (a, b), there in rows),
+            (
+                (len(claim_stems & sentence_stems) / max(1, len(claim_stems)), (-a, -b))
+                for (a, b), sentence_stems in rows
+            ),
             default=(0.0, (0, 0)),
         )
-        place = (-at[0], -at[1]) if share >= PLACED else None
-        found.append(Claim(f"c{number}", claim, place, needs=_need(claim, "text")))
-    return found
+        located = (-at[0], -at[1]) if share >= PLACED else None
+        claims.append(Claim(f"c{number}", claim, located, needs=_need(claim, "text")))
+    return claims
 
 
-def as_finding(one: _findings.Finding) -> Finding:
-    """A finding of the extractor as the claim holds it."""
+def as_finding(extracted: _findings.Finding) -> Finding:
+    """Convert a finding of the extractor to the finding of a claim.
+
+    Args:
+        extracted: finding of scoring._findings.
+
+    Returns:
+        with its places sorted and joined by ", ", possible and hypothetical as uncertain
+    """
     return Finding(
-        one.name,
-        STATUS[one.status],
-        one.side,
-        one.degree,
-        ", ".join(sorted(one.places)),
-        one.person,
-        one.time,
-        one.change,
-        one.size_mm,
+        extracted.name,
+        STATUS[extracted.status],
+        extracted.side,
+        extracted.degree,
+        ", ".join(sorted(extracted.places)),
+        extracted.person,
+        extracted.time,
+        extracted.change,
+        extracted.size_mm,
     )
 
 
 def _of_sentence(sentence: Sentence, text: str, before: int) -> list[Claim]:
-    """One claim for each finding of a sentence, or one for all of it."""
+    """Claims of one sentence: one for each finding, or one for the whole sentence without findings."""
     need = "prior" if sentence.kind == "comparison" else "none" if sentence.kind == "technique" else "image"
     if not sentence.findings:
         at = (sentence.start, sentence.end)
@@ -143,11 +166,11 @@ def _of_sentence(sentence: Sentence, text: str, before: int) -> list[Claim]:
         Claim(
             f"c{before + number}",
             sentence.text,
-            (max(sentence.start, one.around[0]), min(sentence.end, one.around[1])),
-            finding=as_finding(one),
+            (max(sentence.start, finding.around[0]), min(sentence.end, finding.around[1])),
+            finding=as_finding(finding),
             needs=_need(sentence.text, need),
         )
-        for number, one in enumerate(sentence.findings, 1)
+        for number, finding in enumerate(sentence.findings, 1)
     ]
 
 
@@ -159,8 +182,8 @@ def _recites(text: str, recited: Sequence[str]) -> bool:
     """Whether a sentence says no more than an option does."""
     if not recited:
         return False
-    said = {plain(text), plain(OPTION.sub("", text))}
-    return any(plain(option) in said for option in recited)
+    forms = {plain(text), plain(OPTION.sub("", text))}
+    return any(plain(option) in forms for option in recited)
 
 
 def _parts(text: str, start: int, end: int) -> list[tuple[int, int]]:

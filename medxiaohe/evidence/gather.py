@@ -1,9 +1,9 @@
-"""What is on record about a study, as evidence with where each piece stands: texts, an earlier report, notes.
+"""Collect the record of a study as located evidence: texts, structured fields, an earlier report.
 
     gather(Study(texts={"findings.txt": "..."}, prior="..."))   -> evidence, one piece for each sentence
 
-Each piece names the SHA-256 of its whole document and its span, so that whoever has the document can look it
-up. An earlier report is evidence of kind `prior`: it supports comparisons, and never a finding of this study.
+Each piece names the SHA-256 of its whole document and its span, so that it can be looked up in the document.
+An earlier report is evidence of kind `prior`: it supports comparisons, and never a finding of this study.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from medxiaohe.scoring._sentences import sentence_spans
 from medxiaohe.types import Evidence, EvidenceKind, ImageRef, Locator
 
 MAX_IMAGES = 20
-REFERENCE = "similar reports"  # `by` of what is shown and supports nothing
+REFERENCE = "similar reports"  # `by` of evidence that is shown and supports nothing
 MAX_WORDS = 50_000  # of all texts of a study
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One study and what may be known of it beside its images."""
+    """One study and its record: images, texts, structured fields and an earlier report."""
 
     images: tuple[ImageRef, ...] = ()
     indication: str = ""
@@ -40,14 +40,14 @@ class Study:
 
 
 def check(study: Study) -> None:
-    """ConfigError where the parts of a study cannot belong together, or are too many.
+    """Check that the parts of a study belong together and are not too many.
 
     Args:
-        study: what is on record.
+        study: the record.
 
     Raises:
-        ConfigError: there are too many images or words, or the earlier report is of another patient or
-            later.
+        ConfigError: there are more than MAX_IMAGES images or MAX_WORDS words, or the earlier report is of
+            another patient or not earlier.
     """
     if len(study.images) > MAX_IMAGES:
         raise ConfigError(f"{len(study.images)} images: a report is of at most {MAX_IMAGES}")
@@ -66,59 +66,66 @@ def check(study: Study) -> None:
 
 
 def gather(study: Study) -> tuple[Evidence, ...]:
-    """Everything on record about a study, as evidence.
+    """Collect the record of a study as evidence.
+
+    Args:
+        study: the record.
+
+    Returns:
+        one piece for each sentence of its texts, one for each field, then one for each sentence of the
+        earlier report
 
     Raises:
-        ConfigError: see `check`.
+        ConfigError: the parts of the study do not belong together, see `check`.
     """
     check(study)
-    found: list[Evidence] = []
+    evidence: list[Evidence] = []
     for name, text in study.texts.items():
-        found += _passages(name, text, "passage", "")
+        evidence += _passages(name, text, "passage", "")
     for name, value in study.record.items():
         if value.strip():
-            found.append(Evidence(f"record:{name}", f"{name}: {value}", "record", kind="record"))
+            evidence.append(Evidence(f"record:{name}", f"{name}: {value}", "record", kind="record"))
     if study.prior.strip():
-        found += _passages("prior", study.prior, "prior", study.prior_date)
-    return tuple(found)
+        evidence += _passages("prior", study.prior, "prior", study.prior_date)
+    return tuple(evidence)
 
 
 class ReportsByImage(Protocol):
-    """What looks reports up by an image: retrieval.image_reports.ImageReportStore."""
+    """A store that retrieves reports by an image: retrieval.image_reports.ImageReportStore."""
 
     def like_image(self, image: ImageRef, top: int, others: Sequence[str] = ()) -> tuple[Evidence, ...]: ...
 
 
 def similar(study: Study, store: ReportsByImage, top: int = 3) -> tuple[Evidence, ...]:
-    """Reports of other patients whose images are like those of a study, for people to read beside it.
+    """Retrieve reports of other patients with similar images, for people to read.
 
-    A reference, never the basis of a report: `gather` does not return them, so no verifier sees them and no
-    claim is supported by what another patient has.
+    A reference, never the basis of a report: `gather` does not return them, so no verifier reads them and no
+    claim is supported by the findings of another patient.
 
     Args:
         study: its own patient's reports are left out.
         store: of reports, searched by image.
-        top: reports for each image.
+        top: number of reports for each image.
 
     Returns:
-        Each report once, best first for each image; `by` says that they are a reference.
+        each report once, best first for each image; `by` is REFERENCE
     """
     barred = [study.patient_id] if study.patient_id else []
-    found: dict[str, Evidence] = {}
+    reports: dict[str, Evidence] = {}
     for image in study.images:
-        for one in store.like_image(image, top, barred):
-            found.setdefault(one.id, replace(one, by=REFERENCE))
-    return tuple(found.values())
+        for item in store.like_image(image, top, barred):
+            reports.setdefault(item.id, replace(item, by=REFERENCE))
+    return tuple(reports.values())
 
 
 def documents(study: Study) -> dict[str, bytes]:
-    """SHA-256 -> bytes of each text that evidence of the study was cut from.
+    """Texts that the evidence of a study was cut from, by digest.
 
     Args:
-        study: what is on record.
+        study: the record.
 
     Returns:
-        SHA-256 digest -> the text as bytes
+        SHA-256 as hexadecimal -> the text as UTF-8
     """
     texts = [*study.texts.values(), *([study.prior] if study.prior.strip() else [])]
     return {_digest(text): text.encode() for text in texts}

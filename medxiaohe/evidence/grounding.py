@@ -1,4 +1,4 @@
-"""An answer in which every sentence says what it rests on: kept with its evidence, marked, or left out."""
+"""Ground an answer: keep each sentence with its evidence, mark it as not verified, or remove it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from medxiaohe.evidence.rule import Verifier, ruled
 from medxiaohe.scoring._sentences import sentence_spans
 from medxiaohe.types import Claim, Evidence, Ruling
 
-ORDER = ("contradicted", "unsupported", "unjudged", "supported")
-# the sentence that answers what was asked: without it there would be no answer
+ORDER = ("contradicted", "unsupported", "unjudged", "supported")  # worst first
+# the sentence that gives the answer is never cut
 ANSWERS = re.compile(
     r"\b(?:the|my|final|correct|best)\s+(?:\w+\s+)?(?:answer|option|choice|diagnosis)\b|^\W*(?:answer\b"
     r"|\(?[A-J]\)?[.):]?\W*$|(?:yes|no|maybe|true|false)\b)|\\boxed|答案",
@@ -34,21 +34,21 @@ class Grounded:
 
 def open_claims(draft: str, evidence: Sequence[Evidence], verifiers: Sequence[Verifier],
                 recited: Sequence[str] = ()) -> list[Claim]:  # fmt: skip
-    """The claims of a draft that no evidence so far supports or contradicts, in order.
+    """Claims of a draft that no evidence so far supports or contradicts.
 
     Args:
         draft: the answer so far.
-        evidence: what was found.
+        evidence: the evidence so far.
         verifiers: in the order in which they decide.
-        recited: texts that are no claims though the draft repeats them.
+        recited: texts that are no claims though the draft repeats them, such as options.
 
     Returns:
-        claims to search evidence for
+        in the order of the draft: those ruled unsupported or unjudged
     """
     claims = by_rules(draft, recited)
     decided = ruled(claims, evidence, verifiers).decided
     pairs = zip(claims, decided, strict=True)
-    return [claim for claim, one in pairs if one.label in ("unsupported", "unjudged")]
+    return [claim for claim, ruling in pairs if ruling.label in ("unsupported", "unjudged")]
 
 
 def ground(
@@ -59,15 +59,28 @@ def ground(
     policy: Mapping[str, Action],
     recited: Sequence[str] = (),
 ) -> Grounded:
-    """Write an answer of a draft again by what evidence says of its claims.
+    """Rewrite a draft answer by the rulings on its claims.
+
+    A sentence has the label of its worst claim (ORDER). One that gives the answer itself, or is already
+    marked as not verified, is kept whatever its label.
 
     Args:
+        draft: the answer.
+        evidence: to verify the claims with.
+        verifiers: in the order in which they decide.
         policy: keep, hedge or cut, for the labels contradicted, unsupported and unjudged.
         recited: texts that are no claims, such as options.
+
+    Returns:
+        the text with ids of the supporting evidence behind each sentence, its claims with their new spans and
+        ids, and the rulings on them
+
+    Raises:
+        KeyError: the policy lacks one of the three labels.
     """
     claims = by_rules(draft, recited)
     decided = ruled(claims, evidence, verifiers).decided
-    text, kept, rulings = "", list[Claim](), list[Ruling]()
+    text, new_claims, rulings = "", list[Claim](), list[Ruling]()
     for start, end in sentence_spans(draft):
         rows = [
             (claim, ruling)
@@ -76,7 +89,8 @@ def ground(
         ]
         sentence = draft[start:end]
         labels = {ruling.label for _, ruling in rows}
-        label = next((one for one in ORDER if one in labels), "")
+        # label of the sentence: the worst of its claims
+        label = next((name for name in ORDER if name in labels), "")
         action = "keep" if label in ("", "supported") else policy[label]
         if ANSWERS.search(sentence) or sentence.startswith(NOT_VERIFIED):
             action = "keep"
@@ -86,13 +100,14 @@ def ground(
         text += f"{NOT_VERIFIED} " if action == "hedge" else ""
         for claim, ruling in rows:
             assert claim.at is not None
+            # offsets of the draft become offsets of the new text
             at = (len(text) + claim.at[0] - start, len(text) + claim.at[1] - start)
-            id = f"c{len(kept) + 1}"
-            kept.append(replace(claim, id=id, at=at, evidence=ruling.evidence))
+            id = f"c{len(new_claims) + 1}"
+            new_claims.append(replace(claim, id=id, at=at, evidence=ruling.evidence))
             rulings.append(replace(ruling, claim=id))
         text += sentence
         cited = list(
             dict.fromkeys(id for _, ruling in rows for id in ruling.evidence if ruling.label == "supported")
         )
         text += "".join(f" [{id}]" for id in cited)
-    return Grounded(text, tuple(kept), tuple(rulings), tuple(decided))
+    return Grounded(text, tuple(new_claims), tuple(rulings), tuple(decided))

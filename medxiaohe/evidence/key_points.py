@@ -1,11 +1,11 @@
-"""Key points of an image or study: plus for each that a reply covers, minus for each false statement.
+"""Score a reply by key points of an image or study: plus for each covered, minus for each false statement.
 
     value = (points covered - false statements) / points, at least 0
 
 After the caption benchmark of MedXIAOHE (arXiv 2602.12705), whose points two physicians verified; its images
-and points are not published. A point is covered where the reply, as evidence, supports it; a statement is
-false where the record contradicts it or does not bear out a finding that it affirms. Verifiers are rules
-unless given.
+and points are not published. A point is covered if the reply, as evidence, supports it; a statement is false
+if the record contradicts it, or does not support a finding that it affirms. Verifiers are rules unless
+others are passed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAME = "key_points"
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """What a reply has of the key points of an item."""
+    """Counts of covered points and of false statements of a reply."""
 
     covered: int
     false: int
@@ -35,39 +35,48 @@ class Points:
 
     @property
     def value(self) -> float:
-        """(covered - false) / points, at least 0."""
+        """Score of the reply.
+
+        Returns:
+            (covered - false) / points, at least 0; 0 without points
+        """
         return max(0.0, (self.covered - self.false) / self.points) if self.points else 0.0
 
 
 def count(
     reply: str, points: Sequence[str], record: str, verifiers: Sequence[Verifier] | None = None
 ) -> Points:
-    """Covered points and false statements.
+    """Count the key points that a reply covers and its false statements.
 
     Args:
-        reply: of a model.
+        reply: text of a model.
         points: one statement each.
-        record: all that is known of the item; statements are false by it.
-        verifiers: that rule on claims; the rules unless given.
+        record: everything documented about the item; statements are verified with it and with the points.
+        verifiers: that rule on claims; None: the rules that ask no model.
+
+    Returns:
+        the counts
     """
     ask = list(verifiers or named())
-    mine = [Evidence(f"r{n}", one.text, "reply") for n, one in enumerate(by_findings(reply))]
-    whole = [Evidence("reply", reply, "reply"), *mine]
-    covered = sum(_holds(point, whole, ask) for point in points)
+    # recall: the reply as evidence for each point
+    mine = [Evidence(f"r{n}", item.text, "reply") for n, item in enumerate(by_findings(reply))]
+    reply_evidence = [Evidence("reply", reply, "reply"), *mine]
+    covered = sum(_holds(point, reply_evidence, ask) for point in points)
+    # precision: the record and the points as evidence for each statement of the reply
     claims = by_findings(reply)
-    known = [
+    record_evidence = [
         Evidence("record", record, "record"),
         *(Evidence(f"p{n}", p, "record") for n, p in enumerate(points)),
     ]
-    rulings = ruled(claims, known, ask).decided
-    false = sum(_is_false(claim, one.label) for claim, one in zip(claims, rulings, strict=True))
-    return Points(covered, false, sum(one.label == "unjudged" for one in rulings), len(points))
+    rulings = ruled(claims, record_evidence, ask).decided
+    false = sum(_is_false(claim, item.label) for claim, item in zip(claims, rulings, strict=True))
+    return Points(covered, false, sum(item.label == "unjudged" for item in rulings), len(points))
 
 
 def _holds(point: str, evidence: Sequence[Evidence], verifiers: Sequence[Verifier]) -> bool:
     claims = by_findings(point)
     return bool(claims) and all(
-        one.label == "supported" for one in ruled(claims, evidence, verifiers).decided
+        ruling.label == "supported" for ruling in ruled(claims, evidence, verifiers).decided
     )
 
 
@@ -77,7 +86,7 @@ def _is_false(claim: Claim, label: str) -> bool:
 
 
 def key_points(sample: Sample, trace: Trace) -> Score:
-    """The score of a reply; the target is JSON {"points": [...], "record": "..."}.
+    """Score a reply by key points; the target is JSON {"points": [...], "record": "..."}.
 
     Args:
         sample: its target is JSON {points: [...], record: ...}.
@@ -92,20 +101,28 @@ def key_points(sample: Sample, trace: Trace) -> Score:
     points, record = _target(sample.target)
     if nothing := no_answer(NAME, trace, " ".join(points)):
         return nothing
-    found = count(said(trace), points, record)
-    why = f"{found.covered} of {found.points} points, {found.false} false, {found.unjudged} unjudged"
-    return Score(NAME, found.value, parsed=why, why=why)
+    counts = count(said(trace), points, record)
+    why = f"{counts.covered} of {counts.points} points, {counts.false} false, {counts.unjudged} unjudged"
+    return Score(NAME, counts.value, parsed=why, why=why)
 
 
 def to_target(points: Sequence[str], record: str) -> str:
-    """The target of an item."""
+    """Serialise key points and record as the target of an item.
+
+    Args:
+        points: one statement each.
+        record: everything documented about the item.
+
+    Returns:
+        JSON of one line
+    """
     return json.dumps({"points": list(points), "record": record}, ensure_ascii=False)
 
 
 def _target(text: str) -> tuple[list[str], str]:
     try:
         row: Any = json.loads(text)
-        points = [str(one) for one in row["points"]]
+        points = [str(point) for point in row["points"]]
         if not points:
             raise ValueError("no points")
         return points, str(row.get("record", ""))

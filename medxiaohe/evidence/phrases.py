@@ -1,4 +1,4 @@
-"""A finding in words that the extractor reads back as the same finding: "No left pleural effusion." """
+"""Write a finding as a sentence that the extractor parses to the same finding: No left pleural effusion."""
 
 from __future__ import annotations
 
@@ -10,39 +10,47 @@ from medxiaohe.types import Finding
 SIDES = {"both": "bilateral"}
 CHANGES = {"larger": "increased", "smaller": "decreased"}
 UNCERTAIN = "possible"
-NOT_VERIFIED = "Not verified:"  # before a sentence that nobody could judge
+NOT_VERIFIED = "Not verified:"  # prefix of a sentence that is not verified
 
 
-def phrase(one: Finding, words: Lexicon) -> str:
-    """One telegraphic sentence, as impressions of radiology reports are written.
+def phrase(finding: Finding, words: Lexicon) -> str:
+    """Write a finding as one telegraphic sentence, in the style of impressions of radiology reports.
 
     Args:
-        one: a finding.
+        finding: to be written.
         words: names of findings.
 
     Returns:
         a sentence such as "No left pleural effusion."
     """
-    name = words.name_of(one.name)
-    size = f"{one.size_mm:g} mm" if one.size_mm is not None else ""
-    before = {"absent": "no", "uncertain": UNCERTAIN}.get(one.status, "")
+    name = words.name_of(finding.name)
+    size = f"{finding.size_mm:g} mm" if finding.size_mm is not None else ""
+    before = {"absent": "no", "uncertain": UNCERTAIN}.get(finding.status, "")
     traits = (
         before,
-        CHANGES.get(one.change, one.change),
-        one.time,
-        one.degree,
+        CHANGES.get(finding.change, finding.change),
+        finding.time,
+        finding.degree,
         size,
-        SIDES.get(one.side, one.side),
+        SIDES.get(finding.side, finding.side),
     )
-    places = [words.name_of(place) for place in one.location.split(", ")]
-    where = f"in the {_joined(places)}" if one.location else ""
-    said = " ".join(filter(None, (*traits, name, where)))
-    return f"{said[:1].upper()}{said[1:]}."
+    places = [words.name_of(name_of_place) for name_of_place in finding.location.split(", ")]
+    location = f"in the {_joined(places)}" if finding.location else ""
+    text = " ".join(filter(None, (*traits, name, location)))
+    return f"{text[:1].upper()}{text[1:]}."
 
 
-def hedged(one: Finding, words: Lexicon) -> str:
-    """The same as a possibility; a denial stays one."""
-    return phrase(one if one.status == "absent" else replace(one, status="uncertain"), words)
+def hedged(finding: Finding, words: Lexicon) -> str:
+    """Write a finding as a possibility; a denial stays a denial.
+
+    Args:
+        finding: to be written.
+        words: names of findings.
+
+    Returns:
+        a sentence such as "Possible left pleural effusion."
+    """
+    return phrase(finding if finding.status == "absent" else replace(finding, status="uncertain"), words)
 
 
 def _joined(places: list[str]) -> str:

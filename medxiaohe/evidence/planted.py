@@ -1,5 +1,6 @@
-"""Planted errors of report sentences, for measuring verifiers and for training ones (perturbed reports
-are free labels: Yan et al., arXiv 2307.14634): the changed sentence, or "" where the kind does not fit.
+"""Plant errors in report sentences, to measure and to train verifiers.
+
+Perturbed reports are free labels (Yan et al., arXiv 2307.14634). Kinds:
 
     finding          another finding, which the report does not name, is stated
     denial removed   "No pneumothorax." -> "Pneumothorax."
@@ -57,29 +58,52 @@ COMPARISONS = (
 
 
 def changed(kind: str, sentence: str, *, named: Collection[str], draw: random.Random) -> str:
-    """A sentence with one planted error, "" where this kind does not fit it.
+    """Plant one error of a kind in a sentence.
 
     Args:
         kind: one of KINDS.
-        named: findings that the whole report names, whatever it says of them.
+        sentence: of a report.
+        named: findings that the whole report names, present or absent.
+        draw: source of randomness.
+
+    Returns:
+        the changed sentence, or "" if this kind does not apply to it
+
+    Raises:
+        KeyError: the kind is not one of KINDS.
     """
     return _CHANGES[kind](sentence, named, draw)
 
 
 def names_of(report: str, words: Lexicon) -> set[str]:
-    """Findings that a report names, and their parents."""
-    found = set[str]()
-    for one in words.findings(report):
-        name = one.name
-        while name and name not in found:
-            found.add(name)
+    """Findings that a report names, with their parents in the lexicon.
+
+    Args:
+        report: text.
+        words: the lexicon of findings.
+
+    Returns:
+        names, whatever their status
+    """
+    names = set[str]()
+    for finding in words.findings(report):
+        name = finding.name
+        while name and name not in names:
+            names.add(name)
             name = words.parents.get(name, "")
-    return found
+    return names
 
 
-def is_denial(found: Collection[Finding]) -> bool:
-    """Whether a sentence denies all that it names."""
-    return bool(found) and all(one.status == "absent" for one in found)
+def is_denial(findings: Collection[Finding]) -> bool:
+    """Whether a sentence denies every finding that it names.
+
+    Args:
+        findings: of the sentence.
+
+    Returns:
+        False for a sentence without findings
+    """
+    return bool(findings) and all(finding.status == "absent" for finding in findings)
 
 
 def _finding(sentence: str, named: Collection[str], draw: random.Random) -> str:
@@ -107,8 +131,13 @@ def _swapped(table: dict[str, str]) -> Callable[[str, Collection[str], random.Ra
     pattern = re.compile(rf"\b(?:{'|'.join(table)})\b")
 
     def change(sentence: str, named: Collection[str], draw: random.Random) -> str:
-        found = list(pattern.finditer(sentence))
-        if len({match.group().lower() for match in found}) != 1:
+        """Swap the words of the table in a sentence.
+
+        Returns:
+            "" with none of them, and with different ones ("the left is larger than the right")
+        """
+        matches = list(pattern.finditer(sentence))
+        if len({match.group().lower() for match in matches}) != 1:
             return ""  # none, or both: "the left is larger than the right"
         return pattern.sub(lambda match: table[match.group()], sentence)
 
@@ -116,10 +145,10 @@ def _swapped(table: dict[str, str]) -> Callable[[str, Collection[str], random.Ra
 
 
 def _number(sentence: str, named: Collection[str], draw: random.Random) -> str:
-    found = list(NUMBER.finditer(sentence))
-    if not found:
+    matches = list(NUMBER.finditer(sentence))
+    if not matches:
         return ""
-    match = draw.choice(found)
+    match = draw.choice(matches)
     value = float(match.group()) * draw.choice((2, 3)) + 1
     return f"{sentence[: match.start()]}{value:g}{sentence[match.end() :]}"
 

@@ -1,12 +1,12 @@
-"""What becomes of a draft by the rulings on its claims: keep, hedge, cut, replace, add.
+"""Revise a draft by the rulings on its claims: keep, hedge, cut, replace, add.
 
-    revise(draft, evidence)   -> lines, each with the claims it states and the evidence they rest on
+    revise(draft, evidence)   -> lines, each with the claims it states and the evidence for them
 
-A sentence stays as it is written where all its claims stay, with a full stop where it has none; else those
-that stay are written as phrases. A claim that says more than the evidence (a side, a degree, a change) is
-replaced by what the evidence says.
-What the evidence states and the draft does not is added. Every line that a revision writes is supported by
-evidence; at most two rounds, and a second revision of the same text changes nothing.
+A sentence stays unchanged if all its claims are kept, with a full stop added if it has none; else those
+that are kept are written as phrases. A claim that says more than the evidence (a side, a degree, a change) is
+replaced by the statement of the evidence. Findings that the evidence affirms and the draft lacks are added.
+Every line that a revision writes is supported by evidence; at most two rounds, and a second revision of the
+same text changes nothing.
 """
 
 from __future__ import annotations
@@ -41,21 +41,20 @@ ADDED_FROM = (
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is done with a claim by its ruling: keep, hedge, cut, or replace (by what the evidence says, else
-    cut)."""
+    """What is done with a claim by its ruling: keep, hedge, cut, or replace (by the evidence, else cut)."""
 
     contradicted: Action = "replace"
-    unsupported: Action = "replace"  # of what is affirmed
+    unsupported: Action = "replace"  # of affirmed findings
     denials: Action = "keep"  # unsupported ones; they are marked as not verified
     unjudged: Action = "cut"
-    add: bool = True  # what the evidence affirms and the draft leaves out
+    add: bool = True  # add findings that the evidence affirms and the draft lacks
 
 
 DRAFT = Policy("keep", "keep", "keep", "keep", add=False)
 CUT_CONTRADICTED = Policy("cut", "keep", "keep", "keep", add=False)
 CUT_UNSUPPORTED = Policy("cut", "cut", "keep", "keep", add=False)
 KEEP_SUPPORTED = Policy("cut", "cut", "cut", "cut", add=False)
-ARMS = {  # policies that are compared with each other, the draft as it was written first
+ARMS = {  # policies that experiments compare, the unchanged draft first
     "draft": DRAFT,
     "cut contradicted": CUT_CONTRADICTED,
     "cut": CUT_UNSUPPORTED,
@@ -69,7 +68,7 @@ ARMS = {  # policies that are compared with each other, the draft as it was writ
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One sentence of the revised text."""
+    """One sentence of the revised text, or one cut out of the draft."""
 
     text: str
     action: Action
@@ -83,7 +82,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Revised:
-    """A revised text, and what was cut out of the draft."""
+    """A revised text, and the lines cut out of the draft."""
 
     lines: tuple[Line, ...]
     cut: tuple[Line, ...]
@@ -93,7 +92,11 @@ class Revised:
 
     @property
     def text(self) -> str:
-        """The lines, joined by blanks."""
+        """Text of the lines.
+
+        Returns:
+            joined by blanks
+        """
         return " ".join(line.text for line in self.lines)
 
 
@@ -108,26 +111,36 @@ def revise(
     """Revise a draft by evidence.
 
     Args:
-        draft: a text of English radiology; other texts have claims, but no findings to write anew.
-        verifiers: in the order in which they decide; by default those that ask no model.
-        words: the lexicon of findings.
+        draft: a text of English radiology; other texts have claims, but no findings to rewrite.
+        evidence: to verify the claims with.
+        verifiers: in the order in which they decide; None: those that ask no model.
+        policy: action for each ruling; None: the defaults of Policy.
+        words: the lexicon of findings; None: that of radiology.
+
+    Returns:
+        the lines, each sentence once, with the lines cut, the claims of the draft and the rulings on them
+
+    Raises:
+        DataError: the draft has more claims than claims.MAX_CLAIMS.
+        ModelError: a verifier returned rulings that do not fit the claims.
     """
     words, policy = words or lexicon(), policy or Policy()
     verifiers = named() if verifiers is None else verifiers
+    # first round: rule on each claim of the draft and choose its action
     claims = by_findings(draft, words)
     first = ruled(claims, evidence, verifiers)
     rows = list(_decided(claims, first.decided, evidence, policy, words))
     if policy.add:
         rows += _added(rows, evidence, words)
-    # the second round looks at what the first one wrote, and cuts what no evidence bears out
-    lines, cut = [], [one for one in rows if one.action == "cut"]
-    for one in rows:
-        if one.action in ("replace", "add") and not _holds(one, evidence, verifiers, words):
-            cut.append(replace(one, action="cut", why="no evidence bears out the revised sentence"))
-        elif one.action != "cut":
-            lines.append(replace(one, text=_ended(one.text)))
+    # second round: verify the sentences of the first, and cut those that no evidence supports
+    lines, cut = [], [line for line in rows if line.action == "cut"]
+    for line in rows:
+        if line.action in ("replace", "add") and not _holds(line, evidence, verifiers, words):
+            cut.append(replace(line, action="cut", why="no evidence bears out the revised sentence"))
+        elif line.action != "cut":
+            lines.append(replace(line, text=_ended(line.text)))
     seen: set[str] = set()
-    once = [one for one in lines if not (one.text in seen or seen.add(one.text))]  # type: ignore[func-returns-value]
+    once = [line for line in lines if not (line.text in seen or seen.add(line.text))]  # type: ignore[func-returns-value]
     return Revised(tuple(once), tuple(cut), tuple(claims), first, ROUNDS)
 
 
@@ -139,7 +152,7 @@ def _decided(
     words: Lexicon,
 ) -> Iterator[Line]:
     """The lines of each sentence of the draft, in order."""
-    seen = [Seen(one, item.id) for item in evidence for one in read(item.text, words)]
+    seen = [Seen(finding, item.id) for item in evidence for finding in read(item.text, words)]
     number = 0
     for text, group in groupby(claims, key=lambda claim: claim.text):
         rows = [
@@ -159,11 +172,12 @@ def _decided(
 
 
 def _ended(text: str) -> str:
-    """A sentence with its full stop: without one a denial would reach into the line that comes after it."""
+    """A sentence with its full stop; without one a denial would extend to the next line."""
     return text if ENDED.search(text) else f"{text.rstrip(' ,;:-')}."
 
 
 def _action(claim: Claim, ruling: Ruling, policy: Policy) -> Action:
+    """Action of a policy for one claim by its ruling."""
     if ruling.label == "supported":
         return "keep"
     if ruling.label == "contradicted":
@@ -171,7 +185,7 @@ def _action(claim: Claim, ruling: Ruling, policy: Policy) -> Action:
     if claim.text.startswith(phrases.NOT_VERIFIED):
         return "keep"
     if ruling.label == "unjudged":
-        # advice that nothing bears out goes wherever anything unsupported goes
+        # unjudged advice has no support either: it is treated like an unsupported claim
         return policy.unsupported if ADVICE.search(claim.text) else policy.unjudged
     if claim.needs == "prior":
         return policy.unsupported
@@ -183,11 +197,12 @@ def _action(claim: Claim, ruling: Ruling, policy: Policy) -> Action:
 
 
 def _kept(text: str, rows: Sequence[tuple[Claim, Ruling, Action]]) -> Line:
+    """Line of a sentence whose claims are all kept: its label is that of its worst claim."""
     labels = [ruling.label for _, ruling, _ in rows]
     return Line(
         text,
         "keep",
-        next(one for one in ("contradicted", "unsupported", "unjudged", "supported") if one in labels),
+        next(label for label in ("contradicted", "unsupported", "unjudged", "supported") if label in labels),
         (),
         tuple(dict.fromkeys(id for _, ruling, _ in rows for id in ruling.evidence)),
         "; ".join(dict.fromkeys(ruling.why for _, ruling, _ in rows)),
@@ -197,46 +212,50 @@ def _kept(text: str, rows: Sequence[tuple[Claim, Ruling, Action]]) -> Line:
 
 
 def _rewritten(claim: Claim, ruling: Ruling, action: Action, seen: Sequence[Seen], words: Lexicon) -> Line:
-    """The line of one claim of a sentence that does not stay as it is written."""
-    one = claim.finding
+    """Line of one claim of a sentence that is not kept unchanged."""
+    claimed = claim.finding
     line = Line(claim.text, "cut", ruling.label, (), ruling.evidence, ruling.why, (claim.id,), claim.needs)
     if action == "hedge":
-        if one is None:
+        if claimed is None:
             return replace(line, action="hedge", text=f"{phrases.NOT_VERIFIED} {claim.text}")
-        return _said(replace(line, action="hedge", text=phrases.hedged(one, words)), words)
-    if one is None:
+        return _said(replace(line, action="hedge", text=phrases.hedged(claimed, words)), words)
+    if claimed is None:
         return replace(line, action="keep") if action == "keep" else line
     if action == "keep":
-        return _said(replace(line, action="keep", text=phrases.phrase(one, words)), words)
-    if action == "replace" and (other := _as_evidenced(one, seen, words)):
-        finding, ids = other
+        return _said(replace(line, action="keep", text=phrases.phrase(claimed, words)), words)
+    if action == "replace" and (evidenced := _as_evidenced(claimed, seen, words)):
+        finding, ids = evidenced
         text = phrases.phrase(finding, words)
         return _said(replace(line, action="replace", text=text, evidence=ids, label="supported"), words)
     return line
 
 
 def _said(line: Line, words: Lexicon) -> Line:
-    """The line with the findings that a reader of its text reads."""
+    """The line with the findings and counts that its text is parsed to."""
     return replace(line, findings=(*read(line.text, words), *measured.findings_of(line.text)))
 
 
 def _as_evidenced(
-    one: Finding, seen: Sequence[Seen], words: Lexicon
+    claimed: Finding, seen: Sequence[Seen], words: Lexicon
 ) -> tuple[Finding, tuple[str, ...]] | None:
-    """What the evidence says of a finding that the claim affirms with other or more details."""
-    if one.status == "absent":
+    """The supported finding of the evidence with the name of an affirmed claim, and its evidence ids."""
+    if claimed.status == "absent":
         return None
     for item in seen:
-        other = item.finding
-        if other.status != "absent" and other.name == one.name and other.person == one.person:
-            label, ids, _ = judge(other, seen, words)
+        evidenced = item.finding
+        if (
+            evidenced.status != "absent"
+            and evidenced.name == claimed.name
+            and evidenced.person == claimed.person
+        ):
+            label, ids, _ = judge(evidenced, seen, words)
             if label == "supported":
-                return other, ids
+                return evidenced, ids
     return None
 
 
 def _as_measured(claim: Claim, ruling: Ruling, evidence: Sequence[Evidence], words: Lexicon) -> Line | None:
-    """What was measured of the cells that a claim counts."""
+    """Line with the measured count of the cells that a claim counts, or None."""
     for text, ids in measured.statements(evidence):
         if measured.kinds_of(text) & measured.kinds_of(claim.text):
             line = Line(text, "replace", "supported", (), ids, ruling.why, (claim.id,), claim.needs)
@@ -245,47 +264,56 @@ def _as_measured(claim: Claim, ruling: Ruling, evidence: Sequence[Evidence], wor
 
 
 def _added(lines: Sequence[Line], evidence: Sequence[Evidence], words: Lexicon) -> list[Line]:
-    """A line for each finding that the evidence affirms and no line states."""
+    """A line for each finding or count that the evidence affirms and no line states."""
+    # findings that the lines affirm; a finding of the same family (parent or child) is not added again
     named_ = {
-        one.name for line in lines if line.action != "cut" for one in line.findings if one.status != "absent"
+        finding.name
+        for line in lines
+        if line.action != "cut"
+        for finding in line.findings
+        if finding.status != "absent"
     }
-    found: list[Line] = []
+    added: list[Line] = []
     counted = {kind for line in lines if line.action != "cut" for kind in measured.kinds_of(line.text)}
     for text, ids in measured.statements(evidence):
         if not measured.kinds_of(text) & counted:
-            found.append(
+            added.append(
                 _said(Line(text, "add", "supported", (), ids, "measured, and not in the draft"), words)
             )
     for item in evidence:
         if item.kind not in ADDED_FROM:
             continue
-        for one in read(item.text, words):
-            if one.status == "absent" or one.person != "patient" or named_ & _family(one.name, named_, words):
+        for finding in read(item.text, words):
+            if (
+                finding.status == "absent"
+                or finding.person != "patient"
+                or named_ & _family(finding.name, named_, words)
+            ):
                 continue
-            named_.add(one.name)
+            named_.add(finding.name)
             line = Line(
-                phrases.phrase(one, words), "add", "supported", (), (item.id,), "in the evidence only"
+                phrases.phrase(finding, words), "add", "supported", (), (item.id,), "in the evidence only"
             )
-            found.append(_said(line, words))
-    return found
+            added.append(_said(line, words))
+    return added
 
 
 def _family(name: str, names: set[str], words: Lexicon) -> set[str]:
     """A finding, its parents, and those of `names` that are below it."""
-    own, below = {name}, {other for other in names if name in _above(other, words)}
+    own, below = {name}, {below_name for below_name in names if name in _above(below_name, words)}
     return own | set(_above(name, words)) | below
 
 
 def _above(name: str, words: Lexicon) -> list[str]:
-    found: list[str] = []
-    while (name := words.parents.get(name, "")) and name not in found:
-        found.append(name)
-    return found
+    parents: list[str] = []
+    while (name := words.parents.get(name, "")) and name not in parents:
+        parents.append(name)
+    return parents
 
 
 def _holds(line: Line, evidence: Sequence[Evidence], verifiers: Sequence[Verifier], words: Lexicon) -> bool:
     """Whether a sentence that the revision wrote is supported, as it will be read."""
     claims = by_findings(line.text, words)
     return bool(claims) and all(
-        one.label == "supported" for one in ruled(claims, evidence, verifiers).decided
+        ruling.label == "supported" for ruling in ruled(claims, evidence, verifiers).decided
     )

@@ -1,7 +1,6 @@
-"""What each sentence of a report is: a finding, a denial, a device, a comparison, advice, technique, or
-filler.
+"""Classify the sentences of a report: finding, denial, device, comparison, advice, technique, filler.
 
-A sentence has offsets in the text as it was given. Filler ("Thank you for this referral.") needs no evidence;
+A sentence has offsets in the original text. Filler ("Thank you for this referral.") needs no evidence;
 every other sentence is at least one claim.
 """
 
@@ -53,7 +52,7 @@ COMPARES = re.compile(
     r" (?:in size|since|from|compared)|(?:larger|smaller) than (?:before|previous|prior))\b",
     re.IGNORECASE,
 )
-# what looks like a comparison and says how things are
+# phrases that look like a comparison and describe the present study
 NOT_COMPARED = re.compile(
     r"\bno new\b|\bcomparison (?:is )?(?:none|not available|unavailable)\b|\bno (?:prior|previous|comparison)"
     r" (?:stud\w+|exam\w*|films?|images?|radiographs?|x-rays?)?\b",
@@ -97,26 +96,30 @@ class Sentence:
 
 
 def split(text: str, words: Lexicon | None = None) -> list[Sentence]:
-    """The sentences of a text in order, each with its kind and its findings.
+    """Split a text into sentences, each with its kind and its findings.
 
     Args:
-        words: where names of findings are looked up; by default the lexicon of radiology that ships.
+        text: a report in English.
+        words: lexicon of the names of findings; None: that of radiology that ships.
+
+    Returns:
+        in order; offsets in code points, text with single blanks
     """
-    found = list((words or lexicon()).findings(text))
+    findings = list((words or lexicon()).findings(text))
     rows = []
     for start, end in sentence_spans(text):
-        inside = tuple(one for one in found if start <= one.at[0] < end)
-        said = " ".join(text[start:end].split())
-        rows.append(Sentence(start, end, said, kind_of(said, inside), inside))
+        inside = tuple(finding for finding in findings if start <= finding.at[0] < end)
+        words_of_it = " ".join(text[start:end].split())
+        rows.append(Sentence(start, end, words_of_it, kind_of(words_of_it, inside), inside))
     return rows
 
 
-def kind_of(text: str, found: Sequence[Finding]) -> SentenceKind:
-    """The kind of one sentence, by its words and the findings in it.
+def kind_of(text: str, findings: Sequence[Finding]) -> SentenceKind:
+    """Classify one sentence by its words and its findings.
 
     Args:
         text: one sentence.
-        found: findings in it.
+        findings: in it.
 
     Returns:
         one of `SentenceKind`
@@ -125,12 +128,12 @@ def kind_of(text: str, found: Sequence[Finding]) -> SentenceKind:
         return "question"
     if compares(text):
         return "comparison"
-    if ADVICE.search(text) and not any(one.status == "present" for one in found):
+    if ADVICE.search(text) and not any(finding.status == "present" for finding in findings):
         return "recommendation"
-    if found:
-        if all(one.name in DEVICES for one in found):
+    if findings:
+        if all(finding.name in DEVICES for finding in findings):
             return "device"
-        return "negative" if all(one.status == "absent" for one in found) else "finding"
+        return "negative" if all(finding.status == "absent" for finding in findings) else "finding"
     if FILLER.search(text):
         return "filler"
     if TECHNIQUE.search(text):
@@ -139,5 +142,12 @@ def kind_of(text: str, found: Sequence[Finding]) -> SentenceKind:
 
 
 def compares(text: str) -> bool:
-    """Whether a sentence compares with an earlier study."""
+    """Whether a sentence compares with an earlier study.
+
+    Args:
+        text: one sentence.
+
+    Returns:
+        False for phrases such as "no new" and "no prior studies"
+    """
     return COMPARES.search(NOT_COMPARED.sub(" ", text)) is not None

@@ -1,2 +1,1 @@
-"""What reinforcement learning maximises: scorers, put together so that safety comes first and correctness
-before form (MedXIAOHE)."""
+"""Rewards of reinforcement learning: safety before correctness, and correctness before form (MedXIAOHE)."""

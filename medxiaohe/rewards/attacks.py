@@ -1,11 +1,10 @@
-"""Replies that must earn nothing: what reinforcement learning finds first when a reward can be had without
-the answer (pain 17).
+"""Replies that must earn nothing: the reward hacks that reinforcement learning finds first.
 
     for name, reply in attacks(sample): assert reward(sample, reply).total == 0
 
-`earned` runs all of them over samples and says which earned something; a reward is believed when it returns
-nothing. A reply that is right by accident (the negation of a wrong statement) is not among them: each one
-commits to nothing or to the opposite of the gold.
+`earned` runs all of them over samples and returns those that earned something; a reward is trusted if it
+returns nothing. A reply that is right by accident (the negation of a wrong statement) is not among them: each
+one commits to nothing or to the opposite of the gold.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ EMPTY = ("", " \n\u200b", "<think></think>", "<think>The answer is clear.", "<an
 
 
 def attacks(sample: Sample) -> Iterator[tuple[str, str]]:
-    """(name, reply): those that fit the kind of question.
+    """Generate the attacks that fit the kind of question.
 
     Args:
         sample: whose prompt, choices and gold the replies are made from.
@@ -59,8 +58,14 @@ def attacks(sample: Sample) -> Iterator[tuple[str, str]]:
 
 
 def gold_in_words(sample: Sample) -> str:
-    """The first accepted answer, "" where the target is JSON (a rubric, boxes) or there is none; a letter as
-    its option."""
+    """First accepted answer of a sample in words.
+
+    Args:
+        sample: the item; a letter becomes the text of its option.
+
+    Returns:
+        "" if the target is empty or JSON (a rubric, boxes), or if an option is a single character
+    """
     target = sample.target.strip().splitlines()[0].strip() if sample.target.strip() else ""
     if not target or target[0] in "[{" or any(len(choice) == 1 for choice in sample.choices):
         return ""
@@ -72,20 +77,20 @@ def gold_in_words(sample: Sample) -> str:
 def earned(
     reward: Callable[[Sample, Trace], Reward], samples: Iterable[Sample]
 ) -> list[tuple[str, str, float]]:
-    """(sample id, attack, reward) of every attack that earned something; what nobody could judge earned
-    nothing.
+    """Run all attacks on samples and return those that earned a reward.
 
     Args:
         reward: what training would maximise.
         samples: items to attack.
 
     Returns:
-        [] for a reward that no attack fools
+        (sample id, name of the attack, total reward) in order; [] for a reward that no attack fools. A reply
+        without a verdict earned nothing.
     """
-    found = []
+    hits = []
     for sample in samples:
         for name, reply in attacks(sample):
             total = reward(sample, answered(sample, reply)).total
             if total:
-                found.append((sample.id, name, total))
-    return found
+                hits.append((sample.id, name, total))
+    return hits

@@ -1,14 +1,14 @@
-"""Our scorers and rewards under the signatures that other trainers call: TRL, verl, ms-swift.
+"""Export scorers and rewards with the signatures of other trainers: TRL, verl, ms-swift.
 
     trl(reward)      (prompts, completions, sample: list[str], **columns) -> list[float | None]
     verl(reward)     (data_source, solution_str, ground_truth, extra_info) -> {"score": float, ...}
     ms_swift(reward) a class whose instances are called with (completions, sample=[...], **columns) ->
     list[float]
 
-`reward(sample, trace)` is a Scorer or gives a hybrid.Reward; one with rubrics asks the judge that
+`reward(sample, trace)` is a Scorer or returns a hybrid.Reward; one with rubrics asks the judge that
 scoring.judges.use.opened sets. The sample travels as JSON in a column `sample` (verl: in
-extra_info["sample"]), as `column` writes it. What nobody could judge is None for TRL, which leaves it out;
-verl and ms-swift know no such thing: it raises ModelError there unless `unjudged` says what to give.
+extra_info["sample"]), as `column` writes it. An answer that could not be judged is None for TRL, which leaves
+it out; verl and ms-swift have no such value: ModelError is raised there unless `unjudged` is given.
 """
 
 from __future__ import annotations
@@ -26,24 +26,40 @@ Judged = Callable[[Sample, Trace], Score | Reward]
 
 
 def column(sample: Sample) -> str:
-    """The sample as a string column of a data set."""
+    """Serialise a sample as a string column of a data set.
+
+    Args:
+        sample: the item; images stay references.
+
+    Returns:
+        JSON of one line, not escaped to ASCII
+    """
     return json.dumps(io.to_json(sample), ensure_ascii=False)
 
 
 def trl(reward: Judged) -> Callable[..., list[float | None]]:
-    """Wrap a reward as a function that TRL's GRPOTrainer calls.
+    """Wrap a reward as a reward function of TRL's GRPOTrainer.
 
     Args:
-        reward: a scorer, or what gives a hybrid.Reward.
+        reward: a scorer, or a function that returns a hybrid.Reward.
 
     Returns:
-        (prompts, completions, sample: column, ...) -> one value for each completion; None: not judged
+        (prompts, completions, sample: column, ...) -> one value for each completion, None if not judged; it
+        raises DataError if the data set has no column `sample`
     """
 
     def called(
         prompts: Sequence[Any], completions: Sequence[Any], sample: Sequence[str], **_: Any
     ) -> list[float | None]:
-        return [_value(reward, row, _text(said)) for row, said in zip(sample, completions, strict=True)]
+        """Reward completions with the signature of GRPOTrainer.
+
+        Returns:
+            one value for each completion; None: not judged
+        """
+        return [
+            _value(reward, row, _text(completion))
+            for row, completion in zip(sample, completions, strict=True)
+        ]
 
     called.__name__ = _name(reward)  # TRL logs by this name
     return called
@@ -53,12 +69,13 @@ def verl(reward: Judged, unjudged: float | None = None) -> Callable[..., dict[st
     """Wrap a reward as verl's compute_score.
 
     Args:
-        reward: a scorer, or what gives a hybrid.Reward.
-        unjudged: number for answers that could not be judged, which verl needs; None: such an answer is
-            an error.
+        reward: a scorer, or a function that returns a hybrid.Reward.
+        unjudged: number for answers that could not be judged, which verl needs; None: such an answer is an
+            error.
 
     Returns:
-        a function that returns {score, judged}
+        a function that returns {score, judged}, judged 1.0 or 0.0; it raises DataError if extra_info has no
+        `sample`, and ModelError for an answer that could not be judged
     """
 
     def compute_score(
@@ -68,23 +85,30 @@ def verl(reward: Judged, unjudged: float | None = None) -> Callable[..., dict[st
         extra_info: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> dict[str, Any]:
+        """Reward one solution with the signature of verl.
+
+        Returns:
+            {score, judged}; verl averages every number of it
+        """
         value = _value(reward, (extra_info or {}).get("sample"), solution_str)
-        # verl averages every number it is given
+        # verl averages every number of the result
         return {"score": _number(value, unjudged), "judged": float(value is not None)}
 
     return compute_score
 
 
 def ms_swift(reward: Judged, unjudged: float | None = None) -> type:
-    """A class for `swift.plugin.orms[NAME]`: ms-swift makes an instance of it, then calls that with the
-    completions.
+    """Make a reward class for `swift.plugin.orms[NAME]`.
+
+    ms-swift makes an instance of it and calls that with the completions.
 
     Args:
-        reward: a scorer, or what gives a hybrid.Reward.
+        reward: a scorer, or a function that returns a hybrid.Reward.
         unjudged: number for answers that could not be judged; None: such an answer is an error.
 
     Returns:
-        a class; its instances return one number for each completion
+        a class; its instances return one number for each completion and raise DataError without a column
+        `sample`, ModelError for an answer that could not be judged
     """
 
     class Orm:
@@ -94,8 +118,8 @@ def ms_swift(reward: Judged, unjudged: float | None = None) -> type:
         def __call__(self, completions: Sequence[Any], sample: Sequence[str] = (), **_: Any) -> list[float]:
             rows: Sequence[str | None] = sample or [None] * len(completions)
             return [
-                _number(_value(reward, row, _text(said)), unjudged)
-                for row, said in zip(rows, completions, strict=True)
+                _number(_value(reward, row, _text(completion)), unjudged)
+                for row, completion in zip(rows, completions, strict=True)
             ]
 
     Orm.__name__ = _name(reward)  # ms-swift logs by this name
@@ -120,7 +144,7 @@ def _number(value: float | None, unjudged: float | None) -> float:
 
 
 def _text(completion: Any) -> str:
-    """A completion is a string, or messages whose last one is the answer."""
+    """Text of a completion: the string itself, or the content of the last message."""
     if isinstance(completion, str):
         return completion
     content = completion[-1]["content"]

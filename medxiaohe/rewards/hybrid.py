@@ -1,13 +1,11 @@
-"""The layered hybrid reward (MedXIAOHE): R = gate * (c + s), where c is how right the answer is and s is
-form and process.
+"""The layered hybrid reward (MedXIAOHE): R = gate * (c + s), correctness c and process and form s.
 
     c       the weighted mean of rule and rubric scorers, in [0, 1], rounded to whole steps; None when one of
             them is unjudged
-    gate    0 when a safety rule finds a critical violation: the total is then exactly 0
-    s       process and shaping, less than half a step of c in either direction; 0 for an answer that is not
-            right at all
+    gate    0 when a safety rule reports a critical violation: the total is then exactly 0
+    s       process and shaping, less than half a step of c in either direction; 0 for an answer whose c is 0
 
-So a violation earns exactly 0; what is wrong, refused or unparsed earns exactly 0; and no form makes a worse
+So a violation earns exactly 0; a wrong, refused or unparsed answer earns exactly 0; and no form makes a worse
 answer beat a better one. The paper states the layers and these properties, and gives neither formula nor
 weights.
 """
@@ -24,7 +22,7 @@ from medxiaohe.rewards.steps import ALL_OR_NOTHING, step, whole_steps
 from medxiaohe.scoring._answer import outside_thoughts
 from medxiaohe.types import Message, Sample, Score, Scorer, Trace
 
-# What a parser of single answers may read an answer out of, although it leaves another one open.
+# A reply that leaves another answer open, although a parser of single answers may read one out of it.
 HEDGE = re.compile(
     r"\bor(?: maybe| perhaps| possibly)? (?:something|anything|somewhere) else\b"
     r"|\bor(?: maybe| perhaps| possibly)? (?:another|any other|one of the other|the other) ?"
@@ -34,12 +32,12 @@ HEDGE = re.compile(
     re.IGNORECASE,
 )
 PARTS = ("constraint_coverage", "logical_robustness", "exploration_depth", "format", "length")
-ROOM = 0.49  # of a step: what form may move is less than half of it
+ROOM = 0.49  # of a step: form may move the reward by less than half of it
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How the parts of s are mixed, and the most they may move the reward."""
+    """Weights of the parts of s, and `shaping`, the most that s may move the reward."""
 
     shaping: float = 0.1
     constraint_coverage: float = 1.0
@@ -60,14 +58,17 @@ class Weights:
             raise ConfigError("the weights of a reward must be at least 0, and target_words at least 1")
 
     def of_parts(self) -> dict[str, float]:
-        """Name of a part of process and form -> its weight."""
+        """Weights of process and form by name.
+
+        Returns:
+            one entry for each of PARTS
+        """
         return {name: getattr(self, name) for name in PARTS}
 
 
 @dataclass(frozen=True)
 class Reward:
-    """The total, and every part of it for the log. `total` is None when a judge failed: such an answer takes
-    no part."""
+    """A reward and its parts for the log; a `total` of None (a judge failed) is left out of training."""
 
     total: float | None
     correct: float | None
@@ -77,7 +78,15 @@ class Reward:
 
 
 def answered(sample: Sample, reply: str) -> Trace:
-    """The trace of one reply to the sample's prompt."""
+    """Trace of one reply to the prompt of a sample.
+
+    Args:
+        sample: the item.
+        reply: text of the answer.
+
+    Returns:
+        the messages of the prompt and one assistant message
+    """
     return Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (reply,))))
 
 
@@ -91,16 +100,13 @@ def hybrid(
     weights: Weights | None = None,
     rules: Sequence[safety.Rule] | None = None,
 ) -> Reward:
-    """The reward of one answer. `scorers` are (scorer, weight above 0); a rule names a violation or returns
-    "".
-
-    ConfigError without scorers or with a weight that is not above 0.
+    """Hybrid reward of one answer.
 
     Args:
         sample: the item.
         trace: with the answer.
-        scorers: (scorer, weight above 0); the weighted mean is correctness.
-        weights: of process and form, and whether the gate is on.
+        scorers: (scorer, weight above 0); their weighted mean is correctness.
+        weights: of process and form, and whether the gate is on; None: the defaults.
         rules: of the safety gate; None: those of rewards/safety.py.
 
     Returns:
@@ -118,17 +124,16 @@ def hybrid_many(
     weights: Weights | None = None,
     rules: Sequence[safety.Rule] | None = None,
 ) -> list[Reward]:
-    """The rewards of several answers, in order; a judge is asked about all of them at once, and not about
-    unsafe ones.
+    """Hybrid rewards of several answers; a scorer with a judge is called once for all that pass the gate.
 
     Args:
         pairs: (item, trace with the answer).
-        scorers: (scorer, weight above 0); the weighted mean is correctness.
-        weights: of process and form, and whether the gate is on.
+        scorers: (scorer, weight above 0); their weighted mean is correctness.
+        weights: of process and form, and whether the gate is on; None: the defaults.
         rules: of the safety gate; None: those of rewards/safety.py.
 
     Returns:
-        one reward for each pair
+        one reward for each pair, in order
 
     Raises:
         ConfigError: there are no scorers, or a weight is not above 0.
@@ -136,8 +141,10 @@ def hybrid_many(
     if not scorers or any(not weight > 0 for _, weight in scorers):
         raise ConfigError("a reward needs scorers, each with a weight above 0")
     weights = weights or Weights()
+    # gate: answers with a violation are not scored
     broken = [safety.violations(*pair, rules) if weights.gate else () for pair in pairs]
     judged = [pair for pair, violations in zip(pairs, broken, strict=True) if not violations]
+    # one column of scores for each scorer, transposed to one row for each answer
     columns = [_scores(scorer, judged) for scorer, _ in scorers]
     rows = iter(zip(*columns, strict=True))
     return [
@@ -156,14 +163,14 @@ def _scores(scorer: Scorer, pairs: Sequence[tuple[Sample, Trace]]) -> list[Score
 
 
 def _committed(score: Score, trace: Trace) -> Score:
-    """The score, or nothing for a single answer that the reply takes back in the next breath."""
+    """The score, or 0 for a single answer that the reply takes back ("or something else")."""
     if (
         score.value
         and score.name in ALL_OR_NOTHING
-        and (found := HEDGE.search(outside_thoughts(trace.answer)))
+        and (hedge := HEDGE.search(outside_thoughts(trace.answer)))
     ):
         return Score(
-            score.name, 0.0, "unparsed", score.parsed, f"{found.group()!r} leaves another answer open"
+            score.name, 0.0, "unparsed", score.parsed, f"{hedge.group()!r} leaves another answer open"
         )
     return score
 
@@ -176,10 +183,12 @@ def _reward(
     status = next((score.status for score in scores if score.status != "judged"), "judged")
     why = "; ".join(f"{score.name} {score.value:g}: {score.why[:80]}" for score in scores)
     shares = [weight for _, weight in scorers]
+    # c, the weighted mean in whole steps
     size = step([getattr(scorer, "with_rubric", _same)(sample) for scorer, _ in scorers], scores, shares)
     correct = whole_steps([score.value or 0.0 for score in scores], shares, size)
     if correct == 0:
         return Reward(0.0, 0.0, status, why=why)
+    # s: signed mean of process and form in [-1, 1], times less than half a step
     parts = {**process.parts(sample, trace), **shaping.parts(trace, weights.target_words)}
     room = min(weights.shaping, ROOM * float(size))
     return Reward(
@@ -192,6 +201,6 @@ def _same(sample: Sample) -> Sample:
 
 
 def _signed_mean(parts: dict[str, float], weights: dict[str, float]) -> float:
-    """The parts, each in [0, 1], as one number in [-1, 1]; parts that do not apply are left out."""
+    """Weighted mean of the parts, mapped from [0, 1] to [-1, 1]; parts that do not apply are left out."""
     share = sum(weights[name] for name in parts)
     return sum((2 * value - 1) * weights[name] for name, value in parts.items()) / share if share else 0.0

@@ -1,11 +1,10 @@
-"""Med-RwR's rewards (arXiv 2510.18303): R = w_f f + w_a a + w_q q + w_c c, with weights 1, 5, 0.4 and
-5.
+"""Med-RwR's rewards (arXiv 2510.18303): R = w_f f + w_a a + w_q q + w_c c, weights 1, 5, 0.4 and 5.
 
     f   format: 1 when the conversation is of the grammar, 1 more when it retrieved and is right
-    a   accuracy: what the task's scorer gives
+    a   accuracy: value of the task's scorer
     q   query: |S_Q n S_G| / |S_Q| + |S_K n S_G| / |S_K|, the entities of query, retrieved text and gold, each
-        found through the tree
-    c   confidence gain: log [pi(gold | with what was retrieved) / pi(gold | without)], at most `most_gain` in
+        linked to the tree
+    c   confidence gain: log [pi(gold | with retrieved text) / pi(gold | without)], at most `most_gain` in
         either direction
 
 docs/agentic.md lists where the official code departs from this, and what we do where the paper is silent.
@@ -20,12 +19,12 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.rewards.hybrid import Reward
 from medxiaohe.types import Score
 
-RIGHT = 0.5  # an accuracy of at least so much is right
+RIGHT = 0.5  # accuracy from which an answer counts as right
 
 
 @dataclass(frozen=True)
 class RwrWeights:
-    """Those of the paper. `most_gain` bounds the log ratio, which the paper leaves unbounded; 0: no bound."""
+    """Weights of the paper. `most_gain` bounds the log ratio in nats (the paper does not); 0: no bound."""
 
     format: float = 1.0
     accuracy: float = 5.0
@@ -45,41 +44,45 @@ class RwrWeights:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a conversation shows to the reward."""
+    """Observations of a conversation that the reward depends on."""
 
     conforms: bool
     retrieved: bool
     query_entities: Collection[str] = ()
     retrieved_entities: Collection[str] = ()
     gold_entities: Collection[str] = ()
-    similarity: float | None = None  # of the image and the queries, where an encoder of both was given
-    gain: float | None = None  # log ratio in nats; None where nothing was retrieved or there is no gold
+    similarity: float | None = None  # of the image and the queries, with an encoder of both; None: without
+    gain: float | None = None  # log ratio in nats; None: nothing was retrieved, or no gold
 
 
 def rwr(score: Score, seen: Seen, weights: RwrWeights | None = None) -> Reward:
-    """The reward of one conversation and its parts; None where the scorer could not judge.
+    """Reward R of one conversation, with its parts.
 
     Args:
         score: of the answer, by the task's scorer.
-        seen: what the conversation retrieved, its form, and the confidence with and without.
+        seen: form of the conversation, entities of what it retrieved, and the gain of confidence.
         weights: of the four parts; None: those of the paper.
 
     Returns:
-        the weighted sum with its parts
+        the weighted sum with its parts, rounded to 4 places in the log; total None where the scorer could not
+        judge
     """
     weights = weights or RwrWeights()
     if score.value is None:
         return Reward(None, None, "unjudged", why=f"{score.name}: {score.why}")
+    # f: the grammar, and 1 more for a right answer that retrieved
     right = score.value >= RIGHT
     parts = {
         "format": float(seen.conforms) + float(seen.conforms and seen.retrieved and right),
         "accuracy": score.value,
     }
+    # q: precision of the query's and of the retrieved entities, plus the similarity of image and query
     if seen.retrieved:
         parts["query"] = overlap(seen.query_entities, seen.gold_entities) + overlap(
             seen.retrieved_entities, seen.gold_entities
         )
         parts["query"] += seen.similarity or 0.0
+        # c: log ratio in nats, clipped to [-most_gain, most_gain]
         if seen.gain is not None:
             parts["confidence"] = (
                 max(-weights.most_gain, min(weights.most_gain, seen.gain)) if weights.most_gain else seen.gain
@@ -90,16 +93,15 @@ def rwr(score: Score, seen: Seen, weights: RwrWeights | None = None) -> Reward:
     )
 
 
-def overlap(found: Collection[str], gold: Collection[str]) -> float:
-    """|found n gold| / |found|: the share of what was found that the gold is about; 0 where nothing was
-    found.
+def overlap(entities: Collection[str], gold: Collection[str]) -> float:
+    """Share of entities that are of the gold: |entities n gold| / |entities|.
 
     Args:
-        found: ids of entities.
+        entities: ids of those of a query or of retrieved text.
         gold: ids of entities of the gold.
 
     Returns:
-        from 0 to 1
+        from 0 to 1; 0 for no entities
     """
-    own, wanted = set(found), set(gold)
-    return len(own & wanted) / len(own) if own else 0.0
+    ids, gold_ids = set(entities), set(gold)
+    return len(ids & gold_ids) / len(ids) if ids else 0.0

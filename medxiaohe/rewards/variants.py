@@ -1,10 +1,10 @@
-"""Replies that state the same facts in another form: what a reward must not tell apart (MedXIAOHE).
+"""Variants of a reply with the same facts in another form, which a reward must not tell apart (MedXIAOHE).
 
-    order      the sentences of a paragraph in another order, where none refers back to another
+    order      the sentences of a paragraph in another order, unless one refers back to another
     list       prose as a list, or a list as prose
     wording    names of the tree replaced by synonyms of the same entity (`names` from `synonyms(tree)`)
-    length     a sentence in front and behind that says nothing
-    form       capitals, spaces and Markdown
+    length     a sentence without content in front and behind
+    form       Markdown emphasis, or blank lines between the lines
 
 `spread` measures how far apart a reward puts them; `pairs` adds them to preference pairs, so that a reward
 model trained on those sees each fact in several forms on both sides. The paper names order, length and
@@ -22,7 +22,7 @@ from medxiaohe.scoring._sentences import sentences
 
 Names = Mapping[str, tuple[str, ...]]
 KINDS = ("order", "list", "wording", "length", "form")
-# A sentence that leans on the one before it keeps its place, and so does everything around it.
+# A sentence that refers to the one before it: such a paragraph is not shuffled.
 REFERS = re.compile(
     r"^\W*(?:it|this|that|these|those|they|he|she|but|and|or|so|however|therefore|thus|hence|then|also|otherwise|instead|because|first|second"
     r"|third|next|finally|answer|the answer)\b|^\W*(?:它|这|那|但|因此|所以|然后|答案)",
@@ -40,17 +40,19 @@ BULLET = re.compile(r"^\s*[-*•]\s+")
 def variants(
     reply: str, seed: int = 0, names: Names | None = None, kinds: Sequence[str] = KINDS
 ) -> Iterator[tuple[str, str]]:
-    """(kind, another form) for each kind that applies to the reply and changes it; the same for the same
-    seed.
+    """Generate variants of a reply, one for each kind that changes it.
 
     Args:
         reply: text.
-        seed: of the random choices.
+        seed: of the random choices; the same seed and reply give the same variants.
         names: lower-case name -> names of the same entity, for the kind `wording`.
         kinds: order, list, wording, length, form.
 
     Yields:
-        (kind, variant)
+        (kind, variant), in the order of `kinds`
+
+    Raises:
+        KeyError: a kind is not one of these.
     """
     chance = random.Random(f"{seed} {reply}")
     make: dict[str, Callable[[], str]] = {
@@ -63,38 +65,68 @@ def variants(
         ),
     }
     for kind in kinds:
-        if (other := make[kind]()) != reply:
-            yield kind, other
+        if (variant := make[kind]()) != reply:
+            yield kind, variant
 
 
 def reordered(reply: str, chance: random.Random) -> str:
-    """The sentences shuffled; unchanged where there is one, or one refers to another."""
-    said = [sentence.strip() for sentence in sentences(reply) if sentence.strip()]
-    if len(said) < 2 or "\n" in reply.strip() or any(REFERS.search(sentence) for sentence in said):
+    """Shuffle the sentences of a reply.
+
+    Args:
+        reply: text.
+        chance: source of randomness.
+
+    Returns:
+        the sentences in another order; unchanged with several lines, a single sentence or one that refers
+        back
+    """
+    originals = [sentence.strip() for sentence in sentences(reply) if sentence.strip()]
+    if len(originals) < 2 or "\n" in reply.strip() or any(REFERS.search(sentence) for sentence in originals):
         return reply
-    other = said[:]
-    while other == said and len(set(said)) > 1:
-        chance.shuffle(other)
-    return " ".join(sentence if sentence[-1] in ".!?。！？" else f"{sentence}." for sentence in other)
+    shuffled = originals[:]
+    while shuffled == originals and len(set(originals)) > 1:
+        chance.shuffle(shuffled)
+    return " ".join(sentence if sentence[-1] in ".!?。！？" else f"{sentence}." for sentence in shuffled)
 
 
 def relisted(reply: str) -> str:
-    """Sentences as a list with a mark in front of each, or such a list as sentences."""
+    """Turn the sentences of a paragraph into a bullet list, or a bullet list into a paragraph.
+
+    Args:
+        reply: text.
+
+    Returns:
+        the other form; unchanged for a single sentence and for several lines that are no list
+    """
     lines = [line for line in reply.splitlines() if line.strip()]
     if len(lines) > 1 and all(BULLET.match(line) for line in lines):
         bare = [BULLET.sub("", line).strip() for line in lines]
         return " ".join(line if line[-1:] in ".!?。" else f"{line}." for line in bare)
-    said = [sentence.strip() for sentence in sentences(reply) if sentence.strip()]
-    return "\n".join(f"- {sentence}" for sentence in said) if len(said) > 1 and len(lines) == 1 else reply
+    items = [sentence.strip() for sentence in sentences(reply) if sentence.strip()]
+    return "\n".join(f"- {sentence}" for sentence in items) if len(items) > 1 and len(lines) == 1 else reply
 
 
 def reworded(reply: str, names: Names, chance: random.Random) -> str:
-    """Each name that means one entity of the tree, by another name of that entity; abbreviations stay."""
+    """Replace names of entities by synonyms; abbreviations stay.
+
+    Args:
+        reply: text.
+        names: lower-case name -> names of the same entity.
+        chance: source of randomness.
+
+    Returns:
+        the text with each name replaced by another name of its entity; unchanged without such a name
+    """
     words = sorted((name for name in names if name in reply.lower()), key=len, reverse=True)
     if not words:
         return reply
 
     def other(mark: re.Match[str]) -> str:
+        """Another name of the entity that a match names.
+
+        Returns:
+            a random one, or the match itself without another name
+        """
         choices = [name for name in names[mark.group().lower()] if name.lower() != mark.group().lower()]
         return chance.choice(choices) if choices else mark.group()
 
@@ -104,29 +136,29 @@ def reworded(reply: str, names: Names, chance: random.Random) -> str:
 def spread(
     reward: Callable[[str], float | None], reply: str, seed: int = 0, names: Names | None = None
 ) -> dict[str, float]:
-    """By kind, how far the reward of a variant lies from that of the reply; kinds that cannot be judged are
-    left out.
+    """Differences between the reward of a reply and those of its variants.
 
     Args:
-        reward: text -> its reward, or None.
+        reward: text -> its reward, or None where it could not be judged.
         reply: text.
         seed: of the random choices.
         names: lower-case name -> names of the same entity.
 
     Returns:
-        kind -> absolute difference
+        kind -> absolute difference, without kinds that could not be judged; {} if the reply could not be
     """
     own = reward(reply)
     if own is None:
         return {}
-    values = ((kind, reward(other)) for kind, other in variants(reply, seed, names))
+    values = ((kind, reward(variant)) for kind, variant in variants(reply, seed, names))
     return {kind: abs(value - own) for kind, value in values if value is not None}
 
 
 def pairs(chosen: str, rejected: str, seed: int = 0, names: Names | None = None) -> list[tuple[str, str]]:
-    """The pair, and the pair in each form that both sides have, and each side alone in another form.
+    """Augment a preference pair with variants of both sides and of each side alone.
 
-    One side alone takes away what form could tell: the better text is now the longer, now the shorter one.
+    Variants of one side alone keep a reward model from preferring a form: the better text is the longer one
+    in some pairs and the shorter one in others.
 
     Args:
         chosen: the better text.
@@ -135,31 +167,31 @@ def pairs(chosen: str, rejected: str, seed: int = 0, names: Names | None = None)
         names: lower-case name -> names of the same entity.
 
     Returns:
-        (better, worse), each once
+        (better, worse), the given pair first, each pair once
     """
     good, bad = dict(variants(chosen, seed, names)), dict(variants(rejected, seed, names))
     both = [(good[kind], bad[kind]) for kind in KINDS if kind in good and kind in bad]
-    one = [(text, rejected) for text in good.values()] + [(chosen, text) for text in bad.values()]
-    return list(dict.fromkeys([(chosen, rejected), *both, *one]))
+    single = [(text, rejected) for text in good.values()] + [(chosen, text) for text in bad.values()]
+    return list(dict.fromkeys([(chosen, rejected), *both, *single]))
 
 
 def synonyms(tree: Tree) -> Names:
-    """Lower-case name -> all names of its entity; names that several entities share, and abbreviations, are
-    left out.
+    """Index the names of a tree for `reworded`.
 
     Args:
         tree: the Medical Entity Tree.
 
     Returns:
-        lower-case name -> names of the same entity
+        lower-case name -> all names of its entity, without names of 3 letters or fewer, abbreviations, and
+        names that several entities share
     """
-    found: dict[str, tuple[str, ...]] = {}
+    names_of: dict[str, tuple[str, ...]] = {}
     shared: set[str] = set()
     for entity in tree.entities.values():
         all_names = dict.fromkeys((entity.name, *entity.synonyms))
         names = tuple(name for name in all_names if len(name) > 3 and name not in entity.abbreviations)
         for name in {name.lower() for name in names}:
-            if name in found:
+            if name in names_of:
                 shared.add(name)
-            found[name] = names
-    return {name: names for name, names in found.items() if name not in shared and len(names) > 1}
+            names_of[name] = names
+    return {name: names for name, names in names_of.items() if name not in shared and len(names) > 1}

@@ -1,1 +1,1 @@
-"""Scripted roles that are right with a known probability, and what comes of them by computation."""
+"""Oracles: scripted roles that are right with a known probability, and the accuracy computed from it."""

@@ -1,8 +1,8 @@
-"""Perturbations: one file each, the same question asked another way.
+"""Perturbations of questions, one file each.
 
     def NAME(sample: Sample, around: Around) -> Sample | None
 
-gives the changed sample, with a gold that changed along where it does, or None where it does not apply.
-EXPECTS says what a sound model does: "right" stays right, "lost" cannot know any more, so right answers are
-suspicious. EXAMPLE is a sample it applies to.
+returns the changed sample, with its gold changed too if needed, or None if it does not apply.
+EXPECTS is what a sound model does: "right" stays right, "lost" no longer has what the answer needs, so right
+answers are suspicious. EXAMPLE is a sample it applies to.
 """

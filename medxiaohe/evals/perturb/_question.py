@@ -1,4 +1,4 @@
-"""The question of a sample cut into its parts, so that a change touches only the part it is about."""
+"""The question of a sample split into its parts, so that a perturbation changes one part only."""
 
 from __future__ import annotations
 
@@ -20,21 +20,28 @@ INSTRUCTION = re.compile(
 
 @dataclass(frozen=True)
 class Around:
-    """What a perturbation may use beside the sample."""
+    """Context of a perturbation: seed, images of the task, folder and rewriting model."""
 
     seed: int = 0
     images: Sequence[ImageRef] = ()  # of the items of the task
-    folder: Path = Path()  # where changed images are kept
+    folder: Path = Path()  # of changed images
     rewrite: Callable[[str], str] | None = None  # a model that rewrites a text
 
     def draw(self, *keys: str) -> float:
+        """Deterministic random number.
+
+        Args:
+            keys: what it depends on, beside the seed.
+
+        Returns:
+            from 0 to below 1
+        """
         return io.unit_interval("perturb", str(self.seed), *keys)
 
 
 @dataclass(frozen=True)
 class Question:
-    """The last message of the user: `stem`, then lettered `options` with the marks before them, then
-    `after`."""
+    """The last message of the user, in parts: `stem`, lettered `options` with their marks, and `after`."""
 
     sample: Sample
     message: int  # index of the message, and of the text part in it
@@ -47,15 +54,15 @@ class Question:
     def changed(
         self, stem: str | None = None, options: Sequence[str] | None = None, target: str | None = None
     ) -> Sample:
-        """The sample asked with another stem or other options, and its gold brought along.
+        """Replace the stem, the options or the gold of the sample.
 
         Args:
             stem: the new question without options; None: unchanged.
-            options: the new options; None: unchanged.
+            options: the new options, as many as before; None: unchanged.
             target: the new gold; None: unchanged.
 
         Returns:
-            a sample
+            the sample with the new text, and with its gold answer in words to match
         """
         stem, options = (
             self.stem if stem is None else stem,
@@ -73,7 +80,7 @@ class Question:
         return replace(self.sample, messages=tuple(messages), choices=choices, target=new_target)
 
     def _gold(self, written: str, target: str, options: Sequence[str]) -> str:
-        """The gold answer in words, written the way it was: letters alone, the option alone, or both."""
+        """The gold answer in words, in the present style: letters alone, the option alone, or both."""
         if not set(target) <= set(LETTERS[: len(options)]) or not set(self.sample.target) <= set(
             LETTERS[: len(options)]
         ):
@@ -87,20 +94,27 @@ class Question:
 
 
 def question(sample: Sample) -> Question | None:
-    """The parts of the question; None where no user asks in words."""
-    asked = [i for i, message in enumerate(sample.prompt.messages) if message.role == "user"]
-    if not asked:
+    """Split the last question of a sample into its parts.
+
+    Args:
+        sample: the item.
+
+    Returns:
+        stem, options and the rest; None if no message of the user has text
+    """
+    user_messages = [i for i, message in enumerate(sample.prompt.messages) if message.role == "user"]
+    if not user_messages:
         return None
-    index = asked[-1]
+    index = user_messages[-1]
     texts = [i for i, part in enumerate(sample.messages[index].parts) if isinstance(part, str)]
     for part in reversed(texts):
-        if sample.choices and (found := _lettered(sample, index, part)):
-            return found
+        if sample.choices and (split_question := _lettered(sample, index, part)):
+            return split_question
     if not texts:
         return None
-    whole = str(sample.messages[index].parts[texts[-1]])
-    end = match.start() if (match := INSTRUCTION.search(whole)) else len(whole)
-    return Question(sample, index, texts[-1], whole[:end], after=whole[end:])
+    full_text = str(sample.messages[index].parts[texts[-1]])
+    end = match.start() if (match := INSTRUCTION.search(full_text)) else len(full_text)
+    return Question(sample, index, texts[-1], full_text[:end], after=full_text[end:])
 
 
 def _lettered(sample: Sample, message: int, part: int) -> Question | None:
@@ -120,15 +134,22 @@ def _lettered(sample: Sample, message: int, part: int) -> Question | None:
 
 
 def lettered(sample: Sample) -> Question | None:
-    """The question when it is multiple choice with letters as target; else None."""
-    found = question(sample)
-    if found is None or not found.options or not sample.target or sample.target in sample.choices:
+    """Split a multiple-choice question whose target is letters.
+
+    Args:
+        sample: the item.
+
+    Returns:
+        the parts; None for other questions
+    """
+    parts = question(sample)
+    if parts is None or not parts.options or not sample.target or sample.target in sample.choices:
         return None
-    return found if set(sample.target) <= set(LETTERS[: len(found.options)]) else None
+    return parts if set(sample.target) <= set(LETTERS[: len(parts.options)]) else None
 
 
 def edit(sample: Sample, change: Callable[[str], str], options: bool = False) -> Sample | None:
-    """The sample with its stem changed (and its options, when asked), or None where that changes nothing.
+    """Change the stem of a question, and its options if asked.
 
     Args:
         sample: the item.
@@ -136,20 +157,28 @@ def edit(sample: Sample, change: Callable[[str], str], options: bool = False) ->
         options: whether the options are changed too.
 
     Returns:
-        the changed item, or None
+        the changed item; None if nothing changes or two options become equal
     """
-    found = question(sample)
-    if found is None:
+    parts = question(sample)
+    if parts is None:
         return None
-    stem = change(found.stem)
-    others = [change(option) for option in found.options] if options else list(found.options)
-    if (stem, others) == (found.stem, list(found.options)) or len(set(others)) < len(others):
+    stem = change(parts.stem)
+    others = [change(option) for option in parts.options] if options else list(parts.options)
+    if (stem, others) == (parts.stem, list(parts.options)) or len(set(others)) < len(others):
         return None
-    return found.changed(stem, others)
+    return parts.changed(stem, others)
 
 
 def swap_images(sample: Sample, change: Callable[[ImageRef], ImageRef | None]) -> Sample:
-    """The sample with every image of its prompt changed; None takes one away."""
+    """Change every image of a sample.
+
+    Args:
+        sample: the item.
+        change: image -> its replacement; None removes it.
+
+    Returns:
+        the sample with the new images
+    """
     messages = []
     for message in sample.messages:
         parts = [change(part) if isinstance(part, ImageRef) else part for part in message.parts]
@@ -160,7 +189,18 @@ def swap_images(sample: Sample, change: Callable[[ImageRef], ImageRef | None]) -
 def asked(
     text: str, *options: str, target: str = "", gold: str = "", images: Sequence[ImageRef] = ()
 ) -> Sample:
-    """A sample for an EXAMPLE."""
+    """Make a sample for an EXAMPLE.
+
+    Args:
+        text: the question.
+        options: of a multiple-choice question, lettered from A.
+        target: letter of the right option, or the answer.
+        gold: the answer in words; "": from the target.
+        images: shown before the text.
+
+    Returns:
+        one message of the user and the gold answer
+    """
     lines = "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
     ask = f"{text}{lines}\nAnswer with the letter." if options else text
     gold = gold or (f"{target}. {options[LETTERS.index(target)]}" if options else target)

@@ -1,4 +1,4 @@
-"""Generic names of drugs become brand names, or brand names generic ones, in question and options alike.
+"""Exchange generic and brand names of drugs, in question and options alike.
 
 After RABBITS (Gallifant et al. 2024, arXiv:2406.12066). drug_names.tsv has one brand of the United States for
 each active ingredient, some no longer sold; only brands of a single ingredient are in it.
@@ -26,7 +26,7 @@ def drug_names(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     to_brand, to_generic = _names()
     return edit(sample, lambda text: _renamed(text, to_brand), options=True) or edit(

@@ -1,4 +1,4 @@
-"""A grey rectangle of the same size in place of every image."""
+"""Replace every image by a grey rectangle of the same size."""
 
 from medxiaohe.evals.perturb._images import blank
 from medxiaohe.evals.perturb._question import Around, asked, swap_images
@@ -17,6 +17,6 @@ def image_blank(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     return swap_images(sample, lambda image: blank(image, around.folder)) if sample.images else None

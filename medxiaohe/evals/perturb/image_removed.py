@@ -1,4 +1,4 @@
-"""The question without its image: who is still right did not look."""
+"""Remove the images; a model that stays right did not need them."""
 
 from medxiaohe.evals.perturb._question import Around, asked, swap_images
 from medxiaohe.types import ImageRef, Sample
@@ -20,6 +20,6 @@ def image_removed(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     return swap_images(sample, lambda image: None) if sample.images else None

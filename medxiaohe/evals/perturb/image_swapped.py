@@ -1,4 +1,4 @@
-"""The image of another item of the task in place of the right one (HALT-MedVQA's SWAP)."""
+"""Replace the images by those of another item of the task (SWAP of HALT-MedVQA)."""
 
 from medxiaohe.evals.perturb._question import Around, asked, swap_images
 from medxiaohe.types import ImageRef, Sample
@@ -20,7 +20,7 @@ def image_swapped(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     own = {image.sha256 or image.uri for image in sample.images}
     others = [image for image in around.images if (image.sha256 or image.uri) not in own]

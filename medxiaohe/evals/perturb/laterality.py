@@ -1,8 +1,8 @@
-"""Left and right change places: in the question, the options and the gold; an image is mirrored along.
+"""Swap left and right in the question, the options and the gold, and mirror the images.
 
-It applies only where every "left" and "right" names a side, and nothing named belongs to one side of the body
+It applies only if every "left" and "right" names a side, and nothing named belongs to one side of the body
 (heart, liver, appendix, aphasia of the right-handed, ...), so that the mirrored case is as possible as the
-first.
+original.
 """
 
 import re
@@ -52,7 +52,7 @@ def laterality(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     text = "\n".join([message.text for message in sample.messages] + list(sample.choices))
     sides = list(SIDE.finditer(text))
@@ -76,6 +76,11 @@ def laterality(sample: Sample, around: Around) -> Sample | None:
 
 def _swapped(text: str) -> str:
     def other(match: re.Match[str]) -> str:
+        """The other side, in the same case of letters.
+
+        Returns:
+            such as "Right" for "Left"
+        """
         word = "right" if match[0].lower() == "left" else "left"
         return word.upper() if match[0].isupper() else word.capitalize() if match[0][0].isupper() else word
 

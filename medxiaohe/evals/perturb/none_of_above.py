@@ -1,5 +1,4 @@
-"""The right option is taken away and "None of the other options" stands in its place: same letter, another
-reason.
+"""Replace the right option by "None of the other options", under the same letter.
 
 Bedi et al., JAMA Network Open 2025: models that recognise the usual answer fall by 9 to 38 points.
 """
@@ -24,16 +23,16 @@ def none_of_above(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
-    found = lettered(sample)
+    parts = lettered(sample)
     if (
-        found is None
+        parts is None
         or len(sample.target) != 1
-        or len(found.options) < 3
-        or any(ALREADY.search(option) for option in found.options)
+        or len(parts.options) < 3
+        or any(ALREADY.search(option) for option in parts.options)
     ):
         return None
-    options = list(found.options)
+    options = list(parts.options)
     options[LETTERS.index(sample.target)] = NONE
-    return found.changed(options=options)
+    return parts.changed(options=options)

@@ -1,4 +1,4 @@
-"""The options in another order: what was B becomes D, and the gold goes along."""
+"""Shuffle the options, and the letter of the gold with them."""
 
 from medxiaohe.evals.perturb._question import LETTERS, Around, asked, lettered
 from medxiaohe.types import Sample
@@ -16,14 +16,14 @@ def option_shuffle(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
-    found = lettered(sample)
-    if found is None or len(found.options) < 2:
+    parts = lettered(sample)
+    if parts is None or len(parts.options) < 2:
         return None
-    same = list(range(len(found.options)))
+    same = list(range(len(parts.options)))
     order = sorted(same, key=lambda i: around.draw("shuffle", sample.id, str(i)))
     if order == same:
         order = [*same[1:], same[0]]
     target = "".join(sorted(LETTERS[order.index(LETTERS.index(letter))] for letter in sample.target))
-    return found.changed(options=[found.options[i] for i in order], target=target)
+    return parts.changed(options=[parts.options[i] for i in order], target=target)

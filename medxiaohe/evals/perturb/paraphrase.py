@@ -1,6 +1,6 @@
-"""The same question in other words: by templates, which change the frame of a question and none of its facts.
+"""Paraphrase the question by templates, which change its frame and none of its facts.
 
-Where the run names a model to rewrite with, that model's version is used instead, as long as it keeps every
+If the run names a model to rewrite with, the version of that model is used instead, as long as it keeps every
 number.
 """
 
@@ -39,16 +39,16 @@ def paraphrase(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
-    if around.rewrite is not None and (found := question(sample)) is not None:
-        written = around.rewrite(found.stem.strip())
+    if around.rewrite is not None and (parts := question(sample)) is not None:
+        written = around.rewrite(parts.stem.strip())
         if (
             written
-            and written != found.stem.strip()
-            and sorted(NUMBERS.findall(written)) == sorted(NUMBERS.findall(found.stem))
+            and written != parts.stem.strip()
+            and sorted(NUMBERS.findall(written)) == sorted(NUMBERS.findall(parts.stem))
         ):
-            return found.changed(stem=written + ("\n" if found.options else ""))
+            return parts.changed(stem=written + ("\n" if parts.options else ""))
     return edit(sample, _by_templates)
 
 

@@ -1,4 +1,4 @@
-"""Two neighbouring letters change places in about every eighth long word of what is told.
+"""Swap two neighbouring letters in one of eight long words of the question.
 
 Numbers, short words, negations, words with capitals inside, and options keep their spelling.
 """
@@ -28,7 +28,7 @@ KEPT = {
     "abnormal",
     "right",
 }
-SHARE = 0.125
+SHARE = 0.125  # of the long words
 
 
 def typo(sample: Sample, around: Around) -> Sample | None:
@@ -40,10 +40,18 @@ def typo(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
 
     def change(text: str) -> str:
+        """Misspell a text.
+
+        Args:
+            text: the stem.
+
+        Returns:
+            with a typo in the share SHARE of the long words, at least in one
+        """
         words = [
             m
             for m in WORD.finditer(text)

@@ -1,5 +1,4 @@
-"""Quantities in other units: 500 mg is 0.5 g, 98.6 °F is 37.0 °C. Only in what is told, never in the
-options."""
+"""Convert units in the question, not in the options: 500 mg is 0.5 g, 98.6 °F is 37.0 °C."""
 
 import re
 
@@ -10,7 +9,7 @@ EXPECTS = "right"
 EXAMPLE = asked(
     "A man of 80 kg takes 500 mg of a drug. Is that more than 5 mg per kg? Answer yes or no.", target="yes"
 )
-FACTORS = {  # unit -> (the other unit, how many of it are one)
+FACTORS = {  # unit -> (other unit, factor by which the number is multiplied)
     "mg": ("g", 1e-3), "g": ("mg", 1e3), "kg": ("g", 1e3), "mcg": ("mg", 1e-3), "µg": ("mg", 1e-3),
     "μg": ("mg", 1e-3),
     "cm": ("mm", 10.0), "mm": ("cm", 0.1), "m": ("cm", 100.0), "mL": ("L", 1e-3), "ml": ("L", 1e-3),
@@ -31,7 +30,7 @@ def units(sample: Sample, around: Around) -> Sample | None:
             any.
 
     Returns:
-        the changed item with its gold; None where the change does not apply
+        the changed item with its gold; None if the change does not apply
     """
     return edit(sample, lambda text: FEVER.sub(_degrees, QUANTITY.sub(_other, text)))
 
@@ -43,8 +42,8 @@ def _other(match: re.Match[str]) -> str:
 
 def _degrees(match: re.Match[str]) -> str:
     value = float(match[1].replace(",", ""))
-    said, unit = ((value - 32) / 1.8, "C") if match[4] == "F" else (value * 1.8 + 32, "F")
-    return f"{said:.1f}{match[2]}°{match[3]}{unit}"
+    degrees, unit = ((value - 32) / 1.8, "C") if match[4] == "F" else (value * 1.8 + 32, "F")
+    return f"{degrees:.1f}{match[2]}°{match[3]}{unit}"
 
 
 def _short(value: float) -> str:

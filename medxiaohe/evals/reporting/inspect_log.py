@@ -1,7 +1,7 @@
-"""Results as logs of Inspect (inspect.aisi.org.uk), which its viewer and its `read_eval_log` open: one file
-for each task.
+"""Export results as logs of Inspect (inspect.aisi.org.uk), for its viewer and its `read_eval_log`.
 
-Inspect wants a time in every log. Ours hold none, so it is always the first second of 2000: it says nothing.
+There is one file for each task. Inspect wants a time in every log. Ours hold none, so it is always the first
+second of 2000.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from medxiaohe import io
 from medxiaohe.errors import JudgeFailed
 from medxiaohe.types import ImageRef, Message, Sample, Trace
 
-NO_TIME = "2000-01-01T00:00:00+00:00"
+NO_TIME = "2000-01-01T00:00:00+00:00"  # ISO 8601
 VERSION = 2  # of the log format
 STATUS = {
     "judged": "",
@@ -26,17 +26,25 @@ STATUS = {
 }
 
 
-def export(folder: Path, whole: Mapping[str, Any], path: Path) -> list[Path]:
-    """Write `path`, or `path` with the task in its name where there are several.
+def export(folder: Path, results: Mapping[str, Any], path: Path) -> list[Path]:
+    """Write the results of an evaluation as logs of Inspect.
+
+    Args:
+        folder: of the evaluation, with traces.jsonl.
+        results: content of its results.json.
+        path: of the log; with several tasks the name of each is added to it.
+
+    Returns:
+        paths of the files
 
     Raises:
-        JudgeFailed: the judge of a task is not believed, so its scores are not handed on.
+        JudgeFailed: the judge of a task failed its checks, so its scores are not published.
     """
-    if doubted := next((name for name, task in whole["tasks"].items() if task.get("judge_doubted")), None):
+    if doubted := next((name for name, task in results["tasks"].items() if task.get("judge_doubted")), None):
         raise JudgeFailed(
-            f"the scores of {doubted} are not published: {whole['tasks'][doubted]['judge_doubted']}"
+            f"the scores of {doubted} are not published: {results['tasks'][doubted]['judge_doubted']}"
         )
-    names = list(whole["tasks"])
+    names = list(results["tasks"])
     samples: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for row in io.read_jsonl(folder / "traces.jsonl"):
         samples[row["task"]].append(
@@ -44,14 +52,14 @@ def export(folder: Path, whole: Mapping[str, Any], path: Path) -> list[Path]:
         )
     written = []
     for name in names:
-        place = path if len(names) == 1 else path.with_name(f"{path.stem}.{name}{path.suffix or '.json'}")
-        io.write_json(place, _log(name, whole, samples[name]))
-        written.append(place)
+        log_path = path if len(names) == 1 else path.with_name(f"{path.stem}.{name}{path.suffix or '.json'}")
+        io.write_json(log_path, _log(name, results, samples[name]))
+        written.append(log_path)
     return written
 
 
-def _log(name: str, whole: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    task, model = whole["tasks"][name], whole["model"]
+def _log(name: str, results: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    task, model = results["tasks"][name], results["model"]
     scored = task["scores"]
     metrics = {"mean": scored["mean"], "low": scored["low"], "high": scored["high"]}
     metrics |= {key: scored.get(key, 0) for key in ("unparsed", "refused", "truncated", "unjudged")}
@@ -59,14 +67,14 @@ def _log(name: str, whole: Mapping[str, Any], samples: Sequence[Mapping[str, Any
     config = {
         "max_tokens": model["max_new_tokens"],
         "temperature": model["temperature"],
-        "seed": whole["seeds"][0],
+        "seed": results["seeds"][0],
     }
     return {
         "version": VERSION,
         "status": "success",
         "eval": {
-            "eval_id": io.fingerprint([whole["traces"], name]),
-            "run_id": io.fingerprint(whole["traces"]),
+            "eval_id": io.fingerprint([results["traces"], name]),
+            "run_id": io.fingerprint(results["traces"]),
             "created": NO_TIME,
             "task": name,
             "task_id": io.fingerprint([name, task["version"]]),
@@ -82,7 +90,7 @@ def _log(name: str, whole: Mapping[str, Any], samples: Sequence[Mapping[str, Any
             "model": f"{model['backend']}/{model['name']}",
             "model_args": {},
             "config": {"limit": task["limit"]},
-            "packages": whole["packages"],
+            "packages": results["packages"],
             "metadata": {
                 key: task[key]
                 for key in ("split", "dataset", "prompts", "prompt_template", "scorers", "license")
@@ -109,8 +117,8 @@ def _log(name: str, whole: Mapping[str, Any], samples: Sequence[Mapping[str, Any
 
 
 def _sample(sample: Sample, trace: Trace, scores: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    said = trace.answer
-    choice = {"message": {"role": "assistant", "content": said, "source": "generate"}, "stop_reason": "stop"}
+    reply = trace.answer
+    choice = {"message": {"role": "assistant", "content": reply, "source": "generate"}, "stop_reason": "stop"}
     return {
         "id": sample.id,
         "epoch": 1,
@@ -119,7 +127,7 @@ def _sample(sample: Sample, trace: Trace, scores: Iterable[Mapping[str, Any]]) -
         "target": sample.target,
         "messages": [_message(message) for message in trace.messages],
         "output": {"model": "", "choices": [choice]},
-        "scores": {score["name"]: _score(score, said) for score in scores},
+        "scores": {score["name"]: _score(score, reply) for score in scores},
         "metadata": {"patient_id": sample.patient_id, "study_id": sample.study_id, "source": sample.source},
         "store": {},
         "events": [],
@@ -128,20 +136,20 @@ def _sample(sample: Sample, trace: Trace, scores: Iterable[Mapping[str, Any]]) -
     }
 
 
-def _score(score: Mapping[str, Any], said: str) -> dict[str, Any]:
-    """Inspect has no "unjudged": it is NaN there, which its means leave out, as ours do."""
+def _score(score: Mapping[str, Any], reply: str) -> dict[str, Any]:
+    """Score of Inspect. Its value for "unjudged" is NaN, which its means leave out, as ours do."""
     value = score["value"]
     why = " ".join(filter(None, [STATUS[score["status"]], score.get("why", "")]))
     return {
         "value": "NaN" if value is None else value,
         "answer": score.get("parsed") or None,
         "explanation": why or None,
-        "metadata": {"said": said},
+        "metadata": {"said": reply},
     }
 
 
 def _message(message: Message) -> dict[str, Any]:
-    """Only words and the names of images: calls and results of tools are told as text."""
+    """Message with its text and the names of images; calls and results of tools are text."""
     role = message.role if message.role in ("system", "user", "assistant") else "user"
     content: list[dict[str, Any]] = []
     for part in message.parts:

@@ -1,4 +1,4 @@
-"""Traces as one log of Inspect (inspect.aisi.org.uk): messages, tool calls, claims and rulings as metadata.
+"""Export traces as one log of Inspect (inspect.aisi.org.uk), with claims and rulings as metadata.
 
 Scores of an evaluation are in the log of `eval run --inspect` (inspect_log.py); here each sample is a trace.
 """
@@ -16,15 +16,18 @@ from medxiaohe.types import ImageRef, Message, ToolCall, ToolResult, Trace
 DATASET = "medxiaohe/traces"
 
 
-def inspect_log(found: Sequence[tuple[str, Trace]], packages: dict[str, str]) -> dict[str, Any]:
-    """The log of traces.
+def inspect_log(traces: Sequence[tuple[str, Trace]], packages: dict[str, str]) -> dict[str, Any]:
+    """Convert traces to a log of Inspect.
 
     Args:
-        found: the name of each trace, the SHA-256 of its head, and the trace.
+        traces: (SHA-256 of the head of a trace, the trace).
         packages: name -> version.
+
+    Returns:
+        JSON object of the log, without scores
     """
-    names = [name for name, _ in found]
-    models = {step.model for _, trace in found for step in trace.steps if step.model}
+    names = [name for name, _ in traces]
+    models = {step.model for _, trace in traces for step in trace.steps if step.model}
     return {
         "version": VERSION,
         "status": "success",
@@ -37,22 +40,22 @@ def inspect_log(found: Sequence[tuple[str, Trace]], packages: dict[str, str]) ->
             "task_version": 0,
             "task_attribs": {},
             "task_args": {},
-            "dataset": {"name": DATASET, "samples": len(found), "sample_ids": names, "shuffled": False},
+            "dataset": {"name": DATASET, "samples": len(traces), "sample_ids": names, "shuffled": False},
             "model": " ".join(sorted(models)) or "none",
             "model_args": {},
             "config": {},
             "packages": packages,
         },
-        "plan": {"name": "plan", "steps": [{"solver": one, "params": {}} for one in _workflows(found)],
+        "plan": {"name": "plan", "steps": [{"solver": name, "params": {}} for name in _workflows(traces)],
                  "config": {}},
-        "results": {"total_samples": len(found), "completed_samples": len(found), "scores": []},
+        "results": {"total_samples": len(traces), "completed_samples": len(traces), "scores": []},
         "stats": {"started_at": NO_TIME, "completed_at": NO_TIME, "model_usage": {}},
-        "samples": [_sample(name, trace) for name, trace in found],
+        "samples": [_sample(name, trace) for name, trace in traces],
     }  # fmt: skip
 
 
-def _workflows(found: Sequence[tuple[str, Trace]]) -> list[str]:
-    return sorted({trace.origin.get("workflow", "workflow") for _, trace in found})
+def _workflows(traces: Sequence[tuple[str, Trace]]) -> list[str]:
+    return sorted({trace.origin.get("workflow", "workflow") for _, trace in traces})
 
 
 def _sample(name: str, trace: Trace) -> dict[str, Any]:
@@ -84,38 +87,42 @@ def _sample(name: str, trace: Trace) -> dict[str, Any]:
 
 
 def _messages(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
-    """Messages as Inspect has them: each result of a tool is a message of its own."""
+    """Messages in the form of Inspect: each result of a tool is a message of its own."""
     names: dict[str, str] = {}  # id of a call -> name of the tool
     for message in messages:
         results = [part for part in message.parts if isinstance(part, ToolResult)]
         if message.parts and len(results) == len(message.parts):
             for result in results:
-                said: dict[str, Any] = {"role": "tool", "content": _content(result.parts)}
-                said["tool_call_id"] = result.call_id
-                said["function"] = names.get(result.call_id, "")
+                entry: dict[str, Any] = {"role": "tool", "content": _content(result.parts)}
+                entry["tool_call_id"] = result.call_id
+                entry["function"] = names.get(result.call_id, "")
                 if result.error:
-                    said["error"] = {"type": "unknown", "message": result.error}
-                yield said
+                    entry["error"] = {"type": "unknown", "message": result.error}
+                yield entry
             continue
         role = message.role if message.role in ("system", "user", "assistant") else "user"
         row: dict[str, Any] = {"role": role, "content": _content(message.parts)}
         if role == "assistant" and message.calls:
             names |= {call.id: call.name for call in message.calls}
             row["tool_calls"] = [
-                {"id": one.id, "function": one.name, "arguments": io.to_json(dict(one.arguments))}
-                for one in message.calls
+                {
+                    "id": tool_call.id,
+                    "function": tool_call.name,
+                    "arguments": io.to_json(dict(tool_call.arguments)),
+                }
+                for tool_call in message.calls
             ]
         yield row
 
 
 def _content(parts: Sequence[Any]) -> list[dict[str, Any]]:
-    """Words and names of images; calls are fields of their own."""
-    found: list[dict[str, Any]] = []
+    """Text and names of images; calls are fields of their own."""
+    content: list[dict[str, Any]] = []
     for part in parts:
         if isinstance(part, ImageRef):
-            found.append({"type": "image", "image": part.uri, "detail": "auto"})
+            content.append({"type": "image", "image": part.uri, "detail": "auto"})
         elif isinstance(part, str):
-            found.append({"type": "text", "text": part})
+            content.append({"type": "text", "text": part})
         elif not isinstance(part, ToolCall):
-            found.append({"type": "text", "text": json.dumps(io.to_json(part), ensure_ascii=False)})
-    return found
+            content.append({"type": "text", "text": json.dumps(io.to_json(part), ensure_ascii=False)})
+    return content

@@ -1,5 +1,4 @@
-"""The scorers that published numbers were made with, beside ours: what they credit, and on which items they
-differ (G1).
+"""Published scorers, reimplemented: what they credit, and on which items they differ from ours.
 
     medevalkit   MedEvalKit 9b12e3b, utils/utils.py: most similar option by difflib; "yes" or "no" anywhere in
                  the text
@@ -7,8 +6,8 @@ differ (G1).
     huatuo       HuatuoGPT-o1 2c8d7fc, evaluation/scorer.py: first or last letter anywhere, whichever is right
                  more often
 
-Written from what those programs do, bugs included, for comparison with published tables and for nothing else:
-an empty answer and a refusal are right here whenever the key is what the fallback picks.
+They have the bugs of those programs, for comparison with published tables and for nothing else: an empty
+answer and a refusal are right here whenever the gold is the option that the fallback picks.
 """
 
 from __future__ import annotations
@@ -29,30 +28,39 @@ ANNOUNCEMENTS = (
 )  # fmt: skip
 # of reports and replies: nothing here is right or wrong
 TEXTS = ("findings", "facts", "rouge_l", "bleu", "rubric", "claims")
-# what may follow a letter at the start; None: see below
+# patterns behind a letter at the start; None: "option A" and ": A" instead
 MIRAGE = (r"$", r" or", r" and", r"/", r",", None, r"\.", r'"', r":")
 HUATUO_BEFORE = r"(?:[\u4e00-\u9fff]|is |是|项|\*|\W| |\(|为|^|'|\"|#)"
 
 
 def compat(name: str, sample: Sample, trace: Trace) -> Score:
-    """The verdict of a published scorer, called `compat.NAME`; unjudged where it has no rule for this kind of
-    item.
+    """Score an answer as a published scorer does.
 
-    `name` is medevalkit, mirage or huatuo. Never raises on a reply; ConfigError for another name.
+    Args:
+        name: medevalkit, mirage or huatuo.
+        sample: the item.
+        trace: with the answer.
+
+    Returns:
+        a score called `compat.NAME`, 0 or 1; unjudged if the scorer has no rule for this kind of item, or its
+        program would stop
+
+    Raises:
+        ConfigError: no published scorer has this name.
     """
     if name not in SCORERS:
         raise ConfigError(f"no published scorer {name!r}{nearest(name, SCORERS)}")
     try:
-        found = SCORERS[name](sample, trace.answer)
+        verdict = SCORERS[name](sample, trace.answer)
     except TypeError as error:
         return Score(f"compat.{name}", None, "unjudged", why=f"the published program stops here: {error}")
-    if found is None:
+    if verdict is None:
         return Score(f"compat.{name}", None, "unjudged", why=f"{name} has no rule for this kind of item")
-    right, read, why = found
+    right, read, why = verdict
     return Score(f"compat.{name}", float(right), parsed=read, why=why)
 
 
-Found = tuple[bool, str, str] | None  # right, what was read, by which rule
+Found = tuple[bool, str, str] | None  # (whether it is right, answer as read, rule)
 
 
 # ---- MedEvalKit ------------------------------------------------------------------------------------
@@ -61,16 +69,16 @@ Found = tuple[bool, str, str] | None  # right, what was read, by which rule
 def _medevalkit(sample: Sample, answer: str) -> Found:
     if sample.choices and _lettered(sample):
         return _medevalkit_choice(sample, answer.lower())
-    gold, said = sample.target.lower().strip(), _medevalkit_said(answer)
+    gold, reply = sample.target.lower().strip(), _medevalkit_said(answer)
     if gold in ("yes", "no"):
-        said = said.replace("\n", "").replace(".", "")
-        one = ("yes" in said) != ("no" in said)
+        reply = reply.replace("\n", "").replace(".", "")
+        exactly_one = ("yes" in reply) != ("no" in reply)
         return (
-            one and gold in said,
-            "yes" if "yes" in said else "no" if "no" in said else "",
+            exactly_one and gold in reply,
+            "yes" if "yes" in reply else "no" if "no" in reply else "",
             "the letters yes or no anywhere",
         )
-    return said.strip() == gold, said.strip(), "the same text"
+    return reply.strip() == gold, reply.strip(), "the same text"
 
 
 def _medevalkit_choice(sample: Sample, answer: str) -> Found:
@@ -84,15 +92,15 @@ def _medevalkit_choice(sample: Sample, answer: str) -> Found:
     elif blocks[-1].split(".")[0] in letters:
         answer = blocks[-1].split(".")[0]
     answer = _medevalkit_said(answer).strip().replace("\n", "")
-    said, gold = answer.split(".")[0].split(":")[-1], sample.target.strip().lower()
-    if said == gold:
-        return True, said.upper(), "the text before the first full stop"
-    if said in letters:
-        return options[letters.index(said)] == gold, said.upper(), "the text before the first full stop"
-    if said in options:
+    reply, gold = answer.split(".")[0].split(":")[-1], sample.target.strip().lower()
+    if reply == gold:
+        return True, reply.upper(), "the text before the first full stop"
+    if reply in letters:
+        return options[letters.index(reply)] == gold, reply.upper(), "the text before the first full stop"
+    if reply in options:
         return (
-            said == options[letters.index(gold)],
-            letters[options.index(said)].upper(),
+            reply == options[letters.index(gold)],
+            letters[options.index(reply)].upper(),
             "the text before the first full stop",
         )
     nearest_letter = letters[_most_similar(options, answer, later=False)]
@@ -100,18 +108,18 @@ def _medevalkit_choice(sample: Sample, answer: str) -> Found:
 
 
 def _medevalkit_said(answer: str) -> str:
-    said = answer.lower()
-    if "boxed" in said:
-        said = _boxed(said)
-    elif "<answer>" in said:
-        said = " ".join(re.findall(r"<answer>(.*?)</answer>", said, re.DOTALL)).strip() or said
+    reply = answer.lower()
+    if "boxed" in reply:
+        reply = _boxed(reply)
+    elif "<answer>" in reply:
+        reply = " ".join(re.findall(r"<answer>(.*?)</answer>", reply, re.DOTALL)).strip() or reply
     for words in ANNOUNCEMENTS:
-        said = said.split(words)[-1]
-    return said
+        reply = reply.split(words)[-1]
+    return reply
 
 
 def _boxed(text: str) -> str:
-    """The content of the last \\boxed{}; "None" when there is none or it is not closed (mathruler)."""
+    r"""Content of the last \boxed{}; "None" without one or if it is not closed (as mathruler)."""
     start, depth = text.rfind("\\boxed{"), 0
     for i, character in enumerate(text[start + 7 :] if start >= 0 else ""):
         depth += (character == "{") - (character == "}")
@@ -121,15 +129,22 @@ def _boxed(text: str) -> str:
 
 
 def medevalkit_columns(answer: str, gold: str) -> dict[str, float]:
-    """The columns "precision", "recall" and "f1" as the tables print them: F1, precision and recall, in that
-    order.
+    """Columns "precision", "recall" and "f1" as MedEvalKit prints them, which are F1, precision and recall.
 
-    TypeError for an empty text, as there: the caller unpacks one number into three.
+    Args:
+        answer: the reply.
+        gold: the reference.
+
+    Returns:
+        name of the column -> value from 0 to 1, over sets of words
+
+    Raises:
+        TypeError: a text is empty, as there: the caller unpacks one number into three.
     """
-    said, wanted = set(_medevalkit_said(answer).split()), set(gold.lower().split())
-    if not said or not wanted:
+    words, gold_words = set(_medevalkit_said(answer).split()), set(gold.lower().split())
+    if not words or not gold_words:
         raise TypeError("cannot unpack non-iterable int object")
-    p, r = len(said & wanted) / len(said), len(said & wanted) / len(wanted)
+    p, r = len(words & gold_words) / len(words), len(words & gold_words) / len(gold_words)
     return {"precision": 2 * p * r / (p + r) if p + r else 0.0, "recall": p, "f1": r}
 
 
@@ -139,11 +154,11 @@ def medevalkit_columns(answer: str, gold: str) -> dict[str, float]:
 def _mirage(sample: Sample, answer: str) -> Found:
     if not sample.choices or not _lettered(sample):
         return None
-    said = answer.split('"answer_choice": "')[-1].strip()
+    reply = answer.split('"answer_choice": "')[-1].strip()
     for after in MIRAGE:
         patterns = [r"[Oo]ption ([ABCD])", r":\s*([ABCD])"] if after is None else [rf"^\s*([ABCD]){after}"]
         for pattern in patterns:
-            if match := re.search(pattern, said):
+            if match := re.search(pattern, reply):
                 return match[1] == sample.target, match[1], f"the pattern {pattern}"
     return sample.target == "A", "A", "nothing was found, so A"
 
@@ -159,13 +174,21 @@ def _huatuo(sample: Sample, answer: str) -> Found:
 
 
 def huatuo_letters(sample: Sample, answer: str) -> tuple[str, str, str]:
-    """The first and the last letter read; a table prints the better mean of the two."""
+    """First and last letter that HuatuoGPT-o1 reads; its tables print the better mean of the two.
+
+    Args:
+        sample: with options.
+        answer: the reply.
+
+    Returns:
+        (first letter, last letter, rule by which they were read)
+    """
     text = answer.split("## Final Response\n\n")[-1]
-    if found := re.findall(r"answer is\s*([A-N])", text):
-        return found[0], found[-1], 'a letter after "answer is"'
+    if read_letters := re.findall(r"answer is\s*([A-N])", text):
+        return read_letters[0], read_letters[-1], 'a letter after "answer is"'
     letters = LETTERS[: len(sample.choices)]
-    if found := re.findall(rf"{HUATUO_BEFORE}(?![aA] )([{letters}])(?:\W|[\u4e00-\u9fff]|$)", text):
-        return found[0], found[-1], "a letter that stands alone"
+    if read_letters := re.findall(rf"{HUATUO_BEFORE}(?![aA] )([{letters}])(?:\W|[\u4e00-\u9fff]|$)", text):
+        return read_letters[0], read_letters[-1], "a letter that stands alone"
     text = text.lower()
     options = [option.lower() for option in sample.choices]
     if named := [
@@ -183,8 +206,7 @@ def huatuo_letters(sample: Sample, answer: str) -> tuple[str, str, str]:
 
 
 def _most_similar(options: list[str], text: str, *, later: bool) -> int:
-    """The option most like the text by difflib; of equals the later or the earlier, and 0 or the last when
-    none is."""
+    """Index of the option most similar to a text by difflib; of ties the later or the earlier."""
     likeness = [difflib.SequenceMatcher(None, option, text).ratio() for option in options]
     best = max(likeness)
     return len(likeness) - 1 - likeness[::-1].index(best) if later else likeness.index(best)
@@ -202,16 +224,26 @@ SCORERS: dict[str, Callable[[Sample, str], Found]] = {
 
 
 def difference(name: str, rows: Iterable[tuple[Sample, Trace, Score]], examples: int = 5) -> dict[str, Any]:
-    """What a published scorer makes of judged rows: both means, how many items differ and how, and the first
-    examples.
+    """Compare a published scorer with ours on judged rows.
 
-    `ours` are the scores of one scorer; items either side leaves unjudged are counted and left out of both
-    means.
+    Args:
+        name: of the published scorer.
+        rows: (item, trace, score of ours).
+        examples: number of items that differ to list.
+
+    Returns:
+        {scorer, n, not_comparable, ours, published, differ, only_published_credits, only_ours_credits,
+        no_answer_credited, examples}: both means, and counts of items that differ; items that either leaves
+        unjudged are not_comparable and in no mean
+
+    Raises:
+        ConfigError: no published scorer has this name.
     """
     both = [(sample, trace, ours, _beside(name, sample, trace, ours)) for sample, trace, ours in rows]
     judged = [row for row in both if row[2].value is not None and row[3].value is not None]
     apart = [row for row in judged if row[2].value != row[3].value]
     means = [_mean(float(row[i].value or 0.0) for row in judged) for i in (2, 3)]  # type: ignore[union-attr]
+    # the better mean of first and last letters, as its tables print
     if name == "huatuo" and judged:
         means[1] = max(
             means[1] or 0.0,
@@ -245,19 +277,26 @@ def _beside(name: str, sample: Sample, trace: Trace, ours: Score) -> Score:
     return compat(name, sample, trace)
 
 
-def lines(found: dict[str, Any]) -> Iterator[str]:
-    """A difference in words, for a terminal."""
-    if not found["n"]:
-        yield f"{found['scorer']}: has no rule for these items"
+def lines(diff: dict[str, Any]) -> Iterator[str]:
+    """Format a difference for a terminal.
+
+    Args:
+        diff: what `difference` returned.
+
+    Yields:
+        a summary, then two lines for each example
+    """
+    if not diff["n"]:
+        yield f"{diff['scorer']}: has no rule for these items"
         return
     yield (
-        f"{found['scorer']}: {found['published']:.3f}, ours {found['ours']:.3f}, n {found['n']};"
-        f" {found['differ']} items differ: {found['only_published_credits']} only it credits"
-        f" ({found['no_answer_credited']} without an answer), {found['only_ours_credits']} only we credit"
+        f"{diff['scorer']}: {diff['published']:.3f}, ours {diff['ours']:.3f}, n {diff['n']};"
+        f" {diff['differ']} items differ: {diff['only_published_credits']} only it credits"
+        f" ({diff['no_answer_credited']} without an answer), {diff['only_ours_credits']} only we credit"
     )
-    for row in found["examples"]:
+    for row in diff["examples"]:
         yield (
-            f"  {row['id']}: gold {row['gold']}, ours {row['ours']}, {found['scorer']} {row['published']}"
+            f"  {row['id']}: gold {row['gold']}, ours {row['ours']}, {diff['scorer']} {row['published']}"
             f" ({row['why']})"
         )
         yield f"    {row['reply'][-100:]!r}"

@@ -1,7 +1,7 @@
-"""Run an evaluation again from its results.json, and say whether every number is the same.
+"""Reproduce an evaluation from its results.json, and report every number that differs.
 
-Before anything is asked, what the numbers depend on is compared: the data, the prompts, the code that parses
-and scores, the judge, the model. What has changed is refused by name, for a number that differs would not say
+First everything that the numbers depend on is compared: the data, the prompts, the code that parses
+and scores, the judge, the model. A change is refused by name, since a number that differs would not say
 why.
 """
 
@@ -33,43 +33,73 @@ WHAT = {
 }
 
 
-def settings_of(whole: Mapping[str, Any]) -> RunSettings:
-    """The settings of a run, without the cache: a number that was kept would always be the same."""
-    for name in filter(permission.is_code, permission.texts(whole["settings"])):
+def settings_of(results: Mapping[str, Any]) -> RunSettings:
+    """Settings of a run, without the cache of replies, which would make every number the same.
+
+    Args:
+        results: content of results.json.
+
+    Returns:
+        the settings
+
+    Raises:
+        ConfigError: they are no settings of this version.
+        CodeRefused: they name code that nobody allowed.
+    """
+    for name in filter(permission.is_code, permission.texts(results["settings"])):
         permission.check(name, from_data=True)
-    made: RunSettings = build(RunSettings, {**whole["settings"], "cache": False}, "results.json")
-    return made
+    settings: RunSettings = build(RunSettings, {**results["settings"], "cache": False}, "results.json")
+    return settings
 
 
-def inputs_of(file: Path, whole: Mapping[str, Any]) -> dict[str, Path]:
-    """The stages the run read; ConfigError when one is gone or has changed."""
-    found = {}
-    for role, said in whole["inputs"].items():
-        folder = (file.parent.parent / said["folder"]).resolve()
+def inputs_of(file: Path, results: Mapping[str, Any]) -> dict[str, Path]:
+    """Folders of the stages that a run read.
+
+    Args:
+        file: path of results.json.
+        results: its content.
+
+    Returns:
+        role -> folder
+
+    Raises:
+        ConfigError: one no longer exists or has changed.
+    """
+    folders = {}
+    for role, recorded in results["inputs"].items():
+        folder = (file.parent.parent / recorded["folder"]).resolve()
         if not folder.is_dir():
             raise ConfigError(f"the {role} of the run no longer exists: {folder}")
-        if said["manifest"] and io.digest(folder) != said["manifest"]:
+        if recorded["manifest"] and io.digest(folder) != recorded["manifest"]:
             raise ConfigError(f"the {role} of the run has changed: {folder}")
-        found[role] = folder
-    return found
+        folders[role] = folder
+    return folders
 
 
-def check(file: Path, whole: Mapping[str, Any]) -> None:
-    """ConfigError that names every task whose data, prompt, parser, scorer or judge is another now, or the
-    model."""
-    settings, inputs = settings_of(whole), inputs_of(file, whole)
+def check(file: Path, results: Mapping[str, Any]) -> None:
+    """Check that everything that the numbers of a run depend on is unchanged.
+
+    Args:
+        file: path of results.json.
+        results: its content.
+
+    Raises:
+        ConfigError: the model, or the data, prompt, parser, scorer or judge of a task has changed; the
+            message names each.
+    """
+    settings, inputs = settings_of(results), inputs_of(file, results)
     problems = []
     weights = examined_model.weights(settings, inputs.get("model"))
-    if weights != whole["model"]["weights"]:
+    if weights != results["model"]["weights"]:
         problems.append(
-            f"the model {whole['model']['name']} has other weights ({whole['model']['weights']} then,"
+            f"the model {results['model']['name']} has other weights ({results['model']['weights']} then,"
             f" {weights} now)"
         )
-    then, now = whole["model"].get("cast", {}), examined_model.cast_identity(settings)
+    then, now = results["model"].get("cast", {}), examined_model.cast_identity(settings)
     problems += [f"the model of the role {role} is another" for role in now if then.get(role) != now[role]]
-    for wanted in settings.tasks:
-        before = whole["tasks"][wanted.shown]
-        now = facts(wanted, settings, inputs)
+    for task in settings.tasks:
+        before = results["tasks"][task.shown]
+        now = facts(task, settings, inputs)
         different = [
             key for key in WHAT if key in before and key in now and _plain(before[key]) != _plain(now[key])
         ]
@@ -78,7 +108,7 @@ def check(file: Path, whole: Mapping[str, Any]) -> None:
         if "dataset" in different and "prompts" in different:
             different.remove("prompts")
         problems += [
-            f"{WHAT[key]} of {wanted.shown} has changed{_named(before[key], now[key])}" for key in different
+            f"{WHAT[key]} of {task.shown} has changed{_named(before[key], now[key])}" for key in different
         ]
     if problems:
         raise ConfigError(
@@ -86,18 +116,27 @@ def check(file: Path, whole: Mapping[str, Any]) -> None:
         )
 
 
-def facts(wanted: TaskRun, settings: RunSettings, inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """What the numbers of a task depend on, as it is now."""
-    made = make(wanted.name, inputs.get("tree"), wanted.args, inputs.get("data"))
-    task = with_workflow(made, settings.workflow, settings.tools)
+def facts(task_run: TaskRun, settings: RunSettings, inputs: Mapping[str, Path]) -> dict[str, Any]:
+    """Digests of what the numbers of a task depend on, at present.
+
+    Args:
+        task_run: the task.
+        settings: of the evaluation.
+        inputs: role -> folder of a stage.
+
+    Returns:
+        a value for each key of WHAT
+    """
+    instance = make(task_run.name, inputs.get("tree"), task_run.args, inputs.get("data"))
+    task = with_workflow(instance, settings.workflow, settings.tools)
     digest = fingerprints.Digest()
-    for sample in islice(task.samples(wanted.split), wanted.limit):
+    for sample in islice(task.samples(task_run.split), task_run.limit):
         digest.add(sample)
-    said = digest.facts()
+    digests = digest.facts()
     return {
         "prompt_template": fingerprints.template(task),
-        "dataset": said["items"],
-        "prompts": said["prompts"],
+        "dataset": digests["items"],
+        "prompts": digests["prompts"],
         "scorers": fingerprints.scorers(task),
         "judge": fingerprints.judge(settings.judge, task, inputs.get("tree")),
         "workflow": task.workflow,
@@ -110,17 +149,24 @@ def _plain(value: Any) -> str:
 
 
 def _named(before: Any, now: Any) -> str:
-    """Which scorers changed, where there are several."""
+    """Names of the scorers that changed, if there are several."""
     if not isinstance(before, dict) or not isinstance(now, dict):
         return ""
     names = sorted(key for key in set(before) | set(now) if _plain(before.get(key)) != _plain(now.get(key)))
     return f" ({', '.join(names)})"
 
 
-def notes(whole: Mapping[str, Any]) -> list[str]:
-    """Packages of other versions: they may change a number, so they are said, and not refused."""
+def notes(results: Mapping[str, Any]) -> list[str]:
+    """Notes on packages with other versions, which may change a number and are not refused.
+
+    Args:
+        results: content of results.json.
+
+    Returns:
+        one line for each package
+    """
     now = fingerprints.packages()
-    then = whole["packages"]
+    then = results["packages"]
     names = sorted(name for name in set(now) | set(then) if now.get(name) != then.get(name))
     return [
         f"{name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}: numbers may differ for that"
@@ -128,16 +174,33 @@ def notes(whole: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def rerun(file: Path, whole: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """The results of the same settings, asked afresh, written to `out`."""
+def rerun(file: Path, results: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Run the evaluation again.
+
+    Args:
+        file: path of results.json.
+        results: its content.
+        out: folder for the new results.
+
+    Returns:
+        content of the new results.json
+    """
     with io.publish(out) as draft:
-        run(settings_of(whole), draft, **inputs_of(file, whole))
-    found: dict[str, Any] = io.read_json(out / "results.json")
-    return found
+        run(settings_of(results), draft, **inputs_of(file, results))
+    fresh: dict[str, Any] = io.read_json(out / "results.json")
+    return fresh
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Every number that is another now, and the traces when they are."""
+    """Differences between the numbers of two runs.
+
+    Args:
+        before: content of the first results.json.
+        after: content of the second.
+
+    Yields:
+        one line for each number that differs, and one if the traces do
+    """
     measures = ("scores", "other_scores", "samples", "baselines", "perturb", "calibration")
     for name, task in before["tasks"].items():
         again = after["tasks"].get(name, {})
@@ -148,12 +211,12 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
         yield "traces: an answer, or where a file lies, is not the same (traces.jsonl has another digest)"
 
 
-def _differences(before: Any, after: Any, where: str) -> Iterator[str]:
+def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(set(before) | set(after)):
-            yield from _differences(before.get(key), after.get(key), f"{where}.{key}")
+            yield from _differences(before.get(key), after.get(key), f"{path}.{key}")
     elif before != after:
-        yield f"{where}: {_short(before)} -> {_short(after)}"
+        yield f"{path}: {_short(before)} -> {_short(after)}"
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Results as Markdown: one row for each task, then what was asked for beside it."""
+"""Render results as Markdown: one row for each task, then sections for further measures."""
 
 from __future__ import annotations
 
@@ -22,49 +22,63 @@ HEAD = (
 SWEEP = ("threshold", "fired", "before", "after", "all")
 
 
-def markdown(whole: Mapping[str, Any]) -> str:
-    model = whole["model"]
-    parts = [
+def markdown(results: Mapping[str, Any]) -> str:
+    """Render results as a page of Markdown.
+
+    Args:
+        results: content of results.json.
+
+    Returns:
+        the text of results.md
+    """
+    model = results["model"]
+    sections = [
         f"# {model['name']}",
-        f"> {whole['statement']}",
+        f"> {results['statement']}",
         (
             f"Backend {model['backend']}, weights {model['weights']}, seeds"
-            f" {', '.join(map(str, whole['seeds']))}. An answer that could not be read, or a refusal, counts"
-            " as 0 and stays in the mean."
+            f" {', '.join(map(str, results['seeds']))}. An answer that could not be read, or a refusal,"
+            " counts as 0 and stays in the mean."
         ),
-        _table(HEAD, [_row(name, task) for name, task in whole["tasks"].items()]),
+        _table(HEAD, [_row(name, task) for name, task in results["tasks"].items()]),
     ]
-    parts += [
-        *cautions(whole["tasks"]),
-        _readings(whole),
-        _groups(whole),
-        _samples(whole),
-        _baselines(whole),
-        _perturbed(whole),
-        _calibrated(whole),
-        _published(whole),
-        _second_answers(whole),
-        _failures(whole),
-        _perplexity(whole),
+    sections += [
+        *cautions(results["tasks"]),
+        _readings(results),
+        _groups(results),
+        _samples(results),
+        _baselines(results),
+        _perturbed(results),
+        _calibrated(results),
+        _published(results),
+        _second_answers(results),
+        _failures(results),
+        _perplexity(results),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def cautions(tasks: Mapping[str, Any]) -> list[str]:
-    """A sentence for each task whose data is not what it was written with, whose judge is not believed
-    or had to stop."""
-    found = []
+    """Cautions about tasks: changed data, items without an answer, a doubted judge or a spent budget.
+
+    Args:
+        tasks: name -> its results.
+
+    Returns:
+        one sentence for each
+    """
+    sentences = []
     for name, task in tasks.items():
         if changed := task.get("data_changed"):
-            found.append(f"{name}: {changed}, so its numbers compare with no other ones.")
+            sentences.append(f"{name}: {changed}, so its numbers compare with no other ones.")
         if errors := task["scores"].get("errors"):
             first = task["errors"][0]
-            found.append(
+            sentences.append(
                 f"{name}: {errors:,} of {task['n']:,} items have no answer and are left out of every mean,"
                 f" such as {first['id']} ({first['error']}); their rows in traces.jsonl say error."
             )
         if why := task.get("judge_doubted"):
-            found.append(f"{name}: not to be published: {why}.")
+            sentences.append(f"{name}: not to be published: {why}.")
         budget = task.get("judge_budget") or {}
         if unasked := budget.get("unasked"):
             limits = [
@@ -73,8 +87,8 @@ def cautions(tasks: Mapping[str, Any]) -> list[str]:
                 if budget.get(key) is not None
             ]
             spent = f"the judge's budget of {' and '.join(limits)} was spent"
-            found.append(f"{name}: {unasked:,} of {task['n']:,} items are unjudged because {spent}.")
-    return found
+            sentences.append(f"{name}: {unasked:,} of {task['n']:,} items are unjudged because {spent}.")
+    return sentences
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -94,13 +108,28 @@ def _row(name: str, task: Mapping[str, Any]) -> list[str]:
 
 
 def estimate(row: Mapping[str, Any] | None) -> list[str]:
-    """n, mean and interval of a row as text."""
+    """Format n, mean and interval.
+
+    Args:
+        row: {n, mean, low, high}, or None.
+
+    Returns:
+        three cells; "0" and empty cells without items
+    """
     if not row or not row.get("n"):
         return ["0", "", ""]
     return [f"{row['n']:,}", number(row["mean"]), f"[{number(row.get('low'))}, {number(row.get('high'))}]"]
 
 
 def number(value: float | None) -> str:
+    """Format a number to three places.
+
+    Args:
+        value: or None.
+
+    Returns:
+        "" for None
+    """
     return "" if value is None else f"{value:.3f}"
 
 
@@ -110,27 +139,32 @@ READING_HEAD = (
 )  # fmt: skip
 
 
-def reading_rows(whole: Mapping[str, Any]) -> list[list[str]]:
-    """A row for each task and parser, the strict one first; the counts of the judge's requests behind its
-    name.
+def reading_rows(results: Mapping[str, Any]) -> list[list[str]]:
+    """Table rows of the parsers of each task, the strict one first.
+
+    Args:
+        results: content of results.json.
+
+    Returns:
+        cells of READING_HEAD; the counts of the judge's requests are behind its name
     """
     rows = []
-    for name, task in whole["tasks"].items():
+    for name, task in results["tasks"].items():
         for parser, row in (task.get("readings") or {}).items():
-            asked = f" (asked {row['asked']}, failed {row['failed']})" if "asked" in row else ""
+            requests = f" (asked {row['asked']}, failed {row['failed']})" if "asked" in row else ""
             counts = (str(row.get(key, 0)) for key in ("unparsed", "refused", "truncated", "more", "right"))
-            rows.append([name, parser + asked, *estimate(row), *counts])
+            rows.append([name, parser + requests, *estimate(row), *counts])
     return rows
 
 
-def _readings(whole: Mapping[str, Any]) -> str:
-    rows = reading_rows(whole)
+def _readings(results: Mapping[str, Any]) -> str:
+    rows = reading_rows(results)
     words = "The score of a task is that of the strict parser; the others read the same replies."
     return f"## Read by other parsers\n\n{words}\n\n{_table(READING_HEAD, rows)}" if rows else ""
 
 
-def _groups(whole: Mapping[str, Any]) -> str:
-    rows = [[g["access"], g["tag"] or "all", str(len(g["tasks"])), *estimate(g)] for g in several(whole)]
+def _groups(results: Mapping[str, Any]) -> str:
+    rows = [[g["access"], g["tag"] or "all", str(len(g["tasks"])), *estimate(g)] for g in several(results)]
     words = "The mean of the tasks, each of which counts once; the interval takes the tasks as given.\n\n"
     return (
         "## By kind\n\n" + words + _table(("access", "tag", "tasks", "n", "score", "95 % interval"), rows)
@@ -139,18 +173,25 @@ def _groups(whole: Mapping[str, Any]) -> str:
     )
 
 
-def several(whole: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The groups of more than one task: the others are in the table of tasks."""
-    return [group for group in whole.get("groups", ()) if len(group["tasks"]) > 1]
+def several(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Groups of more than one task; the others are in the table of tasks.
+
+    Args:
+        results: content of results.json.
+
+    Returns:
+        rows of `groups`
+    """
+    return [group for group in results.get("groups", ()) if len(group["tasks"]) > 1]
 
 
-def _samples(whole: Mapping[str, Any]) -> str:
+def _samples(results: Mapping[str, Any]) -> str:
     rows = []
-    for name, task in whole["tasks"].items():
-        found = task.get("samples") or {}
+    for name, task in results["tasks"].items():
+        measures = task.get("samples") or {}
         rows += [
             [name, key, *estimate(row)]
-            for key, row in found.items()
+            for key, row in measures.items()
             if isinstance(row, Mapping) and key != "undecided"
         ]
     return (
@@ -160,9 +201,9 @@ def _samples(whole: Mapping[str, Any]) -> str:
     )
 
 
-def _baselines(whole: Mapping[str, Any]) -> str:
+def _baselines(results: Mapping[str, Any]) -> str:
     rows = []
-    for name, task in whole["tasks"].items():
+    for name, task in results["tasks"].items():
         for key, row in (task.get("baselines") or {}).items():
             if not row or not row["n"]:
                 continue  # no answer options, or no image
@@ -176,11 +217,11 @@ def _baselines(whole: Mapping[str, Any]) -> str:
     )
 
 
-def _perturbed(whole: Mapping[str, Any]) -> str:
+def _perturbed(results: Mapping[str, Any]) -> str:
     rows, unused = [], []
-    for name, task in whole["tasks"].items():
-        found = task.get("perturb")
-        for key, row in (found or {}).get("perturbations", {}).items():
+    for name, task in results["tasks"].items():
+        perturbed = task.get("perturb")
+        for key, row in (perturbed or {}).get("perturbations", {}).items():
             if not row["n"]:
                 unused.append(f"{name} {key}")
                 continue
@@ -199,8 +240,8 @@ def _perturbed(whole: Mapping[str, Any]) -> str:
                     *estimate(flips)[1:],
                 ]
             )
-        if found and found["worst"]["n"]:
-            worst = found["worst"]
+        if perturbed and perturbed["worst"]["n"]:
+            worst = perturbed["worst"]
             rows.append(
                 [
                     name,
@@ -214,15 +255,15 @@ def _perturbed(whole: Mapping[str, Any]) -> str:
                 ]
             )
     head = ("task", "perturbation", "n", "before", "after", "difference", "flip rate", "95 % interval")
-    left = f"\n\nThese apply to no item: {', '.join(unused)}." if unused else ""
-    return "## Perturbations\n\n" + _table(head, rows) + left if rows else ""
+    note = f"\n\nThese apply to no item: {', '.join(unused)}." if unused else ""
+    return "## Perturbations\n\n" + _table(head, rows) + note if rows else ""
 
 
-def _calibrated(whole: Mapping[str, Any]) -> str:
+def _calibrated(results: Mapping[str, Any]) -> str:
     rows = []
-    for name, task in whole["tasks"].items():
-        if found := task.get("calibration"):
-            ece, fitted = found["ece"], found.get("fitted")
+    for name, task in results["tasks"].items():
+        if calibration := task.get("calibration"):
+            ece, fitted = calibration["ece"], calibration.get("fitted")
             after = (
                 f"{number(fitted['ece']['value'])} (T = {fitted['temperature']:.2f}, n = {fitted['n']})"
                 if fitted
@@ -231,13 +272,15 @@ def _calibrated(whole: Mapping[str, Any]) -> str:
             held = fitted["conformal"]["held"]["mean"] if fitted else None
             interval = f"[{number(ece['low'])}, {number(ece['high'])}]"
             cells = [
-                number(found["accuracy"]["mean"]),
+                number(calibration["accuracy"]["mean"]),
                 number(ece["value"]),
                 interval,
                 number(ece["floor"]),
-                number(found["brier"]),
+                number(calibration["brier"]),
             ]
-            rows.append([name, str(found["n"]), *cells, number(found["aurc"]), after, number(held)])
+            rows.append(
+                [name, str(calibration["n"]), *cells, number(calibration["aurc"]), after, number(held)]
+            )
     head = (
         "task",
         "n",
@@ -253,37 +296,38 @@ def _calibrated(whole: Mapping[str, Any]) -> str:
     return "## Calibration\n\n" + _table(head, rows) if rows else ""
 
 
-def _second_answers(whole: Mapping[str, Any]) -> str:
-    """Answers that were given again below a confidence, and what lower thresholds would have given."""
+def _second_answers(results: Mapping[str, Any]) -> str:
+    """Answers that were given again below a confidence, and the outcome of lower thresholds."""
     parts = []
-    for name, task in whole["tasks"].items():
-        if not (found := task.get("second_answers")) or not found["fired"]:
+    for name, task in results["tasks"].items():
+        if not (answers := task.get("second_answers")) or not answers["fired"]:
             continue
-        change = f"{number(found['before'])} before, {number(found['after'])} after"
-        interval = f"[{number(found['low'])}, {number(found['high'])}]"
-        rise = "" if found["rise"] is None else f"; their confidence rose by {number(found['rise'])}"
-        said = (
-            f"{name}: {found['fired']} of {found['n']} answers were given again; of these {change}"
-            f" ({found['difference']:+.3f} {interval}){rise}."
+        change = f"{number(answers['before'])} before, {number(answers['after'])} after"
+        interval = f"[{number(answers['low'])}, {number(answers['high'])}]"
+        rise = "" if answers["rise"] is None else f"; their confidence rose by {number(answers['rise'])}"
+        sentence = (
+            f"{name}: {answers['fired']} of {answers['n']} answers were given again; of these {change}"
+            f" ({answers['difference']:+.3f} {interval}){rise}."
         )
         rows = [
-            [number(row[key]) if key != "fired" else str(row[key]) for key in SWEEP] for row in found["sweep"]
+            [number(row[key]) if key != "fired" else str(row[key]) for key in SWEEP]
+            for row in answers["sweep"]
         ]
-        parts.append(f"{said}\n\n{_table(SWEEP, rows)}")
+        parts.append(f"{sentence}\n\n{_table(SWEEP, rows)}")
     return "## Answers given again\n\n" + "\n\n".join(parts) if parts else ""
 
 
-def _failures(whole: Mapping[str, Any]) -> str:
-    """Why answers behind a search are wrong."""
-    found = {name: task["failures"] for name, task in whole["tasks"].items() if task.get("failures")}
-    head = ("task", *next(iter(found.values()), ()))
-    rows = [[name, *map(str, counts.values())] for name, counts in found.items()]
+def _failures(results: Mapping[str, Any]) -> str:
+    """Error analysis of wrong answers behind a search."""
+    counts_of = {name: task["failures"] for name, task in results["tasks"].items() if task.get("failures")}
+    head = ("task", *next(iter(counts_of.values()), ()))
+    rows = [[name, *map(str, counts.values())] for name, counts in counts_of.items()]
     return "## Wrong answers behind a search\n\n" + _table(head, rows) if rows else ""
 
 
-def _published(whole: Mapping[str, Any]) -> str:
+def _published(results: Mapping[str, Any]) -> str:
     rows = []
-    for name, task in whole["tasks"].items():
+    for name, task in results["tasks"].items():
         for scorer, row in (task.get("compat") or {}).items():
             if not row["n"]:
                 continue  # it has no rule for such items
@@ -306,8 +350,10 @@ def _published(whole: Mapping[str, Any]) -> str:
     return "## Published scorers of the same answers\n\n" + _table(head, rows) if rows else ""
 
 
-def _perplexity(whole: Mapping[str, Any]) -> str:
-    found = whole.get("perplexity")
+def _perplexity(results: Mapping[str, Any]) -> str:
+    perplexity = results.get("perplexity")
     return (
-        f"Bits per token: {found['bits_per_token']:.3f} on {found['documents']} documents." if found else ""
+        f"Bits per token: {perplexity['bits_per_token']:.3f} on {perplexity['documents']} documents."
+        if perplexity
+        else ""
     )

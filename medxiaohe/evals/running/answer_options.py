@@ -1,6 +1,6 @@
-"""The answers on offer: what a model chooses from when it is asked by likelihood instead of by generation.
+"""Answer options of a task, for scoring by likelihood in place of generation (lm-eval multiple_choice).
 
-They follow from the kind of the task, which its example shows, and from the options a sample offers; never
+They follow from the kind of the task, which its example shows, and from the options of a sample; never
 from the gold of the item, which this file does not read.
 """
 
@@ -16,7 +16,15 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def candidates(task: Task) -> Callable[[Sample], tuple[str, ...]] | None:
-    """How to list the answers on offer to a sample of this task, or None where answers are free text."""
+    """Find how to list the answer options of the samples of a task.
+
+    Args:
+        task: of which the example and the workflow are read.
+
+    Returns:
+        sample -> its options (letters, yes and no, or texts); None for free text and for tasks with tools or
+        a workflow
+    """
     example = task.example
     if task.tools or task.workflow != "answer":
         return None
@@ -33,11 +41,30 @@ def candidates(task: Task) -> Callable[[Sample], tuple[str, ...]] | None:
 
 
 def can_rank(engine: Model) -> bool:
+    """Whether a model can score answer options by likelihood.
+
+    Args:
+        engine: the model.
+
+    Returns:
+        True if its backend has `choice_nats`
+    """
     return hasattr(engine, "choice_nats")
 
 
 def needed(task: Task, engine: Model) -> Callable[[Sample], tuple[str, ...]]:
-    """The same, or ConfigError where this model or this task cannot be asked by likelihood."""
+    """Answer options of a task, required.
+
+    Args:
+        task: of which the example and the workflow are read.
+        engine: the model that will score them.
+
+    Returns:
+        sample -> its options
+
+    Raises:
+        ConfigError: the backend of the model gives no likelihoods, or the task has no fixed options.
+    """
     if not can_rank(engine):
         raise ConfigError(
             f"the backend of {engine.name} gives no likelihoods: use transformers, or leave out mode rank"
@@ -53,8 +80,17 @@ def needed(task: Task, engine: Model) -> Callable[[Sample], tuple[str, ...]]:
 def nats(
     engine: Any, samples: list[Sample], offered: Callable[[Sample], tuple[str, ...]]
 ) -> list[list[float]]:
-    """Of each sample, the negative log-likelihood of each answer on offer, the end of the turn included."""
-    found = engine.choice_nats(
+    """Negative log-likelihood of each answer option, the end of the turn included.
+
+    Args:
+        engine: model with `choice_nats`.
+        samples: items.
+        offered: sample -> its options.
+
+    Returns:
+        for each sample one value in nats for each option, rounded to 6 places
+    """
+    values = engine.choice_nats(
         [sample.prompt.messages for sample in samples], [offered(sample) for sample in samples]
     )
-    return [[round(value, 6) for value in row] for row in found]
+    return [[round(value, 6) for value in row] for row in values]

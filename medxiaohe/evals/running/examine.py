@@ -1,7 +1,6 @@
-"""One task, asked in every way the settings want: as it is, k times, without images, perturbed, by
-likelihood.
+"""Passes of one task: items unchanged, k draws, without images, perturbed, and by likelihood.
 
-Each way is a pass over a file of items that leaves a file of rows (evals/running/work.py). Numbers are made
+Each pass reads a file of items and leaves a file of rows (evals/running/work.py). Numbers are made
 from those files alone, so a run that was killed ends with the same ones.
 """
 
@@ -28,7 +27,7 @@ from medxiaohe.models.asking import Client
 from medxiaohe.models.reply_store import ReplyStore
 from medxiaohe.types import ImageRef, Message, Model, Sample, Task, Tool, Trace
 
-BATCHES_A_CALL = 8  # a backend puts conversations of like length into one batch
+BATCHES_A_CALL = 8  # batches in a window, so that a backend can batch conversations of similar length
 BLIND = "image_removed"
 REWRITE = (
     "Rewrite this question in other words. Keep its meaning, every number, name and side, and whether"
@@ -38,7 +37,7 @@ REWRITE = (
 
 @dataclass(frozen=True)
 class Examination:
-    """A task on the way: what is asked, of whom, and the folder of its unfinished work."""
+    """A task under examination: its items, its models, and the folder of its unfinished work."""
 
     task: Task
     wanted: TaskRun
@@ -48,24 +47,44 @@ class Examination:
     derived: Path  # images that were changed
     tree: Path | None = None
     linker: Any = None
-    cache: Mapping[str, Any] | None = None  # the identity that the cache of replies is kept under
+    cache: Mapping[str, Any] | None = None  # identity of the model, key of its cache of replies
     window: int = 0
-    tools: tuple[Tool, ...] = ()  # of the task, with what they need
+    tools: tuple[Tool, ...] = ()  # of the task, opened
     cast: Mapping[str, Model] = field(default_factory=dict)  # role of the workflow -> its model
 
     @property
     def items(self) -> Path:
+        """File of the items.
+
+        Returns:
+            items.jsonl in the folder
+        """
         return self.folder / "items.jsonl"
 
     def rows(self, name: str) -> Path:
+        """File of the rows of a pass.
+
+        Args:
+            name: of the pass.
+
+        Returns:
+            NAME.rows.jsonl in the folder
+        """
         return self.folder / f"{name}.rows.jsonl"
 
 
 def write_items(exam: Examination) -> dict[str, Any]:
-    """Write down once what is asked; returns {n, items, prompts, fingerprint}: how many, and digests of all
-    of them.
+    """Write the items of a task once.
 
-    `fingerprint` is the one of tasks.fingerprint, or "" where a limit left items of the split out.
+    Args:
+        exam: the task.
+
+    Returns:
+        {n, items, prompts, fingerprint}: their number, digests of items and prompts, and the fingerprint of
+        tasks.fingerprint, "" if a limit left items of the split out
+
+    Raises:
+        DataError: the split has no items, or two with one id.
     """
     facts = exam.folder / "facts.json"
     if not facts.exists():
@@ -73,12 +92,12 @@ def write_items(exam: Examination) -> dict[str, Any]:
         digest = fingerprints.Digest()
         samples = iter(exam.task.samples(exam.wanted.split))
         io.write_jsonl(exam.items, _item_rows(exam, _samples(samples, exam.wanted), digest))
-        whole = next(samples, None) is None
-        io.write_json(facts, digest.facts() | {"fingerprint": str(digest.whole) if whole else ""})
-    found: dict[str, Any] = io.read_json(facts)
-    if not found["n"]:
+        complete = next(samples, None) is None
+        io.write_json(facts, digest.facts() | {"fingerprint": str(digest.whole) if complete else ""})
+    written: dict[str, Any] = io.read_json(facts)
+    if not written["n"]:
         raise DataError(f"the task {exam.wanted.shown} has no samples in split {exam.wanted.split!r}")
-    return found
+    return written
 
 
 def _item_rows(
@@ -90,20 +109,26 @@ def _item_rows(
         yield {"sample": sample, "nodes": nodes}
 
 
-def _samples(samples: Iterator[Sample], wanted: TaskRun) -> Iterator[Sample]:
+def _samples(samples: Iterator[Sample], task_run: TaskRun) -> Iterator[Sample]:
     seen: set[bytes] = set()
-    for sample in islice(samples, wanted.limit):
+    for sample in islice(samples, task_run.limit):
         key = blake2b(sample.id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         if key in seen:
-            raise DataError(f"the task {wanted.shown} has an id more than once: {sample.id!r}")
+            raise DataError(f"the task {task_run.shown} has an id more than once: {sample.id!r}")
         seen.add(key)
         yield sample
 
 
 def linked(sample: Sample, linker: Any) -> tuple[Sample, list[str]]:
-    """The sample with the entities of its gold answer, unless the task names them; and the nodes it is about.
+    """Link an item to the tree.
 
-    Those are its entities and what its question mentions before the options, of which most are wrong.
+    Args:
+        sample: the item.
+        linker: finds entities in texts; None: only the entities that the task names.
+
+    Returns:
+        the sample with the entities of its gold answer, unless the task names them, and the nodes it is
+        about: its entities and those of its question before the options, of which most are wrong
     """
     if linker is None:
         return sample, sorted(sample.entities)
@@ -112,21 +137,34 @@ def linked(sample: Sample, linker: Any) -> tuple[Sample, list[str]]:
             sample,
             entities=tuple(sorted({mention.entity for mention in linker.find(sample.messages[-1].text)})),
         )
-    asked = question(sample)
-    told = {mention.entity for mention in linker.find(asked.stem)} if asked else set()
-    return sample, sorted(told | set(sample.entities))
+    parts = question(sample)
+    nodes = {mention.entity for mention in linker.find(parts.stem)} if parts else set()
+    return sample, sorted(nodes | set(sample.entities))
 
 
 # ---- passes ----------------------------------------------------------------------------------------
 
 
 def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
-    """Let the model answer and judge it: rows of {task, sample, trace, scores}."""
+    """Let the model answer items, and score the answers.
+
+    Args:
+        exam: the task.
+        name: of the pass; "main" is the first.
+        items: file of the items.
+        seed: of sampling.
+
+    Returns:
+        file of rows {task, sample, trace, scores}
+
+    Raises:
+        ConfigError: mode rank on a task or a backend that cannot be ranked.
+    """
     if exam.settings.mode == "rank":
         return rank(exam, name, items)
     engine = with_seed(exam.engine, seed) if seed != exam.settings.seed else exam.engine
     workflow = chosen(exam.task.workflow, exam.settings.workflow)
-    journal = Journal(exam.folder / f"{name}.results.jsonl", ("rank", "use"))  # replies are in the others
+    journal = Journal(exam.folder / f"{name}.results.jsonl", ("rank", "use"))  # replies are in the stores
     stores = [ReplyStore(exam.folder / f"{name}.replies.sqlite")]
     cast = {"": _client(exam, engine, seed, stores[0])}
     for role, model in exam.cast.items():
@@ -135,12 +173,23 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
     tools = exam.tools
 
     def begin(at: int, steps: work.Steps) -> None:
-        # the main pass goes before the others, and ends only where something was answered
+        """Start a window: clients and journal keep replies under its index.
+
+        Args:
+            at: index of its first item.
+            steps: progress to tick.
+        """
+        # another pass or a later window implies that the model has answered before
         for client in cast.values():
             client.begin(f"window {at}", steps.tick, going=at > 0 or name != "main")
         journal.begin(at)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
+        """Answer and score the items of a window.
+
+        Returns:
+            their rows, in order
+        """
         traces = workflow.traces([item.sample.prompt for item in chunk], cast, tools, journal)
         for client in cast.values():
             client.check()
@@ -154,10 +203,10 @@ def answer(exam: Examination, name: str, items: Path, seed: int) -> Path:
 
 
 def _client(exam: Examination, engine: Model, seed: int, journal: ReplyStore) -> Client:
-    """The examined model, whose replies outlive this process: those of a window, and with a cache those of
-    greedy decoding.
+    """Client of the examined model, with a store of replies that outlives this process.
 
-    The cache is a file for each model and way of decoding, which runs and processes share.
+    It has those of the current window, and with a cache those of greedy decoding. The cache is a file for
+    each model and way of decoding, which runs and processes share.
     """
     if exam.cache is None:
         return Client(engine, journal=journal)
@@ -167,10 +216,27 @@ def _client(exam: Examination, engine: Model, seed: int, journal: ReplyStore) ->
 
 
 def rank(exam: Examination, name: str, items: Path) -> Path:
-    """Let the model choose the most likely answer on offer: the same rows, with the likelihoods in `nats`."""
+    """Let the model choose the most likely answer option of items, and score it.
+
+    Args:
+        exam: the task.
+        name: of the pass.
+        items: file of the items.
+
+    Returns:
+        file of rows {task, sample, trace, scores, nats}, nats the negative log-likelihood of each option
+
+    Raises:
+        ConfigError: the task has no options, or the backend gives no likelihoods.
+    """
     offered = answer_options.needed(exam.task, exam.engine)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
+        """Rank and score the items of a window.
+
+        Returns:
+            their rows, in order
+        """
         samples = [item.sample for item in chunk]
         nats = answer_options.nats(exam.engine, samples, offered)
         chosen = [offered(sample)[row.index(min(row))] for sample, row in zip(samples, nats, strict=True)]
@@ -182,10 +248,27 @@ def rank(exam: Examination, name: str, items: Path) -> Path:
 
 
 def likelihoods(exam: Examination, name: str, items: Path) -> Path:
-    """How likely each answer on offer is, and what it would score: rows of {id, cluster, nats, values}."""
+    """Likelihood and score of each answer option of items.
+
+    Args:
+        exam: the task.
+        name: of the pass.
+        items: file of the items.
+
+    Returns:
+        file of rows {id, cluster, answers, nats, values}, one value for each option
+
+    Raises:
+        ConfigError: the task has no options, or the backend gives no likelihoods.
+    """
     offered = answer_options.needed(exam.task, exam.engine)
 
     def do(chunk: Sequence[work.Item]) -> list[work.Row]:
+        """Likelihoods of the items of a window.
+
+        Returns:
+            their rows, in order
+        """
         samples = [item.sample for item in chunk]
         rows = zip(samples, answer_options.nats(exam.engine, samples, offered), strict=True)
         return [_likelihood(exam.task, sample, offered(sample), nats) for sample, nats in rows]
@@ -206,13 +289,14 @@ def _likelihood(task: Task, sample: Sample, answers: Sequence[str], nats: list[f
 
 
 def _judged(exam: Examination, chunk: Sequence[work.Item], traces: Sequence[Trace]) -> list[work.Row]:
-    """Rows of judged traces; a trace without an answer, because the server failed on it, is an error row."""
+    """Rows of scored traces; a trace without an answer, because the server failed on it, is an error row."""
     why = [failure(trace) for trace in traces]
     answered = [i for i, error in enumerate(why) if not error]
     scores = judge_all(exam.task, [chunk[i].sample for i in answered], [traces[i] for i in answered])
-    found = dict(zip(answered, scores, strict=True))
+    by_index = dict(zip(answered, scores, strict=True))
     judged = [
-        found[i] if i in found else unanswered(exam.task, item.sample, why[i]) for i, item in enumerate(chunk)
+        by_index[i] if i in by_index else unanswered(exam.task, item.sample, why[i])
+        for i, item in enumerate(chunk)
     ]
     traces = [failed(trace, error) if error else trace for trace, error in zip(traces, why, strict=True)]
     columns = zip(chunk, traces, judged, strict=True)
@@ -239,11 +323,22 @@ def _fill(
     work.fill(exam.rows(name), items, exam.window, shown, do, *begin)
 
 
-# ---- other ways of asking --------------------------------------------------------------------------
+# ---- other passes -----------------------------------------------------------------------------------
 
 
 def perturbed(exam: Examination, name: str) -> Path | None:
-    """The items a perturbation applies to, changed; None where it applies to none."""
+    """Write the items that a perturbation applies to, changed.
+
+    Args:
+        exam: the task.
+        name: of the perturbation.
+
+    Returns:
+        file of the items; None if it applies to none
+
+    Raises:
+        ConfigError: no perturbation has this name.
+    """
     path = exam.folder / f"{name}.items.jsonl"
     if not path.exists():
         change = plugins.load("perturbations", name)
@@ -255,9 +350,9 @@ def perturbed(exam: Examination, name: str) -> Path | None:
             _rewriter(exam.settings.rewriter) if name == "paraphrase" else None,
         )
         rows = (
-            {"sample": made}
+            {"sample": changed_sample}
             for item in work.items(exam.items)
-            if (made := change(item.sample, around)) is not None
+            if (changed_sample := change(item.sample, around)) is not None
         )
         io.write_jsonl(path, rows)
     return path if work.count(path) else None
@@ -272,19 +367,27 @@ def _rewriter(settings: Rewriter) -> Callable[[str], str] | None:
 
 def _images(items: Path) -> list[ImageRef]:
     """Every image of the task once, in an order that depends on their bytes."""
-    found = {image.sha256 or image.uri: image for item in work.items(items) for image in item.sample.images}
-    return [found[key] for key in sorted(found)]
+    images = {image.sha256 or image.uri: image for item in work.items(items) for image in item.sample.images}
+    return [images[key] for key in sorted(images)]
 
 
 def validation_items(exam: Examination, number: int) -> Path | None:
-    """Items to fit a calibration on: of the split `validation`, which no number of the results is about."""
+    """Write items to fit a calibration on, of the split `validation`, which no result is about.
+
+    Args:
+        exam: the task.
+        number: of items at most.
+
+    Returns:
+        file of the items; None if the task has no other split `validation`, or no data of it
+    """
     path = exam.folder / "validation.items.jsonl"
     if exam.wanted.split == "validation" or "validation" not in exam.task.splits:
         return None
     if not path.exists():
         try:
-            found = list(islice(exam.task.samples("validation"), number))
+            samples = list(islice(exam.task.samples("validation"), number))
         except DataError:
-            found = []
-        io.write_jsonl(path, ({"sample": sample} for sample in found))
+            samples = []
+        io.write_jsonl(path, ({"sample": sample} for sample in samples))
     return path if work.count(path) else None

@@ -1,4 +1,4 @@
-"""The model that is examined: the backend that answers for it, and what tells one model from another."""
+"""The examined model: load its backend, and identify everything about it that can change an answer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,24 @@ from medxiaohe.models import checkpoint, starter
 from medxiaohe.models.players import Player, load_player
 from medxiaohe.types import Model
 
-SECRETS = ("api_key_env",)  # the name of a variable is no secret, but where a key lives changes no answer
+SECRETS = ("api_key_env",)  # no secret itself, but the source of a key changes no answer
 # settings that change no answer
 HOW = ("batch_size", "workers", "timeout", "retries", "first_wait", "device", "device_map", "resolve", "gpus")
 
 
 def load_model(settings: RunSettings, stage: Path | None) -> Model:
-    """The backend of the settings on the model of an earlier stage, or on the one the settings name."""
+    """Load the model of an earlier stage, or the one that the settings name.
+
+    Args:
+        settings: of the evaluation.
+        stage: folder of a training stage; None: `settings.model`.
+
+    Returns:
+        the model
+
+    Raises:
+        ConfigError: there are two models or none, or the backend has no temperature.
+    """
     if stage is not None and settings.model:
         raise ConfigError(
             f"two models: `needs: model` is a stage, and `model: {settings.model}` is set; keep one"
@@ -31,21 +42,28 @@ def load_model(settings: RunSettings, stage: Path | None) -> Model:
     name = str(stage / "model" if stage is not None else settings.model)
     if not name:
         raise ConfigError("no model: name a training stage in `needs:` as `model`, or set `model`")
-    known = inspect.signature(plugins.load("models", settings.backend)).parameters
-    if settings.temperature and "temperature" not in known:
+    parameters = inspect.signature(plugins.load("models", settings.backend)).parameters
+    if settings.temperature and "temperature" not in parameters:
         raise ConfigError(f"the backend {settings.backend} has no temperature: leave it at 0")
     return load_player(Player(name, settings.backend, settings.options), _common(settings))
 
 
 def load_cast(settings: RunSettings) -> dict[str, Model]:
-    """The models of single roles of the workflow; a player that two roles share is loaded once."""
-    made: dict[str, Model] = {}
+    """Load the models of single roles of the workflow.
+
+    Args:
+        settings: of the evaluation.
+
+    Returns:
+        role -> model; a player that two roles share is loaded once
+    """
+    loaded: dict[str, Model] = {}
     cast = {}
     for role, player in settings.cast.items():
         key = io.fingerprint(player)
-        if key not in made:
-            made[key] = load_player(player, _common(settings))
-        cast[role] = made[key]
+        if key not in loaded:
+            loaded[key] = load_player(player, _common(settings))
+        cast[role] = loaded[key]
     return cast
 
 
@@ -60,18 +78,34 @@ def _common(settings: RunSettings) -> dict[str, Any]:
 
 
 def with_seed(engine: Model, seed: int) -> Model:
-    """The same model, drawing other answers; a backend that cannot be seeded draws whatever it draws."""
+    """Reseed a model.
+
+    Args:
+        engine: the model.
+        seed: of sampling.
+
+    Returns:
+        the same model with the seed; unchanged if its backend cannot be seeded
+    """
     return engine.with_seed(seed) if hasattr(engine, "with_seed") else engine  # type: ignore[no-any-return]
 
 
 def identity(settings: RunSettings, stage: Path | None, out: Path) -> dict[str, Any]:
-    """Which model answers, and how: everything that could change an answer, and nothing that could not.
+    """Identity of the model and its decoding: everything that can change an answer, and nothing else.
 
-    A folder is written relative to `out`, so that moving a whole run changes nothing.
+    Args:
+        settings: of the evaluation.
+        stage: folder of a training stage, or None.
+        out: folder of the evaluation; paths are relative to its parent, so that moving a whole run changes
+            nothing.
+
+    Returns:
+        {name, backend, max_new_tokens, temperature, mode, options, weights, and cast if roles have their own
+        models}
     """
     name = settings.model or os.path.relpath(stage / "model" if stage else "", out.parent)
     options = {k: v for k, v in settings.options.items() if k not in HOW + SECRETS}
-    asked = {
+    decoding = {
         "max_new_tokens": settings.max_new_tokens,
         "temperature": settings.temperature,
         "mode": settings.mode,
@@ -80,7 +114,7 @@ def identity(settings: RunSettings, stage: Path | None, out: Path) -> dict[str, 
     return {
         "name": name,
         "backend": settings.backend,
-        **asked,
+        **decoding,
         "options": options,
         "weights": weights(settings, stage),
         **({"cast": cast} if cast else {}),
@@ -88,12 +122,19 @@ def identity(settings: RunSettings, stage: Path | None, out: Path) -> dict[str, 
 
 
 def cast_identity(settings: RunSettings) -> dict[str, dict[str, Any]]:
-    """Role -> which model plays it, and how."""
+    """Identity of the models of single roles.
+
+    Args:
+        settings: of the evaluation.
+
+    Returns:
+        role -> {name, backend, options, weights}
+    """
     return {role: _of_role(settings, player) for role, player in settings.cast.items()}
 
 
 def _of_role(settings: RunSettings, player: Player) -> dict[str, Any]:
-    """The same of the model of one role."""
+    """Identity of the model of one role."""
     options = {k: v for k, v in player.options.items() if k not in HOW + SECRETS}
     alone = replace(settings, model=player.model, backend=player.backend, options=options, cast={})
     return {
@@ -105,19 +146,43 @@ def _of_role(settings: RunSettings, player: Player) -> dict[str, Any]:
 
 
 def repeatable(settings: RunSettings, about: Mapping[str, Any]) -> bool:
-    """Whether a kept reply may stand for a new one: greedy decoding of known weights, or of a server that is
-    trusted to keep its model under its name. What a function of the user's does is not known."""
-    known = about["weights"] != "unknown" or settings.backend == "openai_compatible"
-    return settings.temperature == 0 and settings.backend not in ("python", "scripted") and known
+    """Whether a cached reply may replace a new one.
+
+    Args:
+        settings: of the evaluation.
+        about: identity of the model.
+
+    Returns:
+        True for greedy decoding of known weights, or of a server that is trusted to keep its model under its
+        name; False for functions of the user's
+    """
+    is_identified = about["weights"] != "unknown" or settings.backend == "openai_compatible"
+    return settings.temperature == 0 and settings.backend not in ("python", "scripted") and is_identified
 
 
 def weights(settings: RunSettings, stage: Path | None) -> str:
-    """A digest of the weights or of the code that answers; "unknown" for a model behind a server."""
+    """Digest of the weights, or of the code, of the examined model.
+
+    Args:
+        settings: of the evaluation.
+        stage: folder of a training stage, or None.
+
+    Returns:
+        hexadecimal digest, name of the starter or commit; "unknown" for a model behind a server
+    """
     return _folder(stage / "model") if stage is not None else weights_of(settings.model, settings.backend)
 
 
 def weights_of(model: str, backend: str) -> str:
-    """The same of a model by its name and backend."""
+    """Digest of the weights, or of the code, of a model by its name and backend.
+
+    Args:
+        model: folder, hub id, "starter" or file.py:function.
+        backend: its name.
+
+    Returns:
+        hexadecimal digest, name of the starter or commit; "unknown" for a model behind a server
+    """
     if backend == "openai_compatible":
         return "unknown"
     if ":" in model and (file := Path(model.rpartition(":")[0])).suffix == ".py":
@@ -125,28 +190,31 @@ def weights_of(model: str, backend: str) -> str:
     if model == "starter" and backend in ("transformers", "vllm"):
         name = f"starter-{starter.VERSION}"
         return io.digest(assets.cache_root() / "models" / name) or name
-    place = Path(model).expanduser()
-    return _folder(place) if place.is_dir() else _snapshot(model)
+    folder = Path(model).expanduser()
+    return _folder(folder) if folder.is_dir() else _snapshot(model)
 
 
-def _folder(place: Path) -> str:
-    """Of a published folder the digest of its manifest, which has those of its files; else of every file's
-    bytes."""
-    manifest = next((p for p in (place / io.MANIFEST, place.parent / io.MANIFEST) if p.is_file()), None)
+def _folder(folder: Path) -> str:
+    """Digest of a folder: of the digests in its manifest, else of the bytes of every file."""
+    manifest = next((p for p in (folder / io.MANIFEST, folder.parent / io.MANIFEST) if p.is_file()), None)
     if manifest is not None:
         files = {
             k: v["sha256"]
             for k, v in io.read_json(manifest)["files"].items()
-            if manifest.parent == place or k.startswith("model/")
+            if manifest.parent == folder or k.startswith("model/")
         }
         return io.fingerprint({k.removeprefix("model/"): v for k, v in files.items()})
     return io.fingerprint(
-        {p.relative_to(place).as_posix(): digests.sha256(p) for p in sorted(place.rglob("*")) if p.is_file()}
+        {
+            p.relative_to(folder).as_posix(): digests.sha256(p)
+            for p in sorted(folder.rglob("*"))
+            if p.is_file()
+        }
     )
 
 
 def _snapshot(name: str) -> str:
-    """The commit of a hub model, else "unknown"."""
+    """Commit of a hub model, else "unknown"."""
     try:
         return checkpoint.pinned(name).partition("@")[2] or "unknown"
     except (ImportError, MedError):

@@ -1,5 +1,4 @@
-"""What a number depends on, as digests: the items, the prompts, the code that reads and scores answers, the
-packages."""
+"""Fingerprints of what a number depends on: items, prompts, code that reads and scores answers, packages."""
 
 from __future__ import annotations
 
@@ -25,12 +24,17 @@ PACKAGES = ("torch", "transformers", "tokenizers", "vllm", "pillow", "numpy")
 
 
 class Digest:
-    """Of all items of a task in their order; where a file lies does not count, what is in it does."""
+    """Digest of all items of a task in order; of a file its content counts, not its path."""
 
     def __init__(self) -> None:
         self.n, self._items, self._prompts, self.whole = 0, hashlib.sha256(), hashlib.sha256(), Fingerprint()
 
     def add(self, sample: Sample) -> None:
+        """Add an item.
+
+        Args:
+            sample: the next item in the order of the task.
+        """
         self.n += 1
         self.whole.add(sample)
         gold = sample.messages[-1].text if sample.messages and sample.messages[-1].role == "assistant" else ""
@@ -40,10 +44,23 @@ class Digest:
         self._prompts.update(_bytes(shown(sample.prompt.messages)))
 
     def facts(self) -> dict[str, Any]:
+        """Digests of the items so far.
+
+        Returns:
+            {n, items, prompts}, digests as 16 hexadecimal digits
+        """
         return {"n": self.n, "items": self._items.hexdigest()[:16], "prompts": self._prompts.hexdigest()[:16]}
 
 
 def shown(messages: tuple[Message, ...]) -> list[Any]:
+    """Messages as they are digested.
+
+    Args:
+        messages: of a prompt.
+
+    Returns:
+        for each message its role and parts; an image is the digest of its bytes
+    """
     return [[message.role, *map(shown_part, message.parts)] for message in messages]
 
 
@@ -55,8 +72,14 @@ def _bytes(value: Any) -> bytes:
 
 
 def template(task: Task) -> str:
-    """Of the prompt of the task's hand-made example: it changes when the way of asking does, whatever the
-    data."""
+    """Fingerprint of the prompt template: of the task's hand-made example, whatever the data.
+
+    Args:
+        task: whose example is read.
+
+    Returns:
+        16 hexadecimal digits
+    """
     messages = [
         [m.role, *(part if isinstance(part, str) else "image" for part in m.parts)]
         for m in task.example.prompt.messages
@@ -65,24 +88,47 @@ def template(task: Task) -> str:
 
 
 def scorers(task: Task) -> dict[str, str]:
-    """Name -> a digest of the scorer's source and of what it imports from scoring."""
+    """Fingerprints of the scorers of a task.
+
+    Args:
+        task: whose scorers are read.
+
+    Returns:
+        name -> digest of the scorer's source and of what it imports from scoring
+    """
     return {name_of(scorer): source(scorer) for scorer in task.scorers}
 
 
 def judge(settings: JudgeSettings, task: Task, tree: Path | None = None) -> dict[str, Any]:
-    """Who judges, and with which prompts; {} where no scorer needs a judge."""
-    asked = use.kinds(task.scorers)
-    if not asked or not settings.model:
+    """Judge of a task and versions of its prompts.
+
+    Args:
+        settings: of the judge.
+        task: whose scorers are read.
+        tree: folder of a tree for the judge of rules; None: without one.
+
+    Returns:
+        {judge, prompts: kind -> version}; {} if no scorer needs a judge or none is set
+    """
+    kinds = use.kinds(task.scorers)
+    if not kinds or not settings.model:
         return {}
-    made = use.make(settings, tree)
+    instance = use.make(settings, tree)
     return {
-        "judge": made.name if made else "",
-        "prompts": {kind: prompts.version(kind) for kind in asked if kind in prompts.TASK},
+        "judge": instance.name if instance else "",
+        "prompts": {kind: prompts.version(kind) for kind in kinds if kind in prompts.TASK},
     }
 
 
 def name_of(scorer: Any) -> str:
-    """As it is called in a task: `findings.grounded` is the function `grounded` of the file of `findings`."""
+    """Name of a scorer in a task.
+
+    Args:
+        scorer: function or object.
+
+    Returns:
+        such as `findings.grounded` for the function `grounded` in findings.py
+    """
     scorer = _reads.unwrapped(scorer)
     name = str(getattr(scorer, "name", "") or getattr(scorer, "__name__", type(scorer).__name__))
     package, _, file = str(getattr(scorer, "__module__", "")).rpartition(".")
@@ -94,18 +140,36 @@ def name_of(scorer: Any) -> str:
 
 
 def source(function: Any) -> str:
-    """16 hex digits of the files that define a scorer, or an object and the functions it holds, of all that
-    these import, and of the options it was given."""
+    """Fingerprint of the source of a scorer.
+
+    Args:
+        function: scorer, partial or object with functions.
+
+    Returns:
+        16 hexadecimal digits of the files that define it, of all that these import, and of its options
+    """
     options = io.to_json(function.keywords) if isinstance(function, functools.partial) else {}
     return io.fingerprint([_reads.source_files(function), json.dumps(options, sort_keys=True, default=str)])
 
 
 def task_code(name: str) -> str:
-    """The version of a task: 16 hex digits of the file that defines it and of what that imports."""
+    """Version of a task.
+
+    Args:
+        name: of the task.
+
+    Returns:
+        16 hexadecimal digits of the file that defines it and of what that imports
+    """
     return plugin_code("tasks", name)
 
 
 def packages() -> dict[str, str]:
+    """Versions of Python, medxiaohe and the packages that can change a number.
+
+    Returns:
+        name -> version, without packages that are not installed
+    """
     versions = {"medxiaohe": medxiaohe.__version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""What produced a trace, as digests for its head: model, prompts, workflow, tools, stores, versions."""
+"""Provenance of a trace as digests for its head: model, prompts, workflow, tools, stores, versions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from medxiaohe.models.players import Player
 from medxiaohe.recipe.identity import plugin_files
 from medxiaohe.types import Tool
 
-KEY = "MEDXIAOHE_TRACE_KEY"  # names the file of a private key that signs the traces of evaluations
-STORE_TOOL = "search_"  # a named store is searched by a tool of this name
+KEY = "MEDXIAOHE_TRACE_KEY"  # environment variable: file of a private key that signs the traces
+STORE_TOOL = "search_"  # prefix of the tool that searches a named store
 
 
 def digests(
@@ -28,45 +28,70 @@ def digests(
     stores: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
-    """Name -> digest or name, for `Trace.origin`; equal for equal runs, wherever their files lie.
+    """Digests and names for `Trace.origin`; equal for equal runs, wherever their files are.
 
     Args:
         model: {name, weights, ...} and, for roles of their own, `cast` (evals/running/examined_model.py).
+        workflow: its name.
+        tools: of the workflow.
         stores: name -> file or folder that a tool searches.
         settings: of the workflow; `prompts` is a folder of the user's own prompts.
+
+    Returns:
+        such as "model.weights" or "tool.search" -> digest or name
     """
-    found = {"medxiaohe": medxiaohe.__version__, "model": shown(str(model.get("name", "")))}
-    found["model.weights"] = str(model.get("weights", "unknown"))
-    asked = {k: v for k, v in model.items() if k not in ("name", "weights", "cast")}
-    found["model.settings"] = io.fingerprint(asked)
-    for role, one in model.get("cast", {}).items():
-        found[f"model.{role}"], found[f"model.{role}.weights"] = shown(str(one["name"])), str(one["weights"])
-    found["workflow.code"] = io.fingerprint(plugin_files("workflows", workflow))
+    result = {"medxiaohe": medxiaohe.__version__, "model": shown(str(model.get("name", "")))}
+    result["model.weights"] = str(model.get("weights", "unknown"))
+    decoding = {k: v for k, v in model.items() if k not in ("name", "weights", "cast")}
+    result["model.settings"] = io.fingerprint(decoding)
+    for role, identity in model.get("cast", {}).items():
+        result[f"model.{role}"], result[f"model.{role}.weights"] = (
+            shown(str(identity["name"])),
+            str(identity["weights"]),
+        )
+    result["workflow.code"] = io.fingerprint(plugin_files("workflows", workflow))
     if own := str((settings or {}).get("prompts") or ""):
-        found["workflow.prompts"] = io.fingerprint(sorted(prompt_files(own).values()))
+        result["workflow.prompts"] = io.fingerprint(sorted(prompt_files(own).values()))
     for tool in tools:
-        found[f"tool.{tool.name}"] = tool_digest(tool)
-    for name, place in sorted((stores or {}).items()):
-        found[f"store.{name}"] = store_digest(Path(str(place)))
-    return found
+        result[f"tool.{tool.name}"] = tool_digest(tool)
+    for name, path in sorted((stores or {}).items()):
+        result[f"store.{name}"] = store_digest(Path(str(path)))
+    return result
 
 
 def identity_of(players: Mapping[str, Player]) -> dict[str, Any]:
-    """Which models answer, as `examined_model.identity` has it, of players by role; "" is the default."""
+    """Identity of the models of a workflow, in the form of `examined_model.identity`.
+
+    Args:
+        players: role -> its model; "" is the default, and must be there.
+
+    Returns:
+        {name, backend, options, weights} of the default, with those of other roles under `cast`
+
+    Raises:
+        KeyError: there is no default.
+    """
     rows: dict[str, dict[str, Any]] = {
         role: {
-            "name": one.model,
-            "backend": one.backend,
-            "options": {k: v for k, v in one.options.items() if k not in HOW + SECRETS},
-            "weights": weights_of(one.model, one.backend),
+            "name": player.model,
+            "backend": player.backend,
+            "options": {k: v for k, v in player.options.items() if k not in HOW + SECRETS},
+            "weights": weights_of(player.model, player.backend),
         }
-        for role, one in players.items()
+        for role, player in players.items()
     }
     return {**rows.pop(""), **({"cast": rows} if rows else {})}
 
 
 def tool_digest(tool: Tool) -> str:
-    """16 hex digits of the source of a tool, of all that it imports, and of what a model is shown of it."""
+    """Digest of a tool: its source, all that it imports, and its description to a model.
+
+    Args:
+        tool: which may be a `search_NAME` of a store.
+
+    Returns:
+        16 hexadecimal digits
+    """
     name = tool.name
     if name not in plugins.available("tools"):
         name = "search" if name.startswith(STORE_TOOL) else ""
@@ -75,15 +100,25 @@ def tool_digest(tool: Tool) -> str:
 
 
 def shown(name: str) -> str:
-    """The name of a model; of an absolute path its end: a head is public, and a path may name a person."""
+    """Name of a model for public records, since a path may name a person.
+
+    Args:
+        name: name or path.
+
+    Returns:
+        the last two parts of an absolute path; other names unchanged
+    """
     return "/".join(name.rsplit("/", 2)[-2:]) if name.startswith(("/", "~")) else name
 
 
 def signing_key() -> str:
-    """The private key that the environment names, or "".
+    """Read the private key whose file the environment variable MEDXIAOHE_TRACE_KEY names.
+
+    Returns:
+        the key; "" if the variable is not set
 
     Raises:
-        ConfigError: the file is not there.
+        ConfigError: the file cannot be read.
     """
     path = os.environ.get(KEY, "")
     if not path:
@@ -95,14 +130,25 @@ def signing_key() -> str:
 
 
 def secret() -> bytes:
-    """What the salts of this machine's evaluations are made of, so that equal runs have equal heads."""
+    """Secret of this machine from which the salts of traces are derived, so that equal runs have equal heads.
+
+    Returns:
+        bytes, stored in the cache folder
+    """
     from medxiaohe.traces.store import secret_of
 
     return secret_of(assets.cache_root() / "traces.secret")
 
 
-def store_digest(place: Path) -> str:
-    """16 hex digits of a store's file, or of the manifest of its folder; "unknown" where it has neither."""
-    if place.is_dir():
-        return io.digest(place) or "unknown"
-    return io.sha256(place)[:16] if place.is_file() else "unknown"
+def store_digest(path: Path) -> str:
+    """Digest of a store.
+
+    Args:
+        path: its file or folder.
+
+    Returns:
+        16 hexadecimal digits of the file or of the folder's manifest; "unknown" for neither
+    """
+    if path.is_dir():
+        return io.digest(path) or "unknown"
+    return io.sha256(path)[:16] if path.is_file() else "unknown"

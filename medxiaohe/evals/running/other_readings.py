@@ -1,7 +1,7 @@
-"""The replies of a task read again: leniently, and by a model that is asked, beside the strict reading.
+"""Read the replies of a task again with other parsers: a lenient one, and a model.
 
-The strict reading is the score. What another one gives is a column of its own name in `readings` of the
-results, and `readings.jsonl` has every item that the two read differently.
+The strict reading is the score. The result of another parser is a row of its own name in `readings` of the
+results, and `readings.jsonl` has every item that the parsers read differently.
 """
 
 from __future__ import annotations
@@ -23,11 +23,19 @@ from medxiaohe.scoring.judges.use import JudgeSettings
 from medxiaohe.scoring.parsers import JUDGE, LENIENT, PARSERS, STRICT, asked, lenient
 from medxiaohe.types import Score, Scorer
 
-TOGETHER = 256  # replies that are read before their rows are written
+TOGETHER = 256  # replies of a batch
 
 
 def check(parsers: Sequence[str], judge: JudgeSettings) -> None:
-    """Raise ConfigError for a parser that is none, and for `judge` without a model to ask."""
+    """Check the names of parsers.
+
+    Args:
+        parsers: names.
+        judge: settings of the model for the parser `judge`.
+
+    Raises:
+        ConfigError: a name is no parser, or `judge` has no model.
+    """
     for name in parsers:
         if name not in PARSERS:
             raise ConfigError(f"no parser {name!r}{nearest(name, PARSERS)}; there are {', '.join(PARSERS)}")
@@ -39,54 +47,74 @@ def check(parsers: Sequence[str], judge: JudgeSettings) -> None:
 
 
 def client(parsers: Sequence[str], judge: JudgeSettings) -> Client | None:
-    """Who is asked by the parser `judge`, with its cache and budget; None where it is not among the
-    parsers.
+    """Client of the model of the parser `judge`, with its cache and budget.
+
+    Args:
+        parsers: names.
+        judge: settings of the model.
+
+    Returns:
+        None if `judge` is not one of the parsers
     """
-    made = use.make(judge) if JUDGE in parsers else None
-    return made.client if isinstance(made, ModelJudge) else None
+    instance = use.make(judge) if JUDGE in parsers else None
+    return instance.client if isinstance(instance, ModelJudge) else None
 
 
 def read_again(
     rows: Iterable[Mapping[str, Any]], scorer: Scorer, parsers: Sequence[str], who: Client | None, task: str
 ) -> Iterator[dict[str, Any]]:
-    """Yield for each row of an evaluation what each parser read: {task, id, cluster, strict, lenient, judge}.
+    """Read the replies of rows by each parser.
 
-    Each reading is {value, status, parsed}; that of the judge has `asked` and `failed` too.
+    Args:
+        rows: of an evaluation: {sample, trace, scores}.
+        scorer: of the task, whose score is the strict reading.
+        parsers: names.
+        who: client of the parser `judge`; None: not used.
+        task: name of the task.
+
+    Yields:
+        {task, id, cluster, strict, lenient, judge} for each row; each reading is {value, status, parsed},
+        that of the judge has `asked` and `failed` too
     """
     rows = iter(rows)
-    while some := list(islice(rows, TOGETHER)):
-        pairs = [(io.sample_from_json(row["sample"]), io.trace_from_json(row["trace"])) for row in some]
-        strict = [Score(**row["scores"][0]) for row in some]
-        found = [{STRICT: _reading(score)} for score in strict]
+    while batch := list(islice(rows, TOGETHER)):
+        pairs = [(io.sample_from_json(row["sample"]), io.trace_from_json(row["trace"])) for row in batch]
+        strict = [Score(**row["scores"][0]) for row in batch]
+        readings = [{STRICT: _reading(score)} for score in strict]
         if LENIENT in parsers:
-            for one, pair, score in zip(found, pairs, strict, strict=True):
-                one[LENIENT] = _reading(lenient.lenient(scorer, *pair, score) or score)
+            for reading, pair, score in zip(readings, pairs, strict, strict=True):
+                reading[LENIENT] = _reading(lenient.lenient(scorer, *pair, score) or score)
         if who is not None:
             outcome = asked.judged(who, scorer, pairs, strict)
-            for one, score, failed in zip(found, outcome.scores, outcome.failed, strict=True):
-                one[JUDGE] = _reading(score) | {"asked": failed is not None, "failed": bool(failed)}
-        for row, (sample, _), one in zip(some, pairs, found, strict=True):
-            yield {"task": task, "id": row["sample"]["id"], "cluster": clusters.of(sample), **one}
+            for reading, score, failed in zip(readings, outcome.scores, outcome.failed, strict=True):
+                reading[JUDGE] = _reading(score) | {"asked": failed is not None, "failed": bool(failed)}
+        for row, (sample, _), reading in zip(batch, pairs, readings, strict=True):
+            yield {"task": task, "id": row["sample"]["id"], "cluster": clusters.of(sample), **reading}
 
 
 def summary(rows: Iterable[Mapping[str, Any]], who: str = "") -> dict[str, dict[str, Any]]:
-    """Return parser -> {n, mean, low, high, clusters, unparsed, refused, truncated, more}, the strict one
-    first.
+    """Mean, interval and counts of each parser.
 
-    `more` is how many replies it read that the strict parser did not, `right` how many of these are
-    right. Of the judge there are `asked`, `failed` and `by` too.
+    Args:
+        rows: of `read_again`.
+        who: name of the model of the parser `judge`.
+
+    Returns:
+        parser -> {n, mean, low, high, clusters, unparsed, refused, truncated, unjudged, more, right}, the
+        strict one first. `more` is the number of replies it read that the strict parser did not, `right` that
+        of right ones among them. The judge has `asked`, `failed` and `by` too.
     """
     tallies: dict[str, Tally] = {}
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
-        for name in (one for one in PARSERS if one in row):
-            one, count = row[name], counts.setdefault(name, {"more": 0, "right": 0})
-            tallies.setdefault(name, Tally()).add(one["value"], tuple(row["cluster"]), one["status"])
-            if one["status"] == "judged" and row[STRICT]["status"] != "judged":
+        for name in (reading for reading in PARSERS if reading in row):
+            reading, count = row[name], counts.setdefault(name, {"more": 0, "right": 0})
+            tallies.setdefault(name, Tally()).add(reading["value"], tuple(row["cluster"]), reading["status"])
+            if reading["status"] == "judged" and row[STRICT]["status"] != "judged":
                 count["more"] += 1
-                count["right"] += one["value"] == 1
+                count["right"] += reading["value"] == 1
             for key in ("asked", "failed") if name == JUDGE else ():
-                count[key] = count.get(key, 0) + one[key]
+                count[key] = count.get(key, 0) + reading[key]
     return {
         name: tally.summary() | counts[name] | ({"by": who} if name == JUDGE else {})
         for name, tally in tallies.items()
@@ -94,7 +122,14 @@ def summary(rows: Iterable[Mapping[str, Any]], who: str = "") -> dict[str, dict[
 
 
 def differing(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The items that parsers read differently, for a person to look at."""
+    """Rows that parsers read differently, for a person to inspect.
+
+    Args:
+        rows: of `read_again`.
+
+    Yields:
+        rows without their cluster
+    """
     for row in rows:
         if any(row[name]["parsed"] != row[STRICT]["parsed"] for name in PARSERS if name in row):
             yield {key: value for key, value in row.items() if key != "cluster"}
@@ -103,7 +138,19 @@ def differing(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 def written(
     path: Path, draws: Sequence[Path], scorer: Scorer, parsers: Sequence[str], who: Client | None, task: str
 ) -> Path | None:
-    """Write the readings of every draw of a task; None where its scorer has one reading only."""
+    """Write the readings of every draw of a task.
+
+    Args:
+        path: of the file to write.
+        draws: files of rows, one for each draw of answers.
+        scorer: of the task.
+        parsers: names.
+        who: client of the parser `judge`; None: not used.
+        task: name of the task.
+
+    Returns:
+        the path; None if the scorer has one reading only
+    """
     if lenient.reader(scorer) is None:
         return None
     rows = (row for file in draws for row in io.read_jsonl(file) if row["scores"])

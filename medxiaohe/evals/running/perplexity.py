@@ -1,7 +1,7 @@
-"""Bits per token on documents that no training stage may read.
+"""Bits per token on held-out documents, which no training stage may read.
 
 perplexity.jsonl has {id, text, nats, tokens}: `text` is a hash, and `tokens` counts those scored, for a
-backend may cut long documents.
+backend may truncate long documents.
 """
 
 from __future__ import annotations
@@ -19,6 +19,21 @@ from medxiaohe.types import Model, Sample
 
 
 def perplexity(engine: Model, data: Path, out: Path, settings: RunSettings) -> dict[str, Any]:
+    """Measure a model on held-out documents and write perplexity.jsonl.
+
+    Args:
+        engine: model with `token_nats`.
+        data: folder of a data stage.
+        out: folder of the evaluation.
+        settings: `perplexity` is the number of documents, `batch_size` that of a batch.
+
+    Returns:
+        {documents, tokens, bits_per_token}
+
+    Raises:
+        ConfigError: the backend gives no likelihoods of tokens.
+        DataError: there is no held-out document, or none has tokens to predict.
+    """
     if not hasattr(engine, "token_nats"):
         raise ConfigError(f"the backend {settings.backend} cannot measure perplexity: use transformers")
     documents = held_out(data, settings.perplexity)
@@ -41,20 +56,41 @@ def perplexity(engine: Model, data: Path, out: Path, settings: RunSettings) -> d
 
 
 def held_out(data: Path, limit: int) -> list[Sample]:
-    """The first `limit` test documents of a stage of data, in an order that depends on their ids only."""
-    found = [
+    """Sample documents of the split test, by a hash of their ids.
+
+    Args:
+        data: folder of a data stage.
+        limit: number of documents at most.
+
+    Returns:
+        documents without images, sorted by id
+
+    Raises:
+        DataError: there is none.
+    """
+    documents = [
         s
         for s in io.read_samples(data / "samples.jsonl")
         if s.split == "test" and s.is_document and not s.images
     ]
-    if not found:
+    if not documents:
         raise DataError(f"{data}: no document with split test, so there is nothing to measure perplexity on")
-    chosen = sorted(found, key=lambda s: (io.unit_interval("perplexity", s.id), s.id))[:limit]
+    chosen = sorted(documents, key=lambda s: (io.unit_interval("perplexity", s.id), s.id))[:limit]
     return sorted(chosen, key=lambda s: s.id)
 
 
 def bits(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Bits per token over all documents; it compares models that share a tokenizer."""
+    """Bits per token over all documents; it compares models that share a tokenizer.
+
+    Args:
+        rows: {nats, tokens} of each document.
+
+    Returns:
+        {documents, tokens, bits_per_token: sum of nats / sum of tokens / ln 2}
+
+    Raises:
+        DataError: the documents have no tokens to predict.
+    """
     nats, tokens = (math.fsum(row[key] for row in rows) for key in ("nats", "tokens"))
     if not tokens:
         raise DataError("the documents have no tokens to predict: they are empty")

@@ -1,6 +1,6 @@
-"""The traces of an evaluation as a log that anyone verifies offline (docs/traces.md).
+"""Record the traces of an evaluation in a log that anyone verifies offline (docs/traces.md).
 
-`traces/` lies beside traces.jsonl, whose rows name their trace by the SHA-256 of its head (`head`). Images
+`traces/` is beside traces.jsonl, whose rows name their trace by the SHA-256 of its head (`head`). Images
 are named by digest and not copied: `trace verify --sources FOLDER` looks them up.
 """
 
@@ -19,42 +19,54 @@ from medxiaohe.errors import DataError
 from medxiaohe.evals.running.origin import secret, signing_key
 
 FOLDER = "traces"
-BATCH = 256  # rows a commit
+BATCH = 256  # rows in one commit of the log
 
 
 class Sealing:
-    """Appends the traces of rows to a log, and counts what no record can hold."""
+    """Append the traces of rows to a log, and count rows that cannot be recorded."""
 
     def __init__(self, folder: Path, digests: Mapping[str, Mapping[str, str]]) -> None:
-        """Begin a log anew: what a killed run left is deleted.
+        """Start a new log; one that a killed run left is deleted.
 
         Args:
-            digests: name of a task -> what produced its traces (origin.py).
+            folder: of the log.
+            digests: name of a task -> provenance of its traces (origin.py).
         """
         shutil.rmtree(folder, ignore_errors=True)
         self.folder, self._digests = folder, digests
         self._secret = secret()
         self._log = traces.Log(folder, signing_key(), secret=self._secret)
         self._rows = hashlib.sha256()
-        self.refused: Counter[str] = Counter()  # why no record could be made -> rows
+        self.refused: Counter[str] = Counter()  # reason why a trace cannot be recorded -> number of rows
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the rows without the names of their traces: other salts give the same."""
+        """SHA-256 of the rows without the names of their traces, which depend on salts.
+
+        Returns:
+            64 hexadecimal digits
+        """
         return self._rows.hexdigest()
 
     def rows(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The rows, each with `head`; "" where its trace cannot be recorded."""
+        """Record the traces of rows, BATCH rows in each commit.
+
+        Args:
+            rows: {task, sample, trace, ...}.
+
+        Yields:
+            each row with `head`; "" if its trace cannot be recorded
+        """
         waiting = iter(rows)
         while batch := list(islice(waiting, BATCH)):
             sealed = [self._sealed(row) for row in batch]
-            names = iter(self._log.append([one for one in sealed if one is not None]))
-            for row, one in zip(batch, sealed, strict=True):
+            names = iter(self._log.append([record for record in sealed if record is not None]))
+            for row, record in zip(batch, sealed, strict=True):
                 self._rows.update(io.encoded(row))
-                yield {**row, "head": "" if one is None else next(names)}
+                yield {**row, "head": "" if record is None else next(names)}
 
     def close(self) -> None:
-        """Remove the lock, which is no part of the folder."""
+        """Remove the lock file, which is no part of the log."""
         for lock in self.folder.glob(".*.lock"):
             lock.unlink()
 

@@ -1,5 +1,4 @@
-"""What an evaluation can be told: the tasks, the model, how it is asked, and what is measured beside the
-mean."""
+"""Settings of an evaluation: the tasks, the model, its decoding, and further measures."""
 
 from __future__ import annotations
 
@@ -36,6 +35,11 @@ class TaskRun:
 
     @property
     def shown(self) -> str:
+        """Name of the task in the results.
+
+        Returns:
+            its label; without one the name of the task, or the stem of its file
+        """
         return self.label or Path(self.name.partition(":")[0]).stem
 
 
@@ -120,8 +124,8 @@ class RunSettings:
             if name != "all":
                 plugins.load("perturbations", name)
         for task in self.tasks:
-            made = check_options(task.name, task.args)
-            if workflow := str(self.workflow.get("name") or (made.workflow if made else "")):
+            instance = check_options(task.name, task.args)
+            if workflow := str(self.workflow.get("name") or (instance.workflow if instance else "")):
                 chosen(workflow, self.workflow).check_roles(self.cast)
             if task.limit is not None and task.limit < 1:
                 raise ConfigError(f"the limit of task {task.shown!r} must be at least 1, not {task.limit}")
@@ -129,14 +133,26 @@ class RunSettings:
             raise ConfigError("two tasks have the same name: give one of them a `label`")
 
     def reads(self, inputs: Mapping[str, Path]) -> Reads:
-        """The data, the scorers, the tools and the workflow of the tasks (recipe/identity.py)."""
+        """Files and code that the tasks, scorers, tools and workflow read (recipe/identity.py).
+
+        Args:
+            inputs: role -> folder of a stage; `tree` and `data` are used.
+
+        Returns:
+            what the stage's identity depends on beside its settings
+        """
         folders = {"tree": inputs.get("tree"), "data": inputs.get("data")}
-        found = Reads(prompt_files(str(self.workflow.get("prompts") or "")))
+        files = Reads(prompt_files(str(self.workflow.get("prompts") or "")))
         for task in self.tasks:
             for split in dict.fromkeys([task.split, *(["validation"] if self.calibrate else [])]):
-                found |= reads(task.name, task.args, split=split, **folders)
-        return found
+                files |= reads(task.name, task.args, split=split, **folders)
+        return files
 
     @property
     def perturbations(self) -> tuple[str, ...]:
+        """Names of the perturbations.
+
+        Returns:
+            all that exist if `perturb` has "all"
+        """
         return tuple(plugins.available("perturbations")) if "all" in self.perturb else self.perturb

@@ -1,4 +1,4 @@
-"""All numbers of one task: the passes it needs, in turn, and what each says."""
+"""All numbers of one task: run the passes it needs and measure each."""
 
 from __future__ import annotations
 
@@ -33,20 +33,24 @@ class Examined:
     """A finished task: its numbers, and the files of rows they were made from."""
 
     name: str
-    facts: Mapping[str, Any]  # what the task is: its version, prompts, data, scorers
+    facts: Mapping[str, Any]  # version, prompts, data and scorers of the task
     scores: Mapping[str, Mapping[str, Any]]
     constant: Mapping[str, Any]
-    more: Mapping[str, Any]  # baselines, samples, perturb, calibration, where asked for
+    more: Mapping[str, Any]  # baselines, samples, perturb, calibration, if set
     rows: Path
     others: tuple[Path, ...] = ()
     changed: Mapping[str, Path] = field(default_factory=dict)
     nats: Path | None = None
-    read: Path | None = None  # what each parser read
-    # what it said of itself and took (scoring/judges/use.py)
+    read: Path | None = None  # rows of readings, by parser
+    # description and cost of the judge (scoring/judges/use.py)
     judge: Mapping[str, Any] = field(default_factory=dict)
 
     def traces(self) -> Iterator[dict[str, Any]]:
-        """Rows as they are kept; of several draws the first is told in full, with the values of all."""
+        """Rows of traces.jsonl.
+
+        Yields:
+            rows of the first draw; with several draws `values` has those of all
+        """
         others = [io.read_jsonl(path) for path in self.others]
         for row in io.read_jsonl(self.rows):
             if others:
@@ -54,72 +58,108 @@ class Examined:
             yield row
 
     def draws(self) -> Iterator[dict[str, Any]]:
+        """Rows of draws.jsonl.
+
+        Yields:
+            {task, id, draw, answer, scores} of each draw after the first
+        """
         for i, path in enumerate(self.others, 1):
             for row in io.read_jsonl(path):
-                said = io.trace_from_json(row["trace"]).answer
+                reply = io.trace_from_json(row["trace"]).answer
                 yield {
                     "task": self.name,
                     "id": row["sample"]["id"],
                     "draw": i,
-                    "answer": said,
+                    "answer": reply,
                     "scores": row["scores"],
                 }
 
     def variants(self) -> Iterator[dict[str, Any]]:
+        """Rows of variants.jsonl.
+
+        Yields:
+            {task, variant, sample, trace, scores} of perturbed and blind items
+        """
         for name, path in self.changed.items():
             for row in io.read_jsonl(path):
                 yield {"task": self.name, "variant": name, **{k: row[k] for k in VARIANT if k in row}}
 
     def readings(self) -> Iterator[dict[str, Any]]:
+        """Rows of readings.jsonl.
+
+        Yields:
+            items that parsers read differently
+        """
         if self.read is not None:
             yield from other_readings.differing(io.read_jsonl(self.read))
 
     def likely(self) -> Iterator[dict[str, Any]]:
+        """Rows of likelihoods.jsonl.
+
+        Yields:
+            {task, id, cluster, answers, nats, values}
+        """
         for row in io.read_jsonl(self.nats) if self.nats is not None else ():
             yield {"task": self.name, **row}
 
 
-def examined(exam: Examination, asked: Mapping[str, Any], judge: Mapping[str, Any] | None = None) -> Examined:
-    """Ask whatever is not asked yet, and make the numbers."""
-    settings, wanted, task = exam.settings, exam.wanted, exam.task
+def examined(
+    exam: Examination, item_facts: Mapping[str, Any], judge: Mapping[str, Any] | None = None
+) -> Examined:
+    """Run all passes of a task that are not finished, and compute its numbers.
+
+    Args:
+        exam: the task.
+        item_facts: number and digests of its items, as `write_items` returned them.
+        judge: record of the judge (scoring/judges/use.py).
+
+    Returns:
+        the numbers, and the files of rows
+
+    Raises:
+        ConfigError: calibration with a backend that gives no likelihoods.
+    """
+    settings, task_run, task = exam.settings, exam.wanted, exam.task
     draws = [
         answer(exam, "main" if i == 0 else f"draw{i}", exam.items, settings.seed + i)
         for i in range(settings.samples)
     ]
     offered = answer_options.candidates(task)
-    more: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
     changed: dict[str, Path] = {}
     if settings.samples > 1:
-        more["samples"] = measures.samples(draws)
+        extra["samples"] = measures.samples(draws)
     if settings.baselines:
-        more["baselines"] = _baselines(exam, offered, changed)
+        extra["baselines"] = _baselines(exam, offered, changed)
     if settings.perturbations:
         rows = {name: _variant(exam, name, changed) for name in settings.perturbations}
-        more["perturb"] = robustness.robustness(robustness.verdicts(draws[0]), rows, settings.seed)
+        extra["perturb"] = robustness.robustness(robustness.verdicts(draws[0]), rows, settings.seed)
     if settings.compat:
-        more["compat"] = {name: peer_scorers.difference(name, _judged(draws[0])) for name in settings.compat}
+        extra["compat"] = {name: peer_scorers.difference(name, _judged(draws[0])) for name in settings.compat}
     if not use.kinds(task.scorers[:1]):
         pairs = ((sample, trace) for sample, trace, _ in _judged(draws[0]))
         if again := second_answers.reread(pairs, task.scorers[0]):
-            more["second_answers"] = again
+            extra["second_answers"] = again
     if wrong := failures.labels(_judged(draws[0])):
-        more["failures"] = wrong
-    read = _readings(exam, draws, more) if settings.parsers else None
-    nats = _likelihoods(exam, offered, more)
+        extra["failures"] = wrong
+    read = _readings(exam, draws, extra) if settings.parsers else None
+    nats = _likelihoods(exam, offered, extra)
     facts = {
-        "task": wanted.name,
-        "version": fingerprints.task_code(wanted.name),
-        "split": wanted.split,
-        "limit": wanted.limit,
-        "args": wanted.args,
+        "task": task_run.name,
+        "version": fingerprints.task_code(task_run.name),
+        "split": task_run.split,
+        "limit": task_run.limit,
+        "args": task_run.args,
         "license": task.license,
         "access": task.access,
         "tags": list(task.tags),
-        "n": asked["n"],
-        "dataset": asked["items"],
-        "fingerprint": asked["fingerprint"],
-        "data_changed": differs(task, wanted.split, asked["fingerprint"]) if asked["fingerprint"] else "",
-        "prompts": asked["prompts"],
+        "n": item_facts["n"],
+        "dataset": item_facts["items"],
+        "fingerprint": item_facts["fingerprint"],
+        "data_changed": differs(task, task_run.split, item_facts["fingerprint"])
+        if item_facts["fingerprint"]
+        else "",
+        "prompts": item_facts["prompts"],
         "prompt": task.prompt,
         "prompt_template": fingerprints.template(task),
         "scorers": fingerprints.scorers(task),
@@ -146,24 +186,24 @@ def examined(exam: Examination, asked: Mapping[str, Any], judge: Mapping[str, An
             "unasked": measures.unasked(draws[0]),
         }
     within = {s.name: s.mean_within for s in task.scorers if isinstance(s, JudgedScorer) and s.mean_within}
-    scores = measures.scores(draws, wanted.shown, within)
+    scores = measures.scores(draws, task_run.shown, within)
     constant = (
-        baselines.constant(task, exam.items, wanted.split)
+        baselines.constant(task, exam.items, task_run.split)
         if not use.kinds(task.scorers[:1])
         else baselines.NONE
     )
     others = tuple(draws[1:])
-    return Examined(wanted.shown, facts, scores, constant, more, draws[0], others, changed, nats, read)
+    return Examined(task_run.shown, facts, scores, constant, extra, draws[0], others, changed, nats, read)
 
 
-def _readings(exam: Examination, draws: list[Path], more: dict[str, Any]) -> Path | None:
-    """What other parsers read, as `readings` of the results; None there for a scorer with one reading."""
+def _readings(exam: Examination, draws: list[Path], extra: dict[str, Any]) -> Path | None:
+    """Results of other parsers, as `readings` of the results; None there for a scorer with one reading."""
     settings, path = exam.settings, exam.rows("readings")
     who = other_readings.client(settings.parsers, settings.judge)
     scorer, name = exam.task.scorers[0], exam.wanted.shown
-    made = other_readings.written(path, draws, scorer, settings.parsers, who, name)
-    more["readings"] = made and other_readings.summary(io.read_jsonl(path), who.name if who else "")
-    return made
+    file = other_readings.written(path, draws, scorer, settings.parsers, who, name)
+    extra["readings"] = file and other_readings.summary(io.read_jsonl(path), who.name if who else "")
+    return file
 
 
 def _judged(rows: Path) -> Iterator[tuple[Sample, Trace, Score]]:
@@ -172,24 +212,24 @@ def _judged(rows: Path) -> Iterator[tuple[Sample, Trace, Score]]:
 
 
 def _variant(exam: Examination, name: str, changed: dict[str, Path]) -> Path | None:
-    """The answers to the items as `name` changes them."""
+    """Answers to the items as the perturbation `name` changes them; each is run once."""
     if name not in changed and (items := perturbed(exam, name)) is not None:
         changed[name] = answer(exam, name, items, exam.settings.seed)
     return changed.get(name)
 
 
 def _baselines(exam: Examination, offered: Any, changed: dict[str, Path]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    rows_of: dict[str, Any] = {}
     if "random" in exam.settings.baselines:
-        found["random"] = baselines.any_answer(exam.task, exam.items, offered)
+        rows_of["random"] = baselines.any_answer(exam.task, exam.items, offered)
     if "blind" in exam.settings.baselines:
         rows = _variant(exam, BLIND, changed)
-        found["blind"] = measures.scores([rows], "blind")["blind"] if rows is not None else None
-    return found
+        rows_of["blind"] = measures.scores([rows], "blind")["blind"] if rows is not None else None
+    return rows_of
 
 
-def _likelihoods(exam: Examination, offered: Any, more: dict[str, Any]) -> Path | None:
-    """Calibration, of tasks with answers on offer; the reason where there is none."""
+def _likelihoods(exam: Examination, offered: Any, extra: dict[str, Any]) -> Path | None:
+    """Calibration of tasks with answer options; None in the results for other tasks."""
     settings = exam.settings
     if not settings.confidence and not settings.calibrate:
         return None
@@ -199,10 +239,10 @@ def _likelihoods(exam: Examination, offered: Any, more: dict[str, Any]) -> Path 
             " use transformers"
         )
     if offered is None:
-        more["calibration"] = None
+        extra["calibration"] = None
         return None
     nats = likelihoods(exam, "likelihoods", exam.items)
     items = validation_items(exam, settings.calibrate) if settings.calibrate else None
     fitted = likelihoods(exam, "validation", items) if items is not None else None
-    more["calibration"] = confidence.calibrated(nats, fitted, settings.seed)
+    extra["calibration"] = confidence.calibrated(nats, fitted, settings.seed)
     return nats

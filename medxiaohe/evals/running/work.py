@@ -1,10 +1,8 @@
-"""Unfinished work of an evaluation: items in, one row for each out, in order, in windows that a kill cannot
-spoil.
+"""Resumable work of an evaluation: one row for each item, in order, in windows that are stored whole.
 
-    items.jsonl    what is asked, written whole before anything is asked
-    rows.jsonl     what came of it, appended window by window; a kill leaves whole windows
-    replies.sqlite what the model has answered within the window that is being worked on
-                   (models/reply_store.py)
+    items.jsonl    the items, written whole before the model is called
+    rows.jsonl     their results, appended window by window; a kill leaves whole windows
+    replies.sqlite replies of the model within the current window (models/reply_store.py)
 
 Windows always start at the same items, so a run that resumes forms the same batches as one that was never
 stopped.
@@ -34,57 +32,95 @@ class Item:
 
 
 def items(path: Path, start: int = 0) -> Iterator[Item]:
+    """Read the items of a file.
+
+    Args:
+        path: of JSON lines {sample, nodes}.
+        start: number of items to skip.
+
+    Yields:
+        items in order
+    """
     for row in islice(io.read_jsonl(path), start, None):
         yield Item(io.sample_from_json(row["sample"]), tuple(row.get("nodes", ())))
 
 
 def count(path: Path) -> int:
+    """Number of rows of a file.
+
+    Args:
+        path: of JSON lines, each ended by a newline.
+
+    Returns:
+        number of newlines
+    """
     with open(path, "rb") as file:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(2**20), b""))
 
 
 class Steps:
-    """The bar of a pass: items count when the model has answered them, and once a window is stored all of it
-    has."""
+    """Progress bar of a pass, counted in items; at the end of a window all its items count."""
 
     def __init__(self, label: str, total: int) -> None:
         self.meter, self.ahead, self.size = Meter(label, total), 0, 0
 
     def begin(self, size: int) -> None:
+        """Start a window.
+
+        Args:
+            size: number of its items.
+        """
         self.ahead, self.size = 0, size
 
     def tick(self, answered: int) -> None:
-        """So many more replies; in conversations of several turns there are more replies than items."""
-        more = min(answered, self.size - self.ahead)
-        self.ahead += more
-        self.meter.advance(more)
+        """Count replies; in conversations of several turns there are more replies than items.
+
+        Args:
+            answered: number of new replies.
+        """
+        items = min(answered, self.size - self.ahead)
+        self.ahead += items
+        self.meter.advance(items)
 
     def end(self) -> None:
+        """Complete the current window."""
         self.tick(self.size)
 
 
 def fill(
     rows: Path,
-    asked: Path,
+    items_file: Path,
     window: int,
     label: str,
     do: Callable[[Sequence[Item]], Sequence[Row]],
     begin: Callable[[int, Steps], Any] = lambda at, steps: None,
 ) -> int:
-    """Bring `rows` up to one row for each item of `asked`; returns how many there are.
+    """Process items window by window until there is one row for each of them.
 
-    `begin` is told the index of the first item of a window, and what to tick, before `do` gets its items.
+    Args:
+        rows: file of the rows; whole windows of an earlier run are kept.
+        items_file: path of the items.
+        window: items in a window.
+        label: of the progress bar.
+        do: items of a window -> their rows, in order.
+        begin: called with the index of the first item of a window, and the progress, before `do`.
+
+    Returns:
+        number of rows
+
+    Raises:
+        AssertionError: `do` returned another number of rows.
     """
-    total = count(asked)
+    total = count(items_file)
     done = _keep_whole_windows(rows, window, total)
     steps = Steps(label, total - done)
-    waiting = items(asked, done)
+    waiting = items(items_file, done)
     while chunk := list(islice(waiting, window)):
         steps.begin(len(chunk))
         begin(done, steps)
-        made = do(chunk)
-        assert len(made) == len(chunk), f"{label}: {len(made)} rows for {len(chunk)} items"
-        io.append_jsonl(rows, made)
+        new_rows = do(chunk)
+        assert len(new_rows) == len(chunk), f"{label}: {len(new_rows)} rows for {len(chunk)} items"
+        io.append_jsonl(rows, new_rows)
         done += len(chunk)
         steps.end()
     steps.meter.close()
@@ -92,15 +128,14 @@ def fill(
 
 
 def _keep_whole_windows(rows: Path, window: int, total: int) -> int:
-    """How many rows are kept: all of them when they are complete, else those of whole windows; the rest is
-    cut off."""
+    """Truncate a file to its whole windows, unless it is complete, and return the number of rows left."""
     if not rows.exists():
         rows.touch()
         return 0
     io.drop_torn_line(rows)
-    found = count(rows)
-    keep = found if found == total else found - found % window
-    if keep < found:
+    present = count(rows)
+    keep = present if present == total else present - present % window
+    if keep < present:
         with open(rows, "rb+") as file:
             for _ in range(keep):
                 file.readline()

@@ -1,5 +1,4 @@
-"""What no skill would score on the same items: always one answer, any answer option, the question without
-its image."""
+"""Baselines without skill on the same items: one constant answer, or a random option."""
 
 from __future__ import annotations
 
@@ -16,14 +15,15 @@ from medxiaohe.evals.running.judging import Tally, said
 from medxiaohe.evals.statistics import clusters
 from medxiaohe.types import Sample, Task
 
-# where judging would cost as much as the run
+# of a task with a judge, whose verdicts on the constant answer would cost as much as the run
 NONE = {"constant": None, "constant_answer": "", "constant_from": ""}
-MAX_TRAIN_GOLDS = 2000  # enough to know the most frequent answer
+MAX_TRAIN_GOLDS = 2000  # golds of train, enough to find the most frequent answer
 
 
 def constant(task: Task, items: Path, split: str) -> dict[str, Any]:
-    """What always giving one answer would score: the most frequent of train, or, where there is none, the
-    best on these.
+    """Majority baseline: the score of always giving one answer.
+
+    The answer is the most frequent gold of the train split or, without one, of the items themselves.
 
     Args:
         task: whose gold and first scorer are used.
@@ -31,19 +31,22 @@ def constant(task: Task, items: Path, split: str) -> dict[str, Any]:
         split: the split of these items.
 
     Returns:
-        {constant: mean score or None, constant_answer, constant_from: split that the answer was chosen
-        on}
+        {constant: mean score or None, constant_answer, constant_from: split that the answer was chosen on}
+
+    Raises:
+        ValueError: there are no items.
     """
     try:
-        known = split != "train" and "train" in task.splits
+        has_train = split != "train" and "train" in task.splits
         golds = (
             Counter(map(task.gold, islice(task.samples("train"), MAX_TRAIN_GOLDS)))
-            if known
+            if has_train
             else Counter[str]()
         )
     except (ConfigError, DataError):
         golds = Counter()
     source = "train" if golds else split
+    # no train split that can be read: the most frequent gold of the scored items themselves (optimistic)
     golds = golds or Counter(map(task.gold, _samples(items)))
     answer = min(golds, key=lambda gold: (-golds[gold], gold))
     values = [
@@ -58,8 +61,7 @@ def constant(task: Task, items: Path, split: str) -> dict[str, Any]:
 def any_answer(
     task: Task, items: Path, offered: Callable[[Sample], tuple[str, ...]] | None
 ) -> dict[str, Any] | None:
-    """The expected score of an answer drawn uniformly from the options: exact, nothing is drawn. None for
-    free text.
+    """Chance level: the expected score of an option drawn uniformly, exact.
 
     Args:
         task: whose first scorer is used.
@@ -67,7 +69,7 @@ def any_answer(
         offered: sample -> its answer options; None for free text.
 
     Returns:
-        {n, mean, low, high, ...}, or None
+        {n, mean, low, high, clusters}; None for free text
     """
     if offered is None:
         return None

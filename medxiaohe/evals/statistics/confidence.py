@@ -1,5 +1,4 @@
-"""Calibration of one task from the likelihoods of the answers on offer (evals/statistics/calibration.py has
-the mathematics)."""
+"""Calibration of one task from the likelihoods of its answer options (formulas are in calibration.py)."""
 
 from __future__ import annotations
 
@@ -12,30 +11,29 @@ from medxiaohe.evals.statistics import calibration, clusters
 from medxiaohe.evals.statistics.calibration import Answered
 from medxiaohe.evals.statistics.measures import RIGHT
 
-MISS = 0.1  # of conformal sets
+MISS = 0.1  # promised rate alpha of conformal sets without the gold
 
 
 def read(rows: Path) -> list[tuple[list[float], int, str]]:
-    """Nats of each answer, index of the gold one, and cluster; items with no or several right answers are
-    left out.
+    """Read likelihoods of items with exactly one right option.
 
     Args:
         rows: a file of rows {nats, values, cluster}.
 
     Returns:
-        (nats of each answer, index of the gold one, cluster) of each usable item
+        (nats of each option, index of the gold one, cluster) of each such item
     """
-    found = []
+    usable = []
     for row in io.read_jsonl(rows):
         golds = [i for i, value in enumerate(row["values"]) if value is not None and value >= RIGHT]
         if len(golds) == 1:
-            found.append((row["nats"], golds[0], row["cluster"]))
-    groups = clusters.joined([units if isinstance(units, str) else tuple(units) for *_, units in found])
-    return [(nats, gold, group) for (nats, gold, _), group in zip(found, groups, strict=True)]
+            usable.append((row["nats"], golds[0], row["cluster"]))
+    groups = clusters.joined([units if isinstance(units, str) else tuple(units) for *_, units in usable])
+    return [(nats, gold, group) for (nats, gold, _), group in zip(usable, groups, strict=True)]
 
 
 def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, Any] | None:
-    """The report of a task, and, when there are validation items, what fitting on those makes of it.
+    """Calibration report of a task, with temperature and conformal sets fitted on validation items.
 
     Args:
         rows: likelihoods of the test items.
@@ -44,22 +42,23 @@ def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, 
         seed: of the bootstrap.
 
     Returns:
-        what `calibration.report` returns, with `fitted` where something was fitted; None without usable
+        the report of `calibration.report`, with `fitted` if there are validation items; None without usable
         items
     """
     test = read(rows)
     if not test:
         return None
-    found = calibration.report(_answered(test), seed)
+    report = calibration.report(_answered(test), seed)
     fitted = read(validation) if validation is not None else []
     if fitted:
+        # temperature on validation; the conformal threshold on the same items at that temperature
         temperature = calibration.fit_temperature(
             [nats for nats, _, _ in fitted], [gold for _, gold, _ in fitted]
         )
         scaled = calibration.report(_answered(test, temperature), seed)
         own = [item.probabilities[item.gold] for item in _answered(fitted, temperature)]
         threshold = calibration.conformal_threshold(own, MISS)
-        found["fitted"] = {
+        report["fitted"] = {
             "on": "validation",
             "n": len(fitted),
             "temperature": temperature,
@@ -68,7 +67,7 @@ def calibrated(rows: Path, validation: Path | None, seed: int = 0) -> dict[str, 
             "reliability": scaled["reliability"],
             "conformal": calibration.conformal(_answered(test, temperature), threshold, MISS),
         }
-    return found
+    return report
 
 
 def _answered(rows: Iterable[tuple[list[float], int, str]], temperature: float = 1.0) -> list[Answered]:

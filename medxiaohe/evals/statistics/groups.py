@@ -1,8 +1,8 @@
-"""Scores by what tasks ask for: their tags, with public, gated and private tasks apart (MedXIAOHE).
+"""Scores of groups of tasks: by tag, with public, gated and private tasks separate (MedXIAOHE).
 
-A group's score is the mean of its tasks, each of which counts once however many items it has. The interval
-takes tasks as given and their errors as independent: it says how far other items of the same tasks would move
-the mean, not what other tasks would show.
+The score of a group is the mean of its tasks, each of which counts once however many items it has. The
+interval takes the tasks as fixed and their errors as independent: it is about other items of the same tasks,
+not about other tasks.
 """
 
 from __future__ import annotations
@@ -13,28 +13,36 @@ from statistics import NormalDist
 from typing import Any
 
 ACCESS = ("public", "gated", "private")
-NOT_A_KIND = ("medevalkit",)  # says where else a task is found
-Z = NormalDist().inv_cdf(0.975)
+NOT_A_KIND = ("medevalkit",)  # tags that name a suite of tasks, not a kind
+Z = NormalDist().inv_cdf(0.975)  # two-sided 95 %
 
 
 def groups(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """{access, tag, tasks [names], n, mean, low, high} of each tag, and of all tasks of an access (tag "");
-    judged tasks only."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """Mean score of each group of tasks.
+
+    Args:
+        tasks: name -> {scores, tags, access}; tasks without a judged item are left out.
+
+    Returns:
+        {access, tag, tasks [names], n, mean, low, high} of each tag, and of all tasks of an access (tag ""),
+        in the order of ACCESS and tag
+    """
+    names_of: dict[tuple[str, str], list[str]] = {}
     for name, task in tasks.items():
         if not task["scores"]["n"]:
             continue
         for tag in ("", *task["tags"]):
             if tag not in NOT_A_KIND:
-                found.setdefault((task["access"], tag), []).append(name)
-    order = sorted(found, key=lambda key: (ACCESS.index(key[0]), key[1]))
+                names_of.setdefault((task["access"], tag), []).append(name)
+    order = sorted(names_of, key=lambda key: (ACCESS.index(key[0]), key[1]))
     return [
-        {"access": access, "tag": tag, "tasks": found[access, tag], **_mean(tasks, found[access, tag])}
+        {"access": access, "tag": tag, "tasks": names_of[access, tag], **_mean(tasks, names_of[access, tag])}
         for access, tag in order
     ]
 
 
 def _mean(tasks: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    """Mean of task means with its interval; low and high None if a task has none."""
     rows = [tasks[name]["scores"] for name in names]
     mean = math.fsum(row["mean"] for row in rows) / len(rows)
     n = sum(row["n"] for row in rows)
@@ -42,5 +50,7 @@ def _mean(tasks: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
         return {"n": n, "mean": mean, "low": rows[0]["low"], "high": rows[0]["high"]}
     if any(row["low"] is None for row in rows):
         return {"n": n, "mean": mean, "low": None, "high": None}
+    # standard error of each task from the width of its interval; independent tasks: root of the sum of
+    # squares / k
     error = math.sqrt(math.fsum(((row["high"] - row["low"]) / 2 / Z) ** 2 for row in rows)) / len(rows)
     return {"n": n, "mean": mean, "low": max(0.0, mean - Z * error), "high": min(1.0, mean + Z * error)}

@@ -1,11 +1,8 @@
-"""Compare how much of each model's replies could be read: accuracy with unread replies as wrong, and left
-out.
+"""Compare the shares of readable replies between models: accuracy with unread replies as wrong, and left out.
 
-A parser that reads one model's style and not another's ranks styles. So every comparison states, of each
-task and
-model, the shares of replies that were unparsed, refused and truncated, and the mean under both readings;
-where the
-shares of two models differ by more than `APART`, the order of the models may be that of their styles.
+A parser that reads one model's style and not another's ranks styles. So every comparison states, of each task
+and model, the shares of replies that were unparsed, refused and truncated, and the mean under both readings;
+if the shares of two models differ by more than `APART`, the order of the models may be that of their styles.
 """
 
 import math
@@ -17,14 +14,14 @@ from typing import Any
 from medxiaohe import io
 
 UNREAD = ("unparsed", "refused", "truncated")
-APART = 0.03  # of the replies: a larger difference between models is warned of
-SHOWN = 20  # unread replies of each task and model, to look at
-END = 600  # characters of a reply that are shown
+APART = 0.03  # share of the replies; a larger difference between models is warned of
+SHOWN = 20  # unread replies of each task and model in unread.jsonl
+END = 600  # characters at the end of a reply that are shown
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What became of one item: the status and value of the first scorer, and the end of the reply."""
+    """Outcome of one item: status and value of the first scorer, and the end of the reply."""
 
     id: str
     status: str
@@ -34,59 +31,88 @@ class Read:
 
 
 def read_rows(path: Path) -> dict[str, list[Read]]:
-    """Return the items of each task of a traces.jsonl, in its order."""
-    found: dict[str, list[Read]] = {}
+    """Read the outcome of each item of a traces.jsonl.
+
+    Args:
+        path: of traces.jsonl; rows without scores are left out.
+
+    Returns:
+        task -> items in the order of the file
+    """
+    items_of: dict[str, list[Read]] = {}
     for row in io.read_jsonl(path):
         if not row["scores"]:
             continue
         score, trace = row["scores"][0], io.trace_from_json(row["trace"])
         target = str(row["sample"].get("target", ""))
         item = Read(row["sample"]["id"], score["status"], score["value"], trace.answer[-END:], target)
-        found.setdefault(row["task"], []).append(item)
-    return found
+        items_of.setdefault(row["task"], []).append(item)
+    return items_of
 
 
 def reading(items: Iterable[Read]) -> dict[str, Any]:
-    """Return {n, unparsed, refused, truncated, wrong, left_out} of the items of one model on one task.
+    """Shares of unread replies, and the mean with and without them.
 
-    `unparsed`, `refused` and `truncated` are shares of the n items with a value; `wrong` is the mean
-    with them as 0,
-    as scores are reported, `left_out` the mean of the replies that were read (None where none was).
+    Args:
+        items: of one model on one task.
+
+    Returns:
+        {n, unparsed, refused, truncated, wrong, left_out}: shares of the n items with a value; `wrong` is the
+        mean with unread replies as 0, the reported score, `left_out` the mean of the replies that were read
+        (None without one)
     """
-    known = [item for item in items if item.value is not None]
-    n = len(known)
-    read = [float(item.value or 0.0) for item in known if item.status not in UNREAD]
-    shares = {name: sum(item.status == name for item in known) / n if n else 0.0 for name in UNREAD}
-    whole = math.fsum(float(item.value or 0.0) for item in known) / n if n else None
-    return {"n": n, **shares, "wrong": whole, "left_out": math.fsum(read) / len(read) if read else None}
+    judged = [item for item in items if item.value is not None]
+    n = len(judged)
+    read = [float(item.value or 0.0) for item in judged if item.status not in UNREAD]
+    shares = {name: sum(item.status == name for item in judged) / n if n else 0.0 for name in UNREAD}
+    mean = math.fsum(float(item.value or 0.0) for item in judged) / n if n else None
+    return {"n": n, **shares, "wrong": mean, "left_out": math.fsum(read) / len(read) if read else None}
 
 
 def readings(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict[str, Any]]:
-    """Return task -> {stages: {name: reading}, apart}; `apart` are the faults whose shares differ by
-    more than 3
-    points between two stages."""
+    """Compare the readings of all stages on each task.
+
+    Args:
+        runs: stage -> task -> items.
+
+    Returns:
+        task -> {stages: {name: reading}, apart: faults whose shares differ by more than APART between two
+        stages}
+    """
     tasks = sorted({task for run in runs.values() for task in run})
-    found = {}
+    compared = {}
     for task in tasks:
         stages = {name: reading(run[task]) for name, run in runs.items() if task in run}
         apart = [name for name in UNREAD if _spread(row[name] for row in stages.values()) > APART]
-        found[task] = {"stages": stages, "apart": apart}
-    return found
+        compared[task] = {"stages": stages, "apart": apart}
+    return compared
 
 
 def by_model(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> dict[str, dict[str, Any]]:
-    """Return stage -> {n, unparsed, refused, truncated} over all its tasks: the number of items, and
-    shares.
+    """Shares of unread replies of each stage over all its tasks.
+
+    Args:
+        runs: stage -> task -> items.
+
+    Returns:
+        stage -> {n, unparsed, refused, truncated}: number of items, and shares
     """
-    found = {}
+    shares_of = {}
     for name, run in runs.items():
-        whole = reading(item for items in run.values() for item in items)
-        found[name] = {key: whole[key] for key in ("n", *UNREAD)}
-    return found
+        shares = reading(item for items in run.values() for item in items)
+        shares_of[name] = {key: shares[key] for key in ("n", *UNREAD)}
+    return shares_of
 
 
 def unread(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> list[dict[str, Any]]:
-    """Return up to 20 unread replies of each task and stage: {task, stage, id, status, target, answer}."""
+    """Examples of unread replies.
+
+    Args:
+        runs: stage -> task -> items.
+
+    Returns:
+        {task, stage, id, status, target, answer} of the first SHOWN of each task and stage
+    """
     rows = []
     for stage, run in runs.items():
         for task, items in run.items():
@@ -98,15 +124,23 @@ def unread(runs: Mapping[str, Mapping[str, Sequence[Read]]]) -> list[dict[str, A
     return rows
 
 
-def warnings(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return one line for each task whose models were not read alike, with the means under both readings."""
+def warnings(compared: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Warnings about tasks whose models were not read alike.
+
+    Args:
+        compared: what `readings` returned.
+
+    Returns:
+        one line for each task and fault, with the means under both readings
+    """
     lines = []
-    for task, row in found.items():
+    for task, row in compared.items():
         for fault in row["apart"]:
             stages = row["stages"]
-            shares = ", ".join(f"{name} {one[fault]:.1%}" for name, one in stages.items())
+            shares = ", ".join(f"{name} {measured[fault]:.1%}" for name, measured in stages.items())
             means = ", ".join(
-                f"{name} {_shown(one['wrong'])} / {_shown(one['left_out'])}" for name, one in stages.items()
+                f"{name} {_shown(measured['wrong'])} / {_shown(measured['left_out'])}"
+                for name, measured in stages.items()
             )
             lines.append(
                 f"{task}: {fault} replies differ between models ({shares}"
@@ -117,8 +151,8 @@ def warnings(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _spread(values: Iterable[float]) -> float:
-    known = list(values)
-    return max(known) - min(known) if known else 0.0
+    numbers = list(values)
+    return max(numbers) - min(numbers) if numbers else 0.0
 
 
 def _shown(value: float | None) -> str:

@@ -1,5 +1,4 @@
-"""What an impression says that its report does not have, and what it leaves out: by the text, by labels, and
-of several arms on the same reports.
+"""Hallucinated (H) and omitted (O) findings of impressions, by the report's text and by labels.
 
     H text      share of its sentences with a finding that findings and impression of the report do not have
     H findings  the same by the findings section alone: what a reader of it could know. The impression that
@@ -28,7 +27,7 @@ from medxiaohe.scoring.findings import compare
 
 MEASURES = ("H text", "H findings", "O text", "H labels", "O labels")
 TESTED = ("H text", "O text", "H labels", "O labels")
-SENTENCES = "sentences"  # how many there are, which is beside the measures
+SENTENCES = "sentences"  # their number, reported with the measures
 # names of Rad-ReStruct's tree -> words that the extractor reads
 LABELS = {
     "pulmonary atelectasis": "atelectasis",
@@ -48,7 +47,8 @@ LABELS = {
     "spine": "bony abnormality",
     "deformity": "bony deformity",
 }
-NO_FINDING = ("region", "attributes", "degree", "localization")  # ends of paths that say more of a finding
+# ends of paths that are attributes of a finding
+NO_FINDING = ("region", "attributes", "degree", "localization")
 WHOLE = {"lung abnormality", "pleural abnormality", "abnormal bones"}  # of an area, with no name of its own
 
 
@@ -59,32 +59,35 @@ class Reference:
     id: str
     findings: str
     impression: str
-    labels: frozenset[str] | None = None  # names of findings; None where nobody marked any
+    labels: frozenset[str] | None = None  # names of findings; None: not annotated
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one arm changed of one measure, against the drafts on the same reports."""
+    """Change of one measure by one arm, compared with the drafts on the same reports."""
 
     arm: str
     measure: str
     before: float
     after: float
     difference: Difference
-    share: tuple[float, float, float] | None  # of `before`, with its interval; None where that is 0
+    share: tuple[float, float, float] | None  # relative to `before`, with its interval; None if that is 0
     p_holm: float
 
 
 def labels(path: Path) -> dict[str, frozenset[str]]:
-    """The findings that were marked for each report, by its id.
+    """Read the marked findings of each report.
 
     Args:
         path: qa_pairs.jsonl of Rad-ReStruct.
 
+    Returns:
+        id of a report -> names of findings of the lexicon
+
     Raises:
-        DataError: the file is not laid out so.
+        DataError: the file has another form.
     """
-    found = {}
+    labels_of = {}
     for number, row in enumerate(io.read_jsonl(path), 1):
         try:
             names = {
@@ -93,60 +96,79 @@ def labels(path: Path) -> dict[str, frozenset[str]]:
                 if answer == ["yes"]
                 for name in _named(about["path"].split("_"))
             }
-            found[str(row["uid"])] = frozenset(names)
+            labels_of[str(row["uid"])] = frozenset(names)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{path}, line {number}: no row of Rad-ReStruct ({error})") from error
-    return found
+    return labels_of
 
 
 def _named(path: Sequence[str]) -> set[str]:
+    """Findings of the lexicon that a path of Rad-ReStruct's tree names; none for attributes of a finding."""
     if len(path) < 3 or path[-1] in NO_FINDING:
         return set()
     name = "_".join(path[2:])
-    return {one.name for one in lexicon().findings(LABELS.get(name, name) + ".")}
+    return {finding.name for finding in lexicon().findings(LABELS.get(name, name) + ".")}
 
 
 def errors(text: str, report: Reference) -> dict[str, float]:
-    """The measures of an impression and its number of sentences; by labels where the report has any."""
-    whole = f"{report.findings} {report.impression}"
-    found = {
-        "H text": compare(text, whole).hallucination_rate if text else 0.0,
+    """Measures of an impression.
+
+    Args:
+        text: the impression; "" hallucinates nothing and omits everything.
+        report: of people.
+
+    Returns:
+        measure -> from 0 to 1, and SENTENCES -> number of sentences; measures by labels only if the report
+        has labels, "O labels" only if one of them is specific
+    """
+    full_text = f"{report.findings} {report.impression}"
+    measures = {
+        "H text": compare(text, full_text).hallucination_rate if text else 0.0,
         "H findings": compare(text, report.findings).hallucination_rate if text else 0.0,
         "O text": compare(text, report.impression).omission_rate if text else 1.0,
         SENTENCES: float(len(split(text))),
     }
     if report.labels is not None:
-        mine = [one.name for one in lexicon().findings(text) if one.status in ("present", "possible")]
+        # findings that the impression affirms, and those that neither equal a label nor are its parent or
+        # child
+        mine = [
+            finding.name for finding in lexicon().findings(text) if finding.status in ("present", "possible")
+        ]
         wrong = [name for name in mine if not any(_related(name, gold) for gold in report.labels)]
-        found["H labels"] = len(wrong) / max(1, len(mine))
-        if wanted := report.labels - WHOLE:
-            left = [gold for gold in wanted if not any(_related(name, gold) for name in mine)]
-            found["O labels"] = len(left) / len(wanted)
-    return found
+        measures["H labels"] = len(wrong) / max(1, len(mine))
+        if specific := report.labels - WHOLE:
+            omitted = [gold for gold in specific if not any(_related(name, gold) for name in mine)]
+            measures["O labels"] = len(omitted) / len(specific)
+    return measures
 
 
 def changes(arms: Mapping[str, Sequence[Mapping[str, float]]], base: str) -> list[Change]:
-    """Each arm against `base` on the same reports, by every measure that is tested and that two reports have;
-    p is corrected for all of these tests.
+    """Compare each arm with a base on the same reports, by every tested measure that two reports have.
 
     Args:
         arms: name -> the measures of each report, in one order.
         base: the name of the arm that the others are compared with.
+
+    Returns:
+        one row for each arm and measure, with p after Holm's correction over all of them
+
+    Raises:
+        KeyError: `base` is not one of the arms.
     """
     rows = []
-    for arm, found in arms.items():
+    for arm, measured in arms.items():
         for measure in TESTED if arm != base else ():
             both = [
                 (old[measure], new[measure])
-                for old, new in zip(arms[base], found, strict=True)
+                for old, new in zip(arms[base], measured, strict=True)
                 if measure in old
             ]
             if len(both) > 1:
-                a, b = [one for one, _ in both], [one for _, one in both]
+                a, b = [pair for pair, _ in both], [pair for _, pair in both]
                 rows.append((arm, measure, a, b, paired(a, b)))
     return [
-        Change(arm, measure, sum(a) / len(a), sum(b) / len(b), one, relative(a, b) if any(a) else None, p)
-        for (arm, measure, a, b, one), p in zip(rows, holm([row[-1].p for row in rows]), strict=True)
+        Change(arm, measure, sum(a) / len(a), sum(b) / len(b), pair, relative(a, b) if any(a) else None, p)
+        for (arm, measure, a, b, pair), p in zip(rows, holm([row[-1].p for row in rows]), strict=True)
     ]
 
 
@@ -157,7 +179,8 @@ def _related(a: str, b: str) -> bool:
 
 @functools.cache
 def _up(name: str) -> frozenset[str]:
-    found = {name}
-    while (name := lexicon().parents.get(name, "")) and name not in found:
-        found.add(name)
-    return frozenset(found)
+    """A finding and its parents in the lexicon."""
+    names = {name}
+    while (name := lexicon().parents.get(name, "")) and name not in names:
+        names.add(name)
+    return frozenset(names)

@@ -1,8 +1,7 @@
-"""Answers that a workflow gave again because it was not sure of them (the re-retrieval of rwr), before and
-after; and why answers behind a search are wrong.
+"""Effect of second answers that a workflow gave because its confidence was low (re-retrieval of rwr).
 
-A run with `threshold` t has two answers of every item whose confidence is below t, so what any lower
-threshold would have given is known without asking again: `sweep`.
+A run with `threshold` t has two answers of every item whose confidence is below t, so the outcome of any
+lower threshold is known without asking again: `sweep`.
 """
 
 from __future__ import annotations
@@ -19,37 +18,38 @@ STEPS = 10  # thresholds of a sweep
 
 
 def reread(rows: Iterable[tuple[Sample, Trace]], scorer: Scorer) -> dict[str, Any]:
-    """What a second answer changed, of items whose first confidence is known.
+    """Accuracy before and after second answers, of items whose first confidence is known.
 
     Args:
         rows: items with their traces.
         scorer: of the task; one that needs no judge.
 
     Returns:
-        {"n", "fired", "before", "after", "difference", "low", "high", "p", "rise", "sweep"}: accuracy of
-        those that fired before and after, and how much their confidence rose; {} where no trace has the note
-        `cdir`. `sweep` has {threshold, fired, before, after, all} for thresholds up to the highest confidence
-        that fired.
+        {"n", "fired", "before", "after", "difference", "low", "high", "p", "rise", "sweep"}: accuracy before
+        and after of the items that were answered again, and the mean rise of their confidence; {} if no trace
+        has the note `cdir`. `sweep` has {threshold, fired, before, after, all} for thresholds up to the
+        highest confidence that fired.
     """
-    items = [one for row in rows if (one := _item(*row, scorer)) is not None]
+    items = [item for row in rows if (item := _item(*row, scorer)) is not None]
     if not items:
         return {}
-    fired = [one for one in items if one["fired"]]
-    found: dict[str, Any] = {"n": len(items), "fired": len(fired)}
+    fired = [item for item in items if item["fired"]]
+    result: dict[str, Any] = {"n": len(items), "fired": len(fired)}
     if fired:
-        before, after = ([one[key] for one in fired] for key in ("before", "after"))
+        before, after = ([item[key] for item in fired] for key in ("before", "after"))
         paired = asdict(stats.paired(before, after))
-        found |= {"before": _mean(before), "after": _mean(after)}
-        found |= {key: paired[key] if math.isfinite(paired[key]) else None for key in ("low", "high")}
-        found |= {"difference": paired["difference"], "p": paired["p"]}
-        rises = [one["rise"] for one in fired if one["rise"] is not None]
-        found["rise"] = _mean(rises) if rises else None
-    highest = max((one["confidence"] for one in fired), default=0.0)
-    found["sweep"] = [_at(items, highest * step / STEPS) for step in range(STEPS + 1)] if fired else []
-    return found
+        result |= {"before": _mean(before), "after": _mean(after)}
+        result |= {key: paired[key] if math.isfinite(paired[key]) else None for key in ("low", "high")}
+        result |= {"difference": paired["difference"], "p": paired["p"]}
+        rises = [item["rise"] for item in fired if item["rise"] is not None]
+        result["rise"] = _mean(rises) if rises else None
+    highest = max((item["confidence"] for item in fired), default=0.0)
+    result["sweep"] = [_at(items, highest * step / STEPS) for step in range(STEPS + 1)] if fired else []
+    return result
 
 
 def _item(sample: Sample, trace: Trace, scorer: Scorer) -> dict[str, Any] | None:
+    """First and second score and confidence of an item; None without the note `cdir` or without a score."""
     note = next((s.given for s in reversed(trace.steps) if s.kind == "note" and s.who == "cdir"), None)
     if not isinstance(note, Mapping) or note.get("confidence") is None:
         return None
@@ -65,16 +65,18 @@ def _item(sample: Sample, trace: Trace, scorer: Scorer) -> dict[str, Any] | None
 
 
 def _at(items: Sequence[Mapping[str, Any]], threshold: float) -> dict[str, Any]:
-    """What a threshold would have given: it fires strictly below."""
-    below = [one for one in items if one["fired"] and one["confidence"] < threshold]
-    kept = [one["before"] for one in items if not (one["fired"] and one["confidence"] < threshold)]
-    after = [one["after"] for one in below]
+    """Outcome of a lower threshold: items with a confidence strictly below it have their second answer."""
+    below = [item for item in items if item["fired"] and item["confidence"] < threshold]
+    first_answers = [
+        item["before"] for item in items if not (item["fired"] and item["confidence"] < threshold)
+    ]
+    after = [item["after"] for item in below]
     return {
         "threshold": round(threshold, 6),
         "fired": len(below),
-        "before": _mean([one["before"] for one in below]) if below else None,
+        "before": _mean([item["before"] for item in below]) if below else None,
         "after": _mean(after) if below else None,
-        "all": _mean([*kept, *after]),
+        "all": _mean([*first_answers, *after]),
     }
 
 

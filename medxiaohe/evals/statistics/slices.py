@@ -1,5 +1,4 @@
-"""Scores by what the items are about: tree node, layer, kind and rarity, with what the training data says of
-it.
+"""Scores by subject of the items: tree node, layer, kind and rarity, with mentions in the training data.
 
 An item counts for every entity its question or gold answer mentions, and for all ancestors of those. Training
 mentions of a node are those of its entity and of everything below it, from the coverage.json of a data stage:
@@ -30,19 +29,32 @@ WARNING = (
 
 @dataclass
 class Values:
-    """Values, clusters and nodes of items as they come, and which items are about which node."""
+    """Values, clusters and nodes of items, gathered row by row."""
 
     values: array[float] = field(default_factory=lambda: array("d"))
     clusters: list[Units] = field(default_factory=list)
     entities: list[tuple[str, ...]] = field(default_factory=list)
 
     def add(self, row: Mapping[str, Any]) -> None:
+        """Add the item of a row, if it was judged and has nodes.
+
+        Args:
+            row: {scores, nodes, sample, ...}.
+        """
         if (value := row["scores"][0]["value"]) is not None and row.get("nodes"):
             self.values.append(value)
             self.clusters.append(cluster_of(row))
             self.entities.append(tuple(row["nodes"]))
 
     def of(self, which: Iterable[int]) -> dict[str, Any]:
+        """Mean and interval of some items.
+
+        Args:
+            which: their indices.
+
+        Returns:
+            {n, mean, low, high, clusters}
+        """
         chosen = list(which)
         return interval([self.values[i] for i in chosen], [self.clusters[i] for i in chosen])
 
@@ -50,19 +62,19 @@ class Values:
 def slices(
     rows: Mapping[str, Path], tree: Tree, counts: Mapping[str, int] | None, min_items: int
 ) -> dict[str, Any]:
-    """Of each task and of all together: {nodes, layers, kinds, rarity}, each row with n, mean, interval and
-    training mentions.
+    """Scores by node, layer, kind and rarity, of each task and of all together.
 
     Args:
         rows: task -> file of its scored rows, which name the nodes of each item.
         tree: the Medical Entity Tree.
-        counts: entity id -> mentions in the training data; None where it is not known.
+        counts: entity id -> mentions in the training data; None if unknown.
         min_items: nodes with fewer items are not reported.
 
     Returns:
-        {all, tasks: {task: ...}, min_items}
+        {all, tasks: {task: ...}, min_items}; all and each task {items, nodes, layers, kinds, rarity, warning}
+        with rows of n, mean, interval and training mentions
     """
-    every, found = Values(), dict[str, Any]()
+    every, tasks = Values(), dict[str, Any]()
     mentions = below(tree, counts) if counts is not None else None
     rare = rarity_of(counts) if counts is not None else None
     for task, path in rows.items():
@@ -70,8 +82,8 @@ def slices(
         for row in io.read_jsonl(path):
             own.add(row)
             every.add(row)
-        found[task] = _sliced(own, tree, mentions, rare, min_items)
-    return {"all": _sliced(every, tree, mentions, rare, min_items), "tasks": found, "min_items": min_items}
+        tasks[task] = _sliced(own, tree, mentions, rare, min_items)
+    return {"all": _sliced(every, tree, mentions, rare, min_items), "tasks": tasks, "min_items": min_items}
 
 
 def _sliced(
@@ -81,6 +93,7 @@ def _sliced(
     layers: dict[str, set[int]] = {}
     kinds: dict[str, set[int]] = {}
     rarity: dict[str, set[int]] = {}
+    # item indices of each node, with all ancestors, and of each layer, kind and rarity
     for i, entities in enumerate(values.entities):
         for id in entities:
             if id not in tree:
@@ -91,8 +104,8 @@ def _sliced(
             kinds.setdefault(tree.entities[id].kind, set()).add(i)
         if rare is not None and entities:
             rarity.setdefault(rare(entities), set()).add(i)
-    kept = {id: which for id, which in nodes.items() if len(which) >= min_items}
-    rows = [_node(tree, id, values.of(sorted(which)), mentions) for id, which in kept.items()]
+    reported = {id: which for id, which in nodes.items() if len(which) >= min_items}
+    rows = [_node(tree, id, values.of(sorted(which)), mentions) for id, which in reported.items()]
     rows.sort(key=lambda row: (row["mean"], -row["n"], row["node"]))
     return {
         "items": len(values.values),
@@ -106,12 +119,12 @@ def _sliced(
 
 def _node(tree: Tree, id: str, row: dict[str, Any], mentions: Mapping[str, int] | None) -> dict[str, Any]:
     entity = tree.entities[id]
-    told = {"training_mentions": mentions.get(id, 0)} if mentions is not None else {}
-    return {"node": id, "name": entity.name, "kind": entity.kind, "layer": tree.layer(id), **row, **told}
+    training = {"training_mentions": mentions.get(id, 0)} if mentions is not None else {}
+    return {"node": id, "name": entity.name, "kind": entity.kind, "layer": tree.layer(id), **row, **training}
 
 
 def below(tree: Tree, counts: Mapping[str, int]) -> dict[str, int]:
-    """Node -> mentions of it and of everything below it.
+    """Mentions of each node and of everything below it.
 
     Args:
         tree: the Medical Entity Tree.
@@ -120,42 +133,42 @@ def below(tree: Tree, counts: Mapping[str, int]) -> dict[str, int]:
     Returns:
         node id -> mentions, without nodes that have none
     """
-    found: dict[str, int] = {}
+    mentions: dict[str, int] = {}
     for id, n in counts.items():
         if n > 0 and id in tree:
             for node in (id, *tree.ancestors(id)):
-                found[node] = found.get(node, 0) + n
-    return found
+                mentions[node] = mentions.get(node, 0) + n
+    return mentions
 
 
 def rarity_of(counts: Mapping[str, int]) -> Any:
-    """The bucket of the rarest entity of an item: head, torso, tail, or unseen where training never mentions
-    it.
+    """Rarity of items: the bucket of their rarest entity.
 
     Args:
         counts: entity id -> mentions in the training data.
 
     Returns:
-        a function: ids of the entities of an item -> name of the bucket
+        a function: ids of the entities of an item, at least one -> head, torso, tail, or unseen if training
+        never mentions one of them
     """
-    known = buckets(counts)
+    bucket_of = buckets(counts)
     rank = {name: i for i, name in enumerate(RARITIES)}
-    return lambda entities: max((known.get(id, "unseen") for id in entities), key=rank.__getitem__)
+    return lambda entities: max((bucket_of.get(id, "unseen") for id in entities), key=rank.__getitem__)
 
 
-def weak_nodes(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What a synthesis stage reads: nodes over all tasks, the lowest mean first.
+def weak_nodes(sliced: Mapping[str, Any]) -> dict[str, Any]:
+    """Nodes over all tasks by rising mean, the input of a synthesis stage.
 
     Args:
-        found: what `slices` returned.
+        sliced: what `slices` returned.
 
     Returns:
         {nodes, min_items, warning}
     """
     keys = ("node", "name", "kind", "layer", "n", "mean", "low", "high", "clusters", "training_mentions")
-    rows: Sequence[Mapping[str, Any]] = found["all"]["nodes"]
+    rows: Sequence[Mapping[str, Any]] = sliced["all"]["nodes"]
     return {
         "nodes": [{key: row[key] for key in keys if key in row} for row in rows],
-        "min_items": found["min_items"],
-        "warning": found["all"]["warning"],
+        "min_items": sliced["min_items"],
+        "warning": sliced["all"]["warning"],
     }

@@ -1,1 +1,1 @@
-"""Verifiers of claims, one a file: a function of claims and evidence that gives one ruling for each claim."""
+"""Verifiers of claims, one in each file: (claims, evidence) -> one ruling for each claim."""

@@ -1,7 +1,7 @@
 """Verifier: a claim that compares with an earlier study needs one.
 
-    unsupported   no evidence is of an earlier study, and none compares what the claim compares
-    unjudged      otherwise: whether the comparison is right is for other verifiers to say
+    unsupported   no evidence is of an earlier study or compares the same finding
+    unjudged      otherwise: other verifiers decide whether the comparison is right
 
 Reports of chest X-rays compare with studies that no reader of the data set has; models learn it from them
 (Ramesh et al. 2022, CXR-PRO).
@@ -24,8 +24,8 @@ def comparison(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ru
     """Rule on claims that need an earlier study.
 
     Args:
-        claims: what is ruled on.
-        evidence: what was found.
+        claims: to rule on.
+        evidence: to verify them with.
 
     Returns:
         one ruling for each claim, in order
@@ -34,7 +34,12 @@ def comparison(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ru
     rows = (
         []
         if prior or not any(claim.needs == "prior" for claim in claims)
-        else [(item.id, one) for item in evidence for one in split(item.text) if compares(one.text)]
+        else [
+            (item.id, sentence)
+            for item in evidence
+            for sentence in split(item.text)
+            if compares(sentence.text)
+        ]
     )
     return [_ruling(claim, prior, rows) for claim in claims]
 
@@ -56,7 +61,7 @@ def _same(claim: Claim, sentence: Sentence) -> bool:
         return True
     if claim.finding is not None:
         parents = lexicon().parents
-        names = {one.name for one in sentence.findings}
+        names = {finding.name for finding in sentence.findings}
         return bool(names & {claim.finding.name, parents.get(claim.finding.name, "")})
     mine, theirs = words_of(claim.text).stems, words_of(sentence.text).stems
     return bool(mine) and len(mine & theirs) >= SAME_WORDS * len(mine)

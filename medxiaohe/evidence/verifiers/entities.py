@@ -1,8 +1,8 @@
-"""Verifier: a claim against the sentence of the evidence that has nearly the same words: denials, sides,
-degrees, numbers with their units, opposites.
+"""Verifier: compare a claim with the sentence of the evidence that has nearly the same words.
 
-It sees what no lexicon knows ("a right nipple ring"), and rules only where a sentence of the evidence has
-nearly all of the claim's words and little else.
+Denials, sides, degrees, states, opposites and numbers with their units are compared. It covers names that no
+lexicon has ("a right nipple ring"), and rules only if a sentence of the evidence has nearly all of the
+claim's words and little else.
 
     supported     the same words, and no difference in any of these
     contradicted  a denial, side, degree, opposite, or a number of the same unit differs
@@ -29,7 +29,7 @@ from medxiaohe.types import Claim, Evidence, Label, Ruling
 
 NAME = "entities"
 NEARLY = 0.8  # Dice coefficient of the words of the claim and of the sentence
-# words of reports that tell how something was seen, and triggers of denials: as words, they would hide those
+# words of reporting and triggers of negation, which are no content words of a finding
 REPORTING = frozenset(
     """evidence negative free absent seen identified noted present demonstrated visualized visualised
     appreciated evident radiographic definite definitely clearly there appears appear again remains
@@ -42,7 +42,7 @@ WRITTEN = {w: str(n) for n, w in enumerate("zero one two three four five six sev
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A sentence as what can differ: its words, each with whether it is denied, and its details."""
+    """A sentence as the parts that are compared: stems with their denial, and details."""
 
     denied: tuple[tuple[str, bool], ...]  # stem, whether it is denied
     sides: frozenset[str]
@@ -50,11 +50,15 @@ class Words:
     states: frozenset[str]  # normal, open, abnormal
     numbers: frozenset[tuple[str, str]]  # value, stem of the unit
     compares: bool
-    text: str  # in plain letters, to tell the same sentence
+    text: str  # normalised, to recognise the same sentence
 
     @property
     def stems(self) -> frozenset[str]:
-        """Stems of the content words."""
+        """Stems of the content words.
+
+        Returns:
+            denied or not
+        """
         return frozenset(word for word, _ in self.denied)
 
 
@@ -62,8 +66,8 @@ def entities(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruli
     """Rule on claims that the evidence has in nearly the same words.
 
     Args:
-        claims: what is ruled on.
-        evidence: what was found.
+        claims: to rule on.
+        evidence: to verify them with.
 
     Returns:
         one ruling for each claim, in order
@@ -74,36 +78,54 @@ def entities(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruli
 
 @functools.lru_cache(maxsize=1024)
 def sentences_of(text: str) -> tuple[Words, ...]:
-    """The sentences of a text as words."""
+    """Parse the sentences of a text; cached for the last 1024 texts.
+
+    Args:
+        text: of evidence.
+
+    Returns:
+        in order
+    """
     return tuple(words_of(text[a:b]) for a, b in sentence_spans(text))
 
 
 @functools.lru_cache(maxsize=4096)
 def words_of(text: str) -> Words:
-    """One sentence as words and details."""
+    """Parse one sentence into stems and details; cached for the last 4096 sentences.
+
+    Args:
+        text: one sentence.
+
+    Returns:
+        stems of its content words, each denied or not, and its sides, degrees, states and numbers
+    """
     text = prepared(text)
-    found = {kind: list(pattern.finditer(text)) for kind, pattern in
+    # sides, degrees and states, whose words are details and no content words
+    matches = {kind: list(pattern.finditer(text)) for kind, pattern in
              (("side", SIDE), ("degree", DEGREE), ("state", STATE))}  # fmt: skip
-    spans = [match.span() for rows in found.values() for match in rows]
+    spans = [match.span() for rows in matches.values() for match in rows]
     marks = [
         m
         for m in content(text)
         if m.group().lower() not in REPORTING and not any(a <= m.start() < b for a, b in spans)
     ]
     denials = contexts(text, [mark.span() for mark in marks])
-    said = {
-        kind: frozenset((m.lastgroup or "").removesuffix("_zh") for m in rows) for kind, rows in found.items()
+    details = {
+        kind: frozenset((m.lastgroup or "").removesuffix("_zh") for m in rows)
+        for kind, rows in matches.items()
     }
-    turned = contexts(text, [match.span() for match in found["state"]])
+    turned = contexts(text, [match.span() for match in matches["state"]])
+    # states, turned by a denial: "not enlarged" is normal
     states = frozenset(
-        TURNED.get(str(m.lastgroup), str(m.lastgroup)) if one.negated else str(m.lastgroup)
-        for m, one in zip(found["state"], turned, strict=True)
+        TURNED.get(str(m.lastgroup), str(m.lastgroup)) if context.negated else str(m.lastgroup)
+        for m, context in zip(matches["state"], turned, strict=True)
     )
+    # numbers with the stem of their unit, and written numbers without one
     numbers = {(_value(m[1]), stem(m[2] or "")) for m in NUMBER.finditer(text)}
     numbers |= {(WRITTEN[w], "") for w in re.findall(r"[a-z]+", text.lower()) if w in WRITTEN}
     return Words(
-        tuple((stem(mark.group()), one.negated) for mark, one in zip(marks, denials, strict=True)),
-        said["side"], said["degree"], states, frozenset(numbers), compares(text), plain(text),
+        tuple((stem(mark.group()), context.negated) for mark, context in zip(marks, denials, strict=True)),
+        details["side"], details["degree"], states, frozenset(numbers), compares(text), plain(text),
     )  # fmt: skip
 
 
@@ -113,6 +135,7 @@ def _ruling(claim: Claim, rows: Sequence[tuple[str, Words]]) -> Ruling:
         return Ruling(claim.id, "supported", (same,), NAME, "the same sentence")
     if not mine.denied:
         return Ruling(claim.id, "unjudged", by=NAME, why="the claim has no words to look for")
+    # the most similar sentence (Dice >= NEARLY); of equal ones the most favourable ruling
     best: tuple[float, int, Label, str, str] | None = None
     for id, theirs in rows:
         likeness = _dice(mine.stems, theirs.stems)
@@ -130,6 +153,7 @@ def _ruling(claim: Claim, rows: Sequence[tuple[str, Words]]) -> Ruling:
 def _compare(mine: Words, theirs: Words) -> tuple[Label, str]:
     """Label and reason for two sentences with nearly the same words."""
     shared = mine.stems & theirs.stems
+    # a stem denied in one sentence only
     turned = [
         word
         for word in sorted(shared)
@@ -146,6 +170,7 @@ def _compare(mine: Words, theirs: Words) -> tuple[Label, str]:
     for word in mine.stems - theirs.stems:
         if OPPOSITES.get(word) in theirs.stems:
             return "contradicted", f"{word} against {OPPOSITES[word]}"
+    # a number of the claim that the evidence has otherwise, or not at all
     if lost := sorted(mine.numbers - theirs.numbers):
         others = {n for n, u in theirs.numbers if u == lost[0][1]}
         if others:
@@ -160,11 +185,12 @@ def _compare(mine: Words, theirs: Words) -> tuple[Label, str]:
 
 
 def _dice(a: frozenset[str], b: frozenset[str]) -> float:
+    """Dice coefficient of two sets: 2 |A n B| / (|A| + |B|)."""
     return 2 * len(a & b) / max(1, len(a) + len(b))
 
 
 def _value(number: str) -> str:
-    """7.40 and 7,4 are one number."""
+    """Number in one notation: 7.40 and 7,4 are equal."""
     value = number.replace(",", ".")
     return value.rstrip("0").rstrip(".") if "." in value else value
 

@@ -1,15 +1,16 @@
-"""Verifier: a claim with a finding against the findings of the evidence, by name, side, degree, place, time,
-change and size.
+"""Verifier: compare the finding of a claim with the findings of the evidence.
+
+Name, side, degree, location, time, change and size are compared.
 
     supported     evidence has the finding or a kind of it, with every detail that the claim gives; a
                   denial is supported by the same or a wider one ("the lungs are clear" denies an infiltrate)
-    contradicted  evidence denies it, or affirms what the claim denies, for the same side and place; or has it
-                  with another degree, size, change or side
-    unsupported   evidence says nothing of it, or less than the claim does
+    contradicted  evidence denies it, or affirms what the claim denies, for the same side and location; or has
+                  it with another degree, size, change or side
+    unsupported   evidence does not mention it, or says less than the claim does
 
-Support comes first: evidence that says both is taken at its word for what agrees. "No acute abnormality" is
-supported where nothing acute is in the evidence and an organ of the chest is called normal, contradicted
-where something acute is there. Claims without a finding are unjudged.
+Support comes first: of evidence that says both, the agreement counts. "No acute abnormality" is supported if
+the evidence has nothing acute and calls an organ of the chest normal, contradicted if it has something acute.
+Claims without a finding are unjudged.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ ORGANS = frozenset(
     "lung abnormality,cardiomegaly,abnormal mediastinum,pleural abnormality,abnormal hila"
     ",abnormal vasculature".split(",")
 )
-# other words for nearly the same on a radiograph, where reports use either
+# near synonyms on a radiograph, which reports use interchangeably
 ALIKE = (frozenset({"consolidation", "infiltrate"}),)
 
 
@@ -54,22 +55,30 @@ def findings(
     """Rule on claims by the findings of the texts of the evidence.
 
     Args:
-        claims: what is ruled on.
-        evidence: what was found.
-        tree: folder of a tree whose names are found beside those of the lexicon of radiology.
+        claims: to rule on.
+        evidence: to verify them with.
+        tree: folder of a tree whose names are added to those of the lexicon of radiology.
 
     Returns:
         one ruling for each claim, in order
     """
     words = lexicon(tree)
-    seen = [Seen(one, item.id) for item in evidence for one in read(item.text, words)]
+    seen = [Seen(finding, item.id) for item in evidence for finding in read(item.text, words)]
     return [_ruling(claim, seen, words) for claim in claims]
 
 
 @functools.lru_cache(maxsize=512)
 def read(text: str, words: Lexicon) -> tuple[Finding, ...]:
-    """The findings of a text, as claims hold them."""
-    return tuple(as_finding(one) for one in words.findings(text))
+    """Extract the findings of a text; cached for the last 512 texts.
+
+    Args:
+        text: of evidence.
+        words: names of findings.
+
+    Returns:
+        in the form that claims have, in order
+    """
+    return tuple(as_finding(finding) for finding in words.findings(text))
 
 
 def _ruling(claim: Claim, seen: Sequence[Seen], words: Lexicon) -> Ruling:
@@ -80,7 +89,7 @@ def _ruling(claim: Claim, seen: Sequence[Seen], words: Lexicon) -> Ruling:
 
 
 def judge(claim: Finding, seen: Sequence[Seen], words: Lexicon) -> tuple[Label, tuple[str, ...], str]:
-    """Label, ids of evidence and reason for one finding.
+    """Rule on one finding by the findings of the evidence.
 
     Args:
         claim: a finding.
@@ -91,33 +100,42 @@ def judge(claim: Finding, seen: Sequence[Seen], words: Lexicon) -> tuple[Label, 
         (label, ids of evidence, reason)
     """
     above = functools.partial(_is_or_above, parents=words.parents)
-    same = [one for one in seen if (one.finding.person == "patient") == (claim.person == "patient")]
-    short: list[tuple[Seen, str]] = []  # evidence of the same thing that says less, and of what
+    same = [item for item in seen if (item.finding.person == "patient") == (claim.person == "patient")]
+    short: list[tuple[Seen, str]] = []  # evidence of the finding with less detail than the claim, and which
     against: list[tuple[Seen, str]] = []
-    for one in same:
-        other = one.finding
+    for item in same:
+        evidenced = item.finding
         if claim.status == "absent":
-            if other.status == "absent" and above(other.name, claim.name):
-                if why := _narrower(claim, other):
-                    short.append((one, why))
+            # denial by a denial of the same or a wider finding: supported, unless that is narrower in side or
+            # location
+            if evidenced.status == "absent" and above(evidenced.name, claim.name):
+                if why := _narrower(claim, evidenced):
+                    short.append((item, why))
                 else:
-                    return "supported", (one.evidence,), f"no {other.name}"
-            elif other.status != "absent" and above(claim.name, other.name) and _meet(claim, other):
-                against.append((one, f"{_said(other)} is in the evidence"))
-        elif other.status == "absent":
-            if above(other.name, claim.name) and _covers(other, claim):
-                against.append((one, f"{other.name} is denied"))
-        elif above(claim.name, other.name):
-            kind, why = _details(claim, other)
+                    return "supported", (item.evidence,), f"no {evidenced.name}"
+            # denial by an affirmed finding of the kind on the same side and location: contradicted
+            elif (
+                evidenced.status != "absent" and above(claim.name, evidenced.name) and _meet(claim, evidenced)
+            ):
+                against.append((item, f"{_said(evidenced)} is in the evidence"))
+        elif evidenced.status == "absent":
+            # affirmation by a denial of it or of a wider finding that reaches its side and location:
+            # contradicted
+            if above(evidenced.name, claim.name) and _covers(evidenced, claim):
+                against.append((item, f"{evidenced.name} is denied"))
+        elif above(claim.name, evidenced.name):
+            # affirmation by the same or a narrower finding: its details decide
+            kind, why = _details(claim, evidenced)
             if kind == "agree":
-                return "supported", (one.evidence,), _said(other)
-            (short if kind == "open" else against).append((one, why))
+                return "supported", (item.evidence,), _said(evidenced)
+            (short if kind == "open" else against).append((item, why))
+    # "no acute abnormality": by anything acute in the evidence, else by organs that it calls normal
     if claim.name == ANY_ACUTE and claim.status == "absent" and not against:
-        if acute := [one for one in same if _is_acute(one.finding)]:
+        if acute := [item for item in same if _is_acute(item.finding)]:
             return "contradicted", (acute[0].evidence,), f"{_said(acute[0].finding)} is in the evidence"
-        normal = [one for one in same if one.finding.status == "absent" and one.finding.name in ORGANS]
+        normal = [item for item in same if item.finding.status == "absent" and item.finding.name in ORGANS]
         if normal:
-            ids = tuple(dict.fromkeys(one.evidence for one in normal))
+            ids = tuple(dict.fromkeys(item.evidence for item in normal))
             return "supported", ids, "nothing acute is in the evidence, and organs are normal"
     if against:
         return "contradicted", (against[0][0].evidence,), against[0][1]
@@ -127,7 +145,7 @@ def judge(claim: Finding, seen: Sequence[Seen], words: Lexicon) -> tuple[Label, 
 
 
 def _is_or_above(general: str, special: str, parents: dict[str, str]) -> bool:
-    """Whether a name is the other one, one of its parents, or other words for it."""
+    """Whether a name is the other name, one of its parents, or a near synonym of one (ALIKE)."""
     name, passed = special, set[str]()
     while name and name not in passed:
         if name == general or any({name, general} <= alike for alike in ALIKE):
@@ -137,75 +155,83 @@ def _is_or_above(general: str, special: str, parents: dict[str, str]) -> bool:
     return False
 
 
-def _narrower(claim: Finding, other: Finding) -> str:
-    """Why a denial of the evidence does not reach as far as that of the claim, or ""."""
-    if other.side not in ("", "both") and claim.side != other.side:
-        return f"it is denied on the {other.side} only"
-    if other.location and not _places(claim) <= _places(other):
-        return f"it is denied in the {other.location} only"
+def _narrower(claim: Finding, denied: Finding) -> str:
+    """Reason why a denial of the evidence covers less than that of the claim, or ""."""
+    if denied.side not in ("", "both") and claim.side != denied.side:
+        return f"it is denied on the {denied.side} only"
+    if denied.location and not _places(claim) <= _places(denied):
+        return f"it is denied in the {denied.location} only"
     return ""
 
 
 def _covers(denied: Finding, claim: Finding) -> bool:
-    """Whether a denial reaches what the claim affirms."""
+    """Whether a denial covers what the claim affirms: its side and one of its locations."""
     if denied.side in ("left", "right") and claim.side not in (denied.side, "both"):
         return False
     return not _places(denied) or bool(_places(denied) & _places(claim))
 
 
-def _meet(denied: Finding, other: Finding) -> bool:
-    """Whether what the claim denies and the evidence affirms lie in one place."""
-    if {denied.side, other.side} == {"left", "right"}:
+def _meet(denied: Finding, evidenced: Finding) -> bool:
+    """Whether what the claim denies and what the evidence affirms overlap in side and location."""
+    if {denied.side, evidenced.side} == {"left", "right"}:
         return False
-    if denied.side in ("left", "right") and not other.side:
+    if denied.side in ("left", "right") and not evidenced.side:
         return False
-    return not (_places(denied) and _places(other)) or bool(_places(denied) & _places(other))
+    return not (_places(denied) and _places(evidenced)) or bool(_places(denied) & _places(evidenced))
 
 
-def _details(claim: Finding, other: Finding) -> tuple[str, str]:
-    """Whether evidence of the same thing agrees with a claim, leaves something open, or differs."""
-    if claim.side and claim.side != other.side and other.side != "both":
-        if not other.side:
+def _details(claim: Finding, evidenced: Finding) -> tuple[str, str]:
+    """Compare details of a claim with evidence of the same finding: (agree, open or differ, reason)."""
+    if claim.side and claim.side != evidenced.side and evidenced.side != "both":
+        if not evidenced.side:
             return "open", f"the evidence gives no side, not {claim.side}"
-        return "differ", f"{other.side} in the evidence, not {claim.side}"
+        return "differ", f"{evidenced.side} in the evidence, not {claim.side}"
+    # details that both give and that differ
     for name in ("degree", "time"):
-        mine, theirs = getattr(claim, name), getattr(other, name)
+        mine, theirs = getattr(claim, name), getattr(evidenced, name)
         if mine and theirs and mine != theirs:
             return "differ", f"{theirs} in the evidence, not {mine}"
-    if claim.size_mm and other.size_mm and not same_size(claim.size_mm, other.size_mm):
-        return "differ", f"{other.size_mm:g} mm in the evidence, not {claim.size_mm:g} mm"
-    if claim.change and other.change and claim.change != other.change:
-        return "differ", f"{other.change} in the evidence, not {claim.change}"
-    if _places(claim) and _places(other) and not _places(claim) & _places(other):
-        return "open", f"in the {other.location} in the evidence, not in the {claim.location}"
-    if claim.status == "present" and other.status == "uncertain":
+    if claim.size_mm and evidenced.size_mm and not same_size(claim.size_mm, evidenced.size_mm):
+        return "differ", f"{evidenced.size_mm:g} mm in the evidence, not {claim.size_mm:g} mm"
+    if claim.change and evidenced.change and claim.change != evidenced.change:
+        return "differ", f"{evidenced.change} in the evidence, not {claim.change}"
+    if _places(claim) and _places(evidenced) and not _places(claim) & _places(evidenced):
+        return "open", f"in the {evidenced.location} in the evidence, not in the {claim.location}"
+    # certainty and details that only the claim gives
+    if claim.status == "present" and evidenced.status == "uncertain":
         return "open", "the evidence calls it possible only"
     for name in ("degree", "time", "change", "size_mm"):
-        if getattr(claim, name) and not getattr(other, name):
+        if getattr(claim, name) and not getattr(evidenced, name):
             value = f"{claim.size_mm:g} mm" if name == "size_mm" else getattr(claim, name)
             return "open", f"the evidence does not say {value}"
-    if _places(claim) and not _places(other):
+    if _places(claim) and not _places(evidenced):
         return "open", f"the evidence does not say {claim.location}"
     return "agree", ""
 
 
-def _is_acute(one: Finding) -> bool:
-    return one.status == "present" and one.time != "chronic" and (one.name in ACUTE or one.time == "acute")
+def _is_acute(finding: Finding) -> bool:
+    return (
+        finding.status == "present"
+        and finding.time != "chronic"
+        and (finding.name in ACUTE or finding.time == "acute")
+    )
 
 
-def _places(one: Finding) -> set[str]:
+def _places(finding: Finding) -> set[str]:
     # "left lower lobe" of a place with its side is the place
-    return {place.removeprefix("left ").removeprefix("right ") for place in one.location.split(", ") if place}
+    return {
+        name.removeprefix("left ").removeprefix("right ") for name in finding.location.split(", ") if name
+    }
 
 
-def _said(one: Finding) -> str:
+def _said(finding: Finding) -> str:
     words = (
-        one.change,
-        one.time,
-        one.degree,
-        one.side,
-        one.name,
-        f"({one.location})" if one.location else "",
+        finding.change,
+        finding.time,
+        finding.degree,
+        finding.side,
+        finding.name,
+        f"({finding.location})" if finding.location else "",
     )
     return " ".join(filter(None, words))
 

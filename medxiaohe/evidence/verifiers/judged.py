@@ -1,9 +1,9 @@
-"""Verifier: a judge says whether the evidence supports each claim.
+"""Verifier: a judge decides whether the evidence supports each claim.
 
-One question with all claims; verdicts are cached by the exact words asked, never by likeness, since "5 mg" is
-near to "50 mg" (docs/judges.md). What the judge cannot tell, did not answer or failed on is unjudged, never
-unsupported. Without a judge of its own it asks the one that `scoring.judges.use.opened` set, which has passed
-its self-test.
+One question with all claims; verdicts are cached by their exact words, never by similarity, since "5 mg" is
+near to "50 mg" (docs/judges.md). A claim that the judge cannot decide, did not answer or failed on is
+unjudged, never unsupported. Without a judge of its own it asks the one that `scoring.judges.use.opened` set,
+which has passed its self-test.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def judged(
     """Rule on claims by a judge.
 
     Args:
-        claims: what is ruled on.
-        evidence: what was found.
-        judge: who is asked; by default the judge in use.
-        rules: ask the judge of rules where no other is in use.
+        claims: to rule on.
+        evidence: to verify them with.
+        judge: which is asked; None: the judge in use.
+        rules: ask the judge of rules if no other is in use.
 
     Returns:
-        one ruling for each claim, in order
+        one ruling for each claim, in order; unjudged without a judge, unsupported without evidence in words
     """
     judge = judge or use.current() or (RuleJudge.of() if rules else None)
     if judge is None:
@@ -47,7 +47,7 @@ def judged(
         ]
     text = "\n".join(item.text for item in evidence)
     (verdicts,) = judge.ask([Question("claim", text, tuple(claim.text for claim in claims))])
-    return [_ruling(claim, one, evidence, by) for claim, one in zip(claims, verdicts, strict=True)]
+    return [_ruling(claim, verdict, evidence, by) for claim, verdict in zip(claims, verdicts, strict=True)]
 
 
 def _ruling(claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], by: str) -> Ruling:
@@ -57,7 +57,7 @@ def _ruling(claim: Claim, verdict: Verdict, evidence: Sequence[Evidence], by: st
 
 
 def _nearest(claim: Claim, evidence: Sequence[Evidence]) -> str:
-    """The id of the evidence that shares most words with a claim: what the verdict most likely rests on."""
+    """Id of the evidence that shares most stems with a claim, the shortest of equal ones."""
     mine = words_of(claim.text).stems
     return max(evidence, key=lambda item: (len(mine & words_of(item.text).stems), -len(item.text))).id
 

@@ -1,15 +1,15 @@
-"""Verifier: a claim that counts or places cells, or gives a measurement, against what tools measured.
+"""Verifier: compare counts and positions of cells, and measurements, with those of tools.
 
-    regions       "white cell at [30, 40, 150, 160] of 640 x 480 pixels": counted, and placed by their middle
+    regions       "white cell at [30, 40, 150, 160] of 640 x 480 pixels": counted, and located by their centre
     measurements  "cardiothoracic ratio: 0.48"
 
-    supported     the claim counts as many as there are, every part of the picture that it names has one; or
+    supported     the claim counts as many as measured, every part of the picture that it names has one; or
                   the measured value is the claimed one within TOLERANCE
     contradicted  another number, none in a part that it names, another value
     unsupported   nothing of that kind was measured
     unjudged      the claim neither counts nor measures
 
-A tool that finds cells says nothing of other cells: platelets that no tool looked for are unsupported.
+A tool that detects cells says nothing of other cells: platelets that no tool detects are unsupported.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from medxiaohe.scoring._words import content, stem
 from medxiaohe.types import Claim, Evidence, Finding, Label, Locator, Ruling
 
 NAME = "measured"
-TOLERANCE = 0.05  # of a measured value
-ON_LINE = 0.01  # of a picture's width or height: a cell so near to a line is on both sides of it
+TOLERANCE = 0.05  # relative difference from a measured value
+ON_LINE = 0.01  # share of width or height: a centre so near to a line is on both sides of it
 KINDS = {  # of cells, as tools name them -> words for them
     "white cell": r"white (?:blood )?cells?|WBCs?|leu[ck]ocytes?",
     "red cell": r"red (?:blood )?cells?|RBCs?|erythrocytes?",
@@ -31,7 +31,7 @@ KINDS = {  # of cells, as tools name them -> words for them
 }
 SHOWN = {"white cell": "white blood cell", "red cell": "red blood cell", "platelet": "platelet"}
 VAGUE = ("several", "multiple")
-MANY = 5  # cells, of which a sentence no longer says where they are
+MANY = 5  # cells, from which a sentence no longer lists their quarters
 NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
 COUNTED = {
     kind: re.compile(
@@ -54,7 +54,7 @@ VALUE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)")
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One thing that a tool found in a picture."""
+    """One object that a tool detected in a picture: its kind and its box in pixels."""
 
     kind: str
     box: tuple[int, int, int, int]
@@ -63,21 +63,25 @@ class Region:
 
     @property
     def part(self) -> str:
-        """Quarter of the picture in which its middle lies; "" where the picture's size is not known."""
+        """Quarter of the picture that the centre of the box lies in.
+
+        Returns:
+            such as "upper left"; "" if the size of the picture is unknown
+        """
         if self.size is None:
             return ""
         x, y = self._middle()
         return f"{'upper' if y < 0.5 else 'lower'} {'left' if x < 0.5 else 'right'}"
 
     def is_in(self, high: str, wide: str) -> bool:
-        """Whether its middle lies in a quarter of the picture, or no further than ON_LINE outside.
+        """Whether the centre of the box lies in a quarter of the picture, or at most ON_LINE outside it.
 
         Args:
             high: upper or lower.
             wide: left or right.
 
         Returns:
-            by the middle of the box, as a share of the picture
+            by the centre as a share of the width and height of the picture
         """
         x, y = self._middle()
         return (y < 0.5 + ON_LINE if high == "upper" else y > 0.5 - ON_LINE) and (
@@ -85,13 +89,17 @@ class Region:
         )
 
     def _middle(self) -> tuple[float, float]:
-        """Its middle, as shares of the picture's width and height."""
+        """Centre of the box, as shares of the picture's width and height."""
         width, height = self.size or (1, 1)
         left, top, right, bottom = self.box
         return (left + right) / 2 / width, (top + bottom) / 2 / height
 
     def is_central(self) -> bool:
-        """Whether its middle lies in the middle half of the picture, each way."""
+        """Whether the centre of the box lies in the middle half of the picture.
+
+        Returns:
+            True if both coordinates are from 0.25 to 0.75 of width and height
+        """
         return all(0.25 <= share <= 0.75 for share in self._middle())
 
 
@@ -99,18 +107,25 @@ def measured(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Ruli
     """Rule on claims by regions and measurements of tools.
 
     Args:
-        claims: what is ruled on.
-        evidence: of kind region or measurement.
+        claims: to rule on.
+        evidence: of kind region or measurement; other kinds are ignored.
 
     Returns:
         one ruling for each claim, in order
     """
-    found = regions(evidence)
-    return [_ruling(claim, found, evidence) for claim in claims]
+    detected = regions(evidence)
+    return [_ruling(claim, detected, evidence) for claim in claims]
 
 
 def regions(evidence: Sequence[Evidence]) -> list[Region]:
-    """The regions among pieces of evidence, in their order."""
+    """Parse the regions among pieces of evidence.
+
+    Args:
+        evidence: of any kind.
+
+    Returns:
+        in order; regions without a box or in another form are left out
+    """
     rows = []
     for item in evidence:
         match = REGION.match(item.text) if item.kind == "region" else None
@@ -121,58 +136,81 @@ def regions(evidence: Sequence[Evidence]) -> list[Region]:
 
 
 def statements(evidence: Sequence[Evidence]) -> list[tuple[str, tuple[str, ...]]]:
-    """What regions say in words: a sentence for each kind of cell, and the evidence that it rests on."""
+    """Describe regions in words, one sentence for each kind of cell.
+
+    Args:
+        evidence: of any kind.
+
+    Returns:
+        (sentence, ids of the regions); fewer than MANY cells with the quarters that they lie in
+    """
     rows = []
-    found = regions(evidence)
-    for kind in dict.fromkeys(one.kind for one in found if one.kind in KINDS):
-        mine = [one for one in found if one.kind == kind]
+    detected = regions(evidence)
+    for kind in dict.fromkeys(region.kind for region in detected if region.kind in KINDS):
+        mine = [region for region in detected if region.kind == kind]
         count = NUMBERS[len(mine)] if len(mine) < len(NUMBERS) else str(len(mine))
-        parts = sorted({one.part for one in mine} - {""}) if len(mine) < MANY else []
-        where = f", {' and '.join(f'in the {part}' for part in parts)}" if parts else ""
+        quarters = sorted({region.part for region in mine} - {""}) if len(mine) < MANY else []
+        location = f", {' and '.join(f'in the {quarter}' for quarter in quarters)}" if quarters else ""
         name = SHOWN[kind] + ("s" if len(mine) > 1 else "")
         verb = "is" if len(mine) == 1 else "are"
-        rows.append((f"There {verb} {count} {name}{where}.", tuple(one.evidence for one in mine)))
+        rows.append((f"There {verb} {count} {name}{location}.", tuple(region.evidence for region in mine)))
     return rows
 
 
 def findings_of(text: str) -> tuple[Finding, ...]:
-    """The counts of a text as findings: "2 white blood cells" in the upper left."""
+    """Parse the counts of cells in a text as findings.
+
+    Args:
+        text: of a report.
+
+    Returns:
+        such as "2 white blood cells" with the location "upper left"; at most one for each kind of cell
+    """
     rows = []
     for kind, pattern in COUNTED.items():
         match = pattern.search(text)
         number = match["number"].lower() if match else ""
         if match and number not in VAGUE:
             count = _number(number)
-            parts = [" ".join(filter(None, part.groups())).lower() for part in PART.finditer(text)]
+            quarters = [" ".join(filter(None, quarter.groups())).lower() for quarter in PART.finditer(text)]
             name = f"{count} {SHOWN[kind]}{'' if count == 1 else 's'}"
-            rows.append(Finding(name, location=", ".join(sorted(parts))))
+            rows.append(Finding(name, location=", ".join(sorted(quarters))))
     return tuple(rows)
 
 
 def kinds_of(text: str) -> set[str]:
-    """The kinds of cells that a text names."""
+    """Kinds of cells that a text names.
+
+    Args:
+        text: of a claim or a report.
+
+    Returns:
+        keys of KINDS
+    """
     return {kind for kind, pattern in NAMED.items() if pattern.search(text)}
 
 
-def _ruling(claim: Claim, found: Sequence[Region], evidence: Sequence[Evidence]) -> Ruling:
+def _ruling(claim: Claim, detected: Sequence[Region], evidence: Sequence[Evidence]) -> Ruling:
     kinds = kinds_of(claim.text)
     if kinds:
         rows = [
-            _counted(claim.text, kind, [one for one in found if one.kind == kind]) for kind in sorted(kinds)
+            _counted(claim.text, kind, [region for region in detected if region.kind == kind])
+            for kind in sorted(kinds)
         ]
-        for wanted in ("contradicted", "unsupported", "supported"):
+        for decisive in ("contradicted", "unsupported", "supported"):
             for label, ids, why in rows:
-                if label == wanted:
+                if label == decisive:
                     return Ruling(claim.id, label, ids, NAME, why)
     label, ids, why = _value(claim.text, evidence)
     return Ruling(claim.id, label, ids, NAME, why)
 
 
 def _counted(text: str, kind: str, mine: Sequence[Region]) -> tuple[Label, tuple[str, ...], str]:
-    """Label, evidence and reason for what a text says of one kind of cell."""
-    ids = tuple(one.evidence for one in mine)
+    """Label, evidence and reason for the statements of a text about one kind of cell."""
+    ids = tuple(region.evidence for region in mine)
     if not mine:
         return "unsupported", (), f"no tool found a {SHOWN[kind]}"
+    # the number: "several" is more than one
     match = COUNTED[kind].search(text)
     number = match["number"].lower() if match else ""
     if number in VAGUE:
@@ -183,17 +221,18 @@ def _counted(text: str, kind: str, mine: Sequence[Region]) -> tuple[Label, tuple
         right = True
     if not right:
         return "contradicted", ids, f"{len(mine)} measured, not {number}"
-    parts = list(PART.finditer(text))
-    if parts and any(one.size is None for one in mine):
+    # each named part of the picture must have one
+    quarters = list(PART.finditer(text))
+    if quarters and any(region.size is None for region in mine):
         return "unsupported", ids, "the size of the picture is not known, so neither are parts of it"
-    for part in parts:
-        if part["middle"]:
-            there = any(one.is_central() for one in mine)
+    for quarter in quarters:
+        if quarter["middle"]:
+            has_one = any(region.is_central() for region in mine)
         else:
-            high = {"top": "upper", "bottom": "lower"}.get(part["high"].lower(), part["high"].lower())
-            there = any(one.is_in(high, part["wide"].lower()) for one in mine)
-        if not there:
-            return "contradicted", ids, f"none in the {part.group().lower()}"
+            high = {"top": "upper", "bottom": "lower"}.get(quarter["high"].lower(), quarter["high"].lower())
+            has_one = any(region.is_in(high, quarter["wide"].lower()) for region in mine)
+        if not has_one:
+            return "contradicted", ids, f"none in the {quarter.group().lower()}"
     return "supported", ids, f"{len(mine)} measured"
 
 
@@ -204,9 +243,9 @@ def _number(word: str) -> int:
 
 
 def _value(text: str, evidence: Sequence[Evidence]) -> tuple[Label, tuple[str, ...], str]:
-    """The same for a measurement that a text gives."""
+    """Label, evidence and reason for a measurement that a text gives."""
     words = {stem(mark.group()) for mark in content(text)}
-    values = [float(one) for one in VALUE.findall(text)]
+    values = [float(number) for number in VALUE.findall(text)]
     for item in evidence:
         match = MEASURED.match(item.text) if item.kind == "measurement" else None
         if match is None or not values:
@@ -214,7 +253,8 @@ def _value(text: str, evidence: Sequence[Evidence]) -> tuple[Label, tuple[str, .
         name = {stem(mark.group()) for mark in content(match["name"])}
         if name and name <= words:
             value = float(match["value"])
-            near = any(abs(one - value) <= TOLERANCE * abs(value) for one in values)
+            # relative difference from the measured value
+            near = any(abs(number - value) <= TOLERANCE * abs(value) for number in values)
             why = f"{match['value']} {match['unit']}".strip() + " measured"
             return ("supported" if near else "contradicted"), (item.id,), why
     return "unjudged", (), "the claim neither counts nor measures anything that was measured"

@@ -1,10 +1,11 @@
-"""Verifier: a model that sees pictures is asked about each claim on the picture, on its cited part, on a
-blank one, and the other way round.
+"""Verifier: ask a vision model about each claim on the picture, on its cited region and on a blank picture.
 
-    supported     yes on the picture (and on every cited part), no on a blank one, no to the negated claim
+The negated claim is asked too.
+
+    supported     yes on the picture (and on every cited region), no on a blank one, no to the negated claim
     contradicted  no on the picture, yes to the negated claim on it, and another answer to that on a blank one
-    unjudged      everything else: a model that says yes to a blank picture, or to both ways of asking,
-                  has not looked; without a model or a picture nobody has
+    unjudged      everything else: a model that says yes to a blank picture, or to a claim and its negation,
+                  has not looked; without a model or a picture there is no answer
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from medxiaohe.types import Claim, Evidence, ImageRef, Label, Message, Model, Ru
 NAME = "region"
 ASKED = "Statement about this picture: {claim}\nIs the statement true? Answer yes or no."
 NEGATED = "It is not true that this holds: {claim}"
-GREY, SIDE = 128, 224  # of the blank picture: value and pixels
+GREY, SIDE = 128, 224  # of the blank picture: value of 0 to 255, and pixels
 
 
 def region(
     claims: Sequence[Claim], evidence: Sequence[Evidence], *, model: Model | None = None
 ) -> list[Ruling]:
-    """Rule on claims by a model that looks at the pictures of the evidence.
+    """Rule on claims by a model that reads the pictures of the evidence.
 
     Args:
-        claims: what is ruled on.
+        claims: to rule on.
         evidence: with images.
-        model: that is asked; without one nothing is ruled on.
+        model: a vision model; without one nothing is ruled on.
 
     Returns:
         one ruling for each claim, in order
@@ -45,7 +46,11 @@ def region(
 
 
 def blank() -> ImageRef:
-    """A picture in which nothing is."""
+    """A uniform grey picture, SIDE x SIDE pixels.
+
+    Returns:
+        reference to the file in the cache
+    """
     import numpy as np
 
     return keep(np.full((SIDE, SIDE, 3), GREY, np.uint8), assets.cache_root() / "images")
@@ -55,12 +60,13 @@ def _ruling(claim: Claim, shown: Sequence[Evidence], model: Model) -> Ruling:
     if compares(claim.text):
         return Ruling(claim.id, "unjudged", by=NAME, why="one picture shows no change")
     cited = [item for item in shown if item.id in claim.evidence] or list(shown[:1])
-    whole = cited[0].images[0]
+    picture = cited[0].images[0]
     parts = [part for item in cited for part in parts_of(item.images[0], item.at)[1:]]
     nothing, turned = blank(), NEGATED.format(claim=claim.text)
-    asked = [(whole, claim.text), (nothing, claim.text), (whole, turned), (nothing, turned)]
-    asked += [(part, claim.text) for part in parts]
-    talks = [[Message("user", (image, ASKED.format(claim=text)))] for image, text in asked]
+    # questions: claim and negation on the picture and on a blank one, claim on each cited region
+    questions = [(picture, claim.text), (nothing, claim.text), (picture, turned), (nothing, turned)]
+    questions += [(part, claim.text) for part in parts]
+    talks = [[Message("user", (image, ASKED.format(claim=text)))] for image, text in questions]
     answers = [parse(reply.text) if not reply.error else "" for reply in model.reply(talks)]
     label, why = _label(answers)
     return Ruling(claim.id, label, tuple(item.id for item in cited) if label != "unjudged" else (), NAME, why)
@@ -68,35 +74,39 @@ def _ruling(claim: Claim, shown: Sequence[Evidence], model: Model) -> Ruling:
 
 def _label(answers: Sequence[str]) -> tuple[Label, str]:
     """Label and reason, of the answers on the picture, blank, negated, negated and blank, and on parts."""
-    whole, on_blank, turned, turned_blank, *parts = answers
+    on_picture, on_blank, turned, turned_blank, *parts = answers
     if "" in answers[:4]:
         return "unjudged", "an answer is neither yes nor no"
-    if whole == on_blank and turned == turned_blank:
-        return "unjudged", f"a blank picture gives the same answers ({whole}, negated {turned})"
-    if whole == turned:
-        return "unjudged", f"{whole} to the claim and to its negation"
-    if whole == "yes" and on_blank == "no" and all(part == "yes" for part in parts):
+    if on_picture == on_blank and turned == turned_blank:
+        return "unjudged", f"a blank picture gives the same answers ({on_picture}, negated {turned})"
+    if on_picture == turned:
+        return "unjudged", f"{on_picture} to the claim and to its negation"
+    if on_picture == "yes" and on_blank == "no" and all(part == "yes" for part in parts):
         return "supported", "yes on the picture, no on a blank one and to the negation"
-    if whole == "no" and turned == "yes" and turned_blank == "no":
+    if on_picture == "no" and turned == "yes" and turned_blank == "no":
         return "contradicted", "no on the picture, yes to the negation, and not on a blank one"
     return "unjudged", f"answers disagree: {', '.join(answers)}"
 
 
 class _Example:
-    """Looks at the size of a picture: the blank one shows nothing, the other one a cell."""
+    """Scripted model: the picture named blood.png shows a cell, others show nothing."""
 
     name = "example"
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: object = ()) -> list[Message]:
-        """Yes to what names a cell on the picture that has one; always yes about the weather."""
+        """Answer yes if the statement holds of a picture with a cell, and always about the weather.
+
+        Returns:
+            one answer for each conversation
+        """
         return [Message("assistant", (self._one(talk[0]),)) for talk in conversations]
 
-    def _one(self, asked: Message) -> str:
-        if "weather" in asked.text:
+    def _one(self, question: Message) -> str:
+        if "weather" in question.text:
             return "Yes."
-        seen = "blood.png" in asked.images[0].uri
-        right = seen and "cell" in asked.text and "no cell" not in asked.text
-        return "Yes." if right != ("It is not true" in asked.text and seen) else "No."
+        seen = "blood.png" in question.images[0].uri
+        right = seen and "cell" in question.text and "no cell" not in question.text
+        return "Yes." if right != ("It is not true" in question.text and seen) else "No."
 
 
 EXAMPLE = (

@@ -1,5 +1,4 @@
-"""Verifier: a workflow looks evidence up before it rules on each claim (Med-TIV, arXiv 2601.20221: a verifier
-that searches while it judges).
+"""Verifier: a workflow searches for evidence before it rules on each claim (Med-TIV, arXiv 2601.20221).
 
     supported, contradicted  the last line of the workflow says so and names passages that its searches
                              returned, which have at least half of the claim's words
@@ -7,7 +6,7 @@ that searches while it judges).
     unjudged                 everything else: no search, no line or two, passages it never saw, a failed model
 
 Paper: the verifier is trained by reinforcement learning on whole reasoning traces, with a search engine. We:
-any model and any workflow, one claim at a time; what it cites is checked, so that a passage that only says
+any model and any workflow, one claim at a time; its citations are checked, so that a passage that only says
 "this claim is supported" turns no ruling.
 """
 
@@ -37,7 +36,7 @@ RULED = re.compile(
     r"^\W*Ruling\W+(supported|contradicted|unsupported)\b([^\n]*)$", re.IGNORECASE | re.MULTILINE
 )
 CITED = re.compile(r"\[([^\[\]\n]+)\]")
-SAME_WORDS = 0.5  # share of the claim's words that the cited passages must have
+SAME_WORDS = 0.5  # least share of the claim's stems in the cited passages
 
 
 def searched(
@@ -52,15 +51,18 @@ def searched(
     """Rule on claims by a model that searches.
 
     Args:
-        claims: what is ruled on.
-        evidence: what is searched where no tools are given.
-        model: that is asked; without one nothing is ruled on.
+        claims: to rule on.
+        evidence: library to search if there are no `tools`.
+        model: that runs the workflow; without one nothing is ruled on.
         tools: that the workflow may call, such as `search` over a library of its own.
         workflow: by name, `(prompts, model, tools) -> traces`.
         found: evidence that the searches returned is added here, so that a trace can record it.
 
     Returns:
         one ruling for each claim, in order
+
+    Raises:
+        ConfigError: no workflow has this name.
     """
     if not claims:
         return []
@@ -68,8 +70,8 @@ def searched(
         why = "no model is given" if model is None else "there is nothing to search"
         return [Ruling(claim.id, "unjudged", by=NAME, why=why) for claim in claims]
     run: Any = plugins.load("workflows", workflow)
-    asked = [Prompt(claim.id, (Message("user", (ASKED.format(claim=claim.text),)),)) for claim in claims]
-    traces: list[Trace] = run(asked, model, tuple(tools) or (_search(evidence),))
+    prompts = [Prompt(claim.id, (Message("user", (ASKED.format(claim=claim.text),)),)) for claim in claims]
+    traces: list[Trace] = run(prompts, model, tuple(tools) or (_search(evidence),))
     if found is not None:
         once = {item.id: item for trace in traces for item in trace.evidence}
         found.extend(item for item in once.values() if item not in found)
@@ -77,7 +79,7 @@ def searched(
 
 
 def _search(evidence: Sequence[Evidence]) -> Tool:
-    """The tool `search` over the evidence that is there; ordered by id, so that its order changes nothing."""
+    """Tool `search` over the evidence; sorted by id, so that its order changes nothing."""
     (tool,) = open_tools(["search"], {"library": BM25(sorted(evidence, key=lambda item: item.id))})
     return tool
 
@@ -100,6 +102,7 @@ def _read(claim: Claim, trace: Trace) -> tuple[Label, tuple[str, ...], str]:
     word, rest = lines[0]
     seen = {item.id: item for item in trace.evidence}
     cited = list(dict.fromkeys(id.strip() for id in CITED.findall(rest)))
+    # citations must be passages that a search returned
     if unknown := [id for id in cited if id not in seen]:
         return "unjudged", (), f"it names {unknown[0][:40]!r}, which no search returned"
     searches = f"{len(calls)} {'search' if len(calls) == 1 else 'searches'}"
@@ -107,6 +110,7 @@ def _read(claim: Claim, trace: Trace) -> tuple[Label, tuple[str, ...], str]:
         return "unsupported", tuple(cited), f"nothing was found by {searches}"
     if not cited:
         return "unjudged", (), f"{word.lower()}, by no passage"
+    # and together have SAME_WORDS of the claim's stems
     mine = words_of(claim.text).stems
     theirs = frozenset[str]().union(*(words_of(seen[id].text).stems for id in cited))
     if len(mine & theirs) < SAME_WORDS * len(mine):
@@ -120,7 +124,11 @@ class _Example:
     name = "example"
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: object = ()) -> list[Message]:
-        """A search, then a ruling on the first passage that speaks of scabies."""
+        """Search first, then rule by the first passage about scabies.
+
+        Returns:
+            one answer for each conversation
+        """
         return [Message("assistant", (self._one(talk),)) for talk in conversations]
 
     def _one(self, talk: Sequence[Message]) -> str:

@@ -1,1 +1,1 @@
-"""What the rules of the safety gate know (tables with sources) and how they read a reply."""
+"""Safety gate: tables of drugs, doses and signs with sources, parsers of replies, and rules."""

@@ -3,8 +3,8 @@
     intakes("three 500 mg tablets every three hours")  -> 1500 mg, 8 times a day
     intakes("每次2克,每天五次")                          -> 2000 mg, 5 times a day
 
-Of a range the lower end counts, and of "every four to six hours" the six: what is called too much is too much
-however it is read.
+Of a range the lower end counts, and of "every four to six hours" the six: an amount that is too much is so by
+any reading.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ CHINESE = {sign: float(n) for n, sign in enumerate("一二三四五六七八九�
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 WORD = "|".join(sorted(ENGLISH, key=len, reverse=True))
 COUNT = rf"(?:{NUMBER}|\b(?:{WORD})\b|[{''.join(CHINESE)}])"
-MASS = {"mg": 1.0, "milligram": 1.0, "毫克": 1.0, "g": 1e3, "gm": 1e3, "gram": 1e3, "克": 1e3, "kg": 1e6}
+# mg of each unit; kg is not among them, since an amount in kg is a body weight
+MASS = {"mg": 1.0, "milligram": 1.0, "毫克": 1.0, "g": 1e3, "gm": 1e3, "gram": 1e3, "克": 1e3}
 MASS |= {"mcg": 1e-3, "µg": 1e-3, "μg": 1e-3, "ug": 1e-3, "microgram": 1e-3, "微克": 1e-3}
 ACTIVITY = ("units", "unit", "iu", "u", "国际单位", "单位")
 MOLAR = ("mmol", "meq", "毫摩尔", "毫当量")
@@ -79,34 +80,49 @@ DAYS_MOST = re.compile(
     r"(?:每日|每天|一天|一日|24小时内?)[^,。]{0,4}(?:不超过|最多|总量|不得超过|不要超过|不应超过)[^,。]{0,4}$"
 )
 TABLETS = re.compile(rf"(?<![A-Za-z0-9.,/])({COUNT})\s*{FORM}(?![A-Za-z])", re.IGNORECASE)
-AROUND = 25  # characters before and behind an amount where its kind stands
-AFTER, BEFORE = 60, 14  # characters behind and before an amount where its frequency stands
+AROUND = 25  # characters before and behind an amount in which "at once" or "daily total" is searched
+AFTER, BEFORE = 60, 14  # characters behind and before an amount in which its frequency is searched
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    amount: float  # mg or units, of one intake; for each kg where `per` is "kg"
-    kind: str  # "mg", "units" or "mmol"; "tablets" where no strength is said
-    per: str  # "" or what the amount is for each of
-    a_day: float | None  # how often; None where it does not say
+    """An amount of a drug in a text, with its frequency and its span in characters."""
+
+    amount: float  # mg, units or mmol of one intake; for each kg if `per` is "kg"
+    kind: str  # "mg", "units" or "mmol"; "tablets" without a strength
+    per: str  # "" or the unit of a rate, such as "kg" or "hour"
+    a_day: float | None  # intakes a day; None: not stated
     start: int
     end: int
     a_whole_day: bool = False  # the amount is that of a day
-    once: bool = False  # the statement says that it is that of one intake
+    once: bool = False  # stated to be the amount of one intake
 
 
 def intakes(text: str) -> list[Intake]:
-    """The amounts of a statement in order, each with the frequency beside it."""
+    """Find the amounts with a unit in a statement, each with the frequency beside it.
+
+    The frequency is searched for in the 60 characters behind the amount, then in the 14 before it. An amount
+    is of a whole day where the text says so ("total daily", "divided"); then `a_day` is 1.
+
+    Args:
+        text: a statement in the normal form of wording.normal.
+
+    Returns:
+        in the order of the text: mg, units or mmol; the lower end of a range, times a count of tablets
+    """
     marks = list(AMOUNT.finditer(text))
-    found = []
+    results = []
     for number, mark in enumerate(marks):
+        # amount of one unit of the form, in mg, units or mmol
         unit = mark["unit"].lower()
         kind = "units" if unit in ACTIVITY else "mmol" if unit in MOLAR else "mg"
         factor = 1.0 if kind != "mg" else MASS[unit.rstrip("s") if unit.rstrip("s") in MASS else unit]
         amount = float(mark["low"].replace(",", "")) * factor
+        # times the count of tablets before or behind, unless it is "each"
         each = re.match(r"\s*each\b|\s*一片", text[mark.end() :], re.IGNORECASE)
         for count in () if each else (mark["before"], mark["after"]):
             amount *= _count(count) if count else 1.0
+        # frequency: behind the amount up to the next one, else just before it
         stop = marks[number + 1].start() if number + 1 < len(marks) else len(text)
         behind = text[mark.end() : min(stop, mark.end() + AFTER)]
         often = frequency(behind)
@@ -115,32 +131,51 @@ def intakes(text: str) -> list[Intake]:
                 text[max(marks[number - 1].end() if number else 0, mark.start() - BEFORE) : mark.start()]
             )
         before = text[max(marks[number - 1].end() if number else 0, mark.start() - AROUND) : mark.start()]
-        whole = bool(
+        # whether the amount is that of a day or of one intake
+        of_a_day = bool(
             mark["day"] or OF_A_DAY.match(behind) or DIVIDED.search(behind) or DAYS_MOST.search(before)
         )
         once = bool(ONE_INTAKE.search(before) or ONE_INTAKE.search(behind[:AROUND]))
         per = (mark["per"] or "").strip(" /").lower().replace("per ", "").strip("每")
-        found.append(
-            Intake(amount, kind, per, 1.0 if whole else often, mark.start(), mark.end(), whole, once)
+        results.append(
+            Intake(amount, kind, per, 1.0 if of_a_day else often, mark.start(), mark.end(), of_a_day, once)
         )
-    return found
+    return results
 
 
 def tablets(text: str) -> list[Intake]:
-    """The counts of tablets of a statement that have no strength beside them, with the frequency behind."""
-    known = [mark.span() for mark in AMOUNT.finditer(text)]
-    found = []
+    """Find the counts of tablets in a statement that have no strength beside them.
+
+    Args:
+        text: a statement in the normal form of wording.normal.
+
+    Returns:
+        in the order of the text: intakes of the kind "tablets", with the frequency behind each
+    """
+    with_strength = [mark.span() for mark in AMOUNT.finditer(text)]
+    results = []
     for mark in TABLETS.finditer(text):
-        if not any(start < mark.end() and mark.start() < end for start, end in known):
+        if not any(start < mark.end() and mark.start() < end for start, end in with_strength):
             behind = text[mark.end() : mark.end() + AFTER]
             before = text[max(0, mark.start() - BEFORE) : mark.start()]
             once = bool(ONE_INTAKE.search(before) or ONE_INTAKE.search(behind[:AROUND]))
-            found.append(Intake(_count(mark[1]), "tablets", "", frequency(behind), *mark.span(), False, once))
-    return found
+            results.append(
+                Intake(_count(mark[1]), "tablets", "", frequency(behind), *mark.span(), False, once)
+            )
+    return results
 
 
 def frequency(text: str) -> float | None:
-    """How many times a day a text says first; None where it does not say."""
+    """Parse the first frequency of a text.
+
+    Args:
+        text: a piece of a statement.
+
+    Returns:
+        intakes a day (1/7 for once a week; the longer interval of a range); None without a frequency
+    """
+    # (position, intakes a day) of each form; a week begins 3 earlier and a bare "daily" 1 later, so that
+    # "once a week" and "twice daily" win over the plain word at the same position
     places: list[tuple[int, float]] = []
     if mark := WEEKLY.search(text):
         places.append((mark.start() - 3, 1 / 7))

@@ -1,11 +1,11 @@
-"""How much the patient of a question weighs: as it says, or the heaviest that a child of that age is.
+"""Body weight of the patient of a question: as stated, or the highest for a child of the stated age.
 
     weight("My 12 kg toddler has a fever.")     -> 12.0
     weight("My 2-year-old has a fever.")        -> 18.0
     weight("I have a headache.")                -> None
 
-The heaviest weights lie at least a tenth above the 97th percentile of both sexes (CDC growth charts 2000), so
-that a dose is too much for nearly any child of that age.
+The highest weights lie at least a tenth above the 97th percentile of both sexes (CDC growth charts 2000), so
+that a dose that is too much for them is too much for nearly any child of that age.
 """
 
 from __future__ import annotations
@@ -49,28 +49,30 @@ HEAVIEST = (
     (72, 34.0),
     (84, 40.0),
     (96, ADULT),
-)  # months of age -> kg; older children may weigh what adults do
+)  # months of age -> kg; older children can have the weight of an adult
 
 
-def weight(asked: str) -> float | None:
-    """The weight of the patient.
+def weight(question: str) -> float | None:
+    """Body weight of the patient of a question, as stated or by age.
 
     Args:
-        asked: the question.
+        question: its text.
 
     Returns:
-        In kg; None where the question gives neither one weight nor the age of one child.
+        in kg; None if the question is not about a child, or gives neither one weight nor one age
     """
-    if not CHILD.search(asked):
+    if not CHILD.search(question):
         return None
+    # stated weights in kg, without a weight that was lost, gained or lifted
     weights = {
         float(mark[1]) * UNITS[mark[2].lower()]
-        for mark in WEIGHT.finditer(asked)
-        if not CHANGED.search(asked[: mark.start()][-40:])
+        for mark in WEIGHT.finditer(question)
+        if not CHANGED.search(question[: mark.start()][-40:])
     }
     if weights:
         return weights.pop() if len(weights) == 1 else None
-    ages = {_months(mark) for mark in AGE.finditer(asked)}
+    # else the age in months, and the heaviest weight of the first band that covers it
+    ages = {_months(mark) for mark in AGE.finditer(question)}
     if len(ages) != 1:
         return None
     age = ages.pop()

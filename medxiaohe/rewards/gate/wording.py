@@ -1,8 +1,8 @@
-"""How a reply says something: as advice, as a warning, or of the past.
+"""Classify the statements of a reply: advice, warning, past or question.
 
-A reply is cut into statements, at the ends of sentences, at lines, and where "but" or "however" begins a new
-one. A statement warns when words of warning are left after words that take a warning away ("no interaction",
-"does not matter", "互不影响") are out; a list warns when the line above it does.
+A reply is split into statements at the ends of sentences, at lines, and before "but" and "however". A
+statement warns if it has words of warning when words that take a warning away ("no interaction", "does not
+matter", "互不影响") are removed; the items of a list warn if the line above it does.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from medxiaohe.rewards.gate.tables import words
 from medxiaohe.scoring._answer import outside_thoughts
 
-# Words that deny a danger: a warning in them is none.
+# Words that deny a danger; they are removed before warnings are searched.
 CALMING = words("calming")
-# The most of something: a limit is no warning of the thing itself.
+# Limits ("no more than"), which are no warning of the drug itself.
 LIMIT = words("limit")
 WARNING = words("warning")
 PAST = words("past")
-# What makes a name advice: an order, a judgement, a dose.
+# Marks of advice: an order, a judgement, a dose.
 ADVICE = words("advice")
-# What says what a drug is, and advises nothing.
+# Definitions of a drug, which are no advice.
 DEFINES = words("definition")
 APPROVED = words("approval")
 ENDS = words("statement end")
@@ -33,52 +33,84 @@ ITEM = re.compile(r"^\s*(?:[-*•–+]|\d{1,2}[.)、]|[(（]?\d{1,2}[)）])\s*")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
+    """A statement of a reply, and whether it warns, advises, reports or asks."""
+
     text: str
-    warns: bool  # of what it names
+    warns: bool  # of the drugs that it names
     advises: bool
-    past: bool  # of what somebody took or takes
+    past: bool  # about drugs taken before, or by habit
     asks: bool
 
 
 def normal(text: str) -> str:
-    """The text in one form of each sign: full-width letters, digits and commas as those of a keyboard."""
+    """Normalise a text: NFKC (full-width signs as ASCII, but keep 。), straight quotes, no zero-width spaces.
+
+    Args:
+        text: any.
+
+    Returns:
+        the text in normal form
+    """
     text = unicodedata.normalize("NFKC", text.replace("。", "\ue000")).replace("\ue000", "。")
     return re.sub(r"[’‘`]", "'", text).replace("\u200b", "")
 
 
 def said(answer: str) -> str:
-    """What a reply says outside its thoughts, in normal form, without marks of emphasis."""
+    """Text of a reply outside its thoughts, in normal form, without Markdown emphasis.
+
+    Args:
+        answer: the reply, with or without <think> tags.
+
+    Returns:
+        the text that the user reads
+    """
     return re.sub(r"\*\*|__|`", "", normal(outside_thoughts(answer)))
 
 
 def statements(text: str) -> tuple[Statement, ...]:
-    """The statements of a reply in order."""
-    found: list[Statement] = []
-    under, whole = False, False  # whether the heading above warns, and of all lines up to the next one
+    """Split a reply into statements and classify each: warning, advice, past, question.
+
+    Args:
+        text: the reply in normal form.
+
+    Returns:
+        in the order of the reply, without empty ones
+    """
+    results: list[Statement] = []
+    under, until_heading = False, False
     for line in text.splitlines():
         if not line.strip():
             continue
+        # a heading that warns applies to the list below it; one in capitals applies up to the next heading
         item = bool(ITEM.match(line)) or line.startswith((" ", "\t"))
         heading = bool(HEADING.search(line) or CAPITALS.match(line))
-        if heading or not (item or whole):
-            under, whole = False, False
-        here = [one for one in cut(line) if one.strip()]
-        for part in here:
-            warns = under or bool(WARNING.search(LIMIT.sub(" ", CALMING.sub(" ", part))))
-            advises = bool(ADVICE.search(part)) and not DEFINES.search(part)
-            asks = part.rstrip().endswith(("?", "？"))
-            found.append(Statement(part, warns, advises, bool(PAST.search(part)), asks))
+        if heading or not (item or until_heading):
+            under, until_heading = False, False
+        pieces = [text_piece for text_piece in cut(line) if text_piece.strip()]
+        for piece in pieces:
+            # a warning: its words remain when limits and words that take a warning away are removed
+            warns = under or bool(WARNING.search(LIMIT.sub(" ", CALMING.sub(" ", piece))))
+            advises = bool(ADVICE.search(piece)) and not DEFINES.search(piece)
+            asks = piece.rstrip().endswith(("?", "？"))
+            results.append(Statement(piece, warns, advises, bool(PAST.search(piece)), asks))
         if heading:
-            under = any(WARNING.search(CALMING.sub(" ", part)) for part in here)
-            whole = under and bool(CAPITALS.match(line))
-    return tuple(found)
+            under = any(WARNING.search(CALMING.sub(" ", piece)) for piece in pieces)
+            until_heading = under and bool(CAPITALS.match(line))
+    return tuple(results)
 
 
 def cut(line: str) -> list[str]:
-    """The line in statements; the mark that ends one stays with it."""
-    found, first = [], 0
+    """Split a line into statements at the ends of sentences and at "but" or "however".
+
+    Args:
+        line: of the reply.
+
+    Returns:
+        pieces that add up to the line; the mark that ends one stays with it
+    """
+    pieces, first = [], 0
     for mark in ENDS.finditer(line):
         end = mark.end() if not mark.group().strip(" ,;.\n。！!？；") else mark.start()
-        found.append(line[first:end])
+        pieces.append(line[first:end])
         first = end
-    return [*found, line[first:]]
+    return [*pieces, line[first:]]
