@@ -46,16 +46,34 @@ BESIDE = {"WEBP": 12, "GIF": 8}  # bytes a pixel that a decoder of animations ho
 
 
 def ref(path: Path) -> ImageRef:
-    """A reference to a file, with the digest of its bytes now."""
+    """Make an ImageRef to a file, with the SHA-256 of the bytes it holds now.
+
+    Args:
+        path: image file; stored in the reference as it is, relative or absolute.
+
+    Returns:
+        a reference with `sha256` set, without frame or box. The pixels are not decoded.
+
+    Raises:
+        DataError: the file is missing, unreadable or larger than MAX_BYTES.
+    """
     return ImageRef(str(path), sha256=hashlib.sha256(_bytes(path)).hexdigest())
 
 
 def open_image(image: ImageRef, *, small: int = 0) -> Image:
-    """The pixels of a reference as an RGB PIL image.
+    """Decode the pixels of a reference as a PIL image, cropped to its box.
 
-    With `small` a grey one of at least so many pixels each way, for looking at: a JPEG is then unpacked no
-    larger than need be. DataError when the file is missing, not an image of a known format, truncated, over
-    MAX_PIXELS, or not the bytes that were read at ingest.
+    Args:
+        image: which file, frame and box; with `sha256` the bytes of the file are compared with it.
+        small: 0 for full resolution in RGB. Otherwise a JPEG is decoded at a reduced scale of at least
+            this many pixels each way, as 8-bit grey (for thumbnails).
+
+    Returns:
+        an image of mode "RGB"; with `small` one of mode "L" where the file has grey or RGB pixels.
+
+    Raises:
+        DataError: the file is missing, not one of FORMATS, truncated, not the bytes of `sha256`, or the
+            box lies outside of the image; Rejected "too_large" where decoding would exceed a limit.
     """
     data = _bytes(Path(image.uri))
     if image.sha256 and hashlib.sha256(data).hexdigest() != image.sha256:
@@ -151,8 +169,19 @@ def _decoded(data: bytes, image: ImageRef, small: int) -> Image:
 
 
 def keep(rgb: NDArray[np.uint8], folder: Path) -> ImageRef:
-    """A picture of height x width x 3 as a PNG in `folder`, named by its content: the same pixels are the
-    same file, with nothing of where they come from."""
+    """Store an RGB picture as a PNG named by the SHA-256 of its bytes: equal pixels share one file, without
+    metadata of their origin.
+
+    Args:
+        rgb: pixels (height, width, 3); stored as one channel where all three are equal.
+        folder: where the file is written; one that exists is not written again.
+
+    Returns:
+        a reference to the file, with its SHA-256.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
     from PIL import Image as pil
 
     grey = (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all()

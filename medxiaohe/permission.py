@@ -40,19 +40,36 @@ OWN = re.compile(
 
 
 def restrict(names: Iterable[str]) -> None:
-    """Allow these names and no others, in this process and those it starts; "any" stays as it is."""
+    """Allow these names of code and no others, in this process and those it starts.
+
+    Args:
+        names: "file.py:attribute" or "package.module:attribute". Ignored while everything is allowed
+            (--allow-code any).
+    """
     if os.environ.get(VARIABLE) != "any":
         os.environ[VARIABLE] = json.dumps(sorted(set(names)))
 
 
 def allow(names: Iterable[str]) -> None:
-    """Allow these names too."""
+    """Allow these names of code in addition to those already allowed, in this process and those it starts.
+
+    Args:
+        names: "file.py:attribute" or "package.module:attribute". Ignored while everything is allowed.
+    """
     if os.environ.get(VARIABLE) != "any":
         os.environ[VARIABLE] = json.dumps(sorted({*names, *_allowed()}))
 
 
 def allowed(name: str, *, from_data: bool = False) -> bool:
-    """Whether the code of `name` may be imported; `from_data` where a row or a file of data names it."""
+    """Say whether the code of a name may be imported under the policy of the environment.
+
+    Args:
+        name: "file.py:attribute" or "package.module:attribute".
+        from_data: a row or a file of data names it, not a person: then only listed names are allowed.
+
+    Returns:
+        True where the policy is "any", the name is listed, or no policy is set and a person names it.
+    """
     policy = os.environ.get(VARIABLE)
     return policy == "any" or name in _allowed() or (policy is None and not from_data)
 
@@ -77,7 +94,15 @@ def check(name: str, *, from_data: bool = False) -> None:
 
 
 def names_in(words: Iterable[str]) -> set[str]:
-    """Names of code inside texts, such as the words of a command line."""
+    """Extract the names of code and the commands of tool servers from texts.
+
+    Args:
+        words: texts, such as the arguments of a command line.
+
+    Returns:
+        names "module:attribute" without those of NOT_CODE, and commands "mcp:..." that stand between
+        commas.
+    """
     every = list(words)
     results = {match for text in every for match in NAME.findall(text)}
     commands = {part.strip() for text in every for part in text.split(",") if COMMAND.fullmatch(part.strip())}
@@ -103,7 +128,12 @@ def check_file(raw: Any, where: str, *, allow_code: bool) -> None:
 
 
 def is_code(text: str) -> bool:
-    """Whether a text is the name of code that could be imported here."""
+    """Say whether a text is the name of code that could be imported here.
+
+    Returns:
+        True for an "mcp:" command, for "file.py:attribute" (the file need not exist), and for
+        "module:attribute" where the top-level package of the module is installed.
+    """
     if COMMAND.fullmatch(text):
         return True
     module = text.rpartition(":")[0]
@@ -113,7 +143,11 @@ def is_code(text: str) -> bool:
 
 
 def allow_variables(names: Iterable[str]) -> None:
-    """Let recipes read these variables of the environment, in this process and those it starts."""
+    """Allow recipes to read these environment variables, in this process and those it starts.
+
+    Args:
+        names: names of variables, added to those already allowed.
+    """
     known = [*os.environ.get(READABLE, "").split(","), *names]
     os.environ[READABLE] = ",".join(dict.fromkeys(name for name in known if name))
 
@@ -135,7 +169,14 @@ def check_variable(name: str, where: str, *, as_key: bool = False) -> None:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text inside mappings, lists and texts, keys included."""
+    """Iterate over every string inside nested mappings, lists and tuples, keys included.
+
+    Args:
+        value: JSON-like data; numbers, booleans and None are passed over.
+
+    Yields:
+        strings, depth first; the key of a mapping before its value.
+    """
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -80,13 +80,32 @@ EXTRA_OF = {  # import name -> the extra that brings it
 
 
 def available(kind: str) -> list[str]:
-    """The names of a kind: those that ship with medxiaohe and those that installed packages register."""
+    """List the names of a kind: those that ship with medxiaohe and those that installed packages register.
+
+    Args:
+        kind: a key of KINDS, such as "readers" or "tools".
+
+    Returns:
+        names in alphabetical order, each once.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
     return sorted({*shipped(kind), *installed(kind)})
 
 
 def shipped(kind: str) -> list[str]:
-    """The names of a kind that ship with medxiaohe; files starting with `_` are private, and a folder is no
-    plugin."""
+    """List the names of a kind that ship with medxiaohe.
+
+    Args:
+        kind: a key of KINDS.
+
+    Returns:
+        file names without suffix, in alphabetical order; neither files that start with `_` nor folders.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
     package = importlib.import_module(f"medxiaohe.{folder_of(kind)}")
     files = [path.stem for path in Path(package.__path__[0]).glob("*.yaml")] if kind in BY_YAML else []
     return sorted(
@@ -166,7 +185,19 @@ def load(kind: str, name: str, *, from_data: bool = False) -> Any:
 
 
 def load_stage(name: str) -> Any:
-    """The function of a stage: "data.read" is `read` in medxiaohe/data/read.py."""
+    """Import the function of a stage: "data.read" is `read` in medxiaohe/data/read.py.
+
+    Args:
+        name: "folder.file" of a shipped stage, or "module:attribute" or "file.py:attribute".
+
+    Returns:
+        the function.
+
+    Raises:
+        ConfigError: there is no such stage, or it has a new name, which the message gives.
+        CodeRefused: the name is code that nobody allowed (permission.py).
+        MissingExtra: a library that its module imports is not installed.
+    """
     if ":" in name:
         return load_object(name)
     folder, _, file = name.partition(".")
@@ -179,7 +210,11 @@ def load_stage(name: str) -> Any:
 
 
 def stages() -> list[str]:
-    """Names of the stages that ship with medxiaohe: a file at the top of a stage folder is a stage."""
+    """List the stages that ship with medxiaohe: each file at the top of a stage folder is one.
+
+    Returns:
+        names "folder.file", in the order of STAGES and then alphabetical.
+    """
     package = Path(__file__).parent
     return [
         f"{folder}.{path.stem}"
@@ -217,12 +252,27 @@ def _module(where: str, name: str) -> ModuleType:
 
 
 def extra_of(error: ImportError) -> str:
-    """The extra that brings the module an import did not find, or ""."""
+    """Find the optional extra of medxiaohe that installs the module whose import failed.
+
+    Args:
+        error: as the import raised it; its `name` is looked up in EXTRA_OF by the top-level package.
+
+    Returns:
+        the name of the extra, "" where none brings that module.
+    """
     return EXTRA_OF.get((error.name or "").partition(".")[0], "")
 
 
 def need(*modules: str, why: str) -> None:
-    """Raise MissingExtra, with the pip command, unless every module can be imported."""
+    """Require that modules can be imported, and set up threads and progress bars of the libraries among them.
+
+    Args:
+        modules: import names, such as "torch" and "transformers".
+        why: the start of the error message: what needs them, such as "the starter".
+
+    Raises:
+        MissingExtra: one is not installed; the message has the pip command.
+    """
     for module in modules:
         if importlib.util.find_spec(module) is None:
             extra = EXTRA_OF.get(module, "all")
@@ -236,14 +286,32 @@ def need(*modules: str, why: str) -> None:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """A hint for an error message: the closest valid name, or all of them."""
+    """Write the hint of an error message: the most similar valid name, or all of them.
+
+    Args:
+        name: the name that is not valid.
+        names: the valid ones.
+
+    Returns:
+        text to append to a message; it begins with "; ".
+    """
     names = sorted(names)
     close = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names) or 'none'}"
 
 
 def folder_of(kind: str) -> str:
-    """The folder of a kind below the package, dotted: "readers" -> "data.readers"."""
+    """Look up the folder of a kind below the package, dotted: "readers" -> "data.readers".
+
+    Args:
+        kind: a key of KINDS.
+
+    Returns:
+        the dotted path without the name of the package.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
     if kind not in KINDS:
         raise ConfigError(f"no kind {kind!r}{nearest(kind, KINDS)}")
     return KINDS[kind]

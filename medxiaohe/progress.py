@@ -33,6 +33,11 @@ class _Watch:
         self.process = os.getpid()
 
     def note(self, meter: "Meter", now: float) -> None:
+        """Write the state of a meter to `meter.json`, at most once in SECONDS_BETWEEN_NOTES.
+
+        Args:
+            now: time of `time.monotonic`, in seconds.
+        """
         if now - self.last < SECONDS_BETWEEN_NOTES or os.getpid() != self.process:
             return
         self.last = now
@@ -70,7 +75,13 @@ def watched(folder: Path, changed: Callable[[], None] = lambda: None) -> Iterato
 
 
 def measured(step: int, values: Mapping[str, Any]) -> None:
-    """Keep what training logged at a step, for the page about the run."""
+    """Append what training logged at a step to `measured.jsonl`, for the page about the run.
+
+    Args:
+        step: number of the optimiser step.
+        values: what was logged, by name; only finite numbers are written. Nothing is written outside of
+            `watched`, in worker processes, or where the disk fails.
+    """
     numbers = {
         name: float(value)
         for name, value in values.items()
@@ -83,7 +94,16 @@ def measured(step: int, values: Mapping[str, Any]) -> None:
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """Pass the items through and show on stderr how many are done and how long the rest will take."""
+    """Iterate over items and show on stderr how many are done and the estimated time left.
+
+    Args:
+        items: passed through unchanged.
+        label: first words of the line that is shown.
+        total: number of items; None takes `len(items)`, and where that is unknown only a count is shown.
+
+    Yields:
+        the items, in order.
+    """
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
     meter = Meter(label, total)
@@ -106,6 +126,11 @@ class Meter:
         self.silent = os.environ.get("RANK", "0") != "0"
 
     def advance(self, steps: int = 1) -> None:
+        """Count steps as done and show the progress: every 0.2 s on a terminal, every 10 s in a log.
+
+        Args:
+            steps: number of steps done since the last call.
+        """
         self.done += steps
         now = time.monotonic()
         if _watch is not None:
@@ -122,6 +147,7 @@ class Meter:
         return f"{clock((now - self.start) * max(0, self.total - self.done) / self.done)} left"
 
     def close(self) -> None:
+        """Erase the bar from the terminal; lines in a log stay."""
         if self.tty and not self.silent:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
@@ -137,6 +163,13 @@ class Meter:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any: 0:07, 12:30, 5:59:39."""
+    """Format a duration as minutes and seconds, with hours where there are any: 0:07, 12:30, 5:59:39.
+
+    Args:
+        seconds: duration; fractions are cut off.
+
+    Returns:
+        the text.
+    """
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

@@ -48,11 +48,29 @@ class Shard:
 
     @property
     def num_bytes(self) -> int:
+        """Size of the shard.
+
+        Returns:
+            bytes of the file from its first line to its last.
+        """
         return self.end - self.start
 
 
 def split(paths: Sequence[Path], shard_bytes: int = SHARD_BYTES) -> list[Shard]:
-    """The files as ranges of whole lines of about `shard_bytes` each; an empty file has no shard."""
+    """Split files into shards: ranges of whole lines of at least `shard_bytes` bytes, the last one of a file
+    excepted.
+
+    Args:
+        paths: files of lines, in the order in which the shards are numbered.
+        shard_bytes: bytes after which the next line end closes a shard.
+
+    Returns:
+        shards numbered from 0; an empty file has none.
+
+    Raises:
+        UsageError: `shard_bytes` is below 1.
+        StorageError: a file cannot be read.
+    """
     if shard_bytes < 1:
         raise UsageError(f"a shard must have at least 1 byte, not {shard_bytes}")
     shards = list[Shard]()
@@ -65,12 +83,27 @@ def split(paths: Sequence[Path], shard_bytes: int = SHARD_BYTES) -> list[Shard]:
 
 
 def rows(shard: Shard) -> Iterator[dict[str, Any]]:
-    """The rows of a shard; DataError names the file and the byte of the first line that is none."""
+    """Read the JSON rows of a shard; blank lines are passed over.
+
+    Returns:
+        an iterator over the rows, in the order of the file.
+
+    Raises:
+        DataError: a line is longer than io.MAX_LINE_BYTES, not UTF-8 or not a JSON object; the message
+            has the file and the byte (while iterating).
+    """
     return (row for _, row in placed(shard))
 
 
 def placed(shard: Shard) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The same, each with the byte at which it starts."""
+    """Read the JSON rows of a shard with their byte offsets in the file.
+
+    Yields:
+        (byte at which the line starts, row), in the order of the file.
+
+    Raises:
+        DataError: as for `rows`.
+    """
     at = shard.start
     with io.storage(Path(shard.path)), open(shard.path, "rb") as file:
         file.seek(at)
@@ -90,7 +123,15 @@ def placed(shard: Shard) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def join(parts: Sequence[Path], path: Path) -> None:
-    """Write the files one after the other as `path`."""
+    """Concatenate files into one, written whole or not at all.
+
+    Args:
+        parts: files, in order.
+        path: the file to write; replaced where it exists.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
 
     def fill(out: IO[bytes]) -> None:
         for part in parts:
@@ -110,10 +151,27 @@ def run(
     engine: Engine = "local",
     label: str = "shards",
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Do every job that is not done yet, then give (folder, summary) of all of them in order.
+    """Run a job for every shard that has no published result yet, and iterate over all results in order.
 
-    workers: processes of the local engine; with 1 the jobs run in this process. On Ray the cluster decides.
-    Raises what a job raises; the folders of finished jobs stay, and a next call goes on from there.
+    Args:
+        function: "module:function", called as `function(shard, out, **options)` and returning a summary.
+        shards: what to work on; results come in this order.
+        work: folder below which each job publishes its folder, `NNNNNN` by the number of the shard.
+        options: keyword arguments of the function, the same for each shard.
+        workers: processes of the local engine; with 1 the jobs run in this process. On Ray the cluster
+            decides.
+        engine: "local", or "ray" for the cluster of RAY_ADDRESS.
+        label: first words of the progress line.
+
+    Yields:
+        (folder, summary) of each shard. Folders of finished jobs stay after an error, so a next call
+        resumes.
+
+    Raises:
+        UsageError: `workers` is below 1.
+        StorageError: worker processes died MAX_DEATHS times at one shard.
+        MissingExtra: the engine is "ray" and Ray is not installed.
+        Exception: what a job raises.
     """
     if workers < 1:
         raise UsageError(f"workers must be at least 1, not {workers}")
@@ -131,7 +189,19 @@ def run(
 
 
 def job(function: str, shard: Shard, work: Path, options: Mapping[str, Any]) -> Shard:
-    """Do one job and publish its folder."""
+    """Run the job of one shard with single-threaded matrix products, and publish its folder with the summary.
+
+    Args:
+        function: "module:function".
+        work: folder of all jobs.
+        options: keyword arguments of the function.
+
+    Returns:
+        the same shard, once its folder is published.
+
+    Raises:
+        Exception: what the function raises; nothing is published then.
+    """
     summary = dict[str, Any]()
     with threads.single(), io.publish(_place(work, shard), record=lambda: {"summary": summary}) as draft:
         summary.update(_named(function)(shard, draft, **options))
@@ -212,10 +282,15 @@ class _Worker:
 
     @property
     def ends(self) -> list[Any]:
-        """What becomes ready once there is an answer, or the process is dead."""
+        """Handles for `multiprocessing.connection.wait`: ready after an answer or when the process is dead.
+
+        Returns:
+            the pipe and the sentinel of the process.
+        """
         return [self._pipe, self._process.sentinel]
 
     def give(self, shard: Shard) -> None:
+        """Send the worker its next shard."""
         self.shard = shard
         self._send(shard)
 
@@ -224,7 +299,14 @@ class _Worker:
             self._pipe.send(what)
 
     def answer(self) -> Literal["done", "dead", "busy"]:
-        """What became of the job; raises the error that the job raised."""
+        """Read the state of the current job without waiting.
+
+        Returns:
+            "done", "busy", or "dead" where the process ended before it answered.
+
+        Raises:
+            Exception: what the job raised, with the traceback of the worker as its cause.
+        """
         try:
             if not self._pipe.poll():
                 return "busy" if self._process.is_alive() or self._pipe.poll() else "dead"

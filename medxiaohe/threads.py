@@ -45,9 +45,12 @@ def fit() -> int:
 
 @contextmanager
 def single() -> Iterator[None]:
-    """Do matrix products of numpy in one thread: for many small ones, and in one of several workers.
+    """Limit BLAS (numpy's matrix products) to one thread inside the block: for many small products, and in
+    one of several workers.
 
-    Threads of torch stay as they are: the products of a model are large.
+    Yields:
+        None. Threads of torch are not limited: the products of a model are large. Without numpy nothing
+        changes.
     """
     if importlib.util.find_spec("numpy") is None:
         yield
@@ -74,10 +77,15 @@ def allowed(root: Path = Path("/")) -> int:
 
 
 def cgroup_cores(root: Path = Path("/")) -> float | None:
-    """Processor time per time that the cgroups of this process allow, version 1 or 2; None without a limit.
+    """Read how many processor cores the cgroups of this process allow (version 1 or 2).
 
-    A limit of any group above counts too. In a container the path that /proc names may lie outside of what
-    is mounted; the mounted root is then the container's own group.
+    Args:
+        root: root of the file system, for tests.
+
+    Returns:
+        the smallest quota / period of its groups and those above, in cores; None without a limit or on a
+        system without cgroups. In a container the path that /proc names may lie outside of what is
+        mounted; the mounted root is then the container's own group.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()

@@ -108,17 +108,29 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The text parts, joined by line breaks."""
+        """The text parts, joined by line breaks.
+
+        Returns:
+            "" where no part is text.
+        """
         return "\n".join(part for part in self.parts if isinstance(part, str))
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
-        """The images, in order."""
+        """The images among the parts.
+
+        Returns:
+            in order; images inside tool results are not among them.
+        """
         return tuple(part for part in self.parts if isinstance(part, ImageRef))
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls, in order."""
+        """The tool calls among the parts.
+
+        Returns:
+            in order.
+        """
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
@@ -212,17 +224,29 @@ class Sample:
 
     @property
     def is_document(self) -> bool:
-        """Whether it is a pretraining page: some message has the role `document`."""
+        """Whether the sample is a pretraining page.
+
+        Returns:
+            True where some message has the role `document`.
+        """
         return any(message.role == "document" for message in self.messages)
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
-        """The images of all messages, in order."""
+        """The images of all messages.
+
+        Returns:
+            in order of the messages and their parts.
+        """
         return tuple(image for message in self.messages for image in message.images)
 
     @property
     def text(self) -> str:
-        """The text of all messages, gold included, joined by line breaks."""
+        """The text of all messages, gold included.
+
+        Returns:
+            joined by line breaks.
+        """
         return "\n".join(message.text for message in self.messages)
 
     @property

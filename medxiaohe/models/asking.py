@@ -96,10 +96,20 @@ class _Talk:
     spent: Spending = field(default_factory=Spending)
 
     def end(self, status: Status, error: str = "") -> None:
+        """Set the outcome of the conversation.
+
+        Args:
+            error: why there is no value.
+        """
         self.status, self.error = status, error
 
     @property
     def outcome(self) -> Outcome:
+        """The conversation as an Outcome.
+
+        Returns:
+            `unreadable` where no status was set; `known` where every reply came from a store.
+        """
         return Outcome(
             self.value, self.text, self.status or "unreadable", self.error, self.calls,
             self.spent.tokens_in, self.spent.tokens_out, self.spent.cost,
@@ -206,7 +216,11 @@ class Client:
         return other
 
     def unlimited(self) -> Client:
-        """The same client without a budget, its spending counted apart."""
+        """Copy the client without a budget, with a spending count of its own.
+
+        Returns:
+            a client of the same model, stores and prices.
+        """
         other = copy.copy(self)
         other.budget = CallBudget(price_in=self.budget.price_in, price_out=self.budget.price_out)
         other.spent = Spending()
@@ -467,14 +481,23 @@ class _Health:
         self.first: ModelError | None = None
 
     def known(self) -> None:
-        """A reply of before was read: it stands for a success between failures that are asked again when a
-        run resumes, which would otherwise look like failures in a row."""
+        """Count a stored reply as a success between failures, which a resumed run asks again: without it they
+        would look like failures in a row.
+        """
         self.answered = True
         self.in_a_row = max(min(self.in_a_row, 0) - 1, -GIVE_UP_AFTER)
 
     def watch(self, replies: Sequence[Reply], name: str) -> None:
-        """ServerGone where the model does not answer any more; a request that the server rejects is the
-        fault of its item, unless the server has never answered."""
+        """Count failures in a row over all requests of a client.
+
+        Args:
+            replies: those of one batch, with the time at which each request began.
+            name: of the model, for the message.
+
+        Raises:
+            ServerGone: GIVE_UP_AFTER requests in a row failed. A request that the server rejects is the
+                fault of its item and does not count, unless the server has never answered.
+        """
         for reply in replies:
             if reply.error is None:
                 self.answered, self.in_a_row = True, min(self.in_a_row, 0)
@@ -492,6 +515,11 @@ class _Health:
                 )
 
     def check(self) -> None:
+        """Raise the first failure where the model has never answered.
+
+        Raises:
+            ModelError: the error of the first request that failed.
+        """
         if self.first is not None and not self.answered:
             raise self.first
 

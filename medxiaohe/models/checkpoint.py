@@ -153,7 +153,11 @@ def processor(name: str) -> Any:
 
 
 def for_trainer(processor: Any) -> Any:
-    """What a trainer of transformers takes for a processor: the tokenizer, where there is nothing else."""
+    """Select the object that a transformers Trainer takes as `processing_class`.
+
+    Returns:
+        the tokenizer of a text-only checkpoint, otherwise the processor itself.
+    """
     return processor.tokenizer if isinstance(processor, TextProcessor) else processor
 
 

@@ -133,7 +133,14 @@ def _transformer(folder: Path, name: str, device: str) -> Embedder:
 
 
 def weights_of(folder: Path) -> str:
-    """One digest of the weights in a folder: two models of one name are told apart by it."""
+    """Hash the weight files of a model folder, so that two models of one name are told apart.
+
+    Args:
+        folder: its `*.safetensors` are hashed, not those of folders below.
+
+    Returns:
+        a fingerprint over their SHA-256 digests, in the order of the file names.
+    """
     return io.fingerprint([io.sha256(path) for path in sorted(folder.glob("*.safetensors"))])
 
 

@@ -41,12 +41,20 @@ class Snapshot:
 
     @property
     def name(self) -> str:
-        """`ORG/NAME@COMMIT`, which loads the same bytes on any day."""
+        """The repository pinned to its commit.
+
+        Returns:
+            `ORG/NAME@COMMIT`, which loads the same bytes on any day.
+        """
         return f"{self.repository}@{self.commit}"
 
 
 def is_id(name: str) -> bool:
-    """Whether a name has the form ORG/NAME or ORG/NAME@REVISION."""
+    """Say whether a name has the form of a hub id, ORG/NAME or ORG/NAME@REVISION.
+
+    Returns:
+        False for paths that begin with `.`, `/` or `~`, and for an empty revision. The hub is not asked.
+    """
     repository, _, revision = name.partition("@")
     return (
         not name.startswith((".", "/", "~"))
@@ -92,12 +100,20 @@ def snapshot(name: str) -> Snapshot:
 
 
 def offline() -> bool:
-    """Whether the environment says that nothing is asked of a hub."""
+    """Say whether the environment forbids requests to a hub (one of OFFLINE is set and not "0").
+
+    Returns:
+        True where only the cache may be read.
+    """
     return any(os.environ.get(key, "") not in ("", "0") for key in OFFLINE)
 
 
 def unreachable() -> tuple[type[Exception], ...]:
-    """What huggingface_hub raises where the hub does not answer, is not asked, or answers with a refusal."""
+    """List the exceptions that huggingface_hub raises where the hub is offline, unreachable or refuses.
+
+    Returns:
+        exception classes for an `except` clause.
+    """
     from huggingface_hub.errors import HfHubHTTPError
 
     # its bases have the errors of connections of the library that it asks with

@@ -7,9 +7,16 @@ from typing import Any
 
 
 def with_runs(text: str, mark: int | None, tokenizer: Any) -> list[int]:
-    """Tokens of a text with images, of which each run of the token `mark` is tokenised as one and repeated.
+    """Tokenise a text with images, treating each run of image tokens as one and repeating its id.
 
-    An image is a thousand such tokens, and a tokenizer takes as long for each as for a word.
+    Args:
+        text: rendered conversation in which each image is a run of the token `mark`.
+        mark: id of the image token.
+        tokenizer: a transformers tokenizer; a call with a text gives `input_ids`.
+
+    Returns:
+        token ids, as the tokenizer gives for the full text. An image is about a thousand such tokens, and
+        a tokenizer takes as long for each as for a word.
     """
     name = str(tokenizer.convert_ids_to_tokens(mark))
     run = re.compile(f"(?:{re.escape(name)})+")

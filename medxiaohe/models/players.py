@@ -47,7 +47,14 @@ def load_player(player: Player, common: Mapping[str, Any] | None = None) -> Mode
 
 
 def model_folder(name: str) -> str:
-    """A finished training stage keeps its checkpoint in model/; everything else stands for itself."""
+    """Resolve the folder of a finished training stage to its checkpoint in `model/`.
+
+    Args:
+        name: a folder, a hub id or any other name of a model.
+
+    Returns:
+        `NAME/model` where that has a config.json, otherwise `name` unchanged.
+    """
     inside = Path(name) / "model"
     return str(inside) if (inside / "config.json").is_file() else name
 

@@ -22,13 +22,30 @@ SEES_PART = ("sliding_attention", "chunked_attention", "linear_attention", "mamb
 
 
 def shares_beginnings(model: Any) -> bool:
+    """Say whether prompts of this model may share the keys and values of a common prefix.
+
+    Args:
+        model: a transformers model; its forward function and its config are read.
+
+    Returns:
+        False for models with M-RoPE or sliding windows, and where the forward function lacks an argument
+        (`shares_prompts`).
+    """
     told = json.dumps(model.config.to_dict(), default=str)
     windowed = any(f'"{name}"' in told for name in SEES_PART)
     return shares_prompts(model) and not windowed
 
 
 def common(rows: Sequence[Rendered]) -> int:
-    """How many first tokens all rows share, at least one of each left over; 0 when it is not worth while."""
+    """Find the length of the longest common token prefix of a batch.
+
+    Args:
+        rows: rendered prompts; rows with images have no common prefix.
+
+    Returns:
+        number of tokens, at least one less than the shortest row; 0 where it is below SHORTEST or there
+        are fewer than two rows.
+    """
     if len(rows) < 2 or any(row.num_images for row in rows):
         return 0
     first, last = min(row.tokens for row in rows), max(row.tokens for row in rows)
@@ -46,8 +63,11 @@ class Beginnings:
         self._cache: Any = None
 
     def length(self, rows: Sequence[Rendered]) -> int:
-        """How many first tokens of these rows are read once; 0 for a model whose cache forgets or mixes what
-        it has read."""
+        """Compute the keys and values of the common prefix of these rows.
+
+        Returns:
+            length of the prefix in tokens; 0 for a model whose cache drops or mixes what it has read.
+        """
         same = common(rows) if self.able else 0
         if same:
             self._read(rows[0].tokens[:same])
@@ -55,7 +75,15 @@ class Beginnings:
         return same if self.able else 0
 
     def cache(self, tokens: Sequence[int], rows: int) -> Any:
-        """Keys and values of these tokens for so many rows; the caller may change them."""
+        """Copy the keys and values of a prefix for a batch.
+
+        Args:
+            tokens: token ids of the prefix; computed where it is not the prefix of the last call.
+            rows: batch size.
+
+        Returns:
+            a transformers cache repeated for `rows` rows, which the caller may change.
+        """
         self._read(tokens)
         made = copy.deepcopy(self._cache)
         made.batch_repeat_interleave(rows)

@@ -19,7 +19,15 @@ MAX_ROWS = 64  # answers that go through the model together
 
 
 def shares_prompts(model: Any) -> bool:
-    """Whether prompts of this model may be read once for all of their answers."""
+    """Say whether a prompt of this model may be read once for all of its answers.
+
+    Args:
+        model: a transformers model; its forward function and its config are read.
+
+    Returns:
+        False for models with M-RoPE, and where the forward function lacks `logits_to_keep`,
+        `past_key_values` or `position_ids`.
+    """
     known = inspect.signature(model.forward).parameters
     plain = "mrope" not in json.dumps(model.config.to_dict(), default=str)
     return plain and {"logits_to_keep", "past_key_values", "position_ids"} <= set(known)

@@ -295,7 +295,15 @@ def _inputs(rows: Sequence[Rendered], input_ids: torch.Tensor, processor: Any) -
 
 
 def on_device(tensors: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
-    """Inputs where the model is, pixels in its precision."""
+    """Move model inputs to the device of the model, floating-point tensors (pixels) also to its dtype.
+
+    Args:
+        tensors: inputs by name.
+        model: its `device` and `dtype` are used.
+
+    Returns:
+        the same names with the moved tensors.
+    """
     device, dtype = model.device, model.dtype
     return {
         name: t.to(device, dtype) if t.is_floating_point() else t.to(device) for name, t in tensors.items()
@@ -357,7 +365,14 @@ def plain(text: str, processor: Any, kept: Sequence[str] = ()) -> str:
 
 
 def special_tokens(processor: Any) -> list[str]:
-    """Special tokens of two characters and more, longest first."""
+    """List the special tokens of a processor, its image token included.
+
+    Args:
+        processor: with a transformers tokenizer.
+
+    Returns:
+        tokens of two characters and more, longest first, so that no token is a prefix of a later one.
+    """
     tokenizer = processor.tokenizer
     found = {str(t) for t in tokenizer.all_special_tokens} | {getattr(processor, "image_token", "<image>")}
     found |= {t.content for t in tokenizer.added_tokens_decoder.values() if t.special}

@@ -72,7 +72,19 @@ class ReplyStore:
             ) from error
 
     def get(self, scope: str, key: str, n: int = 0) -> Reply | None:
-        """The reply to the n-th request of this content, or None."""
+        """Look up the reply to the n-th request with this content.
+
+        Args:
+            scope: whose reply it is: name of the model, its weights and settings.
+            key: content address of the request (`request_key`).
+            n: which of several requests with the same content, from 0.
+
+        Returns:
+            the reply with its token counts, None where there is none.
+
+        Raises:
+            StorageError: the row is damaged.
+        """
         with self._lock:
             row = self._base.execute(
                 "SELECT reply, tokens_in, tokens_out FROM replies WHERE scope = ? AND key = ? AND n = ?",
@@ -88,7 +100,15 @@ class ReplyStore:
             ) from error
 
     def put(self, scope: str, replies: Iterable[tuple[str, int, Reply]]) -> None:
-        """Keep (key, n, reply) in one transaction."""
+        """Write replies in one transaction; one of the same scope, key and number is replaced.
+
+        Args:
+            scope: as for `get`.
+            replies: (key, n, reply).
+
+        Raises:
+            StorageError: the disk is full, read-only or failing.
+        """
         rows = [
             (scope, key, n, io.encoded(reply.message).decode(), reply.tokens_in, reply.tokens_out)
             for key, n, reply in replies
@@ -100,19 +120,40 @@ class ReplyStore:
         self._write("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def forget(self, scope: str, keys: Iterable[str]) -> None:
-        """Drop replies that turned out to be unusable."""
+        """Delete all replies to some requests, such as those that could not be used.
+
+        Args:
+            scope: as for `get`.
+            keys: content addresses of the requests.
+
+        Raises:
+            StorageError: the disk is full, read-only or failing.
+        """
         self._write("DELETE FROM replies WHERE scope = ? AND key = ?", [(scope, key) for key in keys])
 
     def keep_only(self, scope: str) -> None:
-        """Drop the replies of every other scope."""
+        """Delete the replies of every other scope.
+
+        Args:
+            scope: the one to keep.
+
+        Raises:
+            StorageError: the disk is full, read-only or failing.
+        """
         self._write("DELETE FROM replies WHERE scope != ?", [(scope,)])
 
     @property
     def empty(self) -> bool:
+        """Whether the store holds no reply.
+
+        Returns:
+            True also for a new file.
+        """
         with self._lock:
             return self._base.execute("SELECT 1 FROM replies LIMIT 1").fetchone() is None
 
     def close(self) -> None:
+        """Close the SQLite connection."""
         self._base.close()
 
     def delete(self) -> None:

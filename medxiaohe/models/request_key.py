@@ -29,7 +29,15 @@ def request_key(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
 
 
 def shown_part(part: Any) -> Any:
-    """A part of a message as the model sees it: of an image the digest of its bytes, wherever the file is."""
+    """Convert a part of a message to JSON as the model sees it: an image is the digest of its bytes,
+    whichever path the file has.
+
+    Args:
+        part: text, ImageRef, ToolCall or ToolResult.
+
+    Returns:
+        JSON data; of a tool result its text, images and error, without evidence and data.
+    """
     if isinstance(part, str):
         return part
     if isinstance(part, ImageRef):

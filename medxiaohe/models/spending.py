@@ -31,11 +31,23 @@ class CallBudget:
 
     @property
     def limited(self) -> bool:
-        """Whether anything is limited."""
+        """Whether any limit is set.
+
+        Returns:
+            True where the number of calls, tokens or the cost is limited.
+        """
         return self.max_calls is not None or self.max_tokens is not None or self.max_cost is not None
 
     def cost(self, tokens_in: float, tokens_out: float) -> float:
-        """Cost of tokens, in the unit of the prices (which are for a million tokens)."""
+        """Compute the price of tokens.
+
+        Args:
+            tokens_in: tokens of prompts.
+            tokens_out: tokens of replies.
+
+        Returns:
+            cost in the currency of the prices, which are for a million tokens.
+        """
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
 
 
@@ -49,7 +61,13 @@ class Spending:
     cost: float = 0.0
 
     def add(self, budget: CallBudget, tokens_in: float, tokens_out: float = 0.0) -> None:
-        """Count the tokens of a request and what they cost."""
+        """Add the tokens of a request and their cost; the number of calls is counted by the caller.
+
+        Args:
+            budget: for its prices.
+            tokens_in: tokens of the prompt.
+            tokens_out: tokens of the reply.
+        """
         self.tokens_in, self.tokens_out = self.tokens_in + tokens_in, self.tokens_out + tokens_out
         self.cost += budget.cost(tokens_in, tokens_out)
 
@@ -73,5 +91,12 @@ class Spending:
 
 
 def estimated_tokens(messages: Sequence[Message]) -> float:
-    """Tokens of a conversation, by its letters; images are not counted."""
+    """Estimate the number of tokens of a conversation from its characters.
+
+    Args:
+        messages: only their text is counted; images and tool calls are not.
+
+    Returns:
+        characters / LETTERS_A_TOKEN, not rounded.
+    """
     return sum(len(message.text) for message in messages) / LETTERS_A_TOKEN

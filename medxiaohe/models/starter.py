@@ -66,7 +66,15 @@ def folder() -> Path:
 
 
 def build() -> tuple[Any, Any]:
-    """The model and its processor, in memory; the same weights every time."""
+    """Build the starter vision-language model and its processor in memory, with the same weights every time.
+
+    Returns:
+        (model in evaluation mode, float32; processor).
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+        AssetError: the weights could not be downloaded, or their hash is wrong.
+    """
     plugins.need("torch", "transformers", why="the starter")
     import torch
     from transformers import AutoModel, AutoModelForCausalLM, LlavaConfig, LlavaForConditionalGeneration
@@ -142,6 +150,11 @@ def build_processor(language_folder: Path, gguf: str) -> Any:
 
 
 def provenance() -> dict[str, Any]:
-    """Where the weights come from, for the model card."""
+    """Describe the origin of the starter's weights, for the model card.
+
+    Returns:
+        version, initialisation of the projector, and the asset (package, version, license) of each
+        component.
+    """
     parts = {name: assets.spec(name) for name in PARTS}
     return {"version": VERSION, "projector": "fresh, seed 0", **{k: io.to_json(v) for k, v in parts.items()}}

@@ -45,7 +45,12 @@ os.register_at_fork(after_in_child=_fresh_lock)
 
 
 def bound() -> None:
-    """Let transformers render chat templates within limits, from now on in this process."""
+    """Patch transformers so that this process renders chat templates within limits of time and memory;
+    calling it twice changes nothing.
+
+    Raises:
+        ModelError: raised later, by a template that is too long, too slow or too large.
+    """
     from transformers.utils import chat_template_utils as utils
 
     plain: Any = utils._compile_jinja_template
@@ -70,12 +75,34 @@ class _Template:
 
     @property
     def environment(self) -> Any:
+        """The Jinja environment, which transformers reads.
+
+        Returns:
+            that of an empty template.
+        """
         return self._plain("").environment
 
     def render(self, **values: Any) -> str:
+        """Render the template in the child process.
+
+        Args:
+            values: variables of the template, as JSON data.
+
+        Returns:
+            the text.
+
+        Raises:
+            ModelError: it needs more than SECONDS, MEMORY_MIB or MAX_TEXT.
+            jinja2.TemplateError: the template is wrong, or refuses the conversation.
+        """
         return render(self._text, values)
 
     def generate(self, **_: Any) -> Any:
+        """Refuse the streaming interface, which transformers uses for the mask of `generation` blocks.
+
+        Raises:
+            ModelError: always.
+        """
         raise ModelError("the mask of `generation` blocks is not made here: models.render makes one")
 
 
@@ -128,9 +155,22 @@ class _Child:
 
     @property
     def alive(self) -> bool:
+        """Whether the process runs.
+
+        Returns:
+            False once it has ended.
+        """
         return self._process.poll() is None
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request and wait for its answer, at most WAIT_SECONDS.
+
+        Args:
+            request: JSON data.
+
+        Returns:
+            the answer of the child, or one that says why it died.
+        """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request, default=str).encode() + b"\n")
@@ -165,6 +205,7 @@ class _Child:
         return found
 
     def stop(self) -> None:
+        """Kill the process and close its pipes; a forked process leaves the child of its parent alone."""
         atexit.unregister(self.stop)
         if self._owner == os.getpid():  # a forked process does not end the child of its parent
             self._process.kill()

@@ -16,7 +16,18 @@ class TextProcessor:
         self.tokenizer, self.name = tokenizer, name
 
     def apply_chat_template(self, rows: Sequence[dict[str, Any]], **options: Any) -> str:
-        """Messages with content parts, told to the tokenizer's template as plain strings."""
+        """Render messages with the tokenizer's chat template, which takes plain strings.
+
+        Args:
+            rows: messages whose `content` is a list of parts; texts are concatenated.
+            options: passed to the tokenizer.
+
+        Returns:
+            the rendered text.
+
+        Raises:
+            DataError: a part is an image: the model reads text only.
+        """
         if any(part["type"] == "image" for row in rows for part in row["content"]):
             raise self._blind()
         told = [{**row, "content": "".join(part["text"] for part in row["content"])} for row in rows]
@@ -26,6 +37,7 @@ class TextProcessor:
         raise self._blind()
 
     def save_pretrained(self, folder: Any) -> None:
+        """Save the tokenizer files in a folder."""
         self.tokenizer.save_pretrained(folder)
 
     def _blind(self) -> DataError:

@@ -46,12 +46,27 @@ _known: dict[tuple[str, str], bool] = {}  # (question, chat template) -> answer
 
 
 def writes_tools(processor: Any) -> bool:
-    """Whether the chat template writes tools, calls that we can read, and results."""
+    """Test whether the chat template renders tool definitions, tool results, and tool calls in a form that
+    can be read back.
+
+    Args:
+        processor: its template is tried once; the answer is cached.
+
+    Returns:
+        True where the template may be trusted with tools.
+    """
     return _ask("tools", processor, _tries_tools)
 
 
 def writes_system(processor: Any) -> bool:
-    """Whether the chat template has a place for a system prompt."""
+    """Test whether the chat template renders a system prompt.
+
+    Args:
+        processor: its template is tried once; the answer is cached.
+
+    Returns:
+        True where the text of a system message is in the rendered prompt.
+    """
     return _ask("system", processor, _tries_system)
 
 

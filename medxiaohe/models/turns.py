@@ -72,15 +72,26 @@ def render_next(
 
 
 def end_mark(text: str, processor: Any) -> tuple[str, int]:
-    """The special token that ends a turn, the last one of a text that ends with the turn, and where it
-    stands; -1 where there is none."""
+    """Find the special token that ends a turn: the last one in the text.
+
+    Args:
+        text: an assistant's turn as the chat template renders it.
+        processor: for its special tokens.
+
+    Returns:
+        (token, its offset in characters); ("", -1) or an offset of -1 where the text has none.
+    """
     places = {token: text.rfind(token) for token in special_tokens(processor) if token not in OWN_MARKS}
     end = max(places, key=lambda token: (places[token], len(token)), default="")
     return end, places.get(end, -1)
 
 
 def end_of_turn(processor: Any) -> int | None:
-    """The id of the token that the chat template ends an assistant's turn with; None where it writes none."""
+    """Find the token with which the chat template ends an assistant's turn.
+
+    Returns:
+        its id, None where the template writes none.
+    """
     turn = _turn([Message("user", ("hello",)), Message("assistant", ("hello",))], processor, ())
     end, at = end_mark(turn.answer, processor)
     return int(processor.tokenizer.convert_tokens_to_ids(end)) if at >= 0 else None

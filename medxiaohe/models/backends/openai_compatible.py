@@ -218,7 +218,11 @@ class OpenAICompatible:
             raise end
 
     def with_seed(self, seed: int) -> OpenAICompatible:
-        """The same server, sampled with another seed."""
+        """Copy the backend with another sampling seed.
+
+        Returns:
+            the same server and settings.
+        """
         return replace(self, seed=seed)
 
     def _outcome(self, messages: Sequence[Message], tools: Sequence[Tool], stop: threading.Event) -> Reply:

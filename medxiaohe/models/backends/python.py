@@ -52,7 +52,19 @@ class Function:
         self._batched = next(iter(inspect.signature(answer).parameters), "") == "conversations"
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One message for each conversation, in order."""
+        """Call the function and collect its answers.
+
+        Args:
+            conversations: each a sequence of messages.
+            tools: not passed on.
+
+        Returns:
+            one assistant message for each conversation, in order.
+
+        Raises:
+            ModelError: the function returns another number of answers, or something else than text or a
+                message.
+        """
         return [message for group in self.replies(conversations, tools) for _, message in group]
 
     def replies(

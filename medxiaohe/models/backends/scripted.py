@@ -40,7 +40,18 @@ class Scripted:
         self._answer = answer if callable(answer) else _in_order(answer)
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """The next scripted reply for each conversation; ModelError when they run out."""
+        """Take the next scripted reply for each conversation.
+
+        Args:
+            conversations: recorded in `conversations`.
+            tools: ignored.
+
+        Returns:
+            one message for each conversation, in order.
+
+        Raises:
+            ModelError: the replies have run out.
+        """
         replies = []
         for conversation in conversations:
             self.conversations.append(tuple(conversation))

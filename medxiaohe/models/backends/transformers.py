@@ -122,14 +122,21 @@ class Transformers:
             ]
 
     def with_seed(self, seed: int) -> Transformers:
-        """The same weights, sampled with another seed."""
+        """Copy the backend with another sampling seed; both share the weights.
+
+        Returns:
+            the copy.
+        """
         other = copy.copy(self)
         other.seed = seed
         return other
 
     def count(self, messages: Sequence[Message]) -> int:
-        """The number of tokens of the words of messages; marks of the chat template and images are not
-        counted."""
+        """Count the text tokens of messages.
+
+        Returns:
+            number of tokens; those of the chat template and of images are not counted.
+        """
         return sum(self._tokens_of(text) for message in messages for text in _words(message.parts))
 
     def _tokens_of(self, text: str) -> int:
@@ -345,10 +352,19 @@ def special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
 
 
 def generation(loaded: checkpoint.Loaded, max_new_tokens: int, temperature: float) -> Any:
-    """A GenerationConfig with every setting that could change an answer, because what is missing is taken
-    from
-    the checkpoint. A model never writes the token that stands for an image: there would be no image for
-    it."""
+    """Build a GenerationConfig that sets every value which could change an answer: transformers takes missing
+    ones from the checkpoint.
+
+    Args:
+        loaded: for its padding and end tokens, and its image token, which is never generated: it would
+            have no image.
+        max_new_tokens: most tokens of a reply.
+        temperature: 0 for greedy decoding; otherwise sampling over the full distribution (top_p 1, top_k
+            off).
+
+    Returns:
+        a transformers.GenerationConfig.
+    """
     from transformers import GenerationConfig
 
     sampling = (

@@ -60,13 +60,24 @@ class VLLM:
         self.name, self.engine, self.sampling = name, engine, sampling
 
     def with_seed(self, seed: int) -> VLLM:
-        """The same weights, sampled with another seed."""
+        """Copy the backend with another sampling seed; both share the engine.
+
+        Returns:
+            the copy.
+        """
         sampling = self.sampling.clone()
         sampling.seed = seed
         return VLLM(self.name, self.engine, sampling)
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One reply for each conversation, in order."""
+        """Generate one reply for each conversation in one batch.
+
+        Args:
+            tools: functions that the model may call; vLLM writes them by the chat template.
+
+        Returns:
+            assistant messages, in order.
+        """
         asked = [wire.conversation(messages) for messages in conversations]
         outputs = self.engine.chat(asked, self.sampling, tools=wire.schemas(tools) or None, use_tqdm=False)
         return [

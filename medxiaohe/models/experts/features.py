@@ -42,7 +42,15 @@ class Question:
 
 
 def words_of(question: Question, longest: int) -> list[tuple[str, int]]:
-    """(word, segment) of a question: its own words, then caption and rationale, each cut to what is left."""
+    """Split a question, its caption and its rationale into words, cut to a length.
+
+    Args:
+        longest: most words in all; what comes last is cut.
+
+    Returns:
+        (casefolded word, segment): segment 0 is the question, 1 the caption, 2 the rationale. [("?", 0)]
+        where there is no word.
+    """
     found: list[tuple[str, int]] = []
     for segment, text in enumerate((question.text, question.caption, question.rationale)):
         found += [(word, segment) for word in WORD.findall(text.casefold())]
@@ -52,7 +60,17 @@ def words_of(question: Question, longest: int) -> list[tuple[str, int]]:
 def padded(
     questions: Sequence[Question], vectors: dict[str, np.ndarray], dim: int, longest: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vectors of words [rows, words, dim], segments and mask [rows, words]."""
+    """Stack word vectors of questions, padded with zeros to the longest.
+
+    Args:
+        vectors: word -> vector (dim,).
+        dim: width of the vectors.
+        longest: most words of a question.
+
+    Returns:
+        (vectors (rows, words, dim) float32, segments (rows, words) int64, mask (rows, words) int64 with 1
+        at words).
+    """
     rows = [words_of(question, longest) for question in questions]
     width = max(map(len, rows))
     text = np.zeros((len(rows), width, dim), np.float32)
@@ -65,7 +83,14 @@ def padded(
 
 
 def vectors_of(words: Sequence[str], embedder: Embedder) -> dict[str, np.ndarray]:
-    """Word -> vector of length one."""
+    """Embed each distinct word once.
+
+    Args:
+        words: may repeat.
+
+    Returns:
+        word -> vector of length one, (dim,).
+    """
     unique = sorted(set(words))
     return dict(zip(unique, embedder.encode(unique), strict=True))
 

@@ -126,8 +126,16 @@ def routed(scores: Tensor, top: int) -> Tensor:
 
 
 def balance(read: Read) -> Tensor:
-    """1 where all experts get an equal share of the words, up to their number where one gets all (Switch
-    Transformer, arXiv 2101.03961, eq. 4, with the weights themselves as shares)."""
+    """Compute the load-balancing loss of a mixture of experts (Switch Transformer, arXiv 2101.03961, eq. 4,
+    with the weights themselves as shares).
+
+    Args:
+        read: weights (rows, words, experts) and mask (rows, words) of a batch.
+
+    Returns:
+        a scalar: 1 where all experts get an equal share of the words, up to the number of experts where
+        one gets all.
+    """
     mask = read.mask.unsqueeze(-1).to(read.weights.dtype)
     share = (read.weights * mask).sum((0, 1)) / mask.sum().clamp(min=1)
     return share.pow(2).sum() * read.weights.shape[-1]
@@ -145,4 +153,9 @@ def loss(read: Read, gold: Tensor, experts: float, balanced: float) -> Tensor:
 
 
 def on_cpu(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Copy tensors to contiguous CPU memory without their graph, as safetensors needs.
+
+    Returns:
+        the same names.
+    """
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -53,7 +53,11 @@ class Answered:
 
 
 def save(network: Specialist, facts: Facts, folder: Path) -> None:
-    """Write weights (safetensors, no pickle) and facts."""
+    """Write weights (safetensors, no pickle) and facts to a folder.
+
+    Args:
+        folder: made where it is missing.
+    """
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +66,17 @@ def save(network: Specialist, facts: Facts, folder: Path) -> None:
 
 
 def load(folder: Path) -> tuple[Specialist, Facts]:
-    """A network and its facts; ModelError where the folder is none of train.moe."""
+    """Read a network and its facts from a folder.
+
+    Args:
+        folder: `model` of a stage train.moe.
+
+    Returns:
+        (network in evaluation mode, facts).
+
+    Raises:
+        ModelError: the folder has no such files, or they do not fit together.
+    """
     from safetensors.torch import load_file
 
     try:
@@ -80,7 +94,15 @@ def load(folder: Path) -> tuple[Specialist, Facts]:
 
 
 def prepared(questions: Sequence[Question], facts: Facts) -> dict[str, np.ndarray]:
-    """Arrays of all questions and of the candidates, as the network reads them."""
+    """Compute the input arrays of all questions and candidates.
+
+    Args:
+        facts: which embedder, tower and candidates to use.
+
+    Returns:
+        words (n, words, dim), segments and mask (n, words), patches (n, patches, width of the tower),
+        candidates (candidates, dim).
+    """
     encoder = embedder(facts.text)
     words = [word for one in questions for word, _ in words_of(one, facts.shape.longest)]
     vectors = vectors_of(words, encoder)
@@ -94,7 +116,15 @@ def prepared(questions: Sequence[Question], facts: Facts) -> dict[str, np.ndarra
 
 
 def batch(arrays: dict[str, np.ndarray], rows: Sequence[int]) -> dict[str, Any]:
-    """Tensors of some rows, without the columns that are padding in all of them."""
+    """Select rows as tensors, without the columns that are padding in all of them.
+
+    Args:
+        arrays: as `prepared` returns them.
+        rows: numbers of the rows.
+
+    Returns:
+        the same names; `candidates` is not selected by row.
+    """
     import torch
 
     chosen = list(rows)
@@ -107,7 +137,15 @@ def batch(arrays: dict[str, np.ndarray], rows: Sequence[int]) -> dict[str, Any]:
 
 
 def answers(network: Specialist, arrays: dict[str, np.ndarray], candidates: Sequence[str]) -> list[Answered]:
-    """What the network answers to each question, in order."""
+    """Answer questions with the network, in batches of BATCH.
+
+    Args:
+        arrays: as `prepared` returns them.
+        candidates: texts of the answers, in the order of their scores.
+
+    Returns:
+        one Answered for each question, in order.
+    """
     import torch
 
     found: list[Answered] = []
@@ -127,7 +165,15 @@ def answers(network: Specialist, arrays: dict[str, np.ndarray], candidates: Sequ
 
 
 def voted(said: Sequence[str], weights: Sequence[float]) -> str:
-    """The answer of most experts; of equal ones that of more weight."""
+    """Take a plurality vote over the answers of experts.
+
+    Args:
+        said: answer of each expert.
+        weights: weight of each expert, which breaks ties; equal sums are broken by the text.
+
+    Returns:
+        the winning answer.
+    """
     counts = Counter(said)
     heard: Counter[str] = Counter()
     for one, weight in zip(said, weights, strict=True):

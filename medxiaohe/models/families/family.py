@@ -24,17 +24,32 @@ if TYPE_CHECKING:
 
 
 def of(processor: Any) -> Family:
-    """The adapter of a processor, the default where no file of this folder names its class."""
+    """Select the adapter of a processor by the name of its class.
+
+    Returns:
+        the default adapter where no file of this folder names the class.
+    """
     return named(type(processor).__name__)
 
 
 def named(processor_class: str) -> Family:
-    """The adapter of a class of processors by its name, as `processor_class` of a checkpoint has it."""
+    """Select the adapter of a processor class by its name.
+
+    Args:
+        processor_class: as the key `processor_class` of a checkpoint has it, such as "Qwen3VLProcessor".
+
+    Returns:
+        the default adapter where no file of this folder names the class.
+    """
     return _table().get(processor_class, DEFAULT)
 
 
 def known() -> list[Family]:
-    """The families that have a file of their own, by name."""
+    """List the families that have a file of their own.
+
+    Returns:
+        in the order of their names.
+    """
     return sorted({family.name: family for family in _table().values()}.values(), key=lambda one: one.name)
 
 
@@ -49,12 +64,20 @@ def _table() -> dict[str, Family]:
 
 
 def image_token_id(processor: Any) -> int | None:
-    """The token that stands for one feature vector of an image; None for a model that reads text only."""
+    """Look up the token that stands for one feature vector of an image.
+
+    Returns:
+        its id, None for a model that reads text only.
+    """
     return getattr(processor, "image_token_id", None)
 
 
 def placeholder(processor: Any) -> str:
-    """The text that the processor expands to the tokens of an image."""
+    """Look up the text that the processor expands to the tokens of an image.
+
+    Returns:
+        such as "<image>".
+    """
     return str(getattr(processor, "image_token", "<image>"))
 
 
@@ -71,7 +94,15 @@ def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
 
 
 def cannot_limit(processor: Any, smallest: int, largest: int) -> None:
-    """For processors that do not resize by area."""
+    """Refuse a limit of pixels, for processors that do not resize by area.
+
+    Args:
+        smallest: least area in pixels, as configured.
+        largest: greatest area in pixels.
+
+    Raises:
+        ConfigError: always.
+    """
     raise ConfigError(
         f"min_pixels and max_pixels are not for a {type(processor).__name__}, which does not resize images by"
         " their area: leave them at 0"
@@ -102,14 +133,22 @@ def stacked(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def plain_positions(processor: Any, tokens: Sequence[int], features: Tensors) -> torch.Tensor:
-    """[1, tokens]: 0, 1, 2 ..."""
+    """Number the tokens of a conversation 0, 1, 2, ...
+
+    Args:
+        tokens: token ids.
+        features: not used.
+
+    Returns:
+        position ids, (1, tokens), int64.
+    """
     import torch
 
     return torch.arange(len(tokens))[None]
 
 
 def leave(model: Any) -> None:
-    """For models that need no change."""
+    """Leave the model unchanged: the default of `prepare`."""
 
 
 @dataclass(frozen=True)
@@ -151,12 +190,27 @@ class Family:
     backend: str | None = None
 
     def joined(self, parts: Sequence[Tensors]) -> dict[str, torch.Tensor]:
-        """Image features of several pieces or conversations as inputs of one pass."""
+        """Join the image features of several pieces or conversations as inputs of one forward pass.
+
+        Args:
+            parts: tensors by input name; a name may be missing in a part without images.
+
+        Returns:
+            one tensor for each name, joined by `self.join`.
+        """
         names = sorted({name for part in parts for name in part})
         return {name: self.join(name, [part[name] for part in parts if name in part]) for name in names}
 
     def per_token(self, input_ids: torch.Tensor, processor: Any) -> dict[str, torch.Tensor]:
-        """Inputs with a number for each token: {} or {token_types: integers, the shape of input_ids}."""
+        """Build the model input that says for each token whether it is of an image (`token_type_ids`).
+
+        Args:
+            input_ids: token ids, any shape.
+
+        Returns:
+            {token_types: int64 of the shape of `input_ids`, 1 at image tokens}, {} for a family without
+            this input.
+        """
         token = self.image_token_id(processor)
         if not self.token_types or token is None:
             return {}

@@ -20,15 +20,32 @@ from medxiaohe.models.families.family import Family
 
 
 def image_token_id(processor: Any) -> int:
+    """Look up `<image_soft_token>`, at which image features stand.
+
+    Returns:
+        its id.
+    """
     return int(processor.tokenizer.image_token_id)
 
 
 def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
+    """Write the full token sequence of each image; it does not depend on the size.
+
+    Args:
+        sizes: (width, height) in pixels.
+
+    Returns:
+        one text for each image.
+    """
     return [str(processor.full_image_sequence)] * len(sizes)
 
 
 def prepare(model: Any) -> None:
-    """Have the model make the mask of packed conversations as `packed_masks` does."""
+    """Register a hook with which the model masks packed conversations by `packed_masks`.
+
+    Args:
+        model: changed in place; the hook acts only on packed rows without a mask and without a cache.
+    """
     inner = getattr(model, "model", model)
 
     def masked(module: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:

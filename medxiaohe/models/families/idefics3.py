@@ -17,12 +17,27 @@ if TYPE_CHECKING:
 
 
 def join(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """[1, all tiles, ...]; heights and widths padded with zeros, which `pixel_attention_mask` says."""
+    """Concatenate tiles of images as those of one conversation.
+
+    Args:
+        name: of the model input.
+        tensors: each (1, tiles, ...).
+
+    Returns:
+        (1, all tiles, ...); heights and widths are padded with zeros, which `pixel_attention_mask` marks.
+    """
     return stacked(name, [tile for tensor in tensors for tile in tensor]).unsqueeze(0)
 
 
 def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
-    """Rows and columns of tiles by the processor's arithmetic, their text by the processor."""
+    """Write the token sequence of each image: rows and columns of tiles by the arithmetic of the processor.
+
+    Args:
+        sizes: (width, height) in pixels.
+
+    Returns:
+        one text for each image.
+    """
     found = []
     for width, height in sizes:
         _, rows, columns = processor.image_processor.get_number_of_image_patches(height, width, {})

@@ -11,6 +11,14 @@ from medxiaohe.models.families.family import expanded as tokens
 
 
 def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
+    """Write the token sequence of each image: tiles for an image that is alone, one view for each of several.
+
+    Args:
+        sizes: (width, height) in pixels of the images that are rendered together.
+
+    Returns:
+        one text for each image.
+    """
     if len(sizes) == 1:
         return tokens(processor, sizes)
     dropped = processor.vision_feature_select_strategy == "default"

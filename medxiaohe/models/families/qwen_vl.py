@@ -20,11 +20,22 @@ if TYPE_CHECKING:
 
 
 def placeholder(processor: Any) -> str:
+    """Write an image as the text that the processor expands.
+
+    Returns:
+        the image token between the marks of vision.
+    """
     return f"<|vision_start|>{processor.image_token}<|vision_end|>"
 
 
 def limit_pixels(processor: Any, smallest: int, largest: int) -> None:
-    """Areas in pixels, as the `size` of the processor has them under the names of edges."""
+    """Set the limits of image area, which the processor keeps under the names of edges.
+
+    Args:
+        processor: changed in place.
+        smallest: least area in pixels; 0 leaves the processor's.
+        largest: greatest area in pixels; 0 leaves the processor's.
+    """
     size = dict(processor.image_processor.size)
     size["shortest_edge"] = smallest or size["shortest_edge"]
     size["longest_edge"] = largest or size["longest_edge"]

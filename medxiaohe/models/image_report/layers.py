@@ -53,7 +53,18 @@ class Block(nn.Module):  # type: ignore[misc]
     def forward(
         self, x: Any, memory: Any = None, mask: Any = None, causal: bool = False, memory_mask: Any = None
     ) -> Any:
-        """[batch, n, width]; `mask` is of self-attention, `memory_mask` of cross-attention."""
+        """Apply self-attention, cross-attention and the feed-forward layer, each with a residual connection.
+
+        Args:
+            x: (batch, n, width).
+            memory: (batch, m, width) for cross-attention, None skips it.
+            mask: of self-attention, broadcast to (batch, heads, n, n); true where attention is allowed.
+            causal: each position attends to itself and those before.
+            memory_mask: of cross-attention.
+
+        Returns:
+            (batch, n, width).
+        """
         if self.own is not None:
             normed = self.norms[0](x)
             x = x + self.own(normed, normed, mask, causal)
@@ -72,6 +83,13 @@ class Pool(nn.Module):  # type: ignore[misc]
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Any) -> Any:
-        """[batch, n, width] -> [batch, width]"""
+        """Pool tokens to one vector by the attention of a learned query.
+
+        Args:
+            tokens: (batch, n, width).
+
+        Returns:
+            (batch, width).
+        """
         asked = self.query.expand(len(tokens), -1, -1)
         return self.norm(self.attention(asked, tokens)[:, 0])

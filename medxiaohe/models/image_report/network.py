@@ -103,12 +103,22 @@ class Network(nn.Module):  # type: ignore[misc]
 
     @property
     def temperature(self) -> Any:
+        """The learned temperature of the contrastive loss.
+
+        Returns:
+            a scalar tensor between LEAST_TEMPERATURE and 0.5.
+        """
         return self.log_temperature.exp().clamp(LEAST_TEMPERATURE, 0.5)
 
     # ---- images ---------------------------------------------------------------------------------------
 
     def tag_vectors(self) -> Any:
-        """[tags, width]; with general knowledge each has seen the tags that the graph relates to it."""
+        """Compute the vectors of all tags; with general knowledge each attends to the tags that the graph
+        relates to it.
+
+        Returns:
+            (tags, width).
+        """
         vectors = self.tags.weight[None]
         for block in self.tag_layers:
             vectors = block(vectors, mask=self.relation[None, None])
@@ -132,7 +142,14 @@ class Network(nn.Module):  # type: ignore[misc]
         return tokens, self.scale.clamp(1.0, MOST_SCALE) * cosine + self.bias
 
     def image_vector(self, tokens: Any) -> Any:
-        """[batch, n, width] -> vectors of length one, [batch, vector]"""
+        """Pool image tokens to an embedding for retrieval.
+
+        Args:
+            tokens: (batch, n, width).
+
+        Returns:
+            vectors of length one, (batch, vector).
+        """
         return functional.normalize(self.image_head(self.pool(tokens)), dim=-1)
 
     def inform(self, tokens: Any, triplets: Any, weights: Any) -> Any:
@@ -162,11 +179,25 @@ class Network(nn.Module):  # type: ignore[misc]
     # ---- reports --------------------------------------------------------------------------------------
 
     def embed(self, words: Any) -> Any:
-        """[batch, length] -> [batch, length, width]"""
+        """Add embeddings of words and of their positions.
+
+        Args:
+            words: numbers of words, (batch, length).
+
+        Returns:
+            (batch, length, width).
+        """
         return self.words(words) + self.places.weight[: words.shape[1]]
 
     def text_vector(self, words: Any) -> Any:
-        """Vectors of length one of reports, [batch, length] -> [batch, vector]: the mean of their tokens."""
+        """Encode reports to embeddings for retrieval: the mean over their tokens.
+
+        Args:
+            words: numbers of words, (batch, length), padded with PAD.
+
+        Returns:
+            vectors of length one, (batch, vector).
+        """
         seen = words != PAD
         x = self.embed(words)
         for block in self.encoder:
@@ -175,7 +206,15 @@ class Network(nn.Module):  # type: ignore[misc]
         return functional.normalize(self.text_pool(mean), dim=-1)
 
     def matches(self, words: Any, tokens: Any) -> Any:
-        """Logits of [not matched, matched] of reports and images, [batch, 2]."""
+        """Classify whether report and image belong together (image-text matching).
+
+        Args:
+            words: numbers of words, (batch, length), padded with PAD.
+            tokens: of images, (batch, n, width).
+
+        Returns:
+            logits of [not matched, matched], (batch, 2).
+        """
         seen = words != PAD
         x = self.embed(words)
         for block in self.grounded:
@@ -183,7 +222,15 @@ class Network(nn.Module):  # type: ignore[misc]
         return self.match((x * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1))
 
     def next_words(self, words: Any, tokens: Any) -> Any:
-        """Logits of the word behind each word, [batch, length, words]."""
+        """Predict the next word at each position of reports, given their images.
+
+        Args:
+            words: numbers of words, (batch, length).
+            tokens: of images, (batch, n, width).
+
+        Returns:
+            logits, (batch, length, words).
+        """
         x = self.embed(words)
         for block in self.decoder:
             x = block(x, tokens, causal=True)

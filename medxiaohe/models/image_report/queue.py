@@ -86,12 +86,20 @@ class KnowledgeQueue:
         return Fetched(pad(rows, missing, value=-1), pad(weights, missing))
 
     def state(self) -> dict[str, Any]:
-        """All of it as tensors."""
+        """Export the queue as tensors, for a file.
+
+        Returns:
+            tensors by name, copies.
+        """
         found = {name: getattr(self, name).contiguous().clone() for name in self.NAMES}
         return found | {"filled": torch.tensor(self.filled), "next": torch.tensor(self.next)}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """What `state` gave."""
+        """Restore the queue from `state`.
+
+        Args:
+            state: tensors by name, of a queue with the same sizes.
+        """
         for name in self.NAMES:
             getattr(self, name).copy_(state[name])
         self.filled, self.next = int(state["filled"]), int(state["next"])

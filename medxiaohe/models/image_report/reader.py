@@ -37,7 +37,16 @@ def save_network(
     terms: Sequence[str],
     top: int,
 ) -> None:
-    """Write `network/` below a folder."""
+    """Write the network, its vocabulary and its queue to `network/` below a folder.
+
+    Args:
+        tags: names of the tags, in the order of their embeddings.
+        terms: names of the terms of triplets, in order.
+        top: number of past reports from which triplets are fetched.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
     from safetensors.torch import save_file
 
     place = folder / FOLDER
@@ -81,7 +90,14 @@ class ImageReportModel:
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def images(self, refs: Sequence[ImageRef]) -> np.ndarray:
-        """Vectors of length one, float32 (images, vector)."""
+        """Embed images, in batches of TOGETHER.
+
+        Returns:
+            vectors of length one, float32 (images, vector).
+
+        Raises:
+            DataError: an image cannot be read.
+        """
         rows = [
             self._vectors(self.tower.features(self.tower.pixels(refs[start : start + TOGETHER])))
             for start in range(0, len(refs), TOGETHER)
@@ -95,7 +111,11 @@ class ImageReportModel:
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Vectors of length one, float32 (texts, vector)."""
+        """Embed reports, in batches of TOGETHER.
+
+        Returns:
+            vectors of length one, float32 (texts, vector).
+        """
         rows = []
         for start in range(0, len(texts), TOGETHER):
             some = self.vocabulary.encode(

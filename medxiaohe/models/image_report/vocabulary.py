@@ -21,7 +21,14 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Any, texts: Iterable[str]) -> Vocabulary:
-        """The vocabulary of some texts."""
+        """Collect the vocabulary of texts.
+
+        Args:
+            tokenizer: of the checkpoint.
+
+        Returns:
+            the distinct token ids, in ascending order.
+        """
         found: set[int] = set()
         for text in texts:
             found.update(tokenizer.encode(text, add_special_tokens=False))
@@ -35,7 +42,16 @@ class Vocabulary:
         return {token: FIRST + n for n, token in enumerate(self.tokens)}
 
     def encode(self, tokenizer: Any, texts: Sequence[str], length: int) -> list[list[int]]:
-        """Numbers of each text between START and END, cut to `length` and padded to the longest."""
+        """Encode texts as numbers of this vocabulary, between START and END.
+
+        Args:
+            tokenizer: the one with which the vocabulary was collected.
+            length: most numbers of a text, START and END included; longer texts are cut.
+
+        Returns:
+            rows of equal length, padded with PAD; UNKNOWN stands for a token that is not in the
+            vocabulary.
+        """
         rows = []
         for text in texts:
             ids = tokenizer.encode(text, add_special_tokens=False)[: length - 2]
