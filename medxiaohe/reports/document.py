@@ -48,7 +48,11 @@ class Document:
 
     @property
     def verified(self) -> int:
-        """How many claims are supported."""
+        """Number of claims that are supported.
+
+        Returns:
+            rulings with the label `supported`.
+        """
         return sum(ruling.label == "supported" for ruling in self.rulings)
 
     def ruling_of(self, claim: Claim) -> Ruling:

@@ -50,7 +50,11 @@ def markdown(found: Document) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text on one line that Markdown shows as it is."""
+    """Escape a text so that Markdown shows it literally on one line.
+
+    Returns:
+        line breaks and repeated blanks become one blank.
+    """
     return ACTIVE.sub(r"\\\1", " ".join(text.split()))
 
 

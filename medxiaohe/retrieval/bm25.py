@@ -84,5 +84,9 @@ class BM25:
 
 
 def words(text: str) -> list[str]:
-    """Words in lower case; each Chinese character is a word."""
+    """Split a text into lower-case words; each Chinese character is a word.
+
+    Returns:
+        words in order, repeats included.
+    """
     return re.findall(r"[\u4e00-\u9fff]|[^\W\u4e00-\u9fff]+", text.casefold())

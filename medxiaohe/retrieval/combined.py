@@ -92,7 +92,11 @@ def _combined(value: Any, where: str, folder: Path, open_one: Callable[..., Stor
 
 
 def language(query: str) -> str:
-    """zh where a query has Chinese characters, en else."""
+    """Detect the script of a query, to route it to a store.
+
+    Returns:
+        "zh" where it has a Chinese character, "en" otherwise.
+    """
     return "zh" if re.search(r"[\u3400-\u9fff]", query) else "en"
 
 

@@ -36,11 +36,19 @@ class Dead:
     pure = False
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """Raises RetrieverDown."""
+        """Fail, as a retriever does that is down.
+
+        Raises:
+            RetrieverDown: always.
+        """
         raise RetrieverDown("the source is the control `dead`, which answers nothing: this run is its test")
 
     def get(self, id: str) -> Evidence:
-        """Raises RetrieverDown."""
+        """Fail, as a retriever does that is down.
+
+        Raises:
+            RetrieverDown: always.
+        """
         return self.search([id], 1)[0][0]
 
     def __getattr__(self, name: str) -> object:
@@ -77,7 +85,14 @@ class Exchanged:
         return [tuple(map(self._other, found)) for found in self.store.search(queries, top)]
 
     def get(self, id: str) -> Evidence:
-        """The document with another text."""
+        """Read the document of an id with the text of another one of the pool.
+
+        Returns:
+            the document with the text, digest and locator of another one.
+
+        Raises:
+            DataError: there is no document of this id.
+        """
         return self._other(self.store.get(id))
 
     def _other(self, one: Evidence) -> Evidence:

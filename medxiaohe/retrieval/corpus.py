@@ -94,7 +94,12 @@ class Writer:
         return [(document.text[start:end], not number) for number, (start, end) in enumerate(spans)]
 
     def close(self) -> None:
-        """Write the rest; DataError where there was no document."""
+        """Write the last frame and the index of ids, and flush all files to disk.
+
+        Raises:
+            DataError: no document was added.
+            StorageError: the disk is full or read-only.
+        """
         if self._frame:
             self._end_frame()
         for file in self._open:
@@ -109,7 +114,7 @@ class Writer:
         io.write(self.folder / f"documents.{self.number}.ids", lambda file: file.write(ids))
 
     def abort(self) -> None:
-        """Close the files as they are."""
+        """Close the files without completing the segment."""
         for file in self._open:
             file.close()
 
@@ -137,17 +142,29 @@ class Corpus:
 
     @property
     def packed_bytes(self) -> int:
-        """Bytes of the compressed documents, over all segments."""
+        """Size of the compressed documents.
+
+        Returns:
+            bytes, over all segments.
+        """
         return self._bytes[-1]
 
     @property
     def chunks(self) -> int:
-        """Number of chunks, over all segments."""
+        """Number of chunks.
+
+        Returns:
+            their count over all segments.
+        """
         return self._chunks[-1]
 
     @property
     def documents(self) -> int:
-        """Number of documents, over all segments."""
+        """Number of documents.
+
+        Returns:
+            their count over all segments.
+        """
         return sum(len(part.ids) // 2 for part in self._parts)
 
     def chunk(self, number: int, score: float = 0.0) -> Evidence:
@@ -170,7 +187,14 @@ class Corpus:
         )  # fmt: skip
 
     def has(self, id: str) -> bool:
-        """Whether there is a document of this id."""
+        """Say whether there is a document of this id.
+
+        Args:
+            id: of a document, not of a chunk.
+
+        Returns:
+            True where a segment holds it.
+        """
         return self._address(id) is not None
 
     def get(self, id: str) -> Evidence:
@@ -191,7 +215,11 @@ class Corpus:
         raise DataError(f"{self.folder} has no document {id!r}")
 
     def every(self) -> Iterator[Evidence]:
-        """Every document, in the order they were added."""
+        """Iterate over all documents, decompressed as a stream.
+
+        Yields:
+            documents, in the order in which they were added.
+        """
         for part in self._parts:
             with open(part.path, "rb") as file:
                 reader = self._unpack.stream_reader(file, read_across_frames=True)
@@ -283,7 +311,12 @@ def check_document(document: Evidence) -> None:
 
 
 def row(document: Evidence) -> dict[str, Any]:
-    """A document as JSON, without what is empty."""
+    """Convert a document to a JSON row without its empty fields; the digest of the text is computed where it
+    is missing.
+
+    Returns:
+        a mapping that `evidence` reads.
+    """
     found = {
         "id": document.id,
         "text": document.text,
@@ -298,7 +331,14 @@ def row(document: Evidence) -> dict[str, Any]:
 
 
 def evidence(row: Mapping[str, Any]) -> Evidence:
-    """The document of a row."""
+    """Convert a JSON row to the document that it describes.
+
+    Args:
+        row: with `id`; every other field may be missing.
+
+    Returns:
+        a passage without score and locator.
+    """
     images = tuple(_image(one) for one in row.get("images", ()))
     noted = {key: row.get(key, "") for key in ("sha256", "license", "date", "level")}
     return Evidence(row["id"], row.get("text", ""), row.get("source", ""), images, **noted)
@@ -339,13 +379,25 @@ def read_record(folder: Path, kind: str, format: int = FORMAT) -> dict[str, Any]
 
 
 def broken(folder: Path, why: str) -> DataError:
-    """The error of a store that is not as it was written."""
+    """Make the error for a store whose files differ from what was written.
+
+    Args:
+        why: the difference, in words.
+
+    Returns:
+        the DataError, not raised.
+    """
     return DataError(f"{folder} is truncated or damaged ({why}): build it again")
 
 
 def carry(old: Path, draft: Path) -> None:
-    """Begin a draft with the files of a store, which no one changes: links where the disk allows, copies
-    else."""
+    """Start a draft with the files of an existing store, which are never changed: hard links where the file
+    system allows, copies otherwise.
+
+    Args:
+        old: folder of the store; its record and manifest are not taken over.
+        draft: folder of the new one.
+    """
     for name in _files(old):
         if name in (RECORD, io.MANIFEST, io.RECORD):
             continue

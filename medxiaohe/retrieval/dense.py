@@ -114,7 +114,11 @@ class DenseStore:
 
     @property
     def size(self) -> int:
-        """Number of chunks."""
+        """Number of chunks.
+
+        Returns:
+            as the record of the store says.
+        """
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
@@ -135,11 +139,28 @@ class DenseStore:
         return [self._evidence(found, top) for found in self.vectors.search(asked, min(top, self.size))]
 
     def get(self, id: str) -> Evidence:
-        """The whole document of a document's or chunk's id; DataError when there is none."""
+        """Read a full document.
+
+        Args:
+            id: of a document, or of a chunk ("DOCUMENT#2").
+
+        Returns:
+            the document.
+
+        Raises:
+            DataError: there is none.
+        """
         return self.corpus.get(id)
 
     def verify(self) -> int:
-        """The number of documents; DataError where one cannot be found by its id."""
+        """Read every document and look it up by its id.
+
+        Returns:
+            number of documents.
+
+        Raises:
+            DataError: the store is truncated or damaged.
+        """
         return self.corpus.verify()
 
     def _evidence(self, found: Sequence[tuple[float, int]], top: int) -> tuple[Evidence, ...]:

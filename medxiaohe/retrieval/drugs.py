@@ -65,16 +65,38 @@ class Interactions:
         self.files = files
 
     def substance(self, name: str) -> str:
-        """The thesaurus's name of a substance or class, or "" where it is not listed under this name."""
+        """Normalise the name of a drug or class to that of the thesaurus.
+
+        Args:
+            name: international name, a name of the United States or a French one; case, accents and signs
+                do not matter.
+
+        Returns:
+            the name in the thesaurus, "" where it is not listed.
+        """
         plain = key(name)
         return self._names.get(OTHER_NAMES.get(plain, plain)) or self._names.get(_english(plain)) or ""
 
     def classes(self, substance: str) -> tuple[str, ...]:
-        """Classes that the thesaurus puts a substance in."""
+        """List the classes that the thesaurus puts a substance in.
+
+        Args:
+            substance: as `substance` returns it.
+
+        Returns:
+            names of classes; empty where it is in none.
+        """
         return self._classes.get(substance, ())
 
     def rxnorm(self, substance: str) -> str:
-        """RxNorm's code of a substance, or ""."""
+        """Look up the RxNorm code of a substance.
+
+        Args:
+            substance: as `substance` returns it.
+
+        Returns:
+            the code, "" where there is none.
+        """
         return self._rxnorm.get(substance, "")
 
     def between(self, first: str, second: str) -> list[Interaction]:
@@ -102,7 +124,14 @@ class Interactions:
         return sorted(found, key=lambda one: (grave.index(one.level), one.evidence.id))
 
     def count(self, substance: str) -> int:
-        """How many entries hold for a substance."""
+        """Count the entries that hold for a substance, by its own name or by one of its classes.
+
+        Args:
+            substance: as `substance` returns it.
+
+        Returns:
+            number of entries.
+        """
         names = {key(name) for name in (substance, *self.classes(substance))}
         return sum(bool(names & {row[0], row[1]}) for row in self._rows)
 
@@ -204,6 +233,11 @@ class RenalDoses:
 
     @property
     def size(self) -> int:
+        """Number of drugs with a dose by renal function.
+
+        Returns:
+            each counted once, whichever names it has.
+        """
         return len({drug for drug, _, _ in self._drugs.values()})
 
     @cached_property
@@ -224,7 +258,11 @@ class RenalDoses:
 
 
 def key(name: str) -> str:
-    """A name in small letters without accents, signs and double spaces."""
+    """Normalise a name for look-up: lower-case ASCII letters and digits, without accents and signs.
+
+    Returns:
+        words separated by one blank.
+    """
     plain = unicodedata.normalize("NFKD", name.casefold().replace("œ", "oe"))
     return " ".join(re.findall(r"[a-z0-9]+", plain.encode("ascii", "ignore").decode()))
 

@@ -50,7 +50,14 @@ Fact = tuple[int, int, str, str, str | None, float | None, str, str]
 
 
 def cmekg(folder: Path) -> Iterator[Relation | tuple[str, str]]:
-    """Facts of the asset cmekg, and (node, name) for the other names of a node."""
+    """Read the facts of the asset cmekg.
+
+    Args:
+        folder: of the asset, with relations.jsonl.
+
+    Yields:
+        facts, and (node, name) for the other names of a node.
+    """
     for row in io.read_jsonl(folder / "relations.jsonl"):
         for predicate, objects in row["relations"].items():
             for one in objects:
@@ -60,7 +67,15 @@ def cmekg(folder: Path) -> Iterator[Relation | tuple[str, str]]:
 
 
 def tree(folder: Path) -> Iterator[Relation | tuple[str, str]]:
-    """Facts of a tree by the names of its entities, and (node, name) for their other names."""
+    """Read the facts of an entity tree, with entities by their names.
+
+    Args:
+        folder: of the tree, with relations.jsonl.
+
+    Yields:
+        (node, name) for names, synonyms and ids of entities, then facts with two entities of the tree, or
+        with one and a value.
+    """
     entities = Tree.load(folder).entities
     for entity in entities.values():
         for name in (entity.name, *entity.synonyms):
@@ -161,8 +176,17 @@ class GraphStore:
         return [self._search(query, top) for query in queries]
 
     def get(self, id: str) -> Evidence:
-        """All facts of which a node, or the subject of a fact, is the subject; DataError when there is
-        none."""
+        """Read all facts of which a node is the subject, as one document.
+
+        Args:
+            id: code of a node, or "relation/N" for the subject of that fact.
+
+        Returns:
+            a document with one fact a line.
+
+        Raises:
+            DataError: there is no such node, or it is the subject of no fact.
+        """
         number = id.removeprefix("relation/")
         if id.startswith("relation/") and number.isdigit():
             rows = self._database.execute(
@@ -176,15 +200,32 @@ class GraphStore:
         return Evidence(name, text, "graph", kind="relation", sha256=sha256)
 
     def verify(self) -> int:
-        """The number of nodes; DataError where the file is damaged."""
+        """Run SQLite's quick_check on the file.
+
+        Returns:
+            number of nodes, as the record of the store says.
+
+        Raises:
+            DataError: the file is damaged.
+        """
         (state,) = self._database.execute("PRAGMA quick_check").fetchone()
         if state != "ok":
             raise DataError(f"{self.folder / FILE} is damaged ({state}): build it again")
         return int(self.record["nodes"])
 
     def about(self, name: str, predicate: str = "", other: str = "", top: int = 30) -> tuple[Evidence, ...]:
-        """Facts of a node by any of its names, as subject or object, with a predicate and another node if
-        given; empty where there is none."""
+        """Look up facts of the nodes that have a name, as subject or object.
+
+        Args:
+            name: of a node; case does not matter.
+            predicate: only predicates that contain this text; "" for all.
+            other: only facts with this name at the other end; "" for all.
+            top: most facts.
+
+        Returns:
+            facts with a score of 1; those of which the node is the subject come first. Empty where there
+            is none.
+        """
         facts = [
             fact
             for node in self._nodes(name)
@@ -195,16 +236,35 @@ class GraphStore:
         return tuple(self._evidence(fact, 1.0) for fact in dict.fromkeys(facts))[:top]
 
     def mentions(self, text: str) -> list[tuple[int, int, int]]:
-        """(start, end, node) of the names in a text, in order, none inside a longer one; a name of several
-        nodes stands for each of them."""
+        """Find the names of nodes in a text by longest match.
+
+        Args:
+            text: compared without regard to case.
+
+        Returns:
+            (start, end, node) in characters, in order, none inside a longer one; a name of several nodes
+            has a row for each.
+        """
         return sorted(self._mentions(text))
 
     def name(self, node: int) -> str:
-        """The name of a node."""
+        """Look up the name of a node.
+
+        Args:
+            node: number of the node, which must exist.
+
+        Returns:
+            the name that it was built with.
+        """
         return str(self._database.execute("SELECT name FROM node WHERE id = ?", (node,)).fetchone()[0])
 
     def degree(self, node: int) -> int:
-        """The number of facts a node is in."""
+        """Count the facts of a node.
+
+        Returns:
+            number of facts with it as subject plus those with it as object; a fact about itself counts
+            twice.
+        """
         found = self._database.execute(
             "SELECT (SELECT COUNT(*) FROM relation WHERE subject = ?) + "
             "(SELECT COUNT(*) FROM relation WHERE object = ?)",
@@ -213,7 +273,11 @@ class GraphStore:
         return int(found.fetchone()[0])
 
     def edges(self, node: int) -> list[tuple[int, Evidence]]:
-        """(the node at the other end, the fact) of every fact of a node that has two ends."""
+        """List the facts of a node that have two ends.
+
+        Returns:
+            (node at the other end, fact); those of which the node is the subject come first.
+        """
         found = "SELECT r.id, r.subject, r.object FROM relation r WHERE r.subject = ? OR r.object = ?"
         ends = {id: (a, b) for id, a, b in self._database.execute(found, (node, node)) if b is not None}
         return [
@@ -223,7 +287,11 @@ class GraphStore:
         ]
 
     def neighbours(self, node: int) -> set[int]:
-        """The nodes at the other ends of the facts of a node."""
+        """List the nodes that share a fact with a node.
+
+        Returns:
+            numbers of nodes, the node itself excluded.
+        """
         rows = self._database.execute(
             "SELECT object FROM relation WHERE subject = ?"
             " UNION SELECT subject FROM relation WHERE object = ?",
@@ -232,7 +300,14 @@ class GraphStore:
         return {other for (other,) in rows if other is not None and other != node}
 
     def knows(self, name: str) -> bool:
-        """Whether any node has this name."""
+        """Say whether any node has this name.
+
+        Args:
+            name: case and repeated blanks do not matter.
+
+        Returns:
+            True where it is the name or another name of a node.
+        """
         return bool(self._nodes(name))
 
     def _search(self, query: str, top: int) -> tuple[Evidence, ...]:

@@ -34,23 +34,50 @@ class Guidelines:
         self.files = files
 
     def sections(self, question: str, top: int) -> tuple[Evidence, ...]:
-        """The `top` parts of sections that match a question best, each with its span in its section."""
+        """Search the sections of guidelines by BM25.
+
+        Args:
+            question: in English or Chinese.
+            top: most passages.
+
+        Returns:
+            parts of sections, best first, each with its span in its section in characters.
+        """
         return self.index.search([question], top)[0]
 
     def differential(self, complaint: str, top: int) -> tuple[Evidence, ...]:
-        """Diagnoses of the differential that matches a complaint best, those that must not be missed first;
-        empty where no differential shares a word with it."""
+        """Look up the differential diagnosis of the complaint that matches best.
+
+        Args:
+            complaint: in words, such as "chest pain".
+            top: most diagnoses.
+
+        Returns:
+            diagnoses, those that must not be missed first; empty where no differential shares a word with
+            the complaint.
+        """
         matches = self._complaints.search([complaint], 1)[0]
         return tuple(self.diagnoses(matches[0].id))[:top] if matches else ()
 
     @cached_property
     def complaints(self) -> tuple[str, ...]:
-        """What there are differentials for."""
+        """List the complaints that have a differential diagnosis.
+
+        Returns:
+            their names, as `diagnoses` takes them, in alphabetical order.
+        """
         folder = PurePosixPath(DIFFERENTIALS)
         return tuple(sorted(p.stem for p in map(PurePosixPath, self.files) if p.parent == folder))
 
     def diagnoses(self, complaint: str) -> list[Evidence]:
-        """Every diagnosis of a differential, with its span in the file; the most urgent first."""
+        """List every diagnosis of a differential.
+
+        Args:
+            complaint: one of `complaints`.
+
+        Returns:
+            diagnoses with their span in the file, in the order of urgency, then of the file.
+        """
         text, table = self._differential(complaint)
         found = []
         for _, row, span in json_parts(text, "diagnoses"):
@@ -89,6 +116,11 @@ class Guidelines:
 
     @cached_property
     def index(self) -> BM25:
+        """The BM25 index over parts of sections.
+
+        Returns:
+            passages with title and text searched; built when first used.
+        """
         parts = []
         for document in documents(self.files):
             spans = chunks(document.text)
@@ -101,7 +133,17 @@ class Guidelines:
 
 
 def documents(files: Mapping[str, str]) -> Iterator[Evidence]:
-    """Every section as a whole document; DataError where the registry and the files differ."""
+    """Iterate over all sections of guidelines as full documents.
+
+    Args:
+        files: name -> text, with guidelines/registry.json.
+
+    Yields:
+        documents, in the order of the registry.
+
+    Raises:
+        DataError: the registry names a file that is missing.
+    """
     for guideline in json.loads(files["guidelines/registry.json"]):
         for section in guideline["sections"]:
             name = f"guidelines/content/{guideline['id']}/{section}.md"

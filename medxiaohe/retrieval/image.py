@@ -108,7 +108,11 @@ class ImageStore:
 
     @property
     def size(self) -> int:
-        """Number of images."""
+        """Number of images.
+
+        Returns:
+            as the record of the store says.
+        """
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[Query], top: int) -> list[tuple[Evidence, ...]]:
@@ -131,11 +135,28 @@ class ImageStore:
         return results
 
     def get(self, id: str) -> Evidence:
-        """The document of an id; DataError when there is none."""
+        """Read a full document.
+
+        Args:
+            id: of a document.
+
+        Returns:
+            the document with its images.
+
+        Raises:
+            DataError: there is none.
+        """
         return self.corpus.get(id)
 
     def verify(self) -> int:
-        """The number of documents; DataError where one cannot be found by its id."""
+        """Read every document and look it up by its id.
+
+        Returns:
+            number of documents.
+
+        Raises:
+            DataError: the store is truncated or damaged.
+        """
         return self.corpus.verify()
 
     def _depth(self, top: int) -> int:

@@ -109,7 +109,17 @@ class ImageReportStore:
         return [self._best(line, top, frozenset()) for line in scores]
 
     def get(self, id: str) -> Evidence:
-        """The report of an id; DataError when there is none."""
+        """Read a report.
+
+        Args:
+            id: of the report.
+
+        Returns:
+            its text and image as evidence.
+
+        Raises:
+            DataError: there is none.
+        """
         if id not in self._by_id:
             raise DataError(f"the index has no report {id!r}")
         return _evidence(self._by_id[id])

@@ -81,7 +81,14 @@ class Prototypes:
         ]
 
     def agents_of(self, intents: Collection[str]) -> list[str]:
-        """Names of the agents that intents activate, sorted."""
+        """List the agents that intents activate.
+
+        Args:
+            intents: names; one without an agent is passed over.
+
+        Returns:
+            names of agents, sorted, each once.
+        """
         return sorted({self.agents[one] for one in intents if one in self.agents})
 
 
@@ -170,12 +177,26 @@ def f1(
 
 
 def save(prototypes: Prototypes, path: Path) -> None:
-    """Write prototypes as JSON, for `read`."""
+    """Write prototypes as JSON, for `read`.
+
+    Args:
+        path: the file; replaced where it exists.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
     io.write_json(path, {**prototypes.__dict__, "vectors": dict(prototypes.vectors)})
 
 
 def read(path: Path) -> Prototypes:
-    """Prototypes of a file; ConfigError where it is none."""
+    """Read prototypes from a JSON file.
+
+    Returns:
+        what `save` wrote.
+
+    Raises:
+        ConfigError: the file is missing or is no file of intent prototypes.
+    """
     try:
         told: dict[str, Any] = io.read_json(path)
         return Prototypes(

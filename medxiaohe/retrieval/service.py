@@ -62,7 +62,11 @@ class Service:
         )
 
     def get(self, id: str) -> Evidence:
-        """DataError: the protocol of the service has no whole documents."""
+        """Refuse: the protocol of the service has passages and no full documents.
+
+        Raises:
+            DataError: always.
+        """
         raise DataError(f"the retriever at {self.url} gives passages and no whole document: {id!r}")
 
     def _ask(self, queries: Sequence[str], top: int) -> bytes:

@@ -73,14 +73,29 @@ class Fused:
     depth: int = DEPTH
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """Results of all stores, fused by rank (Cormack et al. 2009); arguments as of `Store.search`."""
+        """Search all stores and fuse their results by reciprocal rank (Cormack et al. 2009).
+
+        Args:
+            queries: texts or images, as every store takes them.
+            top: most results of a query.
+
+        Returns:
+            for each query the results, best first; the score is the sum of weight / (60 + rank).
+
+        Raises:
+            DataError: a query or `top` is not valid (`check`).
+        """
         check(queries, top)
         weights = self.weights or [1.0] * len(self.stores)
         lists = [store.search(queries, max(top, self.depth)) for store in self.stores]
         return [_fused([ranked[i] for ranked in lists], weights)[:top] for i in range(len(queries))]
 
     def get(self, id: str) -> Evidence:
-        """The document from the first store that has it."""
+        """Read a full document from the first store that has it.
+
+        Raises:
+            DataError: no store has it.
+        """
         return _get(self.stores, id)
 
 
@@ -105,8 +120,18 @@ class Reranked:
     depth: int = 20
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """Results of the store, the first `depth` ordered again by a cross-encoder; arguments as of
-        `Store.search`.
+        """Search the store and sort the first `depth` results again by the cross-encoder.
+
+        Args:
+            queries: texts.
+            top: most results of a query.
+
+        Returns:
+            for each query the results, best first. Results below `depth` keep their order, with scores 1,
+            2, ... below the lowest score of the cross-encoder.
+
+        Raises:
+            DataError: a query or `top` is not valid (`check`).
         """
         check(queries, top)
         lists = self.store.search(queries, max(top, self.depth))
@@ -124,7 +149,11 @@ class Reranked:
         return results
 
     def get(self, id: str) -> Evidence:
-        """The document of an id."""
+        """Read a full document.
+
+        Raises:
+            DataError: there is none.
+        """
         return self.store.get(id)
 
 
@@ -170,12 +199,28 @@ class Filtered:
     accepts: Callable[[Evidence], bool]
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """Results of the store that pass the filter; arguments as of `Store.search`."""
+        """Search the store for results that the predicate accepts.
+
+        Args:
+            queries: as the store takes them.
+            top: most results of a query.
+
+        Returns:
+            for each query the accepted results, best first; fewer than `top` only where the store has no
+            more. The depth of the search grows fourfold until there are enough.
+
+        Raises:
+            DataError: a query or `top` is not valid (`check`).
+        """
         check(queries, top)
         return [self._search(query, top) for query in queries]
 
     def get(self, id: str) -> Evidence:
-        """The document of an id."""
+        """Read a full document; the predicate is not applied.
+
+        Raises:
+            DataError: there is none.
+        """
         return self.store.get(id)
 
     def _search(self, query: str, top: int) -> tuple[Evidence, ...]:
@@ -196,7 +241,19 @@ class Routed:
     route: Callable[[str], str]
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """Results of the store that each query is routed to; arguments as of `Store.search`."""
+        """Search for each query the store that it is routed to; queries of one store go there together.
+
+        Args:
+            queries: texts.
+            top: most results of a query.
+
+        Returns:
+            for each query the results of its store, in the order of the queries.
+
+        Raises:
+            DataError: a query or `top` is not valid (`check`), or a query is routed to a store that does
+                not exist.
+        """
         check(queries, top)
         names = [self.route(query) for query in queries]
         if unknown := next((name for name in names if name not in self.stores), None):
@@ -209,7 +266,11 @@ class Routed:
         return [results[i] for i in range(len(queries))]
 
     def get(self, id: str) -> Evidence:
-        """The document from the first store that has it."""
+        """Read a full document from the first store that has it.
+
+        Raises:
+            DataError: no store has it.
+        """
         return _get(list(self.stores.values()), id)
 
 

@@ -113,7 +113,11 @@ class TextStore:
 
     @property
     def size(self) -> int:
-        """Number of chunks."""
+        """Number of chunks.
+
+        Returns:
+            as the record of the store says.
+        """
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
@@ -126,11 +130,28 @@ class TextStore:
         return [self._search(query, min(top, self.size)) for query in queries]
 
     def get(self, id: str) -> Evidence:
-        """The whole document of a document's or chunk's id; DataError when there is none."""
+        """Read a full document.
+
+        Args:
+            id: of a document, or of a chunk ("DOCUMENT#2").
+
+        Returns:
+            the document.
+
+        Raises:
+            DataError: there is none.
+        """
         return self.corpus.get(id)
 
     def verify(self) -> int:
-        """The number of documents; DataError where one cannot be found by its id."""
+        """Read every document and look it up by its id.
+
+        Returns:
+            number of documents.
+
+        Raises:
+            DataError: the store is truncated or damaged.
+        """
         return self.corpus.verify()
 
     def _search(self, query: str, top: int) -> tuple[Evidence, ...]:

@@ -40,13 +40,26 @@ class Named(Protocol):
 
 
 def described(encoder: Named) -> dict[str, Any]:
-    """The lines of a store's record that say which embedder made its vectors."""
+    """Describe an embedder for the record of a store.
+
+    Returns:
+        its name, its dimension, and the digest of its weights, "" without weights.
+    """
     return {"embedder": encoder.name, "dim": encoder.dim, "weights": getattr(encoder, "weights", "")}
 
 
 def refuse_other(folder: Path, record: Mapping[str, Any], encoder: Named) -> None:
-    """DataError where an embedder is not the one that a store's record describes: another name, dimension or
-    weights (a model that was trained again has the name of the old one)."""
+    """Check that an embedder is the one with which the vectors of a store were computed.
+
+    Args:
+        folder: of the store, for the message.
+        record: of the store, with what `described` returned when it was built.
+        encoder: embedder of the queries.
+
+    Raises:
+        DataError: it has another name, dimension or weights (a model that was trained again has the name
+            of the old one).
+    """
     mine = described(encoder)
     if (mine["embedder"], mine["dim"]) != (record["embedder"], record["dim"]):
         raise DataError(

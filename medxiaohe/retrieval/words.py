@@ -34,7 +34,13 @@ def terms(text: str) -> list[str]:
 
 
 def spaced(text: str) -> str:
-    """A text in which blanks stand between the Chinese characters and pairs of neighbours that are terms."""
+    """Separate Chinese characters and pairs of neighbours by blanks, so that a word tokeniser takes them as
+    terms.
+
+    Returns:
+        the text; runs of Chinese become their characters followed by their pairs, the remainder is
+        unchanged.
+    """
     if text.isascii():
         return text
     return CHINESE.sub(lambda run: f" {' '.join([*run[0], *map(''.join, pairwise(run[0]))])} ", text)

@@ -34,7 +34,11 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """The body of the note: origin, size, base64 of the root, each on a line."""
+        """The body of the signed note.
+
+        Returns:
+            origin, size and base64 of the root, each on a line.
+        """
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 

@@ -282,7 +282,14 @@ def _consistent(record: Record, value: Any, opened: Opened, by_id: Mapping[str, 
 
 
 def results(value: Any) -> list[Any]:
-    """The rows of evidence in what a step got, or in the messages of an answer."""
+    """Collect the rows of evidence from the result of a step, or from the messages of an answer.
+
+    Args:
+        value: JSON data.
+
+    Returns:
+        rows of Evidence in every ToolResult, in order.
+    """
     if isinstance(value, dict):
         if value.get("type") == "ToolResult":
             return list(value.get("evidence", []))
@@ -291,5 +298,12 @@ def results(value: Any) -> list[Any]:
 
 
 def words_of(message: Mapping[str, Any]) -> str:
-    """The words of a message."""
+    """Join the text parts of a message.
+
+    Args:
+        message: JSON row with `parts`.
+
+    Returns:
+        the texts, joined by line breaks.
+    """
     return "\n".join(part for part in message["parts"] if isinstance(part, str))

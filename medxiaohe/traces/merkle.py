@@ -10,12 +10,24 @@ from collections.abc import Iterable, Sequence
 
 
 def leaf_hash(leaf: bytes) -> bytes:
-    """SHA-256(0x00 || leaf): the hash of a leaf."""
+    """Hash a leaf: SHA-256(0x00 || leaf).
+
+    Returns:
+        32 bytes.
+    """
     return hashlib.sha256(b"\x00" + leaf).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """SHA-256(0x01 || left || right): the hash of a node."""
+    """Hash an inner node: SHA-256(0x01 || left || right).
+
+    Args:
+        left: hash of the left child, 32 bytes.
+        right: hash of the right child, 32 bytes.
+
+    Returns:
+        32 bytes.
+    """
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -29,7 +41,11 @@ class Frontier:
             self.add(item)
 
     def add(self, hash: bytes) -> None:
-        """Add the hash of the next leaf."""
+        """Append a leaf to the tree.
+
+        Args:
+            hash: of the leaf (`leaf_hash`).
+        """
         size = self.size
         while size & 1:  # a complete subtree of the same size is to the left
             hash = node_hash(self._peaks.pop(), hash)
@@ -38,7 +54,11 @@ class Frontier:
         self.size += 1
 
     def root(self) -> bytes:
-        """The root hash (RFC 9162, section 2.1.1); of an empty tree SHA-256 of nothing."""
+        """Compute the root hash of the tree (RFC 9162, section 2.1.1).
+
+        Returns:
+            32 bytes; for an empty tree the SHA-256 of no bytes.
+        """
         if not self._peaks:
             return hashlib.sha256(b"").digest()
         root = self._peaks[-1]
@@ -48,7 +68,14 @@ class Frontier:
 
 
 def root(hashes: Iterable[bytes]) -> bytes:
-    """The root hash over hashes of leaves."""
+    """Compute the root hash over hashes of leaves (RFC 9162, section 2.1.1).
+
+    Args:
+        hashes: of the leaves (`leaf_hash`), in order.
+
+    Returns:
+        32 bytes; for an empty tree the SHA-256 of no bytes.
+    """
     return Frontier(hashes).root()
 
 

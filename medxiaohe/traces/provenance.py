@@ -69,5 +69,13 @@ def _provenance(name: str, records: Sequence[Record]) -> dict[str, Any]:
 
 
 def named(system: str, value: str) -> dict[str, Any]:
-    """An entity of a Provenance that is named by a digest."""
+    """Build a FHIR Provenance.entity that names a source by its digest.
+
+    Args:
+        system: URI of the identifier system.
+        value: the digest.
+
+    Returns:
+        a JSON row with the role `source`.
+    """
     return {"role": "source", "what": {"identifier": {"system": system, "value": value}}}

@@ -47,22 +47,53 @@ class Sealed:
 
     @property
     def head(self) -> bytes:
+        """The last line, which has the Merkle root over the others.
+
+        Returns:
+            canonical JSON without a line break.
+        """
         return self.lines[-1]
 
 
 def commitment(salt: bytes, data: bytes) -> str:
-    """SHA-256 in hex over the salt and the canonical bytes of a value."""
+    """Compute the commitment to a value: SHA-256(salt || data).
+
+    Args:
+        salt: bytes of the salt.
+        data: canonical JSON of the value.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     return hashlib.sha256(salt + data).hexdigest()
 
 
 def opening_line(trace: str, salts: Mapping[str, str], values: Mapping[str, bytes]) -> bytes:
-    """The canonical line that opens records of a trace: id -> salt in hex, id -> canonical value."""
+    """Write the canonical line that opens the sealed records of a trace.
+
+    Args:
+        trace: its name, the SHA-256 of its head.
+        salts: record id -> salt in hex.
+        values: record id -> canonical JSON of the value; an id without a salt is left out.
+
+    Returns:
+        {"openings": {id: [salt, value]}, "trace": ...}, ids sorted.
+    """
     rows = b",".join(b'"%b":["%b",%b]' % (i.encode(), salts[i].encode(), values[i]) for i in sorted(salts))
     return b'{"openings":{%b},"trace":"%b"}' % (rows, trace.encode())
 
 
 def head_of(lines: Sequence[bytes], origin: Mapping[str, str]) -> bytes:
-    """The head of records: their hashes, the Merkle root over them, and what produced the trace."""
+    """Write the head of a trace: hashes of its records, the Merkle root over them, and what produced the
+    trace.
+
+    Args:
+        lines: canonical JSON of each record, in order.
+        origin: digests of model, tools, settings and versions.
+
+    Returns:
+        canonical JSON without a line break.
+    """
     hashes = [merkle.leaf_hash(line) for line in lines]
     return dumps(
         {
@@ -187,7 +218,14 @@ def pixels_digest(parts: Sequence[ImageRef], pixels: Pixels | None) -> str:
 
 
 def renamed(value: Any) -> Any:
-    """JSON rows in which images are named by the digest of their bytes, where they have one."""
+    """Name images in JSON rows by the digest of their bytes.
+
+    Args:
+        value: JSON data; not changed.
+
+    Returns:
+        a copy in which an ImageRef with a digest has the uri "sha256:DIGEST".
+    """
     if isinstance(value, dict):
         row = {key: renamed(item) for key, item in value.items()}
         if row.get("type") == "ImageRef" and row.get("sha256"):
@@ -215,6 +253,17 @@ class _Writer:
         self._claims: dict[str, str] = {}
 
     def sealed(self, origin: Mapping[str, str]) -> Sealed:
+        """Write the records of the trace: prompt, images, steps, answer, conclusions, and the head.
+
+        Args:
+            origin: digests of what produced the trace.
+
+        Returns:
+            lines, openings and the files of images.
+
+        Raises:
+            DataError: there are more than MAX_RECORDS records.
+        """
         trace = self.trace
         self._add("source", {"of": "prompt"}, io.to_json(trace.prompt))
         for image in (image for message in trace.prompt.messages for image in message.images):
@@ -323,6 +372,10 @@ class _Writer:
 
 
 def by_digest(trace: Trace) -> Trace:
-    """The trace with its images named by the digest of their bytes, as `restore` gives it back."""
+    """Name the images of a trace by the digest of their bytes.
+
+    Returns:
+        the trace as `restore` gives it back.
+    """
     rows = renamed(io.to_json(trace))
     return io.trace_from_json(rows)

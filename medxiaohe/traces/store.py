@@ -237,12 +237,27 @@ def read_blob(folder: Path, name: str) -> bytes | None:
 
 
 def blob_path(folder: Path, name: str) -> Path:
-    """Where the file of a digest lies: blobs/ab/SHA256."""
+    """Compute the path of a stored file from its digest: blobs/ab/SHA256.
+
+    Args:
+        folder: of the traces.
+        name: SHA-256 of the bytes, in hex.
+
+    Returns:
+        the path; the file need not exist.
+    """
     return folder / BLOBS / name[:2] / name
 
 
 def head_name(head: bytes) -> str:
-    """The name of a trace: the SHA-256 of its head."""
+    """Compute the name of a trace: the SHA-256 of its head.
+
+    Args:
+        head: canonical JSON of the head, without the line break.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     return hashlib.sha256(head).hexdigest()
 
 

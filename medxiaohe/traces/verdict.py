@@ -42,7 +42,11 @@ class Level:
     notes: dict[str, int] = field(default_factory=dict)  # how they differ -> how often
 
     def skip(self, why: str) -> None:
-        """Count something that could not be checked, with the reason."""
+        """Count something that could not be checked.
+
+        Args:
+            why: the reason, counted by its text.
+        """
         self.not_checked += 1
         self.reasons[why] = self.reasons.get(why, 0) + 1
 
@@ -80,7 +84,14 @@ class Verdict:
     levels: dict[str, Level] = field(default_factory=lambda: {name: Level() for name in LEVELS})
 
     def add(self, trace: int, record: str, level: str, why: str) -> None:
-        """Record a problem: the number of the trace, the id of the record, the level, and why."""
+        """Record a problem.
+
+        Args:
+            trace: number of the trace.
+            record: id of the record.
+            level: one of LEVELS.
+            why: the reason, in words.
+        """
         self.problems.append(Problem(trace, record, level, why))
 
     def state(self, level: str) -> str:
