@@ -50,6 +50,10 @@ def scholar(
 
 
 def year_of(one: Evidence) -> int:
-    """The year of its date, or 0."""
+    """Read the year of a document's date.
+
+    Returns:
+        the year, 0 where there is none.
+    """
     year = one.date[:4]
     return int(year) if len(year) == 4 and year.isdigit() else 0

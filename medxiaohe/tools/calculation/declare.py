@@ -58,18 +58,57 @@ class Input:
 
 
 def number(words: str, unit: str, low: float, high: float, *, analyte: str = "", default: Any = ...) -> Input:
+    """Declare a numeric input.
+
+    Args:
+        words: what it is, for the model.
+        unit: in which the function gets it; "" for none.
+        low: smallest value that is accepted, in that unit.
+        high: largest value that is accepted, in that unit.
+        analyte: name for the conversion between mass and amount of substance.
+        default: value where the input may be left out; `...` makes it required.
+
+    Returns:
+        the input.
+    """
     return Input("number", words, unit, low, high, analyte=analyte, default=default)
 
 
 def flag(words: str) -> Input:
+    """Declare a yes-or-no input, "no" where it is left out.
+
+    Args:
+        words: the finding, for the model.
+
+    Returns:
+        the input.
+    """
     return Input("flag", words, default=False)
 
 
 def choice(words: str, choices: Mapping[str, Any], *, default: Any = ...) -> Input:
+    """Declare an input that is one of several words.
+
+    Args:
+        words: what it is, for the model.
+        choices: word -> value that the function gets.
+        default: value where the input may be left out; `...` makes it required.
+
+    Returns:
+        the input.
+    """
     return Input("choice", words, choices=choices, default=default)
 
 
 def day(words: str) -> Input:
+    """Declare a required date input.
+
+    Args:
+        words: what it is, for the model.
+
+    Returns:
+        the input.
+    """
     return Input("date", words)
 
 
@@ -115,7 +154,11 @@ class Calculator:
     digits: int = 3  # decimal places of the result
 
     def signature(self) -> str:
-        """What it takes, in one line for the model."""
+        """Describe all inputs in one line, for the model.
+
+        Returns:
+            "name: description; ..." in the order of the declaration.
+        """
         return "; ".join(f"{name}: {described(one)}" for name, one in self.inputs.items())
 
 
@@ -178,7 +221,20 @@ def values_of(calculator: Calculator, given: Mapping[str, Any]) -> dict[str, Any
 
 
 def read(where: str, one: Input, given: Any) -> Any:
-    """One value as the function gets it."""
+    """Convert a value to what the function of a calculator gets.
+
+    Args:
+        where: "calculator: input", for messages.
+        one: declaration of the input.
+        given: text such as "183 umol/L" or "yes", a number in the unit of the input, a pair (number,
+            unit), or a date.
+
+    Returns:
+        bool, the value of a choice, a date, or a float in the unit of the input.
+
+    Raises:
+        ToolError: the value cannot be read or converted, or is outside its limits.
+    """
     if one.kind == "flag":
         return _flag(where, given)
     if one.kind == "choice":
@@ -257,6 +313,11 @@ def _converted(where: str, one: Input, value: float, said: str) -> float:
 
 
 def described(one: Input) -> str:
+    """Describe an input: what it is, its unit or choices, and whether it may be left out.
+
+    Returns:
+        one phrase, for the model.
+    """
     if one.kind == "flag":
         return f"{one.words}? yes or no (no)"
     if one.kind == "choice":

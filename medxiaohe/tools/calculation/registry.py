@@ -27,7 +27,11 @@ FAMILIES = (
 
 @cache
 def calculators() -> MappingProxyType[str, Calculator]:
-    """Calculators of all families, in the order of their names."""
+    """Collect the calculators of all families.
+
+    Returns:
+        name -> calculator, in the order of the names; read-only.
+    """
     result: dict[str, Calculator] = {}
     for family in FAMILIES:
         module = import_module(f"medxiaohe.tools.calculation.{family}")

@@ -28,7 +28,16 @@ AMINE = "10^-6 g/kg/min"
 
 
 def band(value: float, steps: tuple[tuple[float, int], ...], above: int) -> int:
-    """Points of the first step that the value is below, else `above`."""
+    """Look up the points of a value in a table of upper limits.
+
+    Args:
+        value: the measured value.
+        steps: (upper limit, exclusive; points), in ascending order.
+        above: points of a value that is below no limit.
+
+    Returns:
+        points.
+    """
     return next((points for limit, points in steps if value < limit), above)
 
 
@@ -70,7 +79,14 @@ def band(value: float, steps: tuple[tuple[float, int], ...], above: int) -> int:
     ),
 )
 def glasgow_coma_scale(*, eye: int | None, verbal: int | None, motor: int) -> int:
-    """The sum of the three; there is none where one cannot be tested (Teasdale et al. 2014)."""
+    """Sum the Glasgow Coma Scale; it has no total where a response cannot be tested (Teasdale et al. 2014).
+
+    Returns:
+        3 to 15 points.
+
+    Raises:
+        ToolError: the response of the eyes or the verbal one is None (not testable).
+    """
     if eye is None or verbal is None:
         raise ToolError("glasgow_coma_scale has no total where a response cannot be tested: state the others")
     return eye + verbal + motor
@@ -96,8 +112,12 @@ def sirs(
     paco2: float | None,
     bands: float,
 ) -> int:
-    """Temperature over 38 or under 36 C, heart rate over 90, breaths over 20 or PaCO2 under 32, white cells
-    over 12 or under 4 x 10^9/L or over 10 % bands."""
+    """Count the SIRS criteria: temperature over 38 or under 36 C, heart rate over 90/min, over 20 breaths/min
+    or PaCO2 under 32 mmHg, white cells over 12 or under 4 x 10^9/L or over 10 % bands.
+
+    Returns:
+        0 to 4 criteria.
+    """
     return (
         (temperature > 38 or temperature < 36)
         + (heart_rate > 90)
@@ -140,7 +160,11 @@ def sofa(
     norepinephrine: float,
     urine: float | None,
 ) -> int:
-    """0 to 4 points for each of six organs; catecholamines in ug/kg/min."""
+    """Sum the SOFA score: 0 to 4 points for each of six organs; catecholamines in ug/kg/min.
+
+    Returns:
+        0 to 24 points.
+    """
     ratio = 100 * pao2 / fio2
     lung = band(ratio, ((100, 4 if ventilated else 2), (200, 3 if ventilated else 2), (300, 2), (400, 1)), 0)
     blood = band(platelets, ((20, 4), (50, 3), (100, 2), (150, 1)), 0)
@@ -208,8 +232,12 @@ def apache_ii(
     chronic_illness: bool,
     admission: int,
 ) -> int:
-    """Twelve physiological values of 0 to 4 points (creatinine twice in acute renal failure, 15 - Glasgow),
-    age of 0 to 6, chronic illness of 2 (elective surgery) or 5."""
+    """Sum APACHE II: twelve physiological values of 0 to 4 points (creatinine doubled in acute renal failure;
+    15 - Glasgow), age of 0 to 6, chronic illness of 2 (elective surgery) or 5.
+
+    Returns:
+        0 to 71 points.
+    """
     pressure = systolic / 3 + 2 * diastolic / 3
     # each band as (upper limit, points), from low to high values
     points = band(

@@ -146,6 +146,15 @@ class _Connection:
             self._ready.set()
 
     def tools(self) -> list[Any]:
+        """List the tools of the server, page by page.
+
+        Returns:
+            tool descriptions of the MCP library, 1 to MOST_TOOLS.
+
+        Raises:
+            ConfigError: the server does not answer within WAIT seconds, fails, or has none or too many
+                tools.
+        """
         if not self._ready.wait(WAIT) or self._client is None:
             raise ConfigError(
                 f"the MCP server {self._name!r} does not answer ({self._why()}): start it first"
@@ -170,6 +179,18 @@ class _Connection:
         return results
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        """Call a tool of the server.
+
+        Args:
+            name: of the tool at the server.
+            arguments: JSON data.
+
+        Returns:
+            its result.
+
+        Raises:
+            ToolError: the server has stopped, fails, or gives no result within CALL seconds.
+        """
         if self._client is None:
             raise ToolError(f"the MCP server of {name} has stopped ({self._why()})")
         try:
@@ -181,6 +202,7 @@ class _Connection:
         return _result(result)
 
     def close(self) -> None:
+        """Close the session and stop its event loop; waits at most 5 seconds."""
         if self._stop is not None and self._loop.is_running():
             self._loop.call_soon_threadsafe(self._stop.set)
             with suppress(Exception):

@@ -88,7 +88,11 @@ def server(tools: Sequence[Tool], images: Path | None = None) -> Server[Any]:
 
 
 def schema(tool: Tool) -> dict[str, Any]:
-    """The parameters of a tool, and `files` where it looks at images."""
+    """Build the JSON schema of a tool's arguments, with `files` for one that looks at images.
+
+    Returns:
+        a copy; the schema of the tool is not changed.
+    """
     given = json.loads(json.dumps(dict(tool.parameters)))
     if IMAGES in tool.needs:
         given["properties"][FILES] = FILES_SCHEMA
@@ -99,7 +103,17 @@ def schema(tool: Tool) -> dict[str, Any]:
 def answered(
     name: str, arguments: dict[str, Any], tools: Mapping[str, Tool], images: Path | None
 ) -> ToolResult:
-    """The result of one call; what goes wrong is an error of the result, in a sentence."""
+    """Call a tool by name.
+
+    Args:
+        name: of the tool, as the client sent it.
+        arguments: as the client sent them; `files` is taken out.
+        tools: the tools that are served, by name.
+        images: folder of the images that may be named, None for none.
+
+    Returns:
+        its result; an error of medxiaohe becomes the error of the result.
+    """
     try:
         shown: tuple[ImageRef, ...] = ()
         if name in tools and IMAGES in tools[name].needs:
@@ -151,7 +165,7 @@ def _png(image: ImageRef) -> str:
 
 
 def serve_stdio(made: Server[Any]) -> None:
-    """Answer the program that started this one, until it closes its end."""
+    """Serve MCP over stdin and stdout, until the client closes its end."""
     import anyio
     from mcp.server.stdio import stdio_server
 
@@ -163,7 +177,15 @@ def serve_stdio(made: Server[Any]) -> None:
 
 
 def serve_http(made: Server[Any], port: int) -> None:
-    """Answer HTTP at http://127.0.0.1:PORT/mcp, for programs on this machine alone."""
+    """Serve MCP over HTTP at http://127.0.0.1:PORT/mcp, for programs on this machine only; returns when it is
+    interrupted.
+
+    Args:
+        port: TCP port.
+
+    Raises:
+        MissingExtra: uvicorn is not installed.
+    """
     need("uvicorn", why="an MCP server over HTTP")
     import uvicorn
 

@@ -185,6 +185,15 @@ class _Resources:
         return name in self._given
 
     def get(self, name: str, default: Any) -> Any:
+        """Look up a resource, and build it where it is a function.
+
+        Args:
+            name: of the resource.
+            default: returned where there is none of this name.
+
+        Returns:
+            its value.
+        """
         try:
             return self[name]
         except KeyError:

@@ -66,6 +66,11 @@ class _Call:
         self.abandoned = False
 
     def run(self) -> tuple[Any, Exception | None]:
+        """Call the function in the context of its caller.
+
+        Returns:
+            (value, None), or (None, error); SystemExit and other base exceptions become a RuntimeError.
+        """
         try:
             return self.context.run(self.function), None
         except Exception as error:  # raised again in the thread that waits

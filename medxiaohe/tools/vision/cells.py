@@ -30,7 +30,14 @@ class Cell:
 
 
 def stain(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """How much the stain of nuclei shows, in blocks of BLOCK x BLOCK pixels."""
+    """Measure how strongly the stain of nuclei shows: (blue - green) x saturation, averaged over blocks.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        (height // BLOCK, width // BLOCK).
+    """
     values = pixels.astype(np.float64)
     largest = values.max(axis=2)
     saturation = (largest - values.min(axis=2)) / np.maximum(largest, 1)
@@ -38,13 +45,28 @@ def stain(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def nuclei(pixels: NDArray[np.uint8]) -> Mask:
-    """Blocks that are stained, without gaps and holes."""
+    """Segment stained nuclei: threshold, morphological closing, and filling of holes.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        mask of blocks, (height // BLOCK, width // BLOCK).
+    """
     stained = stain(pixels) > LEAST_STAIN
     return filled(eroded(grown(stained, CLOSED), CLOSED))
 
 
 def white_cells(pixels: NDArray[np.uint8]) -> list[Cell]:
-    """White cells from left to right."""
+    """Detect white cells as connected components of the stained mask.
+
+    Args:
+        pixels: RGB of a stained blood smear, (height, width, 3).
+
+    Returns:
+        cells sorted by their left side, with boxes in pixels that are widened by MARGIN and cut at the
+        border.
+    """
     height, width = pixels.shape[:2]
     shown = stain(pixels)
     labels, count = components(nuclei(pixels))

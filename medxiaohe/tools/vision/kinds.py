@@ -33,7 +33,14 @@ class Colours:
 
 
 def colours(pixels: NDArray[np.uint8]) -> Colours:
-    """The colours of a picture of height x width x 3."""
+    """Measure the colours of a picture after shrinking it to SIDE x SIDE pixels.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        means and percentiles, as `Colours` describes them.
+    """
     import numpy as np
     from PIL import Image
 
@@ -53,10 +60,14 @@ def colours(pixels: NDArray[np.uint8]) -> Colours:
 
 
 def kind_of(pixels: NDArray[np.uint8]) -> str:
-    """One of GREY, SMEAR, FUNDUS, OTHER.
+    """Classify a picture by its colours.
 
-    The limits lie between what was seen in the pictures of the pack; how often they are right is on
-    docs/results/tools.md.
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        one of GREY, SMEAR, FUNDUS, OTHER. The limits lie between the values measured in the pictures of
+        the pack; docs/results/tools.md has the accuracy.
     """
     seen = colours(pixels)
     if seen.from_grey < GREATEST_GREY:

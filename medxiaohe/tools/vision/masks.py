@@ -26,14 +26,26 @@ class Segmented:
     confidence: float
 
     def picture(self) -> NDArray[np.uint8]:
-        """White on black, height x width x 3."""
+        """Draw the mask white on black.
+
+        Returns:
+            RGB, (height, width, 3).
+        """
         import numpy as np
 
         return np.repeat((self.mask * np.uint8(255))[..., None], 3, axis=-1)
 
 
 def vessels(pixels: NDArray[np.uint8]) -> Segmented:
-    """Pixels that are likelier than THRESHOLD of a vessel; the confidence is their mean probability."""
+    """Segment the vessels of a fundus photograph: pixels with a probability over THRESHOLD inside the field
+    of view.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        the mask, its share of the field of view, and the mean probability in the mask as confidence.
+    """
     probability, seen = fundus.probabilities(pixels)
     mask = (probability > THRESHOLD) & seen
     confidence = float(probability[mask].mean()) if mask.any() else 0.0
@@ -41,7 +53,14 @@ def vessels(pixels: NDArray[np.uint8]) -> Segmented:
 
 
 def cells(pixels: NDArray[np.uint8]) -> Segmented:
-    """Stained parts of the size of a cell; the confidence is the mean of the cells'."""
+    """Segment the white cells of a stained blood smear: nuclei of at least LEAST_AREA blocks.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        the mask, its share of the picture, and the mean confidence of the cells, 0 where there is none.
+    """
     small = blood.nuclei(pixels)
     labels, count = components(small)
     areas = np.array([0] + [area for *_, area in boxes_of(labels, count)])
@@ -77,7 +96,18 @@ class Part:
 
 
 def parts(mask: Mask, least: int) -> list[Part]:
-    """Connected parts (4 neighbours) of at least so many pixels, the largest first."""
+    """Measure the connected components (4 neighbours) of a mask.
+
+    Args:
+        mask: (height, width).
+        least: smallest area in pixels of a component that is returned.
+
+    Returns:
+        components, the largest first.
+
+    Raises:
+        ToolError: the mask has more than MOST_PARTS components: it is noise.
+    """
     labels, count = components(mask)
     if count > MOST_PARTS:
         raise ToolError(f"the mask has {count:,} parts, more than {MOST_PARTS:,}: it is noise")

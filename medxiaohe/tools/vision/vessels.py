@@ -42,8 +42,16 @@ def field_of_view(pixels: NDArray[np.uint8]) -> Mask:
 
 
 def features(pixels: NDArray[np.uint8], seen: Mask) -> NDArray[np.float32]:
-    """What the network looks at: planes of the darkness of green and of the filters' answers, 11 x height x
-    width."""
+    """Compute the input planes of the network: darkness of the green channel at three scales, and responses
+    of the ridge filters.
+
+    Args:
+        pixels: RGB, (height, width, 3), resized to the width of the training pictures.
+        seen: field of view, (height, width).
+
+    Returns:
+        (11, height, width), float32.
+    """
     green = _continued(pixels[..., 1].astype(np.float64), eroded(seen, 2))
     darkness = smoothed(green, 10) - green
     darkness /= np.sqrt(smoothed(darkness**2, 25)) + 1  # contrast is made even over the picture
@@ -123,14 +131,26 @@ def probabilities(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Mask]
 
 @cache
 def weights() -> tuple[NDArray[np.float32], ...]:
-    """Mean and spread of the planes, then kernel and bias of each layer."""
+    """Read the fitted weights.
+
+    Returns:
+        mean and standard deviation of the planes, then kernel and bias of each layer.
+    """
     with np.load(WEIGHTS, allow_pickle=False) as stored:
         return tuple(stored[f"arr_{n}"] for n in range(len(stored.files)))
 
 
 def network(planes: NDArray[np.float32], fitted: tuple[NDArray[np.float32], ...]) -> NDArray[np.float64]:
-    """The probability of each pixel. A layer is a sum over taps of a matrix product, then the positive
-    part."""
+    """Apply the convolutional network: standardise the planes, dilated convolutions with ReLU, a 1 x 1
+    convolution, and a sigmoid.
+
+    Args:
+        planes: (11, height, width).
+        fitted: as `weights` returns them.
+
+    Returns:
+        probability of each pixel to be of a vessel, (height, width).
+    """
     mean, spread, *layers = fitted
     x = (planes - mean[:, None, None]) / spread[:, None, None]
     for dilation, kernel, bias in zip(DILATIONS, layers[:-2:2], layers[1:-2:2], strict=True):
