@@ -93,16 +93,17 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
 
 
 def too_costly(opened: Image, data: bytes, frame: int = 0) -> str:
-    """Say why a picture would need too much to be decoded, from its head alone; "" when it does not.
-
-    The bytes it takes are its own, those of its pixels as decoded and as RGB, and what the decoder of its
-    format holds beside them. The time of a JPEG grows with its scans, that of an animation with the frames
-    before.
+    """Say why a picture would need too much memory or time to be decoded, from its header alone.
 
     Args:
         opened: as Pillow opens it, not decoded yet.
         data: the bytes of the file.
-        frame: the frame wanted.
+        frame: number of the frame that is decoded, from 0.
+
+    Returns:
+        the reason, "" where it may be decoded. Counted are the bytes of the file, of the pixels as
+        decoded and as RGB, and of the decoder; the time of a JPEG grows with its scans, that of an
+        animation with the frames before.
     """
     pixels, form = opened.width * opened.height, opened.format or ""
     if pixels > MAX_PIXELS:
@@ -196,7 +197,13 @@ def keep(rgb: NDArray[np.uint8], folder: Path) -> ImageRef:
 
 
 def size_of(image: ImageRef) -> tuple[int, int]:
-    """Width and height of what `open_image` gives, from the file's header alone: no pixel is unpacked.
+    """Read the size of what `open_image` returns from the header of the file; no pixel is decoded.
+
+    Args:
+        image: which file, frame and box.
+
+    Returns:
+        (width, height) in pixels, of the box where there is one.
 
     Raises:
         DataError: as `open_image`, for what a header can tell.

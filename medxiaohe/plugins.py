@@ -157,10 +157,21 @@ def _entry_points(group: str, _path: tuple[str, ...]) -> tuple[tuple[str, str, s
 
 
 def load(kind: str, name: str, *, from_data: bool = False) -> Any:
-    """Return the function or class that `name` stands for; `from_data` where no person but data names it.
+    """Import the function or class that a name stands for.
+
+    Args:
+        kind: a key of KINDS.
+        name: shipped or installed plug-in ("file" or "file.attribute"), "module:attribute",
+            "file.py:attribute", or a YAML file for kinds of BY_YAML.
+        from_data: a row or a file of data names it, not a person.
+
+    Returns:
+        the function or class.
 
     Raises:
-        ConfigError: there is no such name; CodeRefused: it names code that nobody allowed (permission.py).
+        ConfigError: there is no such name.
+        CodeRefused: it names code that nobody allowed (permission.py).
+        MissingExtra: a library that its module imports is not installed.
     """
     folder = folder_of(kind)
     if kind in BY_YAML and name.endswith((".yaml", ".yml")):
@@ -225,10 +236,19 @@ def stages() -> list[str]:
 
 
 def load_object(name: str, *, from_data: bool = False) -> Any:
-    """The attribute of a file ("mine/eye.py:eye") or of an installed module ("my_pkg.eye:eye").
+    """Import the attribute of a file ("mine/eye.py:eye") or of an installed module ("my_pkg.eye:eye").
+
+    Args:
+        name: path or module, a colon, and the attribute.
+        from_data: a row or a file of data names it, not a person.
+
+    Returns:
+        the attribute.
 
     Raises:
+        ConfigError: the file, the module or the attribute does not exist.
         CodeRefused: nobody allowed this code (permission.py).
+        MissingExtra: a library that its module imports is not installed.
     """
     permission.check(name, from_data=from_data)
     where, _, attribute = name.rpartition(":")

@@ -59,6 +59,9 @@ def watched(folder: Path, changed: Callable[[], None] = lambda: None) -> Iterato
     Args:
         folder: for files that a page reads; emptied first, removed at the end.
         changed: called after each change, at most every two seconds.
+
+    Yields:
+        None, while the meters of this process are written to the folder.
     """
     global _watch
     before = _watch

@@ -63,11 +63,14 @@ def single() -> Iterator[None]:
 
 
 def allowed(root: Path = Path("/")) -> int:
-    """The number of threads that can run at once: of OMP_NUM_THREADS, the cores of the affinity mask and the
-    whole cores of the cgroup's quota, the least.
+    """Count the threads that can run at once: the least of OMP_NUM_THREADS, the cores of the affinity mask
+    and the whole cores of the cgroup's quota.
 
     Args:
-        root: where /proc and /sys are.
+        root: folder with /proc and /sys, for tests.
+
+    Returns:
+        number of threads, at least 1.
     """
     given = os.environ.get(VARIABLE, "").partition(",")[0]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -51,6 +51,9 @@ def load(
         device_map: auto, balanced, sequential: layers are spread over all accelerators, and the memory of
             the machine where they are full; "": all of it on `device`.
 
+    Returns:
+        model in evaluation mode, its processor, and its name with the commit where it is of a hub.
+
     Raises:
         ConfigError: there is no such checkpoint.
         MissingExtra: its processor needs a package that is not installed.
@@ -234,10 +237,13 @@ def _text_processor(tokenizer: Any, name: str) -> TextProcessor:
 
 
 def resolve(name: str) -> str:
-    """The local folder of `starter`, of a path, or of a hub id, whose files are fetched.
+    """Resolve the name of a model to a local folder; files of a hub id are downloaded.
 
     Args:
         name: "starter", a folder in hub layout, "ORG/NAME" or "ORG/NAME@REVISION", a commit, branch or tag.
+
+    Returns:
+        the path of the folder, without pickled weights or code that would be run.
 
     Raises:
         ConfigError: it is none of them.

@@ -98,10 +98,19 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def image_embedder(name: str = "dinov2", device: str = "cpu") -> ImageEmbedder:
-    """`thumbnails`, `dinov2`, a folder with a vision model in hub layout, or heads of train.retriever.
+    """Open an embedder of images.
+
+    Args:
+        name: `thumbnails`, `dinov2`, a folder with a vision model in hub layout, or the folder with the
+            heads of train.retriever.
+        device: torch device, such as "cpu" or "cuda".
+
+    Returns:
+        an embedder whose vectors have length one; that of train.retriever embeds texts too.
 
     Raises:
         ConfigError: there is no such embedder.
+        ModelError: the folder cannot be loaded, or asks for code of its own.
     """
     if name == "thumbnails":
         return ImageEmbedder(f"grey thumbnails of {THUMBNAIL} pixels", THUMBNAIL**2, _thumbnails)

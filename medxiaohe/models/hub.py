@@ -65,10 +65,14 @@ def is_id(name: str) -> bool:
 
 @functools.cache
 def snapshot(name: str) -> Snapshot:
-    """Fetch a revision, or find it in the cache.
+    """Download a revision of a model, or find it in the cache.
 
     Args:
         name: ORG/NAME, with @REVISION for another than the newest of the main branch.
+
+    Returns:
+        repository, commit and local folder. A commit that is in the cache is not requested again; any
+        other revision is, and the cache serves where the hub cannot be reached.
 
     Raises:
         ConfigError: what stands behind the @ is no revision.

@@ -27,11 +27,14 @@ class Player:
 
 
 def load_player(player: Player, common: Mapping[str, Any] | None = None) -> Model:
-    """The backend of a player.
+    """Load the backend of a player.
 
     Args:
         player: name, backend and options.
         common: options that are set where the backend has them and the player does not set them.
+
+    Returns:
+        a model that answers conversations.
 
     Raises:
         ConfigError: no such backend, or an option that it does not have.
@@ -60,12 +63,14 @@ def model_folder(name: str) -> str:
 
 
 def player_of(text: str, served: str = "") -> Player:
-    """The player that a word of the command line names: URL#NAME, file.py:function, a folder, starter, or a
-    hub id.
+    """Parse a model of the command line: URL#NAME, file.py:function, a folder, starter, or a hub id.
 
     Args:
         text: as typed behind --model.
         served: name of the model behind a URL, where the URL does not say it.
+
+    Returns:
+        the player with its backend.
 
     Raises:
         ConfigError: a URL without a name.
@@ -83,11 +88,14 @@ def player_of(text: str, served: str = "") -> Player:
 
 
 def by_name(texts: list[str], option: str) -> tuple[str, dict[str, str]]:
-    """What stands without a name, and what with one, of words such as `starter` and `director=out/sft`.
+    """Split the values of a repeatable option into one without a name and those of the form NAME=VALUE.
 
     Args:
-        texts: as typed behind an option that is repeatable.
-        option: for what is wrong.
+        texts: such as `starter` and `director=out/sft`; the path of an existing file has no name.
+        option: for the message of an error.
+
+    Returns:
+        (value without a name or "", name -> value).
 
     Raises:
         ConfigError: two without a name, or two of one name.

@@ -78,10 +78,20 @@ def render(
     opener: Callable[[ImageRef], Image] = images.open_image,
     tools: Sequence[Tool] = (),
 ) -> Rendered:
-    """Tokens and mask of a whole conversation, the gold answer included. `tools` are those it was offered.
+    """Tokenise a conversation for training, with the mask of the tokens that carry loss.
+
+    Args:
+        messages: the conversation, gold answer included, or a document.
+        processor: of the model.
+        opener: decodes the pixels of a reference.
+        tools: those that the conversation was offered.
+
+    Returns:
+        token ids and mask, (tokens,) each, with the features of its images.
 
     Raises:
-        DataError: for no assistant message, and for several where the chat template rewrites earlier turns.
+        DataError: there is no assistant message; RewritesTurns where the chat template rewrites earlier
+            turns, so that one row cannot hold several.
     """
     rows = render_turns(messages, processor, opener, tools)
     if len(rows) > 1:
@@ -107,6 +117,13 @@ def render_turns(
         opener: makes pixels of a reference; None: tokens and mask alone, from the sizes that the images'
             headers tell, with no pixel unpacked and no features.
         tools: those that were offered.
+
+    Returns:
+        rows in the order of the assistant messages; one row where the chat template appends turns
+        unchanged.
+
+    Raises:
+        DataError: there is no assistant message.
     """
     if messages and messages[0].role == "document":
         return [_join([_document(message, processor, opener) for message in messages], processor)]
@@ -417,7 +434,11 @@ def _template(
 
 
 def set_thinking(processor: Any, thinking: Thinking) -> None:
-    """Have every render by this processor ask for thoughts, or for none; "auto" leaves it to the template.
+    """Set whether every later render by this processor asks for thoughts.
+
+    Args:
+        processor: changed in place.
+        thinking: "on", "off", or "auto", which leaves it to the template.
 
     Raises:
         ModelError: the chat template has no such switch, so the setting would change nothing.

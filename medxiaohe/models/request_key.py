@@ -15,6 +15,10 @@ from medxiaohe.types import ImageRef, Message, Tool, ToolResult
 def request_key(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
     """Hash what a model is shown: roles, words, image bytes, tool calls and results, offered tools.
 
+    Args:
+        messages: the conversation.
+        tools: those that are offered.
+
     Returns:
         32 hex digits. The path of an image is no part of them, nor is the evidence of a tool result, which
         is for the record and never sent.

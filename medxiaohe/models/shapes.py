@@ -64,6 +64,9 @@ def config(name: str) -> Any:
     Args:
         name: `starter`, a folder or a hub id; a hub id of SHAPES needs no hub.
 
+    Returns:
+        a transformers configuration.
+
     Raises:
         ConfigError: there is no such model, or its hub cannot be reached.
     """

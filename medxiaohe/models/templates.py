@@ -107,13 +107,16 @@ class _Template:
 
 
 def render(template: str, values: dict[str, Any], *, strict: bool = False) -> str:
-    """The text of a template.
+    """Render a chat template in the child process.
 
     Args:
         template: of Jinja, with what transformers adds.
         values: plain data.
         strict: a name without a value is an error, a last newline stays, and there is `regex_replace`: as
             lm-evaluation-harness renders the texts of its tasks.
+
+    Returns:
+        the text.
 
     Raises:
         ModelError: the template needs more than SECONDS, MEMORY_MIB or MAX_TEXT.

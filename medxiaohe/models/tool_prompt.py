@@ -71,11 +71,14 @@ def writes_system(processor: Any) -> bool:
 
 
 def told(rows: Sequence[Row], schemas: Sequence[Mapping[str, Any]], processor: Any) -> list[Row]:
-    """Rows of a conversation in which tools, calls and results are words of a system prompt and of turns.
+    """Rewrite a conversation so that tools, calls and results are text of the system prompt and of turns.
 
     Args:
         rows: messages in the chat layout with content parts, as `render.chat` makes them.
         schemas: tools as chat templates take them.
+
+    Returns:
+        rows with the roles system, user and assistant only; neighbouring turns of the user are joined.
     """
     found: list[Row] = []
     for row in rows:

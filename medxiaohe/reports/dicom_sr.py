@@ -27,10 +27,14 @@ EMPTY = (
 
 
 def dicom_sr(found: Document, image: Any) -> Any:
-    """The report as an SR dataset, which `save_as` writes.
+    """Convert a report to a DICOM Structured Report.
 
     Args:
+        found: the report.
         image: pydicom dataset of the image; patient and study are taken from it.
+
+    Returns:
+        a dataset, which `save_as` writes.
 
     Raises:
         MissingExtra: highdicom is not installed.

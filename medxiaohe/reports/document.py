@@ -68,7 +68,13 @@ class Document:
 
 
 def of_trace(trace: Trace) -> Document:
-    """The report of a trace of the workflow `report`.
+    """Read the report out of a trace of the workflow `report`.
+
+    Args:
+        trace: a finished trace.
+
+    Returns:
+        the report.
 
     Raises:
         DataError: the trace is of another workflow, or ended before there was a report.

@@ -20,10 +20,14 @@ PRESENCE = {"present": "present", "absent": "absent", "uncertain": "possible"}
 
 
 def fhir(found: Document, recorded: str = NO_TIME) -> dict[str, Any]:
-    """The report as a FHIR R4B Bundle of type collection.
+    """Convert a report to a FHIR R4B Bundle of type collection.
 
     Args:
-        recorded: when, as FHIR writes an instant.
+        found: the report.
+        recorded: time of the report, as a FHIR instant.
+
+    Returns:
+        the Bundle: a DiagnosticReport, an Observation for each finding, and a Provenance.
     """
     observations = [
         _observation(f"finding-{number}", one, sentence)

@@ -34,12 +34,15 @@ Open = Callable[[str], Store]
 
 
 def read(path: Path, open_one: Callable[..., Store], privacy: str) -> Store:
-    """The store that a YAML file describes.
+    """Open the stores that a YAML file combines.
 
     Args:
-        path: of the file.
+        path: the YAML file; paths inside it are relative to its folder.
         open_one: opens the path of a single store.
-        privacy: of what is remote.
+        privacy: mode of the privacy guard for remote stores.
+
+    Returns:
+        the combined store.
 
     Raises:
         ConfigError: the file is none, or has a key that is none.

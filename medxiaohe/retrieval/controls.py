@@ -103,12 +103,16 @@ class Exchanged:
 
 
 def controlled(name: str, source: Any, knowledge: Knowledge, seed: int = 0) -> Any:
-    """A source of knowledge as a control has it.
+    """Replace a source of knowledge by one of its controls.
 
     Args:
         name: of the resource: library, graph, guidelines, cases ...
         source: the right one.
-        knowledge: which control; `none` is no matter of a source.
+        knowledge: which control; `none` leaves the tool out and is not handled here.
+        seed: of the random exchange or rewiring.
+
+    Returns:
+        the control, or the source itself for every other value of `knowledge`.
 
     Raises:
         ConfigError: the control is not there for such a source.
@@ -134,7 +138,14 @@ def controlled(name: str, source: Any, knowledge: Knowledge, seed: int = 0) -> A
 
 
 def exchanged(store: Store, seed: int = 0) -> Exchanged:
-    """The control of a store: a library of passages, or a text or dense store.
+    """Build the control of a store whose documents come with texts of other documents.
+
+    Args:
+        store: a library of passages, or a text or dense store.
+        seed: of the random choice, which depends on the id of the document too.
+
+    Returns:
+        a store with the same ids, ranks and scores.
 
     Raises:
         ConfigError: its documents cannot be listed, or it has but one text.
@@ -153,10 +164,16 @@ def exchanged(store: Store, seed: int = 0) -> Exchanged:
 
 
 def rewired(store: GraphStore, folder: Path, seed: int = 0) -> GraphStore:
-    """The control of a graph, in a folder that is written whole and opened again when it is there.
+    """Build the rewired control of a graph (Maslov and Sneppen 2002): the objects of each predicate are
+    permuted among its subjects, so each node keeps its number of facts of each predicate.
 
-    The objects of all facts of a predicate are dealt out anew among its subjects, so each node is the subject
-    and the object of as many facts of each predicate as before.
+    Args:
+        store: the right graph.
+        folder: where the control is published; opened again where it exists.
+        seed: of the permutation.
+
+    Returns:
+        the rewired graph.
 
     Raises:
         StorageError: the file cannot be written.

@@ -68,6 +68,9 @@ class Writer:
     def add(self, document: Evidence) -> list[tuple[str, bool]]:
         """Write a document.
 
+        Args:
+            document: with text; its id must be new.
+
         Returns:
             (text, whether the document begins with it) of its chunks, in order.
 
@@ -361,7 +364,15 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_record(folder: Path, kind: str, format: int = FORMAT) -> dict[str, Any]:
-    """The record of a store, compared with its files.
+    """Read the record of a store and compare it with its files.
+
+    Args:
+        folder: of the store.
+        kind: expected kind, such as "text" or "dense".
+        format: expected number of the format.
+
+    Returns:
+        the record.
 
     Raises:
         DataError: no store of this kind and format, or files that are missing or of another size.

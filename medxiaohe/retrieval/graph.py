@@ -166,8 +166,15 @@ class GraphStore:
         self._lines = lru_cache(1024)(self._document_of)
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query, facts about the nodes whose names are in it, longest names first; those whose
-        predicate or other end is in the query come before the others.
+        """Search facts by the names of nodes in each query.
+
+        Args:
+            queries: texts.
+            top: most facts of a query.
+
+        Returns:
+            for each query its facts, best first: longer names first, and facts whose predicate or other
+            end is in the query before the others.
 
         Raises:
             DataError: a query or `top` that cannot be searched for.

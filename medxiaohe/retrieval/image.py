@@ -122,6 +122,9 @@ class ImageStore:
             queries: images; or words, where the embedder has vectors of them.
             top: how many.
 
+        Returns:
+            for each query documents with the cosine of their nearest image as score, best first.
+
         Raises:
             DataError: words, where the embedder has none; what `store.check` refuses.
         """

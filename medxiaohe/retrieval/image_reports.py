@@ -125,12 +125,18 @@ class ImageReportStore:
         return _evidence(self._by_id[id])
 
     def like_image(self, image: ImageRef, top: int, others: Sequence[str] = ()) -> tuple[Evidence, ...]:
-        """Reports whose vector is most like that of an image, best first.
+        """Retrieve the reports whose vectors are most similar to that of an image.
 
         Args:
-            image: asked about.
-            top: reports.
-            others: studies and patients whose reports are left out, and digests of images.
+            image: the query; reports with the same image are excluded by its digest.
+            top: most reports.
+            others: studies, patients and digests of images whose reports are excluded.
+
+        Returns:
+            reports with their cosine as score, best first.
+
+        Raises:
+            DataError: the image cannot be read.
         """
         (line,) = self.model.images([image]) @ self._vectors.T
         return self._best(line, top, frozenset({*others, image.sha256} - {""}))

@@ -28,9 +28,17 @@ KINDS: Mapping[str, Callable[[Path], Built]] = {
 
 
 def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> Store:
-    """The store of a folder that `knowledge build` wrote, stores that a YAML file combines
-    (retrieval/combined.py), the library of a file of passages (retrieval/passages.py), the guideline
-    summaries of asset:open_medicine, or what a service at `url` searches.
+    """Open a source of passages.
+
+    Args:
+        path: folder that `knowledge build` wrote, YAML file that combines stores (retrieval/combined.py),
+            file of passages (retrieval/passages.py), or "asset:open_medicine" for the guideline
+            summaries.
+        url: address of a service that is searched instead; "" for none.
+        privacy: mode of the privacy guard for a service.
+
+    Returns:
+        a store that can be searched.
 
     Raises:
         DataError: the folder is no store or holds several; the file has no passage, or a row that is none.

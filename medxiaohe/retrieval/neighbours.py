@@ -41,12 +41,16 @@ class Around:
 
 
 def around(graph: GraphStore, text: str, top: int = 50) -> Around:
-    """The facts and the neighbours of the entities of a text.
+    """Look up the facts between the entities of a text, and rank their neighbours in the graph.
 
     Args:
         graph: the store.
         text: such as a dialogue so far.
         top: neighbours that are returned.
+
+    Returns:
+        entities that the text mentions and those that it negates, facts between mentioned entities, and
+        at most `top` neighbours with their scores, best first.
     """
     found = graph.mentions(text.casefold())
     spans = list(dict.fromkeys((start, end) for start, end, _ in found))

@@ -109,7 +109,7 @@ def fitted(
     encoder: str = "minilm",
     agents: Mapping[str, str] | None = None,
 ) -> Prototypes:
-    """Prototypes of labelled questions, with threshold and floor from development rows.
+    """Fit prototypes to labelled questions; threshold and floor are fitted to development rows.
 
     Args:
         rows: (question, intent), for the prototypes.
@@ -117,6 +117,9 @@ def fitted(
         elsewhere: development queries without medicine, for the floor.
         encoder: embedder.
         agents: intent -> agent.
+
+    Returns:
+        prototypes with vectors of length one.
 
     Raises:
         DataError: an intent of `dev` has no row, or there are no rows.

@@ -35,12 +35,15 @@ class Article:
 
 
 def articles(path: Path, *, refused: Callable[[DataError], None] | None = None) -> Iterator[Article]:
-    """Every PubmedArticle of a file, or of every .xml and .xml.gz file of a folder, in order of name.
+    """Read the articles of a PubMed XML file, or of every .xml and .xml.gz file of a folder in order of name.
 
     Args:
         path: an XML file, packed or not, or a folder of them.
         refused: receives the error of a record that cannot be used, and the next one is read; without it the
             error is raised.
+
+    Yields:
+        articles, in the order of the file.
 
     Raises:
         DataError: a file is missing, damaged, no PubMed XML, or past a limit; what stands before the damage

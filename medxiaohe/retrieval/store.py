@@ -21,7 +21,14 @@ class Store(Protocol):
     """Documents that can be searched, many queries at once, and read whole."""
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query at most `top` results, best first; equal scores in the order of their ids.
+        """Search for passages, many queries at once.
+
+        Args:
+            queries: texts; an image store also takes images.
+            top: most results of a query.
+
+        Returns:
+            for each query its results, best first; equal scores in the order of their ids.
 
         Raises:
             DataError: a query or `top` that cannot be searched for (`check`).
@@ -46,6 +53,10 @@ class Store(Protocol):
 
 def check(queries: Sequence[Query], top: int) -> None:
     """Refuse what no store can search for.
+
+    Args:
+        queries: only texts are checked.
+        top: number of results.
 
     Raises:
         DataError: `top` below 1; a query that is empty or longer than 10,000 characters.
@@ -92,6 +103,12 @@ class Fused:
 
     def get(self, id: str) -> Evidence:
         """Read a full document from the first store that has it.
+
+        Args:
+            id: of a document or a chunk.
+
+        Returns:
+            the document.
 
         Raises:
             DataError: no store has it.
@@ -151,6 +168,12 @@ class Reranked:
     def get(self, id: str) -> Evidence:
         """Read a full document.
 
+        Args:
+            id: of a document or a chunk.
+
+        Returns:
+            the document.
+
         Raises:
             DataError: there is none.
         """
@@ -161,14 +184,17 @@ def matching(
     sources: Sequence[str] = (), levels: Sequence[str] = (), licenses: Sequence[str] = (),
     since: str = "", until: str = "",
 ) -> Callable[[Evidence], bool]:  # fmt: skip
-    """A predicate of `Filtered` by metadata.
+    """Build a predicate on metadata, for `Filtered`.
 
     Args:
-        sources: parts of the source, any of which it has.
-        levels: authority, any of A to E.
-        licenses: parts of the licence, any of which it has.
-        since: the first date, as much of YYYY-MM-DD as is known.
-        until: the last one. What has no date matches no limit of dates.
+        sources: substrings of the source, of which one must occur; case does not matter.
+        levels: levels of authority, A to E, of which one must be that of the document.
+        licenses: substrings of the licence, of which one must occur.
+        since: earliest date: YYYY, YYYY-MM or YYYY-MM-DD.
+        until: latest date. A document without a date passes no limit of dates.
+
+    Returns:
+        a function that says whether a document passes every condition.
 
     Raises:
         DataError: a level that is none, or a date that is none.
@@ -217,6 +243,12 @@ class Filtered:
 
     def get(self, id: str) -> Evidence:
         """Read a full document; the predicate is not applied.
+
+        Args:
+            id: of a document or a chunk.
+
+        Returns:
+            the document.
 
         Raises:
             DataError: there is none.
@@ -267,6 +299,12 @@ class Routed:
 
     def get(self, id: str) -> Evidence:
         """Read a full document from the first store that has it.
+
+        Args:
+            id: of a document or a chunk.
+
+        Returns:
+            the document.
 
         Raises:
             DataError: no store has it.

@@ -121,7 +121,14 @@ class TextStore:
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query the `top` chunks by BM25 (k1 1.2, b 0.75), equals by id.
+        """Search chunks by BM25 (k1 1.2, b 0.75).
+
+        Args:
+            queries: texts.
+            top: most chunks of a query.
+
+        Returns:
+            for each query its chunks, best first; equal scores in the order of their ids.
 
         Raises:
             DataError: `top` below 1; a query that is empty, too long, or of stop words only.

@@ -59,6 +59,9 @@ def tool(
         example: arguments that work, for the documentation and the contract test.
         seconds: time limit of one call.
 
+    Returns:
+        the Tool, or a decorator that makes one where `function` is left out.
+
     Raises:
         ConfigError: the function has no docstring, or a parameter of another type; unknown effects; a
             negative time limit.

@@ -85,7 +85,14 @@ def _inside(file: str, folder: Path) -> Path:
 
 
 def header(path: Path) -> dict[str, Any]:
-    """Attributes of the keep-list of de-identification (privacy/dicom_keep.py) that are numbers or terms.
+    """Read the attributes of a DICOM header that are numbers or terms of the standard
+    (privacy/dicom_keep.py).
+
+    Args:
+        path: a DICOM file; its pixels are not read.
+
+    Returns:
+        keyword -> value.
 
     Raises:
         ToolError: the file is no DICOM file, or is damaged.

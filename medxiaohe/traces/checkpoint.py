@@ -100,7 +100,13 @@ def sign(checkpoint: Checkpoint, private: str = "") -> str:
 
 
 def parse(note: str) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
-    """A checkpoint and its signatures, each a name and the bytes of key id and signature.
+    """Parse a checkpoint and its signatures.
+
+    Args:
+        note: text of the signed note.
+
+    Returns:
+        (checkpoint, [(name of the signer, key id and signature as bytes)]).
 
     Raises:
         DataError: it is no checkpoint.
@@ -126,7 +132,14 @@ def parse(note: str) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
 
 
 def check_signature(note: str, public: str) -> str:
-    """Why a note is not signed with a key, or "" where it is.
+    """Verify the Ed25519 signature of a note.
+
+    Args:
+        note: text of the signed note.
+        public: public key, NAME+HASH+BASE64.
+
+    Returns:
+        "" where the signature is valid, otherwise why it is not.
 
     Raises:
         DataError: not a note, or not a public key.

@@ -57,12 +57,16 @@ def in_toto(trace: Stored) -> dict[str, Any]:
 
 
 def open_telemetry(trace: Stored, *, content: bool = False) -> dict[str, Any]:
-    """One line of an OTLP file (JSON lines): a span `invoke_agent`, below it `chat` and `execute_tool`.
-
-    Traces hold no times, so each span begins and ends at its step number, in nanoseconds.
+    """Convert a trace to one line of an OTLP file (JSON lines): a span `invoke_agent` with children `chat`
+    and `execute_tool`.
 
     Args:
+        trace: as it is stored.
         content: with messages, arguments and results, where they are open.
+
+    Returns:
+        the JSON row. Traces hold no times, so each span begins and ends at its step number, in
+        nanoseconds.
     """
     scope = {"scope": {"name": "medxiaohe"}, "spans": _spans(trace, content)}
     service = {"attributes": _attributes({"service.name": "medxiaohe"})}

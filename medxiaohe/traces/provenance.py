@@ -21,10 +21,15 @@ RULING = "urn:medxiaohe:ruling"
 
 
 def fhir(name: str, records: Sequence[Record], openings: Mapping[str, Opening]) -> dict[str, Any]:
-    """The bundle of a trace; the words of its answer where they are open.
+    """Convert a trace to a FHIR R4B Bundle.
 
     Args:
         name: SHA-256 of the head.
+        records: of the trace.
+        openings: of its sealed records; the text of the answer is included where it is open.
+
+    Returns:
+        the Bundle as JSON data.
     """
     answer = next(record for record in records if record["kind"] == "answer")
     attachment: dict[str, Any] = {"contentType": "text/plain"}

@@ -115,12 +115,16 @@ def seal(
     digests: Mapping[str, str] | None = None,
     pixels: Pixels | None = None,
 ) -> Sealed:
-    """Write a trace as records.
+    """Convert a trace to sealed records.
 
     Args:
-        secret: of whoever records, at least 16 bytes; salts are made of it.
-        digests: of the model, the tools, the stores: beside those of `trace.origin`.
+        trace: what is recorded.
+        secret: of whoever records, at least 16 bytes; salts are derived from it.
+        digests: of model, tools and stores, added to those of `trace.origin`.
         pixels: reads what an ImageRef shows, to record the digest of each region.
+
+    Returns:
+        lines, openings and the files of images.
 
     Raises:
         DataError: what no record can hold: half of a surrogate pair, NaN, a ruling on a claim that is not
@@ -132,7 +136,14 @@ def seal(
 
 
 def restore(records: Sequence[Record], openings: Mapping[str, Opening]) -> Trace:
-    """The trace that was recorded, its images named by digest.
+    """Rebuild the trace from its records and openings.
+
+    Args:
+        records: of one trace, the head included.
+        openings: record id -> (salt, value).
+
+    Returns:
+        the trace, its images named by digest.
 
     Raises:
         DataError: an opening is missing, or the records are not of a trace.

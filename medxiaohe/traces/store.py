@@ -148,7 +148,13 @@ class Log:
 
 
 def stored(folder: Path) -> Iterator[Stored]:
-    """The traces of a folder, in order, one at a time.
+    """Read the traces of a folder, one at a time.
+
+    Args:
+        folder: with log.jsonl and openings.jsonl.
+
+    Yields:
+        traces in the order of the log.
 
     Raises:
         DataError: no log, a torn last line, or more records without a head than a trace may have.
@@ -198,7 +204,13 @@ def read_checkpoint(folder: Path) -> tuple[Checkpoint, str]:
 
 
 def parse_openings(line: bytes) -> tuple[str, dict[str, Opening], dict[str, bytes]]:
-    """The name of the trace, its openings by record, and the canonical bytes of each value.
+    """Parse a line of openings.jsonl.
+
+    Args:
+        line: without the line break; b"" for a trace without openings.
+
+    Returns:
+        (name of the trace, record id -> (salt, value), record id -> canonical JSON of the value).
 
     Raises:
         DataError: the line is no canonical line of openings.

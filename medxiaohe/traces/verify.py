@@ -62,6 +62,9 @@ def verify(
         entail: asks a second verifier about the claims of a trace.
         blobs: where files are looked up by digest; by default blobs/ of the folder.
 
+    Returns:
+        problems by record, and for each level how much was checked and how much was not.
+
     Raises:
         DataError: there is no log, or `since` is no checkpoint.
         MissingExtra: a key is given and the package cryptography is not installed.

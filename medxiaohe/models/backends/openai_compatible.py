@@ -303,7 +303,10 @@ class OpenAICompatible:
         return kind(f"{said}: {self._hint(status)}")
 
     def destination(self) -> guard.Destination:
-        """Where requests go, if the privacy guard allows it.
+        """Resolve the address of the server, if the privacy guard allows it.
+
+        Returns:
+            scheme, host, port and path, with the IP addresses to connect to.
 
         Raises:
             PrivacyError: the guard refuses the address.

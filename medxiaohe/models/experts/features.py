@@ -96,11 +96,18 @@ def vectors_of(words: Sequence[str], embedder: Embedder) -> dict[str, np.ndarray
 
 
 def patches_of(images: Sequence[ImageRef | None], tower: str) -> dict[ImageRef | None, np.ndarray]:
-    """Features [SIDE * SIDE, dim] of each image; zeros for None.
+    """Compute patch features of images with a frozen vision tower.
 
     Args:
         images: each is encoded once.
         tower: "colours", "dinov2" (the package asset), or a folder with a vision model in hub layout.
+
+    Returns:
+        image -> features (SIDE * SIDE, width of the tower), float32; zeros for None.
+
+    Raises:
+        ModelError: the tower cannot be loaded.
+        DataError: an image cannot be read.
     """
     unique = [image for image in dict.fromkeys(images) if image is not None]
     encode = _colours if tower == COLOURS else _tower(tower) if unique else _colours

@@ -87,12 +87,17 @@ class Specialist(nn.Module):  # type: ignore[misc]
     def forward(
         self, words: Tensor, segments: Tensor, mask: Tensor, patches: Tensor, candidates: Tensor
     ) -> Read:
-        """Scores of the candidates.
+        """Score the answer candidates (MedCoT, arXiv 2412.13736, section 3.3).
 
         Args:
-            words: [rows, words, text]; segments: 0, 1 or 2 of each, [rows, words]; mask: 1 at words.
-            patches: [rows, patches, image]; zeros where a question has no image.
-            candidates: [candidates, text].
+            words: vectors of words, (rows, words, text).
+            segments: 0 for the question, 1 for the caption, 2 for the rationale, (rows, words).
+            mask: 1 at words, 0 at padding, (rows, words).
+            patches: features of patches, (rows, patches, image); zeros where a question has no image.
+            candidates: vectors of the candidates, (candidates, text).
+
+        Returns:
+            scores of the mixture and of each expert alone, with the weights of the experts.
         """
         # words in their order and segment, read by one layer of self-attention
         h = self.words(words) + self.place.weight[: words.shape[1]] + self.segment(segments)
@@ -115,11 +120,14 @@ class Specialist(nn.Module):  # type: ignore[misc]
 
 
 def routed(scores: Tensor, top: int) -> Tensor:
-    """Softmax over the `top` best experts of each word, 0 for the others: they sum to 1.
+    """Route each word to its `top` best experts: a softmax over their scores, 0 for the others.
 
     Args:
-        scores: [..., experts].
-        top: experts that are kept.
+        scores: of the experts, (..., experts).
+        top: number of experts with a weight.
+
+    Returns:
+        weights that sum to 1, (..., experts).
     """
     best, which = scores.topk(top, -1)
     return torch.zeros_like(scores).scatter(-1, which, best.softmax(-1))
@@ -142,11 +150,17 @@ def balance(read: Read) -> Tensor:
 
 
 def loss(read: Read, gold: Tensor, experts: float, balanced: float) -> Tensor:
-    """Cross-entropy of the mixture, a share of that of each expert alone, and the balance of the experts.
+    """Compute the training loss: cross-entropy of the mixture + `experts` x cross-entropy of each expert
+    alone + `balanced` x load balancing.
 
     Args:
-        read: of a batch; gold: index of the right candidate, [rows].
-        experts: weight of the experts' own cross-entropy; balanced: weight of their balance.
+        read: scores of a batch.
+        gold: index of the right candidate, (rows,).
+        experts: weight of the experts' own cross-entropy.
+        balanced: weight of the load-balancing loss.
+
+    Returns:
+        a scalar, in nats.
     """
     alone = F.cross_entropy(read.experts.flatten(0, 1), gold.repeat_interleave(read.experts.shape[1]))
     return F.cross_entropy(read.gate, gold) + experts * alone + balanced * balance(read)

@@ -82,11 +82,15 @@ def placeholder(processor: Any) -> str:
 
 
 def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
-    """What the processor writes in place of each image, from sizes alone, by its own arithmetic.
+    """Write the tokens that the processor puts in place of each image, from sizes alone, by its own
+    arithmetic.
 
     Args:
         processor: of a model that reads images.
         sizes: (width, height) in pixels of the images that are rendered together.
+
+    Returns:
+        one text for each image: its tokens repeated.
     """
     told = processor._get_num_multimodal_tokens(image_sizes=[(height, width) for width, height in sizes])
     token = processor.tokenizer.convert_ids_to_tokens(of(processor).image_token_id(processor))

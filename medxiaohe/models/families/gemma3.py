@@ -59,15 +59,16 @@ def prepare(model: Any) -> None:
 
 
 def packed_masks(config: Any, given: dict[str, Any], dtype: Any) -> dict[str, Any] | None:
-    """Masks of the two kinds of layers for sequences of several conversations; None where each has one.
-
-    Full attention: what came before, and all of the own image. Sliding attention: the same inside the window.
-    Both inside the own conversation alone.
+    """Build the attention masks of both kinds of layers for sequences that pack several conversations.
 
     Args:
         config: of the language model.
-        given: position_ids and token_type_ids [batch, length].
+        given: position_ids and token_type_ids, (batch, length).
         dtype: of the model.
+
+    Returns:
+        "full_attention": earlier tokens, and all of the own image; "sliding_attention": the same inside
+        the window; both inside the own conversation only. None where every sequence has one conversation.
     """
     import torch
     from transformers import masking_utils as masks

@@ -57,14 +57,19 @@ class KnowledgeQueue:
         self.filled = min(self.size, self.filled + given)
 
     def fetch(self, query: Any, own: Any, top: int, draw: Any = None) -> Fetched:
-        """The reports whose text vectors are most like image vectors.
+        """Retrieve the past reports whose text vectors are most similar to image vectors.
 
         Args:
-            query: vectors of length one, [batch, vector].
-            own: (study, patient) numbers, [batch] each; rows of the same study or patient are left out. None:
-                none is.
+            query: image vectors of length one, (batch, vector).
+            own: numbers of (study, patient), (batch,) each; reports of the same study or patient are
+                excluded. None excludes nothing.
             top: reports for each image.
-            draw: a torch.Generator: as many rows are drawn at random instead, with equal weights.
+            draw: generator with which reports are drawn at random instead, with equal weights; None
+                retrieves by similarity.
+
+        Returns:
+            rows of the queue (batch, top), -1 for none, and weights (batch, top): a softmax over cosine /
+            TEMPERATURE that sums to 1, 0 for none. The weights have a gradient to `query`.
         """
         keys = self.text[: self.filled].clone()  # `put` changes them before the backward pass
         allowed = torch.ones(len(query), self.filled, dtype=torch.bool)

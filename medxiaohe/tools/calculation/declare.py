@@ -174,6 +174,9 @@ def calculator(
         limits: where it holds.
         digits: decimal places of the result.
         inputs: by the names of the function's parameters.
+
+    Returns:
+        a decorator that turns the function into a Calculator.
     """
 
     def declared(run: Callable[..., Any]) -> Calculator:
@@ -183,8 +186,15 @@ def calculator(
 
 
 def evaluate(calculator: Calculator, given: Mapping[str, Any]) -> Any:
-    """The result of a calculator for values with units, as text ("183 umol/L") or as numbers in its own
-    units.
+    """Evaluate a calculator.
+
+    Args:
+        calculator: which formula.
+        given: values by the names of its inputs: texts with units ("183 umol/L") or numbers in its own
+            units.
+
+    Returns:
+        the result in the unit of the calculator; floats are rounded to its `digits`.
 
     Raises:
         ToolError: an input is unknown, missing, of a unit that does not convert, or outside its limits.
@@ -198,7 +208,14 @@ def evaluate(calculator: Calculator, given: Mapping[str, Any]) -> Any:
 
 
 def values_of(calculator: Calculator, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every input of a calculator as its function gets it: converted, within limits, defaults filled in.
+    """Convert all inputs of a calculator: units, limits, and defaults of those left out.
+
+    Args:
+        calculator: which formula.
+        given: values by the names of its inputs; None counts as left out.
+
+    Returns:
+        keyword arguments of the function.
 
     Raises:
         ToolError: as `evaluate`.

@@ -42,7 +42,13 @@ def calculators() -> MappingProxyType[str, Calculator]:
 
 
 def find(name: str) -> Calculator:
-    """A calculator by its name; capitals, blanks and hyphens do not matter.
+    """Look up a calculator by its name or title.
+
+    Args:
+        name: case, blanks and hyphens do not matter.
+
+    Returns:
+        the calculator.
 
     Raises:
         ToolError: there is none of this name.

@@ -40,7 +40,14 @@ MOST_TOOLS = 200
 
 
 def server_tools(name: str, privacy: str = "local_only") -> tuple[Tool, ...]:
-    """The tools of an MCP server, by the name of a list of tools: "mcp:" and an address or a command.
+    """Connect to an MCP server and list its tools.
+
+    Args:
+        name: "mcp:" and an address or a command.
+        privacy: mode of the privacy guard.
+
+    Returns:
+        tools that call the server.
 
     Raises:
         PrivacyError: `privacy` does not let queries go to the address.

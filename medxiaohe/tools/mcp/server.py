@@ -37,11 +37,14 @@ INSTRUCTIONS = (
 
 
 def server(tools: Sequence[Tool], images: Path | None = None) -> Server[Any]:
-    """An MCP server of these tools.
+    """Build an MCP server that offers tools.
 
     Args:
         tools: bound to their resources (tools.toolbox.open_tools).
         images: the folder whose files may be named; without it tools that look at images are not offered.
+
+    Returns:
+        a server, for `serve_stdio` or `serve_http`.
 
     Raises:
         MissingExtra: the SDK is not installed.
@@ -124,10 +127,17 @@ def answered(
 
 
 def named(files: Any, folder: Path | None) -> tuple[ImageRef, ...]:
-    """References to the files of these names in the folder.
+    """Resolve names of files in the folder of images.
+
+    Args:
+        files: list of 1 to MOST_FILES names, as the client sent them.
+        folder: the folder that is served, None for none.
+
+    Returns:
+        references with digests, in order.
 
     Raises:
-        ToolError: no list of names, or one that leads out of the folder.
+        ToolError: no list of names, a name that leads out of the folder, or a file that cannot be read.
     """
     if folder is None or not isinstance(files, list) or not files or len(files) > MOST_FILES:
         raise ToolError(

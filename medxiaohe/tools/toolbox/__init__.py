@@ -66,12 +66,19 @@ def open_tools(names: Iterable[str], resources: Mapping[str, Any] | None = None)
 def task_tools(
     task: Task, names: Iterable[str] = (), resources: Mapping[str, Any] | None = None
 ) -> tuple[Tool, ...]:
-    """The tools that settings name, then those of the task; the settings win where two have one name.
+    """Open the tools that settings name, and then those of the task; the settings win where two have one
+    name.
 
     Args:
         task: its `tools`, with its `resources`.
-        names: more tools.
-        resources: these are preferred to the task's.
+        names: tools of the settings.
+        resources: preferred to those of the task.
+
+    Returns:
+        tools with their resources.
+
+    Raises:
+        ConfigError: there is no such tool, or a resource is missing.
     """
     given = {**task.resources, **(resources or {})}
     added = open_tools(names, given)
@@ -135,15 +142,17 @@ def conversation_images(messages: Iterable[Message]) -> tuple[ImageRef, ...]:
 
 
 def call_tool(call: ToolCall, tools: Sequence[Tool], images: Sequence[ImageRef] = ()) -> ToolResult:
-    """The result of one call of a model.
-
-    What is wrong with the call or goes wrong inside the tool is an error of the result, which the model may
-    read and mend: an unknown tool or argument, an image that is not there, an exception, a time limit.
+    """Execute one tool call of a model.
 
     Args:
         call: name and arguments as the model wrote them.
         tools: those the model was offered.
         images: of the conversation so far (`conversation_images`), for tools that look at them.
+
+    Returns:
+        the result, with the id of the call. What is wrong with the call or goes wrong inside the tool is
+        its error, which the model may read and correct: an unknown tool or argument, an image that does
+        not exist, an exception, a time limit.
 
     Raises:
         MedError: what no model can mend, such as RetrieverDown.

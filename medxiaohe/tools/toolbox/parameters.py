@@ -40,7 +40,15 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
 def schema_of(
     tool: str, parameters: Sequence[inspect.Parameter], hints: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, None]]:
-    """JSON schema of parameters, and the values of those that may be left out and have no default.
+    """Build the JSON schema of parameters from their type hints.
+
+    Args:
+        tool: name, for messages.
+        parameters: those that the model sees.
+        hints: parameter -> type.
+
+    Returns:
+        (schema, {name: None} for each parameter that may be None and has no default).
 
     Raises:
         ConfigError: a parameter has no type hint, or one that no JSON schema of tools says.
@@ -86,8 +94,15 @@ def _schema(hint: Any) -> dict[str, Any] | None:
 
 
 def checked(tool: str, schema: Mapping[str, Any], arguments: Any) -> dict[str, Any]:
-    """The arguments of a call in the types that the schema states: a whole number is accepted for a float and
-    2.0 for an int, "70 kg" is neither.
+    """Check the arguments of a call and convert them to the types of the schema.
+
+    Args:
+        tool: name, for messages.
+        schema: of the parameters.
+        arguments: as the model wrote them.
+
+    Returns:
+        arguments; an integer is accepted for a float and 2.0 for an int, "70 kg" is neither.
 
     Raises:
         ToolError: an argument is unknown, missing or of another type; the sentence says what is allowed.

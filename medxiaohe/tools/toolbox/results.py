@@ -61,8 +61,14 @@ def _lines(values: Mapping[Any, Any]) -> str:
 
 
 def limited(tool: str, result: ToolResult) -> ToolResult:
-    """The result within its limits: text that is too long is cut, with a line that says so; evidence and data
-    are never cut, since what they record would no longer be what the source says.
+    """Limit the size of a result: text that is too long is cut, with a line that says so.
+
+    Args:
+        tool: name, for messages.
+        result: of one call.
+
+    Returns:
+        the result. Evidence and data are never cut, since they would no longer be what the source says.
 
     Raises:
         ToolError: too much evidence or data, or too many images.

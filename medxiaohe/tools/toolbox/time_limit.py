@@ -23,14 +23,18 @@ class OutOfTime(Exception):
 
 
 def within(seconds: float, function: Callable[[], Any]) -> Any:
-    """Return what the function returns, or raise what it raises.
+    """Call a function with a time limit.
 
     Args:
         seconds: wall-clock time, at least 0.
         function: runs in another thread, with the context variables of this one.
 
+    Returns:
+        what the function returns.
+
     Raises:
         OutOfTime: it has not returned after `seconds`.
+        Exception: what the function raises.
     """
     call = _Call(function)
     try:

@@ -91,6 +91,11 @@ def kind_of(pixels: NDArray[np.uint8]) -> str:
 def require(pixels: NDArray[np.uint8], kind: str, tool: str) -> None:
     """Refuse a picture of another kind.
 
+    Args:
+        pixels: RGB, (height, width, 3).
+        kind: the kind that the tool was measured on.
+        tool: name, for the message.
+
     Raises:
         ToolError: it looks like another kind; the sentence names both.
     """

@@ -74,7 +74,13 @@ def cells(pixels: NDArray[np.uint8]) -> Segmented:
 
 
 def mask_of(pixels: NDArray[np.uint8]) -> Mask:
-    """The mask that a white-on-black picture shows.
+    """Convert a white-on-black picture to a mask.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        mask, (height, width).
 
     Raises:
         ToolError: it has other values than black and white.

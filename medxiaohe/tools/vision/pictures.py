@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def chosen(images: Sequence[ImageRef], image: int) -> ImageRef:
-    """The image of a number, from 1.
+    """Select an image of the conversation by its number.
+
+    Args:
+        images: of the conversation, in order.
+        image: number, from 1.
+
+    Returns:
+        the reference.
 
     Raises:
         ToolError: there is none of this number.
@@ -28,7 +35,13 @@ def chosen(images: Sequence[ImageRef], image: int) -> ImageRef:
 
 
 def pixels(ref: ImageRef) -> NDArray[np.uint8]:
-    """Height x width x 3.
+    """Decode an image.
+
+    Args:
+        ref: which file, frame and box.
+
+    Returns:
+        RGB, (height, width, 3), uint8.
 
     Raises:
         ToolError: the file is no picture that can be opened.

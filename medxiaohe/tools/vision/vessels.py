@@ -29,7 +29,13 @@ PAD = 32
 
 
 def field_of_view(pixels: NDArray[np.uint8]) -> Mask:
-    """Where a fundus photograph has light: the largest bright part, without holes.
+    """Segment the field of view of a fundus photograph: the largest bright component, without holes.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        mask, (height, width).
 
     Raises:
         ToolError: no part is a quarter of the picture.
@@ -105,11 +111,18 @@ def _continued(plane: Plane, known: Mask) -> Plane:
 
 
 def probabilities(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Mask]:
-    """How likely each pixel is of a vessel, and the field of view, at the size of the picture.
+    """Compute the probability of each pixel to be of a vessel.
 
     Args:
-        pixels: a fundus photograph, height x width x 3. It is resized so that its field of view is as wide as
-            those that the network was fitted on.
+        pixels: fundus photograph, (height, width, 3). It is resized so that its field of view has the
+            width of the training pictures.
+
+    Returns:
+        (probability (height, width), 0 outside of the field of view; field of view (height, width)), at
+        the size of the picture.
+
+    Raises:
+        ToolError: there is no field of view.
     """
     from PIL import Image
 
