@@ -1,4 +1,4 @@
-"""Pixels: an ImageRef becomes an RGB image here and nowhere else.
+"""Decode images: an ImageRef becomes an RGB image here and nowhere else.
 
 Only the formats listed are opened. A file that declares more than MAX_PIXELS, or would take more than
 MAX_DECODED or MAX_PASSES, is refused before its pixels are unpacked, and one whose bytes changed since it was

@@ -1,4 +1,4 @@
-"""Progress bars and notices of libraries stay out of our logs, which have bars of their own (progress.py).
+"""Keep progress bars and notices of libraries out of our logs, which have bars of their own (progress.py).
 
 A library reads its variables when it is imported, and so do the processes it is imported in; one that is
 imported already is told by its own functions. A variable that is set is left alone:

@@ -110,7 +110,7 @@ def names_in(words: Iterable[str]) -> set[str]:
 
 
 def check_file(raw: Any, where: str, *, allow_code: bool) -> None:
-    """Allow all code that a recipe or settings file names, or raise CodeRefused with the names.
+    """Allow all code that a recipe or settings file names, or refuse it.
 
     Args:
         raw: the YAML as mappings, lists and texts; only whole texts count as names here.

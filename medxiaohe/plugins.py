@@ -1,4 +1,4 @@
-"""Find things by name. A name is a file: `chest_xray` of kind `tasks` is medxiaohe/tasks/chest_xray.py.
+"""Find plug-ins by name. A name is a file: `chest_xray` of kind `tasks` is medxiaohe/tasks/chest_xray.py.
 
     load("tasks", "chest_xray")         the function `chest_xray` of that file
     load("scoring", "text.rouge_l")     the function `rouge_l` of scoring/text.py
@@ -117,7 +117,7 @@ def shipped(kind: str) -> list[str]:
 
 
 def installed(kind: str, name: str = "") -> dict[str, str]:
-    """The plug-ins of a kind that installed packages register as entry points, without importing them.
+    """List the plug-ins of a kind that installed packages register as entry points, without importing them.
 
     Args:
         kind: a key of KINDS; the group of entry points is `medxiaohe.KIND`.

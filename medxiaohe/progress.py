@@ -1,4 +1,4 @@
-"""Progress of long work, with the time left: a bar on a terminal, a line now and then in a log.
+"""Show the progress of long work with the time left: a bar on a terminal, a line every 10 seconds in a log.
 
 A run of a recipe also keeps what its running stage has done in a folder, which the page about the run reads:
 
@@ -25,8 +25,9 @@ METER, MEASURED = "meter.json", "measured.jsonl"
 
 
 class _Watch:
-    """Where the running stage writes what it has done, and what is called then. Only the process that runs
-    the recipe has one."""
+    """The folder in which the running stage records its progress, and a callback for each change. Only the
+    process that runs the recipe has one.
+    """
 
     def __init__(self, folder: Path, changed: Callable[[], None]):
         self.folder, self.changed, self.last = folder, changed, 0.0
@@ -119,7 +120,7 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
 
 
 class Meter:
-    """Counts steps; for work that is not an iteration, such as a trainer's steps."""
+    """Progress counter, for work that is not an iteration, such as the steps of a trainer."""
 
     def __init__(self, label: str, total: int | None):
         self.label, self.total, self.done = label, total, 0

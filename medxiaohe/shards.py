@@ -1,5 +1,5 @@
-"""Work over shards of JSONL files: in this process, by worker processes, or on a Ray cluster, to the same
-bytes.
+"""Run jobs over shards of JSONL files: in this process, in worker processes, or on a Ray cluster, with
+identical results.
 
     shards = split([corpus / "samples.jsonl"])
     for folder, summary in run("medxiaohe.data.link:link_shard", shards, work, options={...}, workers=4):
@@ -223,8 +223,9 @@ def _here(
 def _local(
     function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int
 ) -> Iterator[Shard]:
-    """Worker processes, each on a pipe of its own: one that dies, even while it starts, closes its pipe and
-    nothing else, and its job is given to a new one."""
+    """Run jobs in worker processes, each with a pipe of its own: one that dies, even while it starts, closes
+    only its own pipe, and its job is given to a new worker.
+    """
     import multiprocessing.connection
 
     queue, deaths = deque(todo), Counter[int]()
@@ -263,7 +264,7 @@ def _local(
 
 
 class _Worker:
-    """A process that does jobs, started afresh (a fork would share locks of threads), and its pipe.
+    """A worker process, started by spawn (a fork would copy locks that threads hold), and its pipe.
 
     Nothing is shared with other workers: no queue, whose lock a killed process would keep.
     """
@@ -330,14 +331,16 @@ class _Worker:
 
 
 class _InWorker(Exception):
-    """Where in a worker an error was raised."""
+    """Traceback of an error inside a worker."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
 
 
 def _serve(pipe: Any, num_threads: int) -> None:
-    """The life of a worker: what to do, then one shard after the other until the pipe is closed."""
+    """Run a worker: receive the function and its options, then one shard after the other until the pipe is
+    closed.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver hears it, and ends the workers
     _die_with_parent()
     os.environ[threads.VARIABLE] = str(num_threads)
@@ -364,8 +367,9 @@ def _answer(function: str, shard: Shard, work: Path, options: Options) -> tuple[
 
 
 def _ray(function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int) -> Iterator[Shard]:
-    """Tasks on the cluster that RAY_ADDRESS names, or on this machine; every node sees the files under the
-    same paths."""
+    """Run jobs as tasks on the cluster of RAY_ADDRESS, or on this machine; every node sees the files under
+    the same paths.
+    """
     try:
         import ray  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
@@ -392,7 +396,7 @@ def _ray(function: str, todo: Sequence[Shard], work: Path, options: Options, wor
 
 
 def _ray_job(function: str, shard: Shard, work: str, options: Options) -> MedError | None:
-    """Errors of ours travel as values: Ray would wrap them into its own."""
+    """Run one job. Errors of medxiaohe are returned as values: Ray would wrap them into its own."""
     try:
         if not _is_done(_place(Path(work), shard)):  # a task that is tried again may have published
             job(function, shard, Path(work), options)
@@ -416,7 +420,7 @@ def _taken(ray: Any, finished: Sequence[Any], waiting: dict[Any, Shard]) -> Iter
 
 
 def _die_with_parent() -> None:
-    """A worker whose driver was killed must not go on writing beside the next one."""
+    """End this worker when its driver is killed: it must not write at the same time as the next run."""
     import multiprocessing
     from multiprocessing.connection import wait
 
@@ -453,7 +457,7 @@ def _named(function: str) -> Callable[..., Mapping[str, Any]]:
 
 
 def _ends(path: Path, shard_bytes: int) -> Iterator[int]:
-    """Where shards of a file end: at the first line end after every `shard_bytes`."""
+    """Compute the ends of the shards of a file: the first line end after every `shard_bytes`."""
     with io.storage(path), open(path, "rb") as file:
         size, at = os.fstat(file.fileno()).st_size, 0
         while at < size:

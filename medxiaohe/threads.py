@@ -1,4 +1,4 @@
-"""How many threads numeric libraries use: as many as the process may, and one for many small products.
+"""Set how many threads numeric libraries use: as many as this process may, and one for many small products.
 
 A machine with 64 cores says 64 to a container that may use two of them. Libraries that believe it start 64
 threads, which then wait for each other: a search over small matrices takes four times the processor time on
@@ -22,7 +22,8 @@ UNLIMITED_V2, UNLIMITED_V1 = "max", -1
 
 
 def fit() -> int:
-    """Let numeric libraries use as many threads as this process may; one that uses fewer is left alone.
+    """Set the number of threads of numeric libraries to what this process may use; one that uses fewer is
+    left alone.
 
     Sets OMP_NUM_THREADS, which libraries loaded later and child processes read, unless it is set.
 

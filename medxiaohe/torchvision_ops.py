@@ -1,4 +1,4 @@
-"""torchvision beside a torch of another build, such as the registry's CUDA build beside a CPU torch.
+"""Use torchvision with a torch of another build, such as a CUDA build with a CPU-only torch.
 
 Its compiled operators do not load there. Without their names `import torchvision` fails, and with it every
 processor of transformers. Image processors use only its Python transforms, so the names are all that is

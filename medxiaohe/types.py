@@ -1,4 +1,4 @@
-"""The nouns of medxiaohe. Every folder speaks these types and no others.
+"""Shared data types of medxiaohe. Every folder uses these types and no others.
 
     reader  -> Sample -> filters, mixture -> Sample -> train -> a model
     Task    = samples + scorers (+ tools): the same object is a benchmark and an RL environment
@@ -26,7 +26,7 @@ SPLITS: tuple[str, ...] = ("", "train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """Where an image is, never its pixels; `io.open_image` turns a ref into pixels.
+    """Reference to an image file, frame and box; it holds no pixels, which `images.open_image` decodes.
 
     `uri` is a file path (absolute, or relative to the file that names it before reading).
     `sha256` is the digest of the file's bytes at ingest; a later change is an error.
@@ -47,8 +47,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """Where inside its source a piece of evidence lies: a span of text, a box of an image, a frame, a
-    view."""
+    """Position of a piece of evidence in its source: a span of text, a box of an image, a frame, a view."""
 
     span: tuple[int, int] | None = None  # start and end in code points of the source's text
     box: tuple[int, int, int, int] | None = None  # left, top, right, bottom in pixels of the original image
@@ -136,7 +135,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model may see of a sample: everything but the gold answer, by type."""
+    """The part of a sample that a model may see: everything but the gold answer."""
 
     id: str
     messages: tuple[Message, ...]
@@ -146,7 +145,7 @@ class Prompt:
 
 
 class Mention(NamedTuple):
-    """Where an annotator saw an entity; offsets are code points of `Sample.text`."""
+    """A mention of an entity that an annotator marked; offsets are code points of `Sample.text`."""
 
     start: int
     end: int
@@ -157,7 +156,7 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Medical:
-    """How likely a text is about medicine, by the classifier of data.classify."""
+    """Probability that a text is about medicine, by the classifier of data.classify."""
 
     probability: float
     round: int
@@ -165,7 +164,7 @@ class Medical:
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """What people and programs noted about a row, which code of medxiaohe reads; no prompt has it."""
+    """Annotations of a row by people and programs, which code of medxiaohe reads; no prompt has them."""
 
     mentions: tuple[Mention, ...] = ()
     publication_types: tuple[str, ...] = ()  # of PubMed
@@ -179,7 +178,7 @@ class Annotations:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a synthetic row was made, for the checks and pages that read it; no prompt has it."""
+    """Origin of a synthetic row, for the checks and pages that read it; no prompt has it."""
 
     made: str = ""  # card, caption, choice, path
     facts: tuple[Mapping[str, Any], ...] = ()  # the row states, each with its source
@@ -268,7 +267,7 @@ STEP_KINDS: tuple[str, ...] = ("ask", "rank", "use", "note")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a claim says about a patient, in fields that can be compared."""
+    """A finding of a claim about a patient, in fields that can be compared."""
 
     name: str  # of the entity, as the tree or the lexicon has it
     status: str = "present"  # present, absent, uncertain
@@ -322,7 +321,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What happened when a model worked on a prompt: the record we score, show and train on.
+    """Record of a workflow on one prompt: what we score, show and train on.
 
     `evidence` is derived from the messages and steps: a workflow can neither forget nor invent it.
     """
@@ -339,7 +338,7 @@ class Trace:
 
     @property
     def answer(self) -> str:
-        """Text of the last assistant message, or "" when there is none.
+        """Text of the last assistant message.
 
         Returns:
             what scorers read
@@ -402,7 +401,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A vocabulary, or a table between two, says how two ids relate: "exact" is that they are one thing."""
+    """A mapping between two vocabularies: how two ids relate; "exact" means that they name one thing."""
 
     a: str
     b: str
@@ -454,7 +453,7 @@ class Model(Protocol):
     name: str
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One assistant message for each conversation, in the same order.
+        """Answer a batch of conversations.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.

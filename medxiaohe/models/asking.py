@@ -1,4 +1,4 @@
-"""The one client that asks a model: batches, strict reading with a repair request, a budget, replies on disk.
+"""Ask models: the client with batches, strict reading with a repair request, a budget, and replies on disk.
 
 Teachers, judges, extraction and evaluation ask through it, so all follow the same rules:
 
@@ -44,12 +44,12 @@ Reader = Callable[[str], Any]
 
 
 class Unreadable(ValueError):
-    """Raised by a reader: what is wrong with a reply, in words for the model."""
+    """Raised by a reader for a reply that it cannot parse; the message is shown to the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one conversation.
+    """Result of one conversation.
 
     `value` is what the reader returned (without a reader the text of the reply), None where there is none;
     `error` then says why, and `status` which kind it is: `unreadable`, `failed` (the model or its server) or
@@ -69,7 +69,7 @@ class Outcome:
     asked: tuple[Message, ...] = ()  # the last request
 
     def record(self, writer: str) -> dict[str, Any]:
-        """The provenance of a row that was made of this reply.
+        """Describe the provenance of a row that was written from this reply.
 
         Args:
             writer: name of who wrote the row.
@@ -82,7 +82,7 @@ class Outcome:
 
 @dataclass
 class _Talk:
-    """A conversation on its way to an outcome."""
+    """State of a conversation until it has an outcome."""
 
     messages: list[Message]
     read: Reader | None
@@ -118,7 +118,7 @@ class _Talk:
 
 
 class Client:
-    """A model that is asked by these rules; itself a `Model`, so that workflows may use it.
+    """Client of a model that follows these rules; itself a `Model`, so that workflows may use it.
 
     Args:
         model: The backend. Its method `outcomes` or `replies` is used where it has one, so that each reply
@@ -169,7 +169,7 @@ class Client:
         fresh: bool = False,
         label: str = "",
     ) -> list[Outcome]:
-        """Ask each conversation and read the reply.
+        """Ask the model for each conversation and parse the reply.
 
         Args:
             conversations: The messages of each.
@@ -200,7 +200,7 @@ class Client:
         return [talk.outcome for talk in talks]
 
     def drawing(self, seed: int) -> Client:
-        """The same client with another seed of the backend's sampling; what they spend counts together.
+        """Copy the client with another sampling seed of the backend; both share one spending count.
 
         Args:
             seed: of the backend's sampling.
@@ -227,7 +227,7 @@ class Client:
         return other
 
     def check(self) -> None:
-        """ModelError where the model has answered nothing at all so far.
+        """Raise the first error where the model has answered no request so far.
 
         Raises:
             ModelError: the model answered no request at all.
@@ -239,7 +239,7 @@ class Client:
     def begin(
         self, scope: str, tick: Callable[[int], object] = lambda number: None, going: bool = False
     ) -> None:
-        """Start on a part of a run: journal entries of other parts are dropped.
+        """Start a section of a run: journal entries of other sections are dropped.
 
         Args:
             scope: Names the part. The n-th request of a conversation in it gets the n-th reply of the
@@ -254,10 +254,10 @@ class Client:
             self.journal.keep_only(scope)
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One message for each conversation, in order.
+        """Answer a batch of conversations.
 
-        The reply to a conversation that failed, or lies beyond the budget, has `error` set and no parts; a
-        conversation that holds such a reply is not asked on. Raises ModelError where the model is gone.
+        The reply to a conversation that failed or exceeds the budget has `error` set and no parts; a
+        conversation that ends with such a reply is not continued.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -275,7 +275,7 @@ class Client:
     def replies(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[list[tuple[int, Message]]]:
-        """The same replies as they come, each with the index of its conversation.
+        """Answer conversations in groups, as the replies come.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -322,7 +322,7 @@ class Client:
     # ---- rounds ------------------------------------------------------------------------------------
 
     def _round(self, talks: Sequence[_Talk], fresh: bool) -> None:
-        """Every conversation gets a reply, or ends."""
+        """Ask once for every open conversation; each gets a reply, or ends."""
         answers: list[tuple[_Talk, Reply, float, bool]] = []
         asked: dict[str, list[tuple[_Talk, float]]] = {}
         for talk in talks:
@@ -361,7 +361,9 @@ class Client:
                 talk.calls += 1
 
     def _read(self, talks: Sequence[_Talk], repairs_left: int) -> None:
-        """Read what was answered; what cannot be read is asked again, or ends."""
+        """Parse the replies; a conversation whose reply cannot be parsed is asked again with the reason, or
+        ends.
+        """
         for talk in talks:
             if talk.status is not None:
                 continue
@@ -384,7 +386,7 @@ class Client:
     # ---- one request -------------------------------------------------------------------------------
 
     def _keep(self, replies: Sequence[tuple[str, int, Reply]]) -> None:
-        """Write replies to disk before anything else is asked; a failure is not kept."""
+        """Write replies to disk before the next request; failures are not written."""
         good = [one for one in replies if one[2].message is not None]
         if self.journal is not None:
             self.journal.put(self._journal_scope, good)
@@ -397,7 +399,7 @@ class Client:
         tools: Sequence[Tool],
         keep: Keep,
     ) -> Iterator[list[tuple[int, Reply]]]:
-        """A reply or an error for each conversation, kept and in groups as they come."""
+        """Request a reply or an error for each conversation; yields groups of them after they were stored."""
         if not conversations:
             return
         if hasattr(self.model, "outcomes"):
@@ -434,7 +436,7 @@ class Client:
         yield list(enumerate(said))
 
     def _known(self, key: str, n: int) -> tuple[Reply | None, bool]:
-        """A reply that is on disk, and whether it is free."""
+        """Look up a reply on disk, and whether it is free."""
         known = self.journal.get(self._journal_scope, key, n) if self.journal is not None else None
         free = known is None and self.cache is not None
         if known is None and self.cache is not None:
@@ -461,7 +463,7 @@ class Client:
         return ""
 
     def _settle(self, spent: Spending, reply: Reply, tokens: float, free: bool = False) -> None:
-        """Put what a reply really took in the place of the estimate; a failed request took nothing."""
+        """Replace the estimate by the tokens that a reply really used; a failed request used none."""
         if free:
             return
         if reply.message is None:
@@ -472,7 +474,7 @@ class Client:
 
 
 class _Health:
-    """Whether the model answers: shared by all that ask through one client."""
+    """Whether the model responds: shared by all requests of one client."""
 
     def __init__(self, answered: bool) -> None:
         self.answered = answered
@@ -525,7 +527,7 @@ class _Health:
 
 
 def _under(i: int, keep: Keep) -> Keep:
-    """The same, of one conversation that was asked alone."""
+    """Copy a reply as that of one conversation that was asked alone."""
     return lambda group: keep([(i, reply) for _, reply in group])
 
 

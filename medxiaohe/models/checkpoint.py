@@ -1,4 +1,6 @@
-"""Checkpoints in Hugging Face layout: from the starter, a local folder or a hub id; saved without pickles."""
+"""Load and save checkpoints in Hugging Face layout: the starter, a local folder or a hub id; no pickles are
+read or written.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ OPTIONAL = ("torchvision", "num2words", "timm", "sentencepiece", "tiktoken", "ei
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that can be trained or asked, with the processor that renders for it."""
+    """A loaded model, for training or inference, with the processor that renders for it."""
 
     model: Any
     processor: Any
@@ -87,8 +89,8 @@ def load(
 
 
 def agree(loaded: Loaded) -> None:
-    """Raise ModelError when tokens of the tokenizer have no place in the model, or the two disagree on what
-    stands for an image.
+    """Check that every token of the tokenizer has an embedding in the model, and that both use the same image
+    token.
 
     Special tokens that nobody writes may be without: text-only Gemma 3 has one for images behind its last
     embedding.
@@ -118,7 +120,7 @@ def agree(loaded: Loaded) -> None:
 
 
 def processor(name: str) -> Any:
-    """The processor of a checkpoint, a TextProcessor for a language model. Raises as `load` does.
+    """Load the processor of a checkpoint; a TextProcessor for a language model.
 
     Args:
         name: starter, a folder in hub layout, or a hub id.
@@ -208,7 +210,7 @@ def _processor_class(kind: str) -> str:
 
 
 def _four_bit(dtype: Any) -> Any:
-    """NF4 with double quantisation; what sees images, and the output layer, stay as they are."""
+    """Configure NF4 with double quantisation; vision modules and the output layer are not quantised."""
     plugins.need("bitsandbytes", why="quantize: 4bit")
     from transformers import BitsAndBytesConfig
 
@@ -267,7 +269,7 @@ def resolve(name: str) -> str:
 
 
 def pinned(name: str) -> str:
-    """The name of a checkpoint, of a hub id with the commit that it stands for today.
+    """Pin the name of a checkpoint: a hub id gets the commit that it names today.
 
     Args:
         name: starter, a folder, or a hub id.
@@ -281,7 +283,7 @@ def pinned(name: str) -> str:
 
 
 def save(loaded: Loaded, folder: Path) -> None:
-    """Write the checkpoint: config, safetensors, processor, chat template.
+    """Save a checkpoint: config, safetensors, processor, chat template.
 
     Args:
         loaded: a model with its processor.

@@ -1,4 +1,4 @@
-"""Texts as vectors of length one, so that a dot product is their cosine.
+"""Embed texts as vectors of length one, so that a dot product is their cosine.
 
     embedder("minilm").encode(["renal failure", "kidney failure"])      float32 (2, 384)
     embedder("ngrams").encode(...)                                      no weights, no torch: letters only
@@ -39,7 +39,7 @@ class Embedder:
     weights: str = ""  # digest of its weights; "" where it has none
 
     def encode(self, texts: Sequence[str], batch_size: int = 128, kind: str = "") -> np.ndarray:
-        """Vectors of texts.
+        """Embed texts.
 
         Args:
             texts: any number; one that occurs twice is encoded once.
@@ -71,12 +71,11 @@ class Embedder:
 
 
 def embedder(name: str = "minilm", device: str = "cpu") -> Embedder:
-    """`minilm` (a package file, general English), `e5` (the same, a hundred languages), `ngrams` (hashed
-    letters), or a folder with a sentence encoder.
+    """Open a text embedder: `minilm` (a package file, general English), `e5` (the same, a hundred languages),
+    `ngrams` (hashed character n-grams), or a folder with a sentence encoder.
 
     A folder is in hub layout; its 1_Pooling/config.json says whether the first token or the mean is taken,
     the mean when there is none; its config_sentence_transformers.json what queries and documents begin with.
-    Raises ConfigError when there is no such encoder.
 
     Args:
         name: minilm, e5, ngrams, or a folder.
@@ -145,7 +144,8 @@ def weights_of(folder: Path) -> str:
 
 
 def prompts(folder: Path) -> dict[str, str]:
-    """What texts of a kind begin with, as sentence-transformers writes it; "" stands for its default.
+    """Read the prefix of each kind of text from a sentence encoder's config (sentence-transformers); "" is
+    its default.
 
     Args:
         folder: of a sentence encoder.
@@ -194,8 +194,9 @@ def _encode_transformer(
 
 
 def _ngrams(texts: Sequence[str], _batch_size: int, done: Callable[[int], None]) -> np.ndarray:
-    """Counts of the runs of 2, 3 and 4 letters of a lower-cased text between blanks, hashed with a sign
-    (Weinberger 2009)."""
+    """Count hashed character n-grams (n = 2, 3, 4) of lower-cased words, with signs (feature hashing,
+    Weinberger 2009).
+    """
     import numpy as np
 
     rows = np.empty((len(texts), NGRAM_DIM), np.float32)

@@ -1,4 +1,4 @@
-"""Images as vectors of length one.
+"""Embed images as vectors of length one.
 
 image_embedder("thumbnails").encode([ref])     32 x 32 grey values less their mean: no weights
 image_embedder("dinov2")                       DINOv2-small, a package file
@@ -40,7 +40,7 @@ class ImageEmbedder:
     weights: str = ""  # digest of its weights; "" where it has none
 
     def encode(self, refs: Sequence[ImageRef]) -> np.ndarray:
-        """Rows of length one, float32 (len(refs), dim), in the order of the images.
+        """Embed images.
 
         Args:
             refs: images.
@@ -61,7 +61,7 @@ class ImageEmbedder:
         return unit(np.concatenate(rows))
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
-        """Rows of texts in the space of the images; DataError where the embedder has none.
+        """Embed texts in the space of the images.
 
         Args:
             texts: queries.
@@ -80,7 +80,7 @@ class ImageEmbedder:
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length one; a row of zeros points along the first axis.
+    """Scale rows to length one; a row of zeros becomes the first axis.
 
     Args:
         rows: of shape (n, dim).
@@ -140,7 +140,7 @@ def _thumbnails(pictures: Sequence[Any]) -> np.ndarray:
 
 @functools.lru_cache(maxsize=2)
 def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
-    """The class token and the mean of the patches of a vision transformer, one after the other.
+    """Load a vision transformer as an embedder: class token and mean of the patch tokens, concatenated.
 
     Args:
         folder: a vision model in hub layout.
@@ -184,7 +184,7 @@ def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
 
 
 def _with_heads(folder: Path, device: str) -> ImageEmbedder:
-    """Towers with the trained maps of train.retriever behind them: images and texts in one space."""
+    """Load towers with the projection heads of train.retriever: images and texts in one space."""
     import numpy as np
 
     settings = io.read_json(folder / HEADS)

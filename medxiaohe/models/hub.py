@@ -1,5 +1,5 @@
-"""Repositories of a hub: one revision of a checkpoint as a local folder, refused before its weights are
-fetched where they are pickles; and the commit at which a data set is read.
+"""Download repositories of a hub: one revision of a checkpoint as a local folder, refused before its weights
+are fetched where they are pickles; and resolve the commit of a data set.
 
     snapshot("Qwen/Qwen3-VL-4B-Instruct")             the newest commit, from the cache where the hub is away
     snapshot("Qwen/Qwen3-VL-4B-Instruct@1a2b3c4")     a branch, a tag or a commit, written behind an @
@@ -33,7 +33,7 @@ PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".h5", 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A revision of a repository on this machine."""
+    """A downloaded revision of a repository."""
 
     repository: str
     commit: str
@@ -126,7 +126,7 @@ def unreachable() -> tuple[type[Exception], ...]:
 
 @functools.cache
 def data_commit(name: str, revision: str | None = None) -> str:
-    """The commit of a data set that a revision stands for, once and for all in this process.
+    """Resolve the revision of a data set to a commit, once and for all in this process.
 
     Args:
         name: ORG/NAME.

@@ -1,4 +1,4 @@
-"""Tokens of texts in which images have a thousand places each, for counting rows without their pixels."""
+"""Count tokens of texts with images, each about a thousand tokens, without pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Models by name: who plays a role of a workflow, in settings (`Player`) and as typed (`player_of`)."""
+"""Models by name: who plays a role of a workflow, in settings (`Player`) and on the command line
+(`player_of`).
+"""
 
 from __future__ import annotations
 

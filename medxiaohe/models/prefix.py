@@ -1,5 +1,5 @@
-"""What all prompts of a batch begin with, read once: the system prompt, worked examples, the frame of a
-question.
+"""Cache the keys and values of the common prefix of a batch: the system prompt, worked examples, the frame of
+a question.
 
 The keys and values of that beginning are computed for one row and repeated for the others. Which tokens they
 are follows from the batch alone, so a run that resumes computes the same. Rows then read `beginning, padding,
@@ -55,7 +55,7 @@ def common(rows: Sequence[Rendered]) -> int:
 
 
 class Beginnings:
-    """The beginning that was read last: batches of one task mostly begin alike."""
+    """Key-value cache of the prefix that was read last: batches of one task mostly share it."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.able = model, shares_beginnings(model)

@@ -1,4 +1,4 @@
-"""The likelihood of several short answers to one prompt, with the prompt read once.
+"""Score several short answers to one prompt by likelihood, with the prompt read once.
 
 A prompt goes through the model once; its keys and values are then shared by all of its answers. Models whose
 positions are not a plain count (M-RoPE) and forward functions without `logits_to_keep` are not for this file:
@@ -41,8 +41,7 @@ def nats(
     beginning: Any = None,
     shared: int = 0,
 ) -> list[list[float]]:
-    """Of each prompt, the negative log-likelihood in nats of each of its answers, given as tokens; an empty
-    one has 0.
+    """Compute the negative log-likelihood in nats of the answers to each prompt; an empty answer has 0.
 
     `beginning` holds the keys and values of the first `shared` tokens of every prompt, where these were read
     before.
@@ -82,7 +81,7 @@ def nats(
 
 
 def _add_rest(model: Any, cache: Any, mask_BP: Any, answers: Any, found: list[list[float]], pad: int) -> None:
-    """Add what the tokens after the first one cost, for all answers at once."""
+    """Add the negative log-likelihood of the tokens after the first, for all answers at once."""
     import torch
 
     rows = [

@@ -1,4 +1,4 @@
-"""Messages to tokens and loss mask: ONE render for training, rollouts, evaluation and serving.
+"""Render messages to tokens and loss mask: ONE render for training, rollouts, evaluation and serving.
 
 A conversation is cut before and after each assistant message by the chat template itself, and each piece
 is tokenised on its own; so the tokens of a prompt are the first tokens of the same conversation in
@@ -37,12 +37,12 @@ REWRITES = (
 
 
 class RewritesTurns(DataError):
-    """The chat template writes an earlier turn otherwise than when it was new."""
+    """The chat template writes an earlier turn differently from when it was the last one."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """One conversation as the model sees it. `mask` is True where a token carries loss."""
+    """A tokenised conversation. `mask` is True where a token carries loss."""
 
     tokens: tuple[int, ...]
     mask: tuple[bool, ...]
@@ -51,7 +51,7 @@ class Rendered:
     num_images: int = 0
 
     def cut(self, max_tokens: int) -> Rendered:
-        """The first `max_tokens` tokens; DataError when that would cut into an image.
+        """Truncate the row to its first `max_tokens` tokens.
 
         Args:
             max_tokens: length of the result at most.
@@ -151,8 +151,7 @@ def render_prompt(
     tools: Sequence[Tool] = (),
     opener: Callable[[ImageRef], Image] | None = images.open_image,
 ) -> Rendered:
-    """Tokens of a conversation up to where the model should go on: what rollouts, evaluation and serving
-    see.
+    """Tokenise a conversation up to the next reply of the model, for rollouts, evaluation and serving.
 
     Args:
         messages: the conversation, gold excluded.
@@ -189,8 +188,9 @@ def render_prompt(
 
 @dataclass(frozen=True)
 class _Turn:
-    """One assistant message by the chat template: what stands before it, what the model writes, and both as
-    the template writes them in an earlier turn."""
+    """An assistant message as the chat template writes it: the text before it, the text of the model, and
+    both as the template writes them in an earlier turn.
+    """
 
     asked: str
     answer: str
@@ -198,8 +198,8 @@ class _Turn:
 
 
 def _turn(messages: Sequence[Message], processor: Any, tools: Sequence[Tool]) -> _Turn:
-    """Of the assistant message that ends these. DataError where what is written does not follow what is
-    asked.
+    """Render the last assistant message by the chat template; DataError where its text does not follow the
+    generation prompt.
 
     Some templates ask with "assistant\n" and write "assistant \n": the answer then follows what was asked.
     """
@@ -232,7 +232,7 @@ def _appended(turns: Sequence[_Turn]) -> list[str] | None:
 def batch(
     rows: Sequence[Rendered], processor: Any, side: str = "right", shared: int = 0
 ) -> dict[str, torch.Tensor]:
-    """Padded tensors of several conversations: input_ids, attention_mask, labels [batch, length], and image
+    """Pad several conversations to tensors: input_ids, attention_mask, labels (batch, length), and image
     features.
 
     `side` is where the padding goes: "right" for training, "left" for generation; there after the first
@@ -268,8 +268,8 @@ def batch(
 
 
 def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, torch.Tensor]:
-    """Tensors of sequences that each hold several conversations: input_ids, labels [batch, length],
-    position_ids [batch, length] or [4, batch, length], image features.
+    """Pack sequences of several conversations each to tensors: input_ids, labels (batch, length),
+    position_ids (batch, length) or (4, batch, length), image features.
 
     Positions start again with every conversation, and there is no attention mask: that is how transformers
     knows what must not see what. No conversation is asked to predict the first token of the next.
@@ -306,7 +306,7 @@ def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, t
 
 
 def _inputs(rows: Sequence[Rendered], input_ids: torch.Tensor, processor: Any) -> dict[str, torch.Tensor]:
-    """What a model reads beside tokens: the images of the rows, and what each token is."""
+    """Build the model inputs besides tokens: the images of the rows, and the type of each token."""
     family = families.of(processor)
     return family.joined([row.features for row in rows]) | family.per_token(input_ids, processor)
 
@@ -328,8 +328,7 @@ def on_device(tensors: Mapping[str, torch.Tensor], model: Any) -> dict[str, torc
 
 
 def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()) -> list[dict[str, Any]]:
-    """Messages in the Hugging Face chat layout with content parts, as the processor's chat template reads
-    them.
+    """Convert messages to the Hugging Face chat layout with content parts, as chat templates read them.
 
     What a template does not know is told in words it does: tools and calls by `tool_prompt`, a system
     prompt in
@@ -365,7 +364,7 @@ def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()
 
 
 def plain(text: str, processor: Any, kept: Sequence[str] = ()) -> str:
-    """The text with every special token of the model broken up but those `kept`: `<image>` is `< image>`.
+    """Break up every special token of the model in a text except those `kept`: `<image>` becomes `< image>`.
 
     Args:
         text: of a message.

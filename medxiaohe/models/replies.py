@@ -1,4 +1,4 @@
-"""What one request to a model gives: a message and its tokens, or the error."""
+"""Result of one request to a model: a message and its token counts, or the error."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Replies of models on disk, addressed by content: one SQLite file that survives kill -9 and that processes
-may share.
+"""Store replies of models on disk, addressed by content: one SQLite file that survives kill -9 and that
+processes may share.
 
     journal   of one run: each reply is written as it comes and read again when the run resumes
     cache     shared by runs: holds only what was usable, and what it knows is free
@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS replies (
 
 
 class ReplyStore:
-    """Replies by (scope, key, n): whose they are, what was asked (`request_key`), and the how-manieth time.
+    """Replies by (scope, key, n): the model and its settings, the content of the request (`request_key`), and
+    which of several requests with this content.
 
     Args:
         path: The file, made where it is missing; None keeps replies for the life of the process.
@@ -179,7 +180,7 @@ class ReplyStore:
             ) from error
 
     def _open(self) -> None:
-        """Make the table, or bring that of an earlier version to this one; other processes wait."""
+        """Create the table, or migrate that of an earlier version; other processes wait."""
         version = self._base.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise ConfigError(

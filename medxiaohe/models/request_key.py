@@ -1,4 +1,4 @@
-"""The content address of a request: everything a model is shown, images by their bytes."""
+"""Content address of a request: everything that a model is shown, images by their bytes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The sizes of well-known models, for estimates where their hub cannot be reached: numbers of the
-config.json of each repository, as of November 2026. What is not named is as transformers has it by default
-for the architecture.
+"""Sizes of well-known models, for estimates where their hub cannot be reached: numbers of the config.json of
+each repository, as of November 2026. Values that are not listed are the defaults of transformers for the
+architecture.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def config(name: str) -> Any:
 
 
 def empty(name: str, dtype: Any) -> Any:
-    """The model of a configuration with weights that have sizes and no memory (torch's device meta).
+    """Build a model without memory for its weights (torch's device meta).
 
     Args:
         name: starter, a folder, a hub id, or a key of `SHAPES`.

@@ -1,4 +1,4 @@
-"""What requests to a model cost, and how much of it a client may spend."""
+"""Count what requests to a model cost, and limit how much of it a client may spend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ SPENT = "the budget"  # how the reason begins of what was not asked because the 
 
 @dataclass(frozen=True, slots=True)
 class CallBudget:
-    """The most a client may spend. None sets no limit; prices are for a million tokens, in any currency."""
+    """Limits on what a client may spend. None sets no limit; prices are for a million tokens, in any
+    currency.
+    """
 
     max_calls: int | None = None
     max_tokens: int | None = None
@@ -53,7 +55,7 @@ class CallBudget:
 
 @dataclass
 class Spending:
-    """What was spent: requests, tokens in and out, money."""
+    """Count of requests, tokens in and out, and cost."""
 
     calls: int = 0
     tokens_in: float = 0.0
@@ -72,7 +74,7 @@ class Spending:
         self.cost += budget.cost(tokens_in, tokens_out)
 
     def refusal(self, budget: CallBudget, tokens_in: float) -> str:
-        """Why a request of so many tokens is beyond the budget, or "".
+        """Say why a request would exceed the budget.
 
         Args:
             budget: the limits.

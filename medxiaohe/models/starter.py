@@ -1,4 +1,4 @@
-"""The embedded default: a small real vision-language model from weights inside registry packages.
+"""The starter model: a small real vision-language model from weights inside registry packages.
 
     language model   SmolLM2-135M-Instruct, dequantised from its Q4_1 GGUF (Apache-2.0)
     vision tower     DINOv2-small with registers (Apache-2.0), frozen in every shipped recipe
@@ -43,7 +43,7 @@ CHAT_TEMPLATE = """\
 
 
 def folder() -> Path:
-    """The starter checkpoint, built on first use (about half a minute) and verified by hash afterwards.
+    """Build the starter checkpoint on first use (about half a minute); later it is verified by hash.
 
     Returns:
         a folder in hub layout, in the cache
@@ -119,7 +119,7 @@ def build() -> tuple[Any, Any]:
 
 
 def build_processor(language_folder: Path, gguf: str) -> Any:
-    """The processor: the language model's tokenizer with a token for images, and 84 x 84 pixels.
+    """Build the processor: the language model's tokenizer with an image token, and images of 84 x 84 pixels.
 
     Args:
         language_folder: of the language model.

@@ -1,4 +1,4 @@
-"""Chat templates are rendered in a child process with limits: a template is a program that came with a model.
+"""Render chat templates in a child process with limits: a template is a program that came with a model.
 
 The sandbox of Jinja keeps a template from files and modules, not from loops without end or texts that double.
 So every template that transformers renders in this process, for a tokenizer or a processor, is rendered by a
@@ -67,8 +67,9 @@ def bound() -> None:
 
 
 class _Template:
-    """What transformers uses of a compiled template; the text is compiled in the child only, which folds
-    constants."""
+    """The interface of a compiled template that transformers uses; the text is compiled in the child only,
+    since compiling folds constants.
+    """
 
     def __init__(self, text: str, plain: Any) -> None:
         self._text, self._plain = text, plain
@@ -191,7 +192,7 @@ class _Child:
         return {"limit": f"{SECONDS:g} s" if late else f"{MEMORY_MIB} MiB"}
 
     def _answer(self, seconds: float) -> dict[str, Any]:
-        """The next line of the child, which does not outlive a line that is too late, too long or missing."""
+        """Read the next line of the child; it is killed where that is too late, too long or missing."""
         assert self._process.stdout is not None
         deadline = time.monotonic() + seconds
         while b"\n" not in self._buffer:
@@ -282,7 +283,7 @@ def _late(*_: Any) -> None:
 
 
 def _compiler() -> Any:
-    """`_compile_jinja_template` of transformers, from its file alone: the whole takes seconds to import."""
+    """Load `_compile_jinja_template` from its file only: transformers takes seconds to import."""
     spec = importlib.util.find_spec("transformers")
     assert spec is not None and spec.origin is not None
     folder = Path(spec.origin).parent / "utils"
@@ -305,7 +306,7 @@ def _compiler() -> Any:
 
 
 def _limit() -> None:
-    """Writable memory may grow by MEMORY_MIB; RLIMIT_AS would count mapped libraries too."""
+    """Limit the growth of writable memory to MEMORY_MIB; RLIMIT_AS would count mapped libraries too."""
     import resource
 
     if not os.path.exists("/proc/self/status"):  # not Linux: only the time is limited

@@ -1,5 +1,6 @@
-"""A language model without eyes behind the same processor interface: a tokenizer that refuses images in one
-sentence."""
+"""Processor of a language model without vision: a tokenizer behind the processor interface that refuses
+images.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from medxiaohe.errors import DataError
 
 
 class TextProcessor:
-    """What `models.render` needs of a processor, from a tokenizer alone."""
+    """The processor interface that `models.render` needs, from a tokenizer only."""
 
     def __init__(self, tokenizer: Any, name: str) -> None:
         self.tokenizer, self.name = tokenizer, name

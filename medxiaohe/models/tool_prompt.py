@@ -1,4 +1,5 @@
-"""Tools for chat templates that know none: told in the system prompt, in the form of Hermes and Qwen models.
+"""Describe tools in the system prompt for chat templates without tools, in the form of Hermes and Qwen
+models.
 
     # Tools ... <tools> {"type": "function", ...} </tools>         in the system prompt
     <tool_call> {"name": "zoom", "arguments": {...}} </tool_call>   what the model writes, and is trained to
@@ -97,7 +98,7 @@ def told(rows: Sequence[Row], schemas: Sequence[Mapping[str, Any]], processor: A
 
 
 def _merged(parts: Sequence[Row]) -> list[Row]:
-    """Texts that follow each other as one: some templates trim each part."""
+    """Join texts that follow each other: some templates trim each content part."""
     found: list[Row] = []
     for part in parts:
         if found and part["type"] == "text" == found[-1]["type"]:

@@ -1,5 +1,5 @@
-"""The tokens that stand between two turns of a model: rollouts keep what was sampled as it was, and add only
-what came from outside.
+"""Tokens between two turns of a model: rollouts keep the sampled tokens unchanged, and add only what came
+from outside.
 
 Tokens of a whole conversation are then those of `render`, as long as the model samples the tokens that its
 tokenizer would make of the same text; what it really sampled is what its probabilities are of.
@@ -35,18 +35,14 @@ def render_next(
     ended: bool = True,
     opener: Callable[[ImageRef], Image] = images.open_image,
 ) -> Rendered:
-    """What follows the last assistant message, up to where the model should go on: the answers of tools, and
-    turn marks.
-
-    `ended`: the model has sampled the mark that ends its turn; where it has not, that mark is the first token
-    here. RewritesTurns when the chat template
-    rewrites earlier turns, DataError when it writes no end of turn.
+    """Tokenise what follows the last assistant message up to the next reply: tool results and turn marks.
 
     Args:
         messages: the conversation; the last assistant message was sampled.
         processor: of the model.
         tools: functions that the model may call.
-        ended: whether the sampled tokens include the mark that ends the turn.
+        ended: whether the sampled tokens include the mark that ends the turn; where they do not, that mark
+            is the first token here.
         opener: how images are opened.
 
     Returns:
@@ -98,7 +94,7 @@ def end_of_turn(processor: Any) -> int | None:
 
 
 def written(tokens: Sequence[int], processor: Any) -> str:
-    """Text of sampled tokens, without special tokens other than the marks of thoughts and calls.
+    """Decode sampled tokens, without special tokens other than the marks of thoughts and calls.
 
     Some tokenizers have those as special tokens; without them a thought would be read as the answer.
 

@@ -1,4 +1,4 @@
-"""Messages in the OpenAI chat layout, which servers and vLLM read, and replies read back from it or from
+"""Convert messages to the OpenAI chat layout, which servers and vLLM read, and parse replies from it or from
 text.
 
 Images travel as data URIs of freshly encoded PNG: exactly the pixels a local model would see, and none of the
@@ -53,8 +53,8 @@ def schemas(tools: Sequence[Tool]) -> list[dict[str, Any]]:
 
 
 def reply_from_text(text: str, messages: Sequence[Message], tools: Sequence[Tool]) -> Message:
-    """The assistant message of generated text; `<tool_call>{...}</tool_call>` becomes a ToolCall when tools
-    were offered.
+    """Parse generated text to an assistant message; `<tool_call>{...}</tool_call>` becomes a ToolCall where
+    tools were offered.
 
     What is not a well-formed call stays text: the workflow sees what the model wrote.
 
@@ -79,7 +79,7 @@ def reply_from_text(text: str, messages: Sequence[Message], tools: Sequence[Tool
 
 
 def reply_from_json(answer: Mapping[str, Any], messages: Sequence[Message]) -> Message:
-    """The assistant message of `choices[0].message`; DataError when it is not one.
+    """Parse `choices[0].message` of a chat completion to an assistant message.
 
     Args:
         answer: `choices[0].message` of a chat completion.
@@ -142,7 +142,7 @@ def data_uri(ref: ImageRef) -> str:
 
 
 def call_of(written: str, name: str) -> ToolCall | None:
-    """Read a tool call from JSON {name, arguments}; None where it is not one.
+    """Parse a tool call from JSON {name, arguments}.
 
     Args:
         written: the JSON.

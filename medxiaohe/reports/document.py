@@ -1,5 +1,4 @@
-"""A report as it is written in every format: read out of a trace, so that formats cannot say different
-things."""
+"""Read a report out of a trace, for every format, so that formats cannot differ in content."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ NOTE = "decisions"
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of a section, with what it rests on."""
+    """Sentence of a section, with its claims' ruling and evidence."""
 
     text: str
     action: str  # keep, hedge, cut, replace, add
@@ -31,7 +30,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A report: `text` is the whole of it; `claims` have offsets in it and `rulings` are one for each."""
+    """A report: `text` is all of it; `claims` have offsets in it, with one ruling each in `rulings`."""
 
     study: str
     given: Mapping[str, str]  # Indication, Comparison, Technique
@@ -56,7 +55,7 @@ class Document:
         return sum(ruling.label == "supported" for ruling in self.rulings)
 
     def ruling_of(self, claim: Claim) -> Ruling:
-        """The ruling that counts for a claim.
+        """Look up the ruling on a claim.
 
         Args:
             claim: of the report.
@@ -110,7 +109,7 @@ def of_trace(trace: Trace) -> Document:
 
 
 def to_json(found: Document) -> dict[str, Any]:
-    """A report as JSON: sections with their sentences, claims, rulings and evidence.
+    """Convert a report to JSON: sections with their sentences, claims, rulings and evidence.
 
     Args:
         found: the report, read by `of_trace`.

@@ -1,4 +1,5 @@
-"""A report as FHIR R4B: a Bundle of a DiagnosticReport, an Observation for each finding, and a Provenance.
+"""Write a report as FHIR R4B: a Bundle of a DiagnosticReport, an Observation for each finding, and a
+Provenance.
 
 Status is always `preliminary`: nobody has signed it. Codes are texts: the lexicon has no SNOMED CT ids, and a
 wrong code is worse than none. Evidence is named by its SHA-256.

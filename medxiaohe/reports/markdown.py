@@ -1,4 +1,6 @@
-"""A report as Markdown: sentences with a symbol and a word for their ruling, and the evidence below."""
+"""Write a report as Markdown: sentences with a symbol and a word for their ruling, followed by the
+evidence.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|&])")
 
 
 def markdown(found: Document) -> str:
-    """The report as a Markdown document; all text of models and documents is escaped.
+    """Write a report as a Markdown document; all text of models and documents is escaped.
 
     Args:
         found: the report, read by `of_trace`.

@@ -1,4 +1,4 @@
-"""Knowledge that comes with assets: what the tools clinical, drug and relations look up."""
+"""Knowledge from assets: data of the tools clinical, drug and relations."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""BM25 over a few passages in memory, of the standard library alone (Robertson and Zaragoza 2009): the facts
-of a case, a file of passages. retrieval/text.py is for corpora."""
+"""BM25 over a few passages in memory, with the standard library only (Robertson and Zaragoza 2009): the
+facts of a case, a file of passages. retrieval/text.py is for corpora.
+"""
 
 import math
 import re
@@ -20,7 +21,7 @@ class BM25:
         searched: Iterable[str] = (),
         split: Callable[[str], list[str]] | None = None,
     ):
-        """Index passages.
+        """Build the inverted index.
 
         Args:
             passages: what is returned.
@@ -40,8 +41,7 @@ class BM25:
         self.mean_length = sum(self.lengths) / max(1, len(self.lengths))
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query the `top` passages that share a word with it, best first; equals in the order they
-        came.
+        """Search passages that share a term with each query.
 
         Args:
             queries: texts.
@@ -53,7 +53,7 @@ class BM25:
         return [self._search(query, top) for query in queries]
 
     def get(self, id: str) -> Evidence:
-        """The passage of an id; DataError when there is none.
+        """Look up a passage.
 
         Args:
             id: of a passage.

@@ -1,4 +1,4 @@
-"""Cases with images that are searched by an image or by words: what the tool `similar_cases` looks up."""
+"""Search cases by an image or by text, for the tool `similar_cases`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SIDE = 32  # pixels of the thumbnails that are compared
 
 
 class Cases:
-    """Cases by the cosine of their images (grey thumbnails of 32 x 32 pixels without their mean) or by the
-    words of their texts (BM25).
+    """Cases that are searched by the cosine of their images (grey thumbnails of 32 x 32 pixels without
+    their mean) or by BM25 over their texts.
 
     Thumbnails see layout and brightness, not findings: a tool of your own by the name `similar_cases` with an
     encoder of your field finds better ones.
@@ -28,14 +28,14 @@ class Cases:
     pure = True
 
     def __init__(self, cases: Sequence[Evidence]) -> None:
-        """Take cases, each with its text and its images; DataError where there is none."""
+        """Index cases, each with its text and its images."""
         if not cases:
             raise DataError("there is no case: a collection of nothing has no similar case")
         self.cases = tuple(cases)
 
     @classmethod
     def read(cls, path: Path) -> Cases:
-        """Cases of a file of passages with images (retrieval/passages.py).
+        """Read cases from a file of passages with images (retrieval/passages.py).
 
         Args:
             path: a JSON lines file of passages with images.
@@ -51,8 +51,8 @@ class Cases:
         )
 
     def like_image(self, image: ImageRef, top: int, others: Sequence[str] = ()) -> tuple[Evidence, ...]:
-        """The cases whose image is most like this one, best first; never those whose image has a digest of
-        `others`, nor the image itself.
+        """Retrieve the cases with the most similar images; the image itself and those with a digest of
+        `others` are excluded.
 
         Args:
             image: what is compared.
@@ -72,7 +72,7 @@ class Cases:
         return tuple(case for _, _, case in sorted(scored, key=lambda row: row[:2])[:top])
 
     def like_text(self, text: str, top: int) -> tuple[Evidence, ...]:
-        """The cases whose words match best.
+        """Retrieve the cases whose text matches best.
 
         Args:
             text: the query.

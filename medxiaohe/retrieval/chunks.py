@@ -1,4 +1,4 @@
-"""Chunks: parts of a document that are searched one by one, cut where sentences end."""
+"""Split documents into chunks that are searched one by one, at the ends of sentences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])\s*|\n+")
 def chunks(
     text: str, size: int = CHARACTERS, overlap: int = OVERLAP, unit: Unit = "characters"
 ) -> list[tuple[int, int]]:
-    """Cut a text into spans that together cover all of it but white space between them.
+    """Split a text into overlapping spans that cover all of it except white space between them.
 
     Args:
         text: the document.

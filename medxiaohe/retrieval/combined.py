@@ -1,4 +1,4 @@
-"""Stores that a YAML file combines, each entry a store or a mapping of its own:
+"""Combine stores by a YAML file, each entry a store or a mapping of its own:
 
     fuse: [out/text, out/dense]      by reciprocal rank; with `weights: [1, 2]` where they count differently
     rerank: out/retriever/1/model    a cross-encoder orders the first `depth` (20) results again

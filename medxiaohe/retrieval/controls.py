@@ -1,4 +1,5 @@
-"""Controls of a knowledge source: what a workflow gains with the right source counts only against these.
+"""Negative controls of a knowledge source: the gain of a workflow with the right source counts only
+compared with these.
 
 none       no source: tools that search are left out
 dead       the source fails at the first query: RetrieverDown, which ends a run
@@ -31,7 +32,7 @@ Knowledge = Literal["right", "none", "dead", "exchanged", "rewired"]
 
 
 class Dead:
-    """A store that cannot be reached, whatever it is asked."""
+    """A store that cannot be reached."""
 
     pure = False
 
@@ -59,8 +60,9 @@ class Dead:
 
 @dataclass(frozen=True)
 class Exchanged:
-    """A store whose results come with the text of other documents of a pool: ids, ranks and scores are those
-    of the right ones."""
+    """A store whose results have the text of other documents of a pool; ids, ranks and scores are those of
+    the right ones.
+    """
 
     store: Store
     pool: tuple[Evidence, ...]
@@ -72,7 +74,7 @@ class Exchanged:
             raise ConfigError("the control `exchanged` needs two texts that differ")
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """The results of the store with other texts.
+        """Search the store and exchange the texts of its results.
 
         Args:
             queries: texts.

@@ -1,4 +1,4 @@
-"""The documents of a store and their chunks, on disk: read in place, appended by segments.
+"""Documents of a store and their chunks, on disk: read in place, appended by segments.
 
     documents.N.zst    rows of documents as JSON lines, in zstandard frames of about 32 KB
     documents.N.ids    (hash of the id, address), in the order of the hashes
@@ -39,12 +39,12 @@ KEPT_FRAMES = 64  # frames that stay unpacked: 2 MB
 
 
 class Writer:
-    """Adds documents as one more segment of a folder; `close` writes what stands beside them."""
+    """Writer of one more segment of documents; `close` writes the index of its ids."""
 
     def __init__(
         self, folder: Path, characters: int = CHARACTERS, overlap: int = OVERLAP, unit: Unit = "characters"
     ):
-        """Begin the segment after those of the folder.
+        """Start the segment after those of the folder.
 
         Raises:
             DataError: chunks that cannot overlap so.
@@ -129,7 +129,7 @@ class Writer:
 
 
 class Corpus:
-    """Documents and chunks that `Writer` wrote, mapped into memory."""
+    """Documents and chunks that `Writer` wrote, memory-mapped."""
 
     def __init__(self, folder: Path):
         import zstandard
@@ -171,7 +171,7 @@ class Corpus:
         return sum(len(part.ids) // 2 for part in self._parts)
 
     def chunk(self, number: int, score: float = 0.0) -> Evidence:
-        """A chunk by its number, with its span in its document.
+        """Read a chunk by its number, with its span in its document.
 
         Args:
             number: from 0, over all segments.
@@ -201,7 +201,7 @@ class Corpus:
         return self._address(id) is not None
 
     def get(self, id: str) -> Evidence:
-        """The whole document of a document's or chunk's id; DataError when there is none.
+        """Read a full document.
 
         Args:
             id: of a document, or of a chunk ("DOCUMENT#2").
@@ -230,7 +230,7 @@ class Corpus:
                     yield evidence(io.parse_row(line.decode()))
 
     def verify(self) -> int:
-        """The number of documents; DataError where one cannot be found by its id or chunks leave it.
+        """Read every document and look it up by its id.
 
         Returns:
             the number of documents
@@ -353,7 +353,7 @@ def _image(row: Mapping[str, Any]) -> ImageRef:
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write store.json with the sizes of all files, by which a truncated store is recognised.
+    """Write store.json with the sizes of all files, by which a truncated store is detected.
 
     Args:
         folder: of the store.
@@ -424,7 +424,7 @@ def _files(folder: Path) -> list[str]:
 
 
 def counted(documents: Iterable[Evidence], writer: Writer) -> Iterator[tuple[str, bool, str]]:
-    """(text, whether it begins its document, the document's text) of every chunk as documents are added.
+    """Add documents and iterate over their chunks.
 
     Args:
         documents: in the order in which they are added.

@@ -1,4 +1,4 @@
-"""The dense store: chunks of documents as vectors of an embedder, compared by cosine, memory-mapped.
+"""Dense store: chunks of documents as vectors of an embedder, compared by cosine, memory-mapped.
 
 documents.N.*    the documents, whole, and where their chunks are (retrieval/corpus.py)
 vectors.N.*      the vectors of the chunks (retrieval/vectors.py)
@@ -27,7 +27,7 @@ TOGETHER = 2048  # chunks that are encoded at once
 
 
 class Encoder(Protocol):
-    """What makes vectors of texts (models/embed.py)."""
+    """Protocol of text embedders (models/embed.py)."""
 
     @property
     def name(self) -> str: ...
@@ -47,7 +47,7 @@ def build_dense(
     encoder: Encoder | None = None,
     approximate: int = APPROXIMATE,
 ) -> dict[str, Any]:
-    """Write a dense store into an empty folder, or more documents into one.
+    """Build a dense store in an empty folder, or add documents to one.
 
     Args:
         folder: a draft, which the caller publishes.
@@ -88,13 +88,13 @@ def build_dense(
 
 
 class DenseStore:
-    """A dense store that `build_dense` wrote."""
+    """Dense store that `build_dense` wrote."""
 
     pure = True
     KIND = "dense"
 
     def __init__(self, folder: Path, encoder: Encoder | None = None):
-        """Open a folder.
+        """Open a dense store.
 
         Args:
             folder: of the store.
@@ -122,7 +122,7 @@ class DenseStore:
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query the `top` chunks by cosine, equals by id; DataError as `store.check` says.
+        """Search chunks by the cosine of their vectors.
 
         Args:
             queries: texts.

@@ -1,4 +1,4 @@
-"""Drug interactions and doses by renal function, from tables: the assets ddi_ansm and open_medicine.
+"""Look up drug interactions and doses by renal function in tables: the assets ddi_ansm and open_medicine.
 
 The names of the French thesaurus are found by their international names in English ("warfarin", "valproic
 acid"), by names that differ in the United States ("acetaminophen"), and in French. A class stands for its
@@ -47,7 +47,7 @@ OTHER_NAMES = {
 
 @dataclass(frozen=True)
 class Interaction:
-    """An entry of the thesaurus that holds for two drugs."""
+    """Entry of the thesaurus that holds for two drugs."""
 
     level: str  # the gravest of its levels, in English
     first: str  # drug or class, as the thesaurus has it
@@ -56,12 +56,12 @@ class Interaction:
 
 
 class Interactions:
-    """The thesaurus of the files of the asset ddi_ansm (retrieval/assets.py)."""
+    """Thesaurus of drug interactions, from the files of the asset ddi_ansm (retrieval/assets.py)."""
 
     pure = True
 
     def __init__(self, files: Mapping[str, str]):
-        """Take file name -> text; nothing is parsed before it is asked for."""
+        """Take file name -> text; it is parsed when first used."""
         self.files = files
 
     def substance(self, name: str) -> str:
@@ -100,8 +100,8 @@ class Interactions:
         return self._rxnorm.get(substance, "")
 
     def between(self, first: str, second: str) -> list[Interaction]:
-        """Every entry that holds for two substances or classes of the thesaurus, the gravest first; an entry
-        that is listed in both directions with the same words once.
+        """Look up every entry that holds for two substances or classes; an entry that is listed in both
+        directions with the same text counts once.
 
         Args:
             first: the thesaurus's name of a substance or class (see `substance`).
@@ -192,17 +192,16 @@ class Interactions:
 
 
 class RenalDoses:
-    """Doses by renal function, of the files of the asset open_medicine (retrieval/assets.py)."""
+    """Doses by renal function, from the files of the asset open_medicine (retrieval/assets.py)."""
 
     pure = True
 
     def __init__(self, files: Mapping[str, str]):
-        """Take file name -> text; nothing is parsed before it is asked for."""
+        """Take file name -> text; it is parsed when first used."""
         self.files = files
 
     def dose(self, name: str, clearance: float | None = None) -> Evidence | None:
-        """The doses of a drug by creatinine clearance in mL/min, or the one for a clearance; None where the
-        drug is not listed under this name.
+        """Look up the doses of a drug by creatinine clearance.
 
         Args:
             name: of the drug, in English.

@@ -1,4 +1,4 @@
-"""The graph store: facts of a tree and of CMeKG, in one SQLite file that is read in place.
+"""Graph store: facts of an entity tree and of CMeKG, in one SQLite file that is read in place.
 
     graph.sqlite   node(id, code, name), name(key, node), relation(id, subject, predicate, object, value, ...)
     store.json     format, counts and the size of the file
@@ -95,7 +95,7 @@ def tree(folder: Path) -> Iterator[Relation | tuple[str, str]]:
 
 
 def build_graph(folder: Path, facts: Iterable[Relation | tuple[str, str]]) -> dict[str, Any]:
-    """Write a graph store into an empty folder.
+    """Build a graph store in an empty folder.
 
     Args:
         folder: a draft, which the caller publishes.
@@ -152,7 +152,7 @@ def build_graph(folder: Path, facts: Iterable[Relation | tuple[str, str]]) -> di
 
 
 class GraphStore:
-    """A graph store that `build_graph` wrote."""
+    """Graph store that `build_graph` wrote."""
 
     pure = True
 

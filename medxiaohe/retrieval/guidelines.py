@@ -1,5 +1,6 @@
-"""Sections that summarise clinical guidelines, and differential diagnoses by complaint: the asset
-open_medicine."""
+"""Search sections that summarise clinical guidelines, and differential diagnoses by complaint: the asset
+open_medicine.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +26,12 @@ ORDER = ("must_not_miss", "common", "less_common", "rare")
 
 
 class Guidelines:
-    """Guideline sections and differentials of the asset's files (retrieval/assets.py)."""
+    """Guideline sections and differential diagnoses, from the files of the asset (retrieval/assets.py)."""
 
     pure = True
 
     def __init__(self, files: Mapping[str, str]):
-        """Take file name -> text; nothing is parsed before it is asked for."""
+        """Take file name -> text; it is parsed when first used."""
         self.files = files
 
     def sections(self, question: str, top: int) -> tuple[Evidence, ...]:

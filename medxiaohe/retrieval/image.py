@@ -1,4 +1,4 @@
-"""The image store: images of documents as vectors, searched by an image, or by words where the embedder has
+"""Image store: images of documents as vectors, searched by an image, or by text where the embedder has
 both.
 
     documents.N.*    the documents with the names and hashes of their images (retrieval/corpus.py)
@@ -38,7 +38,7 @@ def build_images(
     encoder: ImageEmbedder | None = None,
     approximate: int = APPROXIMATE,
 ) -> dict[str, Any]:
-    """Write an image store into an empty folder, or more documents into one.
+    """Build an image store in an empty folder, or add documents to one.
 
     Args:
         folder: a draft, which the caller publishes.
@@ -89,7 +89,7 @@ def build_images(
 
 
 class ImageStore:
-    """An image store that `build_images` wrote."""
+    """Image store that `build_images` wrote."""
 
     pure = True
 
@@ -116,7 +116,7 @@ class ImageStore:
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[Query], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query the `top` documents with the nearest images, equals by id; each with its image.
+        """Search documents by the cosine of their nearest image; each is returned with that image.
 
         Args:
             queries: images; or words, where the embedder has vectors of them.

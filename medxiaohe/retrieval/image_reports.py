@@ -1,4 +1,4 @@
-"""Reports that are searched by an image or by words, with the model that train.motor left.
+"""Search reports by an image or by text, with the model of the stage train.motor.
 
 reports.jsonl   id, text, study, patient, image and license of each report
 vectors.f32     a row of each report, of length one
@@ -28,7 +28,7 @@ KIND, FORMAT = "image reports", 1
 
 
 def build(folder: Path, reports: Sequence[Evidence], model: ImageReportModel, patients: Sequence[str]) -> int:
-    """Write an index.
+    """Build an index of reports.
 
     Args:
         folder: does not exist yet.
@@ -59,7 +59,7 @@ def build(folder: Path, reports: Sequence[Evidence], model: ImageReportModel, pa
 
 
 class ImageReportStore:
-    """The index of a train.motor stage: a Store, and `like_image`."""
+    """Index of reports of a train.motor stage: a Store, and `like_image`."""
 
     pure = True
 
@@ -92,7 +92,7 @@ class ImageReportStore:
         self.model = model or ImageReportModel(folder)
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """Reports by the cosine of their vector and that of the words; DataError as `store.check` says.
+        """Search reports by the cosine of their vectors and that of a text.
 
         Args:
             queries: texts.

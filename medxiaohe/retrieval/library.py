@@ -1,4 +1,4 @@
-"""Libraries, which the tool `search` searches: a store, a file of passages, or a service."""
+"""Open libraries, which the tool `search` searches: a store, a file of passages, or a service."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> 
 
 
 def source_documents(items: Iterable[Evidence], libraries: Iterable[str]) -> dict[str, bytes]:
-    """Return the whole documents that evidence was cut from: a trace that has them needs no store.
+    """Read the full documents that evidence was cut from: a trace that includes them needs no store.
 
     Args:
         items: evidence with the SHA-256 of its document; other items have no document here.
@@ -76,7 +76,7 @@ def source_documents(items: Iterable[Evidence], libraries: Iterable[str]) -> dic
 
 
 def open_store(folder: Path) -> Built:
-    """The store in a folder: its own, or the only version below it; DataError where there is none.
+    """Open the store of a folder: its own, or the only version below it.
 
     Args:
         folder: of a store, or above exactly one.
@@ -97,7 +97,7 @@ def open_store(folder: Path) -> Built:
 
 
 def append(folder: Path, documents: Iterable[Evidence], out: Path) -> dict[str, Any]:
-    """Publish a new version of a store that has more documents: a segment is added, none is rebuilt.
+    """Publish a new version of a store with more documents: a segment is added, none is rebuilt.
 
     Args:
         folder: the store, which stays as it is.

@@ -1,4 +1,5 @@
-"""What a graph knows around the entities of a text: facts between them, and neighbours that may matter next.
+"""Rank the neighbourhood of a text's entities in a graph: facts between them, and nodes that may matter
+next.
 
 A neighbour scores specificity times evidence:
 
@@ -23,7 +24,7 @@ MOST_FACTS = 2000  # of a node: beyond them it is too general for its neighbours
 
 @dataclass(frozen=True)
 class Around:
-    """What a graph knows around a text.
+    """Entities of a text and their neighbourhood in a graph.
 
     Attributes:
         entities: names of the nodes that the text mentions and does not deny.

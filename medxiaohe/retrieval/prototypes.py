@@ -1,5 +1,5 @@
-"""Intents of a query by prototypes: the mean vector of labelled questions of each intent (MedAide, arXiv
-2410.12532, section on intent recognition).
+"""Classify the intents of a query by prototypes: the mean vector of labelled questions of each intent
+(MedAide, arXiv 2410.12532, section on intent recognition).
 
 paper says                              we do, and why
 17 intents, cosine to each prototype,   the same, with the intents of the rows that are given
@@ -35,7 +35,7 @@ FLOORS = [round(0.02 * n, 2) for n in range(0, 45)]  # of the cosine
 
 @dataclass(frozen=True)
 class Prototypes:
-    """Prototypes of intents.
+    """Prototypes of intents, with threshold and floor.
 
     Attributes:
         vectors: intent -> vector of length one.
@@ -51,7 +51,7 @@ class Prototypes:
     encoder: str = "minilm"
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
-        """Cosines of texts and prototypes, [texts, intents].
+        """Compute the cosine of each text and each prototype.
 
         Args:
             texts: queries.
@@ -66,7 +66,7 @@ class Prototypes:
         return found
 
     def of(self, texts: Sequence[str]) -> list[list[str]]:
-        """Intents that each text activates, the likeliest first.
+        """Classify the intents of each text, the most likely first.
 
         Args:
             texts: queries.
@@ -158,7 +158,7 @@ def _micro(chosen: list[tuple[np.ndarray, np.ndarray]], gold: np.ndarray) -> flo
 def f1(
     said: Sequence[Collection[str]], gold: Sequence[Collection[str]], names: Sequence[str]
 ) -> dict[str, float]:
-    """Micro F1 over all intents, and macro F1 over those that occur in the gold.
+    """Compute micro F1 over all intents, and macro F1 over those that occur in the gold.
 
     Args:
         said: intents predicted for each text.

@@ -1,5 +1,6 @@
-"""PubMed XML (baseline and update files, .xml or .xml.gz) as a stream of articles, one in memory at a
-time."""
+"""Read PubMed XML (baseline and update files, .xml or .xml.gz) as a stream of articles, one in memory at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +71,8 @@ def articles(path: Path, *, refused: Callable[[DataError], None] | None = None) 
 
 
 def split_of(pmid: str) -> Split:
-    """90 % train, 5 % validation, 5 % test: the one rule of everything that reads PubMed.
+    """Assign an article to a split: 90 % train, 5 % validation, 5 % test. Everything that reads PubMed
+    uses this rule.
 
     Args:
         pmid: PubMed id as text.

@@ -1,5 +1,6 @@
-"""The Store protocol, which every index of knowledge fulfils, and stores made of stores: fused, reranked,
-filtered, routed."""
+"""The Store protocol, which every index of knowledge implements, and combined stores: fused, reranked,
+filtered, routed.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ DEPTH = 100  # results of each store that are fused or filtered
 
 
 class Store(Protocol):
-    """Documents that can be searched, many queries at once, and read whole."""
+    """Documents that can be searched, many queries at once, and read in full."""
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
         """Search for passages, many queries at once.
@@ -36,8 +37,7 @@ class Store(Protocol):
         ...
 
     def get(self, id: str) -> Evidence:
-        """The whole document of an id that `search` returned, or of a document; DataError when there is
-        none.
+        """Read a full document, by its id or that of a result.
 
         Args:
             id: of a document or a chunk.
@@ -76,8 +76,9 @@ def check(queries: Sequence[Query], top: int) -> None:
 
 @dataclass(frozen=True)
 class Fused:
-    """Several stores by reciprocal rank fusion: a result scores the sum of weight / (60 + rank) (Cormack et
-    al. 2009, section 2)."""
+    """Several stores by reciprocal rank fusion: the score of a result is the sum of weight / (60 + rank)
+    (Cormack et al. 2009, section 2).
+    """
 
     stores: Sequence[Store]
     weights: Sequence[float] = ()
@@ -129,8 +130,9 @@ def _fused(lists: Sequence[Sequence[Evidence]], weights: Sequence[float]) -> tup
 
 @dataclass(frozen=True)
 class Reranked:
-    """The first results of a store in the order of another score of query and passage: a cross-encoder's
-    (models/rerank.py). What lies deeper keeps its place behind them."""
+    """A store whose first results are sorted by a second score of query and passage: that of a cross-
+    encoder (models/rerank.py). Deeper results follow in their order.
+    """
 
     store: Store
     score: Callable[[Sequence[tuple[str, str]]], Sequence[float]]
@@ -219,7 +221,7 @@ def matching(
 
 @dataclass(frozen=True)
 class Filtered:
-    """Only those results of a store that a predicate accepts; it looks deeper until there are enough."""
+    """Results of a store that a predicate accepts; the search goes deeper until there are enough."""
 
     store: Store
     accepts: Callable[[Evidence], bool]
@@ -267,7 +269,7 @@ class Filtered:
 
 @dataclass(frozen=True)
 class Routed:
-    """The store that `route` names for a query: by its language, say."""
+    """One of several stores for each query, selected by `route`: by its language, for example."""
 
     stores: Mapping[str, Store]
     route: Callable[[str], str]

@@ -1,4 +1,4 @@
-"""The text store: chunks of documents in a tantivy index (BM25; Robertson and Zaragoza 2009), memory-mapped.
+"""Text store: chunks of documents in a tantivy index (BM25; Robertson and Zaragoza 2009), memory-mapped.
 
 documents.N.*   the documents, whole, and where their chunks are (retrieval/corpus.py)
 index/          tantivy: terms of each chunk, and its number
@@ -35,7 +35,7 @@ def build_text(
     overlap: int = OVERLAP,
     unit: Unit = "characters",
 ) -> dict[str, Any]:
-    """Write a text store into an empty folder, document by document, or more documents into one.
+    """Build a text store in an empty folder, document by document, or add documents to one.
 
     Args:
         folder: a draft, which the caller publishes.
@@ -85,12 +85,12 @@ def build_text(
 
 
 class TextStore:
-    """A text store that `build_text` wrote, opened in place: only the parts that a query needs are read."""
+    """Text store that `build_text` wrote, opened in place: only the parts that a query needs are read."""
 
     pure = True
 
     def __init__(self, folder: Path):
-        """Open a folder.
+        """Open a text store.
 
         Raises:
             DataError: no store, one of another format, or one whose files are missing or truncated.
@@ -200,8 +200,9 @@ def _opened(folder: Path) -> Any:
 
 
 def _name_segments(index: Path) -> None:
-    """Number the segments, whose names tantivy draws at random: the same texts give the same bytes. Those of
-    earlier appends have their numbers."""
+    """Rename segments, whose names tantivy draws at random, to numbers, so that the same texts give the
+    same bytes. Segments of earlier appends have their numbers.
+    """
     meta = io.read_json(index / "meta.json")
     text = (index / "meta.json").read_text()
     managed = (index / ".managed.json").read_text()

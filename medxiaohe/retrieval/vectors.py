@@ -1,4 +1,4 @@
-"""Vectors of chunks on disk, compared by cosine: exactly, and in large segments through a graph of near ones.
+"""Search vectors of chunks on disk by cosine: exactly, and in large segments through an HNSW graph.
 
 vectors.N.f16       a row of each chunk of segment N, of length one, float16
 vectors.N.faiss     of a segment of many rows: HNSW over the same rows in 8 bits (Malkov and Yashunin 2018),
@@ -31,7 +31,9 @@ CANDIDATES = 4  # times as many as asked for come out of a graph and are compare
 
 
 class Named(Protocol):
-    """What a store remembers of its embedder, of texts or images; one with weights has their digest too."""
+    """Identity of an embedder that a store records, of texts or images; one with weights has their digest
+    too.
+    """
 
     @property
     def name(self) -> str: ...
@@ -139,7 +141,7 @@ def _write_graph(folder: Path, number: int, vectors: np.ndarray) -> None:
 
 
 class Vectors:
-    """The vectors of all segments of a store, mapped into memory."""
+    """Vectors of all segments of a store, memory-mapped."""
 
     def __init__(self, folder: Path, dim: int):
         """Open them; DataError where a graph is none."""
@@ -154,7 +156,7 @@ class Vectors:
             self.size += rows
 
     def search(self, asked: np.ndarray, top: int) -> list[list[tuple[float, int]]]:
-        """The nearest rows of each query.
+        """Search the nearest rows of each query by cosine.
 
         Args:
             asked: queries of length one, float32 (n, dim).

@@ -1,5 +1,6 @@
-"""Terms of texts and queries: English words without stop words, stemmed; Chinese characters and pairs of
-characters; both in mixed text."""
+"""Tokenise texts and queries for search: stemmed English words without stop words; Chinese characters and
+bigrams; both in mixed text.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ CHINESE = re.compile(r"[\u3400-\u9fff]+")
 
 
 def terms(text: str) -> list[str]:
-    """Split a text into what is indexed and searched.
+    """Tokenise a text into the terms that are indexed and searched.
 
     Args:
         text: of any length and script.
@@ -48,7 +49,7 @@ def spaced(text: str) -> str:
 
 @cache
 def analyzer() -> Any:
-    """tantivy's splitter at signs, with lower case, stop words and stems.
+    """Build tantivy's tokeniser: split at signs, lower case, remove stop words, stem.
 
     Returns:
         a tantivy TextAnalyzer

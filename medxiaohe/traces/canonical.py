@@ -1,4 +1,5 @@
-"""Canonical JSON (RFC 8785, JCS): equal values have equal bytes, so that a digest of a value means something.
+"""Serialise JSON canonically (RFC 8785, JCS): equal values have equal bytes, so that a digest of a value
+is meaningful.
 
 Numbers are integers that a double holds exactly. Floats are refused: two programs print them in two ways.
 `packed` writes them as decimal text, which `unpacked` reads back without loss.
@@ -132,7 +133,7 @@ def packed(value: Any) -> Any:
 
 
 def unpacked(value: Any) -> Any:
-    """The inverse of `packed`; DataError where a number is none.
+    """Invert `packed`.
 
     Args:
         value: what `packed` returned.

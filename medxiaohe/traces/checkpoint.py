@@ -1,4 +1,4 @@
-"""Signed checkpoints of a log: origin, size and root, as a C2SP tlog-checkpoint in a C2SP signed note.
+"""Sign checkpoints of a log: origin, size and root, as a C2SP tlog-checkpoint in a C2SP signed note.
 
     medxiaohe/traces
     2
@@ -26,7 +26,7 @@ _ED25519 = b"\x01"  # C2SP signed-note: the type of the signature
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a checkpoint says of a log."""
+    """State of a log: its size and its Merkle root."""
 
     size: int  # traces
     root: bytes  # 32 bytes
@@ -43,7 +43,7 @@ class Checkpoint:
 
 
 def new_key(name: str) -> tuple[str, str]:
-    """A new Ed25519 key.
+    """Generate an Ed25519 key pair.
 
     Args:
         name: of whoever signs; without blanks and "+".
@@ -63,7 +63,7 @@ def new_key(name: str) -> tuple[str, str]:
 
 
 def public_key(private: str) -> str:
-    """The public key of a private one; DataError where it is none.
+    """Derive the public key of a private one.
 
     Args:
         private: text of a private key.
@@ -79,7 +79,7 @@ def public_key(private: str) -> str:
 
 
 def sign(checkpoint: Checkpoint, private: str = "") -> str:
-    """The checkpoint as a signed note; without a key a note that nobody signed.
+    """Write a checkpoint as a signed note; without a key it is unsigned.
 
     Args:
         checkpoint: what is signed.
@@ -190,7 +190,9 @@ def _verifier(name: str, public: bytes) -> str:
 
 
 def _id(name: str, public: bytes) -> bytes:
-    """The first four bytes of SHA-256 over name, line feed, type and key (C2SP signed-note)."""
+    """Compute the key id: the first four bytes of SHA-256 over name, line feed, type and key (C2SP signed-
+    note).
+    """
     return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
 
 

@@ -1,4 +1,4 @@
-"""Whether the records of one trace are those that were sealed, and fit each other."""
+"""Check that the records of one trace are those that were sealed, and consistent with each other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SALT = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The records of one trace that passed, and the openings of those that are open."""
+    """Records of a trace that passed every check, with the openings of those that are open."""
 
     index: int
     records: tuple[Record, ...]  # the head last
@@ -45,7 +45,7 @@ class Opened:
     trace: Trace | None = None  # as it was recorded, where all of it is open
 
     def value(self, id: str) -> Any:
-        """What a record opens to, or None where it is closed.
+        """Look up the opened value of a record.
 
         Args:
             id: of a record.
@@ -57,7 +57,7 @@ class Opened:
 
 
 class _Bad(Exception):
-    """The first record that is wrong, and why."""
+    """Raised for the first record that is wrong, with the reason."""
 
     def __init__(self, record: str, why: str) -> None:
         super().__init__(why)
@@ -65,8 +65,7 @@ class _Bad(Exception):
 
 
 def check_records(trace: Stored, found: Verdict) -> Opened | None:
-    """Check one trace; its first bad record is added to the verdict, and then there is nothing to go on
-    with.
+    """Check the records of a trace; its first problem is added to the verdict and ends the check.
 
     Args:
         trace: as it is stored.
@@ -116,7 +115,7 @@ def _checked(trace: Stored) -> Opened:
 
 
 def _records(trace: Stored) -> tuple[Record, ...]:
-    """The records as objects, each with its right id, fields and place under the head."""
+    """Parse the records and check the id, the fields and the hash under the head of each."""
     count = len(trace.lines) - 1
     head = _parsed(trace.lines[-1], count)
     _shaped(head, _HEAD)
@@ -183,7 +182,7 @@ def _opening(record: Record, openings: Mapping[str, Opening], values: Mapping[st
 
 
 def _refers(record: Record, earlier: Mapping[str, Record], steps: int) -> None:
-    """A record refers to earlier records of the right kind only, so there is no circle."""
+    """Check that a record refers to earlier records of the right kind only, so that there is no cycle."""
     id, kind = record["id"], record["kind"]
 
     def refer(to: Any, *kinds: str) -> None:

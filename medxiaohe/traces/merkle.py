@@ -32,7 +32,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Frontier:
-    """The root of a growing tree, in memory that grows with the logarithm of its size."""
+    """Root of a growing tree, in memory that grows with the logarithm of its size."""
 
     def __init__(self, hashes: Iterable[bytes] = ()) -> None:
         self.size = 0
@@ -80,12 +80,12 @@ def root(hashes: Iterable[bytes]) -> bytes:
 
 
 def _split(size: int) -> int:
-    """The largest power of two below `size`."""
+    """Compute the largest power of two below `size` (k of RFC 9162, section 2.1.1)."""
     return 1 << ((size - 1).bit_length() - 1)
 
 
 def inclusion(index: int, hashes: Sequence[bytes]) -> list[bytes]:
-    """Proof that leaf `index` is in the tree over `hashes` (RFC 9162, section 2.1.3.1).
+    """Build the proof that leaf `index` is in the tree over `hashes` (RFC 9162, section 2.1.3.1).
 
     Args:
         index: of the leaf, from 0.
@@ -103,7 +103,7 @@ def inclusion(index: int, hashes: Sequence[bytes]) -> list[bytes]:
 
 
 def includes(leaf: bytes, index: int, *, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Verify a proof of inclusion (RFC 9162, section 2.1.3.2); `leaf` is the hash of the leaf.
+    """Verify a proof of inclusion (RFC 9162, section 2.1.3.2).
 
     Args:
         leaf: hash of the leaf.
@@ -132,7 +132,8 @@ def includes(leaf: bytes, index: int, *, size: int, proof: Sequence[bytes], root
 
 
 def consistency(first: int, hashes: Sequence[bytes]) -> list[bytes]:
-    """Proof that the tree over `hashes` begins with its first `first` leaves (RFC 9162, section 2.1.4.1).
+    """Build the proof that the tree over `hashes` begins with its first `first` leaves (RFC 9162, section
+    2.1.4.1).
 
     Args:
         first: number of leaves of the earlier tree.

@@ -1,4 +1,4 @@
-"""A trace as FHIR R4B: a Bundle of a DocumentReference with the answer, and the Provenance of it.
+"""Export a trace as FHIR R4B: a Bundle of a DocumentReference with the answer, and its Provenance.
 
 For traces that are no reports; those are DiagnosticReports (reports/fhir.py). Sources, model and the trace
 itself are named by digest, so that whoever has the folder of traces can look them up. Its status is

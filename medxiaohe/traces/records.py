@@ -1,4 +1,4 @@
-"""A trace as records, one line of canonical JSON each, and the way back.
+"""Convert a trace to records, one line of canonical JSON each, and back.
 
     {"id": "source/0", "kind": "source", "of": "prompt", "sealed": SHA-256}
     {"id": "generation/1", "kind": "generation", "step": 0, "model": ..., "sealed": ...}
@@ -38,7 +38,7 @@ Pixels = Callable[[ImageRef], bytes | None]  # RGB bytes of what a reference sho
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A trace as it is written: lines that everybody may see, and what opens them."""
+    """Written form of a trace: public lines, and the openings of what they seal."""
 
     lines: tuple[bytes, ...]  # canonical records, the head last
     openings: Mapping[str, Opening]  # id of a record -> its opening
@@ -199,7 +199,7 @@ def restore(records: Sequence[Record], openings: Mapping[str, Opening]) -> Trace
 
 
 def regions(shown: ImageRef, at: Locator | None) -> list[ImageRef]:
-    """What an image of evidence shows, and the box of its locator where that has one.
+    """List the regions that evidence refers to: an image, and the box of its locator where that has one.
 
     Args:
         shown: the image.
@@ -214,7 +214,7 @@ def regions(shown: ImageRef, at: Locator | None) -> list[ImageRef]:
 
 
 def pixels_digest(parts: Sequence[ImageRef], pixels: Pixels | None) -> str:
-    """SHA-256 over the pixels of regions; "" where they cannot be decoded.
+    """Hash the decoded pixels of regions with SHA-256.
 
     Args:
         parts: regions of images.
@@ -251,7 +251,7 @@ def _pictures(got: Any) -> list[ImageRef]:
 
 
 class _Writer:
-    """Numbers records and looks up which earlier record each one refers to."""
+    """Writer that numbers records and resolves references to earlier ones."""
 
     def __init__(self, trace: Trace, secret: bytes, pixels: Pixels | None) -> None:
         self.trace, self.secret, self.pixels = trace, secret, pixels

@@ -1,4 +1,4 @@
-"""Redaction: a copy of a folder of traces in which fewer records are open, and the log is the same."""
+"""Redact a folder of traces: a copy with fewer open records and the same log."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Whether the locators of a trace open: its sources are the bytes that were recorded, a span of a document
-holds the quote, a box lies in its image and shows the same pixels."""
+"""Check the locators of a trace: its sources have the recorded bytes, a span of a document has the quoted
+text, a box lies in its image and shows the same pixels.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +19,14 @@ _ABSENT = "a source is not in blobs/"
 
 
 class Resolver:
-    """Checks traces against files by digest."""
+    """Checker of traces against files by digest."""
 
     def __init__(self, blobs: Blobs, pixels: Pixels | None) -> None:
         self.blobs, self.pixels = blobs, pixels
         self._frames: dict[str, tuple[bool, tuple[int, int] | None]] = {}  # digest -> right bytes, frame
 
     def check(self, opened: Opened, found: Verdict) -> None:
-        """Add what was checked, what was not and what is wrong to the verdict.
+        """Check the sources, spans and regions of a trace, and add the results to the verdict.
 
         Args:
             opened: the open records of a trace.

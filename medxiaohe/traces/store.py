@@ -1,4 +1,4 @@
-"""A folder of traces that only grows.
+"""Append-only store of traces.
 
     log.jsonl        records, one canonical line each; a trace ends with its head
     openings.jsonl   one line a trace: what opens its sealed records
@@ -37,7 +37,7 @@ _HEAD = re.compile(rb'"id":"head/\d+","kind":"head"')
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The lines of one trace, as they lie in the log."""
+    """Lines of one trace as they are in the log."""
 
     index: int  # from 0
     line: int  # number of the first line in log.jsonl, from 1
@@ -46,10 +46,10 @@ class Stored:
 
 
 class Log:
-    """Appends traces to a folder. One process at a time: who comes second waits for its turn."""
+    """Append-only log of traces in a folder. One process writes at a time; another one waits."""
 
     def __init__(self, folder: Path, private_key: str = "", *, secret: bytes = b"") -> None:
-        """Open or make a log.
+        """Open or create a log.
 
         Args:
             private_key: signs checkpoints; without one they are unsigned.
@@ -68,7 +68,7 @@ class Log:
         self._frontier = merkle.Frontier()
 
     def append(self, traces: Sequence[Sealed], blobs: Mapping[str, bytes] | None = None) -> list[str]:
-        """Add traces, with one checkpoint for all of them (group commit).
+        """Append traces, with one checkpoint for all of them (group commit).
 
         Args:
             blobs: documents and images by SHA-256, of which those that the traces name are stored; images
@@ -103,7 +103,7 @@ class Log:
         return [head_name(trace.head) for trace in traces]
 
     def _recover(self) -> None:
-        """Cut off what a killed append left behind the checkpoint."""
+        """Truncate what a killed append wrote after the checkpoint."""
         log = self.folder / LOG
         if self._known == (log.stat().st_size if log.exists() else 0):
             return
@@ -179,7 +179,7 @@ def stored(folder: Path) -> Iterator[Stored]:
 
 
 def read_checkpoint(folder: Path) -> tuple[Checkpoint, str]:
-    """The checkpoint of a folder, or of a file, and its text; DataError where there is none.
+    """Read the checkpoint of a folder or of a file.
 
     Args:
         folder: of traces, or a file with a checkpoint.
@@ -230,7 +230,7 @@ def parse_openings(line: bytes) -> tuple[str, dict[str, Opening], dict[str, byte
 
 
 def read_blob(folder: Path, name: str) -> bytes | None:
-    """The bytes of a blob, whatever they are, or None where there is none.
+    """Read a stored file by its digest.
 
     Args:
         folder: of traces.
@@ -281,7 +281,7 @@ def _opened(trace: Sealed) -> bytes:
 def write_copy(
     folder: Path, out: Path, kept: Callable[[Stored], dict[str, Opening]], blobs: Mapping[str, Any]
 ) -> None:
-    """A copy of a log with other openings: the log and the checkpoint are the same bytes.
+    """Copy a log with other openings; log and checkpoint have the same bytes.
 
     Args:
         kept: the openings that a trace keeps; called for each trace, in order.
@@ -331,7 +331,7 @@ def _truncate(path: Path, size: int) -> None:
 
 
 def secret_of(path: Path) -> bytes:
-    """The secret in a file, which is made where there is none; DataError where it holds something else.
+    """Read the secret of a file, which is created where it is missing.
 
     Args:
         path: of the file; it is created with 32 random bytes, readable by its owner only.

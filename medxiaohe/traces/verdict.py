@@ -1,4 +1,4 @@
-"""What a verification found: problems by record, and by level how much was checked, and how much was not."""
+"""Result of a verification: problems by record, and by level how much was checked, and how much was not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Z = 1.959964  # of a two-sided interval of 95 %
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One record that is not what it should be."""
+    """A record that fails a check."""
 
     trace: int  # from 0; -1: the log as a whole
     record: str  # its id, or "log", "checkpoint", "openings"
@@ -32,7 +32,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Level:
-    """How far one level got."""
+    """Counts of one level of checks."""
 
     checked: int = 0
     not_checked: int = 0  # what it needs is not here
@@ -51,7 +51,7 @@ class Level:
         self.reasons[why] = self.reasons.get(why, 0) + 1
 
     def compare(self, same: bool, how: str = "") -> None:
-        """Count one comparison of a level that is a rate.
+        """Count one comparison of a level that reports a rate.
 
         Args:
             same: whether both sides agree.
@@ -63,7 +63,7 @@ class Level:
             self.notes[how] = self.notes.get(how, 0) + 1
 
     def interval(self) -> tuple[float, float, float]:
-        """The share that agrees, with its 95 % interval (Wilson 1927).
+        """Compute the rate of agreement with its 95 % interval (Wilson 1927).
 
         Returns:
             (share, lower bound, upper bound), each from 0 to 1
@@ -95,8 +95,7 @@ class Verdict:
         self.problems.append(Problem(trace, record, level, why))
 
     def state(self, level: str) -> str:
-        """One of: failed, not checked (nothing of it was), partly (some of it was not), verified; of a level
-        that is a rate: reported, or not checked.
+        """Summarise a level in one word.
 
         Args:
             level: name of a level.

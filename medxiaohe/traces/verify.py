@@ -1,4 +1,4 @@
-"""Verification of a folder of traces, without a network and without trusting who wrote it."""
+"""Verify a folder of traces, without a network and without trusting who wrote it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ASKED_FOR = {"regenerated": "no model", "entailed": "no second verifier"}
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of doing a part of a trace again."""
+    """Result of replaying a part of a trace."""
 
     step: int  # -1: the whole trace
     same: bool | None  # None: it cannot be done again here
@@ -30,7 +30,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One comparison of a level that is a rate."""
+    """One comparison of a level that reports a rate."""
 
     same: bool | None  # None: there was nothing to compare
     why: str = ""

@@ -1,5 +1,5 @@
-"""A specialist of train.moe as a model: the roles `expert_1` to `expert_6` of the workflow `medcot`, or the
-mixture behind all of them.
+"""Answer as a specialist of train.moe: the roles `expert_1` to `expert_6` of the workflow `medcot`, or the
+mixture of all of them.
 
     medxiaohe eval run --model starter --model expert_1=out/moe/model --tasks vqa_rad --workflow medcot
 
@@ -21,7 +21,7 @@ BLOCK = re.compile(r"\[begin (caption|rationale) (\w+)[^\]]*\]\n(.*?)\n\[end \1 
 
 
 def experts(model: str, expert: int = 0) -> Experts:
-    """A model from the folder `model` of a train.moe stage.
+    """Load a specialist from the folder `model` of a train.moe stage.
 
     Args:
         model: the folder.
@@ -46,7 +46,7 @@ class Experts:
         self.expert = expert
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One answer to each conversation, on a last line that begins with "Answer:".
+        """Answer closed questions, each on a last line that begins with "Answer:".
 
         Args:
             conversations: with the question in the first user message.

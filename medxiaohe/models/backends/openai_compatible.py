@@ -1,5 +1,5 @@
-"""Any server that speaks OpenAI chat completions: vLLM, SGLang, Ollama, llama.cpp, transformers serve, hosted
-APIs.
+"""Client of servers with the OpenAI chat completions API: vLLM, SGLang, Ollama, llama.cpp, transformers
+serve, hosted APIs.
 
 The guard decides on every call where it may go, and the connection is made to what the guard returned:
 no proxy of the environment, no redirect, no second reading of the address. Error messages name the host and
@@ -133,7 +133,7 @@ class OpenAICompatible:
     concurrent: ClassVar[bool] = True  # takes requests from several threads at once
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One reply for each conversation, in order; the first failure raises and ends the others.
+        """Answer a batch of conversations; the first failure raises and cancels the others.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -159,16 +159,15 @@ class OpenAICompatible:
         tools: Sequence[Tool] = (),
         keep: Keep = lambda group: None,
     ) -> Iterator[list[tuple[int, Reply]]]:
-        """Reply or ModelError of each conversation, with its index, in groups as they come.
+        """Request a reply or ModelError for each conversation, in groups as they come.
 
-        `keep` is called with each as soon as it is there, in the thread that asked and before that asks
-        anything else. Raises ServerGone where no request can succeed, after the requests that were under way
-        have ended.
+        `keep` is called with each result at once, in the thread of its request and before the next request
+        of that thread. ServerGone is raised after the requests in flight have ended.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
             tools: functions that the model may call.
-            keep: called with each group, for a journal.
+            keep: called with each group, to write a journal.
 
         Yields:
             groups of (index of the conversation, reply or error)
@@ -243,7 +242,7 @@ class OpenAICompatible:
             return Reply(error=error, began=began)
 
     def _ask(self, body: bytes, messages: Sequence[Message], stop: threading.Event) -> Reply:
-        """The reply of the first answer that can be used; waits and asks again while that may help."""
+        """Send a request until an answer can be used; waits and retries while that may help."""
         failure = ModelError("")
         for attempt in range(self.retries + 1):
             wait, times = self.first_wait * 2**attempt, f"{attempt + 1} times"
@@ -318,7 +317,8 @@ class OpenAICompatible:
         return f"the conversation for the model {self.name!r}"
 
     def headers(self) -> dict[str, str]:
-        """Read when they are needed, so that the key is in no object that could be printed.
+        """Build the headers of a request. The key is read at each request, so that no object that could be
+        printed holds it.
 
         Returns:
             headers of a request, with the key where one is set
@@ -357,7 +357,7 @@ class OpenAICompatible:
 
 
 def _end(future: Future[Reply]) -> BaseException | None:
-    """What a finished request says about all others: the server is gone, or an image cannot be read."""
+    """Decide what a finished request means for all others: the server is gone, or an image cannot be read."""
     if (failure := future.exception()) is not None:
         return failure
     error = future.result().error
@@ -380,7 +380,7 @@ def _read(answer: bytes, messages: Sequence[Message]) -> Reply:
 
 
 def _usage(found: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Tokens in and out, where the server tells them."""
+    """Read the token counts, where the server reports them."""
     usage = found.get("usage")
     counts = [usage.get(key) if isinstance(usage, dict) else None for key in USAGE]
     known = [count if type(count) is int and count >= 0 else None for count in counts]

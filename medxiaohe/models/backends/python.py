@@ -1,4 +1,4 @@
-"""Your own Python function as a model: `--model mine/bot.py:answer`.
+"""Use a Python function as a model: `--model mine/bot.py:answer`.
 
     def answer(messages):        # the conversation so far, a sequence of types.Message, without the gold
         return "B"               # a string, or a types.Message of role assistant
@@ -70,7 +70,8 @@ class Function:
     def replies(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[list[tuple[int, Message]]]:
-        """One by one, unless the function wants all of them: what is answered survives a kill.
+        """Call the function for one conversation at a time, or for all where it takes batches, so that
+        answered ones survive a kill.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.

@@ -1,4 +1,4 @@
-"""A model whose replies are written beforehand: for tests of control flow, never for a number."""
+"""A model with scripted replies: for tests of control flow, never for a number."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def scripted(model: str = "", answer: Answer | Iterable[Reply] = ("",), nats: Na
 
 
 class Scripted:
-    """`conversations` holds everything it was asked, in order."""
+    """Model with scripted replies; `conversations` records every request, in order."""
 
     def __init__(self, name: str, answer: Answer | Iterable[Reply], nats: Nats | None = None) -> None:
         self.name = name

@@ -1,5 +1,4 @@
-"""Any checkpoint in Hugging Face layout, answered with plain transformers: batched, greedy unless told
-otherwise.
+"""Answer with any checkpoint in Hugging Face layout by plain transformers: batched, greedy by default.
 
 Greedy is Pass@1. Sampling settings that a checkpoint carries in generation_config.json (top_p,
 repetition_penalty, ...) are not used: two checkpoints are compared on the same terms, and the same call gives
@@ -87,7 +86,7 @@ class Transformers:
         self._lengths: dict[str, int] = {}  # tokens of texts
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One reply for each conversation; those of like length are answered together.
+        """Generate one reply for each conversation; conversations of similar length share a batch.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -102,7 +101,7 @@ class Transformers:
     def replies(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[list[tuple[int, Message]]]:
-        """The same replies batch by batch, each with the index of its conversation.
+        """Generate replies batch by batch.
 
         What is sampled depends on the seed and the batch, not on what was asked before: a run that resumes
         after some batches goes on as one that was never stopped.
@@ -147,8 +146,7 @@ class Transformers:
         return self._lengths[text]
 
     def token_nats(self, texts: Sequence[str], max_tokens: int = 256) -> list[tuple[float, int]]:
-        """Of each text, cut to `max_tokens`: its summed negative log-likelihood in nats, and how many tokens
-        that counts.
+        """Score texts by their summed negative log-likelihood in nats, cut to `max_tokens`.
 
         The first token is given, not scored. Text that looks like a special token is read as plain text.
 
@@ -170,7 +168,7 @@ class Transformers:
     def choice_nats(
         self, conversations: Sequence[Sequence[Message]], answers: Sequence[Sequence[str]], end: bool = True
     ) -> list[list[float]]:
-        """Of each conversation, the negative log-likelihood in nats of each of its answers.
+        """Score the answers to each conversation by negative log-likelihood in nats.
 
         `end` includes the end of the turn, so that "A" is not also the beginning of "All of these".
 
@@ -206,8 +204,9 @@ class Transformers:
     def _batches(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[tuple[list[int], list[Rendered]]]:
-        """Those of like length together, with their indices. Pixels are read batch by batch, words once for
-        all."""
+        """Group conversations of similar length with their indices. Pixels are read batch by batch, text once
+        for all.
+        """
         rendered = [
             None if _pictures(one) else render.render_prompt(one, self.processor, tools)
             for one in conversations
@@ -234,7 +233,7 @@ class Transformers:
         return sum(map(len, texts)) + IMAGE_LENGTH * _pictures(messages)
 
     def _tail(self, messages: Sequence[Message], answer: str, end: bool) -> tuple[int, ...]:
-        """The tokens a chat template writes for an answer; they do not depend on what was asked.
+        """Tokenise an answer as the chat template writes it; the tokens do not depend on the prompt.
 
         Behind a document they are those that the answer adds to its text, and no end (lm-eval does the same).
         """
@@ -255,7 +254,7 @@ class Transformers:
         return self._tails[key]
 
     def _with(self, prompt: Rendered, tail: tuple[int, ...]) -> Rendered:
-        """A prompt with an answer, which alone is scored."""
+        """Append an answer to a prompt; only the answer is scored."""
         mask = (False,) * len(prompt.tokens) + (True,) * len(tail)
         return replace(prompt, tokens=prompt.tokens + tail, mask=mask)
 
@@ -288,7 +287,7 @@ class Transformers:
         return [results.get(i, (0.0, 0)) for i in range(len(rows))]
 
     def _passes(self, rows: Sequence[Rendered]) -> Iterator[list[int]]:
-        """Indices of rows that go through the model together; rows with nothing to score go nowhere."""
+        """Group the indices of rows for one forward pass; rows with nothing to score are left out."""
         chosen: list[int] = []
         for i in sorted(
             (i for i in range(len(rows)) if any(rows[i].mask[1:])), key=lambda i: len(rows[i].tokens)
@@ -328,7 +327,7 @@ def _seed(seed: int, rows: Sequence[Rendered]) -> int:
 
 
 def special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
-    """The padding token, and every token that ends a reply.
+    """Look up the padding token and every token that ends a reply.
 
     Args:
         loaded: a model with its processor.
@@ -382,7 +381,7 @@ def generation(loaded: checkpoint.Loaded, max_new_tokens: int, temperature: floa
 
 
 def _words(parts: Iterable[Part]) -> Iterator[str]:
-    """The texts of a message, those inside results of tools and calls too."""
+    """List the texts of a message, those inside tool results and calls included."""
     for part in parts:
         if isinstance(part, str):
             yield part

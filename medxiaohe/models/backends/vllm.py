@@ -1,4 +1,4 @@
-"""vLLM in this process: the fast backend for large models on a GPU.
+"""Run vLLM in this process: the fast backend for large models on a GPU.
 
 Not run by the tests, which have no GPU: they cover only what happens when vLLM is not installed. It speaks
 the same messages as `openai_compatible`; vLLM applies the chat template of the checkpoint itself. It does not

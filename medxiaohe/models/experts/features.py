@@ -1,4 +1,4 @@
-"""What the specialist reads: words as vectors, images as patch features of a frozen tower."""
+"""Input features of the specialist: word vectors, and patch features of a frozen vision tower."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEAR = 8  # images encoded together
 
 @dataclass(frozen=True)
 class Question:
-    """A closed question with what was written about its image.
+    """A closed question with its image, caption and rationale.
 
     Attributes:
         text: of the question; caption and rationale: "" where there is none.

@@ -1,5 +1,5 @@
-"""The network: cross-attention from words to patches, a sparse mixture of experts as the gate between them,
-scores of answer candidates (MedCoT, arXiv 2412.13736, section 3.3).
+"""Network of the specialist: cross-attention from words to patches, a sparse mixture of experts as the gate
+between them, scores of answer candidates (MedCoT, arXiv 2412.13736, section 3.3).
 
     h   [rows, words, width]    question, caption and rationale, one vector a word
     img [rows, words, width]    what each word sees of the image
@@ -47,7 +47,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Read:
-    """What the network makes of a batch.
+    """Scores and routing weights of a batch.
 
     Attributes:
         gate: scores of the candidates by the mixture, [rows, candidates].
@@ -63,7 +63,7 @@ class Read:
 
 
 class Specialist(nn.Module):  # type: ignore[misc]
-    """Scores answer candidates of closed questions."""
+    """Network that scores the answer candidates of closed questions."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A trained specialist: its files, and what it answers."""
+"""Save, load and apply a trained specialist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Facts:
-    """What a folder says beside the weights.
+    """Metadata of a specialist that is stored with its weights.
 
     Attributes:
         text: embedder of words; tower: of images.
@@ -38,7 +38,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Answered:
-    """What a specialist answers to one question.
+    """Answer of a specialist to one question.
 
     Attributes:
         gate: the mixture's answer; experts: of each expert alone; vote: the plurality of the experts, of

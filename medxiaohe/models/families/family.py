@@ -1,4 +1,4 @@
-"""The adapter of a family of vision-language models: everything that differs between their processors.
+"""Adapter of a family of vision-language models: everything that differs between their processors.
 
 `of(processor)` is the adapter of a processor, `named("Qwen3VLProcessor")` that of a class of processors. Most
 models need no file: the default takes what transformers calls by the same name in all of them. A new family
@@ -55,7 +55,7 @@ def known() -> list[Family]:
 
 @functools.cache
 def _table() -> dict[str, Family]:
-    """Name of a processor class -> adapter, from the files beside this one."""
+    """Map names of processor classes to adapters, from the files of this folder."""
     package = __package__ or "medxiaohe.models.families"
     folder = importlib.import_module(package).__path__
     files = sorted(m.name for m in pkgutil.iter_modules(folder) if m.name != "family")
@@ -114,8 +114,7 @@ def cannot_limit(processor: Any, smallest: int, largest: int) -> None:
 
 
 def stacked(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Features of several conversations along their first dimension, the others padded with zeros at their
-    end.
+    """Concatenate features along their first dimension; other dimensions are padded with zeros at their end.
 
     Args:
         name: of the model input, such as `pixel_values`.
@@ -157,7 +156,7 @@ def leave(model: Any) -> None:
 
 @dataclass(frozen=True)
 class Family:
-    """What a processor and its model want; each field has the value that most of them share.
+    """Adapter of one family; each field defaults to what most families share.
 
     Attributes:
         name: for messages and the table of docs/models.md.

@@ -1,5 +1,5 @@
-"""Gemma 3 and MedGemma: an image has one token in the text and another for its features, which see each
-other.
+"""Gemma 3 and MedGemma: an image has one token in the text and other tokens for its features, with attention
+in both directions inside an image.
 
 `image_token_id` of the processor is that of `<start_of_image>`, which the text has; features stand at the
 tokens of `<image_soft_token>`. `token_type_ids` tells the model which tokens are of an image: inside an image

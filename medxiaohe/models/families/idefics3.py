@@ -1,4 +1,4 @@
-"""Idefics3 and SmolVLM: an image is cut into tiles, and a tile of zeros is dropped by the model.
+"""Idefics3 and SmolVLM: an image is cut into tiles, and the model drops tiles of zeros.
 
 `pixel_values` is [conversations, tiles, 3, height, width]: joined, all tiles are those of one conversation,
 so

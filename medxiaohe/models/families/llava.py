@@ -1,4 +1,4 @@
-"""LLaVA 1.5 and the starter: every image has as many tokens, whatever its shape.
+"""LLaVA 1.5 and the starter: every image has the same number of tokens, whatever its shape.
 
 Pixels are made by Pillow wherever it runs: torchvision's differ in the last digit, and the starter's
 figures were

@@ -1,4 +1,4 @@
-"""LLaVA-OneVision: [images, tiles, 3, height, width], tiles padded to the most of the batch.
+"""LLaVA-OneVision: (images, tiles, 3, height, width), padded to the largest number of tiles in the batch.
 
 `batch_num_images` says how many images were rendered together: one alone is cut into tiles, several are not.
 """

@@ -1,4 +1,4 @@
-"""Qwen2-VL, Qwen2.5-VL, Qwen3-VL and what shares their processor: patches of all images in one tensor,
+"""Qwen2-VL, Qwen2.5-VL, Qwen3-VL and models that share their processor: patches of all images in one tensor,
 M-RoPE.
 
 The patches of an image are rows of `pixel_values` and `image_grid_thw` says how many, so batches need no
@@ -43,7 +43,8 @@ def limit_pixels(processor: Any, smallest: int, largest: int) -> None:
 
 
 def positions(processor: Any, tokens: Sequence[int], features: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Plain positions and those of M-RoPE, of a conversation of text and images.
+    """Compute plain and M-RoPE position ids of a conversation of text and images (Qwen2-VL, arXiv 2409.12191,
+    section 2.1).
 
     Args:
         processor: of the model.

@@ -19,7 +19,7 @@ class Attention(nn.Module):  # type: ignore[misc]
         self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
 
     def forward(self, x: Any, memory: Any, mask: Any = None, causal: bool = False) -> Any:
-        """Attend.
+        """Apply scaled dot-product attention with several heads.
 
         Args:
             x: queries, [batch, n, width].
@@ -74,7 +74,7 @@ class Block(nn.Module):  # type: ignore[misc]
 
 
 class Pool(nn.Module):  # type: ignore[misc]
-    """One vector of a set of tokens: the attention of a learned query."""
+    """Attention pooling: a learned query attends to a set of tokens."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()

@@ -47,10 +47,10 @@ class Shape:
 
 
 class Network(nn.Module):  # type: ignore[misc]
-    """All that is trained beside the projector and the tower."""
+    """Every trained module except the projector and the vision tower."""
 
     def __init__(self, shape: Shape, relation: Sequence[Sequence[bool]]):
-        """Draw the weights; a part has the same ones whichever other parts there are.
+        """Initialise the weights; those of a module do not depend on which other modules exist.
 
         Args:
             shape: sizes.
@@ -88,7 +88,7 @@ class Network(nn.Module):  # type: ignore[misc]
         self.bias = nn.Parameter(torch.full((shape.tags,), -2.0))
 
     def _part(self, name: str, make: Callable[[], Any]) -> Any:
-        """What `make` gives, with weights that depend on the seed and the name alone."""
+        """Initialise a module with weights that depend on the seed and the name only."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(zlib.crc32(f"{self.shape.seed} {name}".encode()))
             return make()
@@ -125,7 +125,7 @@ class Network(nn.Module):  # type: ignore[misc]
         return vectors[0]
 
     def look(self, tokens: Any) -> tuple[Any, Any]:
-        """Image tokens with general knowledge, and the labels that they show.
+        """Fuse image tokens with general knowledge, and predict the labels of the image.
 
         Args:
             tokens: [batch, n, image], as the projector gives them.
@@ -153,7 +153,7 @@ class Network(nn.Module):  # type: ignore[misc]
         return functional.normalize(self.image_head(self.pool(tokens)), dim=-1)
 
     def inform(self, tokens: Any, triplets: Any, weights: Any) -> Any:
-        """Image tokens with the triplets of similar reports.
+        """Fuse image tokens with the triplets of similar reports (specific knowledge).
 
         Args:
             tokens: [batch, n, width].

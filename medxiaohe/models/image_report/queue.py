@@ -1,4 +1,4 @@
-"""A ring of past image and report vectors with the triplets of each report (MOTOR, section 3.2).
+"""Ring buffer of past image and report vectors with the triplets of each report (MOTOR, section 3.2).
 
 The queue of the public code starts with random tokens, must be a multiple of the batch, and gives the teacher
 the triplets of the report that it is asked about. This one starts empty, takes batches of any size, and never
@@ -23,12 +23,12 @@ class Fetched:
 
 
 class KnowledgeQueue:
-    """Vectors, triplets and owners of the newest `size` reports."""
+    """Ring buffer of vectors, triplets and owners of the newest `size` reports."""
 
     NAMES = ("image", "text", "triplets", "study", "patient", "report")
 
     def __init__(self, size: int, vector: int, most_triplets: int):
-        """An empty queue.
+        """Allocate an empty queue.
 
         Args:
             size: reports that it holds.
@@ -43,7 +43,8 @@ class KnowledgeQueue:
         self.filled = self.next = 0
 
     def put(self, **batch: Any) -> None:
-        """Add rows in order, the oldest give way; of a batch larger than the queue the last ones stay.
+        """Append rows in order and overwrite the oldest; of a batch larger than the queue the last rows
+        remain.
 
         Args:
             batch: image, text [n, vector]; triplets [n, most_triplets, 3]; study, patient, report [n].

@@ -1,4 +1,4 @@
-"""A trained image-report model: images and reports as vectors of one space.
+"""Apply a trained image-report model: images and reports as vectors of one space.
 
 model/                  checkpoint with the trained projector (and tower), in hub layout
 network/network.json    shape, vocabulary, tags, graph, terms of triplets
@@ -66,7 +66,7 @@ def save_network(
 
 
 class ImageReportModel:
-    """Vectors of images and reports by a model that the stage train.motor left."""
+    """Embedder of images and reports, by a model of the stage train.motor."""
 
     def __init__(self, folder: Path):
         """Open the stage's folder; DataError where it has no network."""
@@ -128,7 +128,7 @@ class ImageReportModel:
 def informed(
     network: Network, tokens: Any, queue: KnowledgeQueue, own: Any, top: int, draw: Any = None
 ) -> tuple[Any, Any]:
-    """Image tokens with what a queue has on similar reports.
+    """Retrieve similar reports and fuse image tokens with their triplets.
 
     Args:
         network: that made the tokens.

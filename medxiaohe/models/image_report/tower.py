@@ -1,4 +1,4 @@
-"""Vision tower and projector of a LLaVA checkpoint, apart from its language model."""
+"""Vision tower and projector of a LLaVA checkpoint, without its language model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from medxiaohe.types import ImageRef
 
 
 class Tower:
-    """What makes tokens of pixels: `features` with the tower, `tokens` with tower and projector."""
+    """Encoder of pixels: `features` by the tower, `tokens` by tower and projector."""
 
     def __init__(self, loaded: Loaded):
         """Take a checkpoint; ModelError for one without a tower and a projector of their own."""

@@ -1,4 +1,4 @@
-"""The tokens of a checkpoint that occur in the training reports, numbered from 4.
+"""Vocabulary of the checkpoint's tokens that occur in the training reports, numbered from 4.
 
 A tokenizer has 50,000 to 150,000 tokens, the reports of a data set a few thousand. An embedding of all of
 them would be most of the network and mostly untrained.

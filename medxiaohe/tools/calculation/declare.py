@@ -1,4 +1,4 @@
-"""How a calculator is declared: what it takes, in which unit and within which limits, and who published it.
+"""Declare a calculator: its inputs with units and limits, and the publication of its formula.
 
 A calculator is a pure function of keyword arguments in the units that it declares. `evaluate` is the way in:
 it reads values with units ("183 umol/L", "5 ft", "yes"), converts them, refuses what lies outside the
@@ -34,7 +34,7 @@ PER_VOLUME = re.compile(r"^(?:(?:cells?|count|platelets?)\s*/\s*)?(?:[µμu]?L|m
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One value that a calculator takes.
+    """Declaration of an input of a calculator.
 
     Args:
         kind: "number", "flag" (yes or no), "choice" or "date".

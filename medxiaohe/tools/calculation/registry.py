@@ -1,4 +1,4 @@
-"""Every calculator by its name."""
+"""Look up calculators by name."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def _called(
 
 
 class _Connection:
-    """A session with a server, held open by a thread of its own."""
+    """Session with a server, which a thread of its own keeps open."""
 
     def __init__(self, name: str, target: Any):
         self._name, self._target = name, target

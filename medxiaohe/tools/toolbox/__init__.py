@@ -1,4 +1,4 @@
-"""The toolbox: the only way from a name to a tool, and from a call to its result.
+"""Open tools by name and execute tool calls.
 
     open_tools      tools by their names, with the resources they need
     task_tools      those of a task, and those the settings add
@@ -38,7 +38,7 @@ HOW_TO_GIVE = {
 
 
 def open_tools(names: Iterable[str], resources: Mapping[str, Any] | None = None) -> tuple[Tool, ...]:
-    """Tools by their names, each with the resources it needs.
+    """Open tools by their names, each with the resources it needs.
 
     Args:
         names: of tools that ship ("zoom"), of a file ("mine/eye.py:eye") or of a package ("my_pkg.eye:eye").
@@ -88,7 +88,8 @@ def task_tools(
 
 
 def describe_tools(names: Iterable[str]) -> tuple[Tool, ...]:
-    """Tools by their names, as a model is shown them; they have no resources, so they are not for calls.
+    """Load tools by their names as a model is shown them; they have no resources, so they cannot be
+    called.
 
     Args:
         names: of tools; one that occurs twice is returned once.
@@ -103,7 +104,7 @@ def describe_tools(names: Iterable[str]) -> tuple[Tool, ...]:
 
 
 def bind(tool: Tool, /, **resources: Any) -> Tool:
-    """The tool with these resources. Those it does not take are left out.
+    """Bind resources to a tool; those that it does not take are ignored.
 
     Args:
         tool: what is bound.
@@ -125,7 +126,8 @@ def bind(tool: Tool, /, **resources: Any) -> Tool:
 
 
 def conversation_images(messages: Iterable[Message]) -> tuple[ImageRef, ...]:
-    """Images in the order of a conversation, those that tools returned included; tools count them from 1.
+    """List the images of a conversation in order, those that tools returned included; tools count them
+    from 1.
 
     Args:
         messages: the conversation so far.
@@ -185,7 +187,7 @@ def call_tool(call: ToolCall, tools: Sequence[Tool], images: Sequence[ImageRef] 
 
 
 class _Resources:
-    """Resources by name; a function is called once, when its value is first asked for."""
+    """Resources by name; a value that is a function is called once, when it is first needed."""
 
     def __init__(self, given: Mapping[str, Any]):
         self._given = dict(given)

@@ -1,4 +1,4 @@
-"""Parameters of tools: type hints to JSON schema, and arguments that a model wrote checked against it."""
+"""Parameters of tools: convert type hints to JSON schema, and check the arguments that a model wrote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_SHOWN = 80  # characters of an argument in an error message
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Type hints of a function; ConfigError where a name in them is imported for type checkers only.
+    """Evaluate the type hints of a function.
 
     Args:
         function: of a tool.

@@ -1,4 +1,4 @@
-"""Results of tools: what a function returned, as a ToolResult of limited size."""
+"""Results of tools: convert what a function returned to a ToolResult of limited size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTHING = "nothing found"
 
 
 def as_result(value: Any) -> ToolResult:
-    """Turn what a tool returned into a ToolResult.
+    """Convert what a tool returned to a ToolResult.
 
     Text is taken as it is, Evidence becomes a line `[id] text` with its images, a dataclass or mapping a line
     `name: value` for each field, a list its JSON; the last two are kept as JSON in `data`.

@@ -1,4 +1,4 @@
-"""A time limit for one call of a function.
+"""Limit the time of one function call.
 
 The function runs in a daemon thread, so a call that hangs neither stops the run nor its exit. Threads are
 used again: starting one costs more than most tools. What is still running at its limit gets SystemExit at its

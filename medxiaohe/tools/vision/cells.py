@@ -1,4 +1,5 @@
-"""White cells of stained blood smears: what is blue and saturated, closed, in one part of the least size.
+"""Detect white cells of stained blood smears: blue and saturated pixels, closed, as components of a least
+size.
 
 Red cells are not here. In BCCD the annotators marked some of them only: what covers the picture and what they
 counted do not move together (r = 0.00 over 139 pictures), so nothing can be measured (docs/results/tools.md).
@@ -23,7 +24,7 @@ MARGIN = 0.08  # of the width and height, to each side: cytoplasm is paler than 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A white cell: its box in pixels of the picture, and how sure it is that it is one, 0 to 1."""
+    """A white cell: its box in pixels of the picture, and a confidence from 0 to 1."""
 
     box: tuple[int, int, int, int]
     confidence: float

@@ -1,4 +1,6 @@
-"""Made-up pictures that look like a blood smear and a fundus photograph, for the contract test and tests."""
+"""Synthetic pictures that look like a blood smear and a fundus photograph, for the contract test and
+tests.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What kind of picture one is, from its colours: a blood smear, a fundus photograph, a grey picture
-(radiograph, CT, MR) or another colour picture. Image tools refuse a kind that they were not measured on."""
+"""Classify a picture by its colours: a blood smear, a fundus photograph, a grey picture (radiograph, CT,
+MR) or another colour picture. Image tools refuse a kind that they were not measured on.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ GREATEST_GREY = (
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """Means over a picture of SIDE x SIDE pixels; 0 to 255, saturation 0 to 1."""
+    """Colour statistics of a picture of SIDE x SIDE pixels; 0 to 255, saturation 0 to 1."""
 
     from_grey: float  # mean distance of a channel from the grey of its pixel
     saturation: float

@@ -1,4 +1,4 @@
-"""Masks of what was segmented, and what is measured on one."""
+"""Segment vessels and cells, and measure masks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_PARTS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """A mask, the share that it covers of what was searched, and how sure its pixels are, 0 to 1."""
+    """A mask, its share of the searched area, and the confidence of its pixels, 0 to 1."""
 
     mask: Mask
     share: float
@@ -93,7 +93,7 @@ def mask_of(pixels: NDArray[np.uint8]) -> Mask:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A connected part of a mask, in pixels."""
+    """A connected component of a mask, in pixels."""
 
     area: int
     width: int

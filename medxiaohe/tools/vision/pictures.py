@@ -1,4 +1,4 @@
-"""The pixels that a tool looks at and those that it returns."""
+"""Read the pixels that a tool needs, and store those that it returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays of pixels: smoothing, connected components, holes, distances. numpy alone."""
+"""Image processing on arrays: smoothing, connected components, holes, morphology. numpy only."""
 
 from __future__ import annotations
 

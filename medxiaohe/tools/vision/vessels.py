@@ -1,4 +1,5 @@
-"""Vessels of a fundus photograph: a bank of ridge filters and a small convolutional network on their answers.
+"""Segment vessels of a fundus photograph: a bank of ridge filters and a small convolutional network on
+their responses.
 
 The filters are second derivatives of elongated Gaussians in twelve directions and five widths, a
 matched filter for lines as in Chaudhuri et al. 1989 (doi:10.1109/42.34715) and Soares et al. 2006
@@ -80,7 +81,9 @@ def features(pixels: NDArray[np.uint8], seen: Mask) -> NDArray[np.float32]:
 
 
 def _ridges(shape: tuple[int, ...], scale: float, longer: float) -> list[Plane]:
-    """Transfer functions: minus the second derivative across, of a Gaussian that is `longer` along."""
+    """Build transfer functions of ridge filters: minus the second derivative across, of a Gaussian that is
+    `longer` times longer along.
+    """
     fy = np.fft.fftfreq(shape[0])[:, None] * 2 * np.pi
     fx = np.fft.rfftfreq(shape[1])[None, :] * 2 * np.pi
     results = []
@@ -94,7 +97,7 @@ def _ridges(shape: tuple[int, ...], scale: float, longer: float) -> list[Plane]:
 
 
 def _continued(plane: Plane, known: Mask) -> Plane:
-    """The plane with its values at the border of `known` carried outwards, so that the border is no edge."""
+    """Extrapolate a plane from the border of `known` outwards, so that the border is no edge."""
     out, have = np.where(known, plane, 0.0), known.copy()
     for _ in range(40):
         wide, there = np.pad(out, 1), np.pad(have, 1).astype(np.float64)
@@ -174,7 +177,7 @@ def network(planes: NDArray[np.float32], fitted: tuple[NDArray[np.float32], ...]
 
 
 def _convolved(x: NDArray[np.float32], kernel: NDArray[np.float32], dilation: int) -> NDArray[np.float32]:
-    """Correlation with a kernel of out x in x 3 x 3; outside the picture is zero."""
+    """Correlate planes with a kernel (out, in, 3, 3), with zeros outside of the picture."""
     channels, height, width = x.shape
     wide = np.pad(x, ((0, 0), (dilation, dilation), (dilation, dilation)))
     out = np.zeros((len(kernel), height * width), np.float32)
