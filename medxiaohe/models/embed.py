@@ -27,7 +27,7 @@ NAMES = ("minilm", "e5", "ngrams")
 NGRAM_SIZES, NGRAM_DIM = (2, 3, 4), 1024
 MAX_TOKENS = 256  # of all-MiniLM-L6-v2, as its own sentence_bert_config.json says
 NGRAM_CHUNK = 4096  # texts hashed together
-MULTIPLIER = 0x9E3779B97F4A7C15
+MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 / golden ratio (Fibonacci hashing)
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,10 @@ def _encode_transformer(
                 return_tensors="pt",
             ).to(model.device)
             hidden = model(**batch).last_hidden_state
+            # pooling: the first token, or the mean over real tokens
             mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
             pooled = hidden[:, 0] if first else (hidden * mask).sum(1) / mask.sum(1)
+            # length one, so that a dot product is the cosine
             unit = torch.nn.functional.normalize(pooled.float(), dim=1)
             rows[start : start + len(unit)] = unit.cpu().numpy()
             done(len(unit))
@@ -202,24 +204,29 @@ def _ngrams(texts: Sequence[str], _batch_size: int, done: Callable[[int], None])
     rows = np.empty((len(texts), NGRAM_DIM), np.float32)
     for start in range(0, len(texts), NGRAM_CHUNK):
         chunk = [f" {' '.join(text.lower().split())} " for text in texts[start : start + NGRAM_CHUNK]]
+        # code points of all texts, one after the other
         letters = np.frombuffer("".join(chunk).encode("utf-32-le", "surrogatepass"), np.uint32).astype(
             np.uint64
         )
+        # number of the text of each code point
         document = np.repeat(np.arange(len(chunk)), [len(text) for text in chunk])
         counts = np.zeros(len(chunk) * NGRAM_DIM)
         for size in NGRAM_SIZES:
             places = len(letters) - size + 1
             if places < 1:
                 continue
+            # hash of each n-gram: multiply and xor-shift, code point by code point
             hashed = np.full(places, size, np.uint64)
             for k in range(size):
                 hashed = (hashed ^ letters[k : k + places]) * np.uint64(MULTIPLIER)
                 hashed ^= hashed >> np.uint64(29)
             within = document[:places] == document[size - 1 :]  # a run of two texts is none
+            # column by the hash; its highest bit is the sign, so that collisions cancel on average
             column = document[:places] * NGRAM_DIM + (hashed % np.uint64(NGRAM_DIM)).astype(np.int64)
             sign = np.where(hashed >> np.uint64(63), 1.0, -1.0)
             counts += np.bincount(column[within], sign[within], len(counts))
         block = counts.reshape(len(chunk), NGRAM_DIM)
+        # scale to length one
         length = np.linalg.norm(block, axis=1, keepdims=True)
         block[length[:, 0] == 0, 0] = 1.0  # a text without letters is a vector too
         rows[start : start + len(chunk)] = block / np.where(length == 0, 1.0, length)

@@ -91,6 +91,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
     import numpy as np
 
     rows = rows.astype(np.float32)
+    # a row of zeros has no direction: it becomes the first axis
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     rows[length[:, 0] == 0, 0] = 1.0
     scaled: np.ndarray = rows / np.where(length == 0, 1.0, length)
@@ -134,6 +135,7 @@ def _thumbnails(pictures: Sequence[Any]) -> np.ndarray:
         np.asarray(p.convert("L").resize((THUMBNAIL, THUMBNAIL)), np.float32).reshape(-1) for p in pictures
     ]
     rows = np.stack(small)
+    # without the mean the cosine compares structure, not brightness
     centred: np.ndarray = rows - rows.mean(1, keepdims=True)
     return centred
 
@@ -164,6 +166,7 @@ def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
             f"cannot load the embedder {folder}: {' '.join(str(error).split())[:300]}"
         ) from error
     model = getattr(model, "vision_model", model)
+    # class token and register tokens come before the patch tokens
     skipped = 1 + int(getattr(model.config, "num_register_tokens", 0) or 0)
     mean, scale = (torch.tensor(one).view(3, 1, 1) for one in (starter.IMAGENET_MEAN, starter.IMAGENET_STD))
 
@@ -171,9 +174,11 @@ def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
         import numpy as np
 
         pixels = np.stack([np.asarray(p.resize((SIDE, SIDE)), np.float32) / 255 for p in pictures])
+        # ImageNet mean and standard deviation, as the tower was trained
         values = (torch.from_numpy(pixels).permute(0, 3, 1, 2) - mean) / scale
         with torch.inference_mode():
             hidden = model(pixel_values=values.to(device)).last_hidden_state
+        # class token, then the mean of the patch tokens
         rows: np.ndarray = torch.cat([hidden[:, 0], hidden[:, skipped:].mean(1)], 1).cpu().numpy()
         return rows
 
@@ -196,10 +201,12 @@ def _with_heads(folder: Path, device: str) -> ImageEmbedder:
     )
 
     def encode(batch: Sequence[Any]) -> np.ndarray:
+        # subtract the mean of the training images, then project to the common space
         rows: np.ndarray = (unit(pictures._encode(batch)) - centre_images) @ image_map
         return rows
 
     def encode_text(texts: Sequence[str]) -> np.ndarray:
+        # the same for texts
         rows: np.ndarray = (words.encode(list(texts)) - centre_texts) @ text_map
         return rows
 

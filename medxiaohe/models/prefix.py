@@ -48,7 +48,9 @@ def common(rows: Sequence[Rendered]) -> int:
     """
     if len(rows) < 2 or any(row.num_images for row in rows):
         return 0
+    # the common prefix of the smallest and the largest row in lexicographic order is that of all rows
     first, last = min(row.tokens for row in rows), max(row.tokens for row in rows)
+    # every row keeps one token of its own to predict from
     most = min(len(row.tokens) for row in rows) - 1
     same = next((i for i in range(most) if first[i] != last[i]), most)
     return same if same >= SHORTEST else 0

@@ -61,15 +61,19 @@ def nats(
 
     inputs = render.on_device(render.batch(prompts, processor, "left", shared), model)
     inputs.pop("labels")
+    # B prompts, P prompt tokens (left padding), V vocabulary, N answers with more than one token, T their
+    # tokens
     mask_BP = inputs["attention_mask"]
     longest = max((len(tokens) for several in answers for tokens in several), default=0)
     with torch.inference_mode():
+        # positions count real tokens only, so padding does not shift them
         positions_BP = (mask_BP.cumsum(-1) - 1).clamp(min=0)
         inputs["input_ids"] = inputs["input_ids"][:, shared:]
         known = {"past_key_values": beginning} if shared else {}
         out = model(
             **inputs, **known, position_ids=positions_BP[:, shared:], use_cache=longest > 1, logits_to_keep=1
         )
+        # the logits at the last prompt token predict the first token of every answer
         first_BV = out.logits[:, -1].float().log_softmax(-1)
         found = [
             [-float(first_BV[i, tokens[0]]) if tokens else 0.0 for tokens in several]
@@ -88,16 +92,21 @@ def _add_rest(model: Any, cache: Any, mask_BP: Any, answers: Any, found: list[li
         (i, j) for i, several in enumerate(answers) for j, tokens in enumerate(several) if len(tokens) > 1
     ]
     device = mask_BP.device
+    # row of the prompt of each answer
     index_N = torch.tensor([i for i, _ in rows], device=device)
     width = max(len(answers[i][j]) for i, j in rows) - 1
     tokens_NT = torch.full((len(rows), width + 1), pad, device=device)
+    # answers padded at their end
     kept_NT = torch.zeros((len(rows), width + 1), dtype=torch.bool, device=device)
     for n, (i, j) in enumerate(rows):
         tokens_NT[n, : len(answers[i][j])] = torch.tensor(list(answers[i][j]), device=device)
         kept_NT[n, : len(answers[i][j])] = True
+    # repeat the cache of each prompt for its answers
     mask_NP = mask_BP[index_N]
     cache.batch_select_indices(index_N)
+    # answers continue at the number of real tokens of their prompt
     positions_NT = mask_NP.sum(-1, keepdim=True) + torch.arange(width, device=device)
+    # feed tokens 0 .. T-1, which predict tokens 1 .. T
     whole_mask = torch.cat([mask_NP, kept_NT[:, :-1].to(mask_NP.dtype)], dim=-1)
     out = model(
         input_ids=tokens_NT[:, :-1],
@@ -106,7 +115,9 @@ def _add_rest(model: Any, cache: Any, mask_BP: Any, answers: Any, found: list[li
         past_key_values=cache,
         use_cache=True,
     )
+    # log p(token t | prompt, tokens < t)
     said_NT = out.logits.float().log_softmax(-1).gather(-1, tokens_NT[:, 1:, None]).squeeze(-1)
+    # nats: the negative sum over real tokens
     cost_N = -(said_NT * kept_NT[:, 1:]).sum(-1)
     for n, (i, j) in enumerate(rows):
         found[i][j] += float(cost_N[n])

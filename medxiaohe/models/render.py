@@ -253,6 +253,7 @@ def batch(
     length = max(len(row.tokens) for row in rows)
     ids, attention, labels = [], [], []
     for row in rows:
+        # padding goes after position `at`: the end of the row, or behind the shared prefix
         gap = length - len(row.tokens)
         label = [token if keep else IGNORED for token, keep in zip(row.tokens, row.mask, strict=True)]
         at = shared if side == "left" else len(row.tokens)
@@ -288,12 +289,16 @@ def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, t
     out: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
     positions = []
     for rows in sequences:
+        # padding at the end of the sequence
         gap = length - sum(len(row.tokens) for row in rows)
+        # the first token of each conversation is no target: its prediction would come from the conversation
+        # before
         labels = [
             [IGNORED, *(t if keep else IGNORED for t, keep in zip(r.tokens[1:], r.mask[1:], strict=True))]
             for r in rows
         ]
         out["input_ids"].append([token for row in rows for token in row.tokens] + [pad] * gap)
+        # positions restart at 0 for every conversation, and for the padding
         each = [family.positions(processor, row.tokens, row.features) for row in rows]
         each.append(torch.arange(gap).expand(each[0].shape[0], -1))
         positions.append(torch.cat(each, dim=1))

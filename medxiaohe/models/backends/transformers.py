@@ -305,10 +305,12 @@ class Transformers:
         import torch
 
         inputs = self._inputs(rows, "right")
+        # logits at token t predict token t + 1: shift the labels by one
         labels_BT = inputs.pop("labels")[:, 1:]
         with torch.inference_mode():
             logits_BTV = self.model(**inputs).logits[:, :-1]
         for logits_TV, labels_T in zip(logits_BTV, labels_BT, strict=True):
+            # row by row, so that only one row of logits is converted to float32
             total = torch.nn.functional.cross_entropy(
                 logits_TV.float(), labels_T, ignore_index=render.IGNORED, reduction="sum"
             )

@@ -127,6 +127,7 @@ def patches_of(images: Sequence[ImageRef | None], tower: str) -> dict[ImageRef |
 def _colours(pictures: Sequence[Any]) -> np.ndarray:
     cell = PIXELS // SIDE
     pixels = np.stack([np.asarray(picture, np.float32) / 255 for picture in pictures])
+    # (pictures, SIDE, cell, SIDE, cell, 3): mean and standard deviation of each cell and channel
     cells = pixels.reshape(len(pictures), SIDE, cell, SIDE, cell, 3)
     both = np.concatenate([cells.mean((2, 4)), cells.std((2, 4))], -1)
     flat: np.ndarray = both.reshape(len(pictures), SIDE * SIDE, 6)
@@ -151,13 +152,15 @@ def _tower(name: str) -> Any:
 
     def encode(pictures: Sequence[Any]) -> np.ndarray:
         pixels = np.stack([np.asarray(picture, np.float32) / 255 for picture in pictures])
+        # normalise as the tower was trained; (pictures, 3, height, width)
         pixels = ((pixels - mean) / spread).transpose(0, 3, 1, 2).copy()
         with torch.inference_mode():
             hidden = model(pixel_values=torch.from_numpy(pixels)).last_hidden_state
-        # behind the first token and the registers stand the patches, row by row
+        # patch tokens follow the class token and the registers, row by row
         patches = hidden[:, 1 + getattr(model.config, "num_register_tokens", 0) :]
         side = int(patches.shape[1] ** 0.5)
         grid = patches.transpose(1, 2).reshape(len(pictures), -1, side, side)
+        # average the grid to SIDE x SIDE patches
         small = torch.nn.functional.adaptive_avg_pool2d(grid, SIDE)
         rows: np.ndarray = small.flatten(2).transpose(1, 2).numpy()
         return rows

@@ -99,22 +99,26 @@ class Specialist(nn.Module):  # type: ignore[misc]
         Returns:
             scores of the mixture and of each expert alone, with the weights of the experts.
         """
-        # words in their order and segment, read by one layer of self-attention
+        # word vector + position + segment, then one layer of self-attention
         h = self.words(words) + self.place.weight[: words.shape[1]] + self.segment(segments)
         h = self.encoder(h, src_key_padding_mask=mask == 0)
-        # each word looks at the patches
+        # cross-attention: words are queries, patches are keys and values; softmax(q k / sqrt(width)) v
         seen = self.patches(patches) + self.patch_place.weight[: patches.shape[1]]
         scores = self.ask(h) @ self.key(seen).transpose(1, 2) / self.shape.width**0.5
         img = scores.softmax(-1) @ self.value(seen)
+        # routing by both views of a word: itself, and what it attends to
         both = torch.cat([h, img], -1)
         weights = routed(self.router(both), self.shape.top)
-        # every expert's view of every word, [rows, words, experts, width]
+        # output of every expert for every word, (rows, words, experts, width)
         views = torch.stack([expert(both) for expert in self.experts], 2)
+        # gate g of the mixture (index 0) and of each expert alone
         gates = torch.cat([(weights.unsqueeze(-1) * views).sum(2, keepdim=True), views], 2).sigmoid()
+        # h' = (1 - g) h + g img
         mixed = (1 - gates) * h.unsqueeze(2) + gates * img.unsqueeze(2)
         # the mean over words, of the mixture first and then of each expert, [rows, 1 + experts, width]
         kept = mask[:, :, None, None].to(mixed.dtype)
         mean = (mixed * kept).sum(1) / kept.sum(1).clamp(min=1)
+        # scaled dot product of the pooled words and each candidate
         found = self.pooled(mean) @ self.answer(candidates).T / self.shape.width**0.5
         return Read(found[:, 0], found[:, 1:], weights, mask)
 
@@ -144,8 +148,10 @@ def balance(read: Read) -> Tensor:
         a scalar: 1 where all experts get an equal share of the words, up to the number of experts where
         one gets all.
     """
+    # mean routing weight of each expert over real words: sums to 1
     mask = read.mask.unsqueeze(-1).to(read.weights.dtype)
     share = (read.weights * mask).sum((0, 1)) / mask.sum().clamp(min=1)
+    # E * sum of squares: 1 for the uniform distribution, E for one expert
     return share.pow(2).sum() * read.weights.shape[-1]
 
 

@@ -154,8 +154,10 @@ def answers(network: Specialist, arrays: dict[str, np.ndarray], candidates: Sequ
         rows = range(start, min(start + BATCH, len(arrays["mask"])))
         with torch.inference_mode():
             read = network(**batch(arrays, rows))
+        # mean routing weight of each expert over the words of the question
         kept = read.mask.unsqueeze(-1)
         weights = ((read.weights * kept).sum(1) / kept.sum(1)).tolist()
+        # answer of the mixture and of each expert
         gates, alone = read.gate.argmax(-1).tolist(), read.experts.argmax(-1).tolist()
         for gate, own, weight in zip(gates, alone, weights, strict=True):
             said = tuple(candidates[one] for one in own)

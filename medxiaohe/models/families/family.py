@@ -126,6 +126,7 @@ def stacked(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     import torch
     from torch.nn.functional import pad
 
+    # largest size of each dimension after the first
     sizes = [max(size) for size in zip(*(t.shape[1:] for t in tensors), strict=True)]
     widened = []
     for tensor in tensors:

@@ -58,16 +58,23 @@ def positions(processor: Any, tokens: Sequence[int], features: Mapping[str, torc
     import torch
 
     plain = torch.arange(len(tokens))
+    # (time, height, width) in patches of each image, in the order of the images in the text
     grids = iter(features["image_grid_thw"].tolist() if "image_grid_thw" in features else [])
+    # merge_size x merge_size patches become one token; start is the next free position
     merged, parts, start = processor.image_processor.merge_size, [], 0
     for is_image, group in groupby(tokens, lambda token: token == processor.image_token_id):
         left = len(list(group))
         while is_image and left:  # images that follow each other directly are one group
             frames, height, width = next(grids)
+            # grid of tokens after merging
             sizes = (frames, height // merged, width // merged)
+            # time, row and column of each token of the image, row by row: (3, tokens)
             places = torch.stack(torch.meshgrid(*map(torch.arange, sizes), indexing="ij")).reshape(3, -1)
             parts.append(places + start)
+            # text after the image continues behind its larger side; `left` counts tokens of further images in
+            # the group
             start, left = start + max(sizes[1:]), left - places.shape[1]
+        # text: the three positions are equal and increase by one
         if not is_image:
             parts.append((torch.arange(left) + start).expand(3, -1))
             start += left

@@ -35,6 +35,7 @@ class Attention(nn.Module):  # type: ignore[misc]
         def split(value: Any) -> Any:
             return value.view(batch, -1, self.heads, width // self.heads).transpose(1, 2)
 
+        # (batch, heads, n or m, width / heads)
         parts = split(self.query(x)), split(self.key(memory)), split(self.value(memory))
         found = functional.scaled_dot_product_attention(*parts, attn_mask=mask, is_causal=causal)
         return self.out(found.transpose(1, 2).reshape(batch, n, width))
@@ -65,6 +66,7 @@ class Block(nn.Module):  # type: ignore[misc]
         Returns:
             (batch, n, width).
         """
+        # pre-norm residual layers: x + f(norm(x))
         if self.own is not None:
             normed = self.norms[0](x)
             x = x + self.own(normed, normed, mask, causal)

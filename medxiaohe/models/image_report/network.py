@@ -70,7 +70,7 @@ class Network(nn.Module):  # type: ignore[misc]
         self.tags = part("tags", lambda: nn.Embedding(shape.tags, width))
         self.tag_layers = part("tag_layers", lambda: self._blocks(2 if shape.general else 0))
         self.general = part("general", lambda: self._blocks(int(shape.general), False, True))
-        # specific knowledge: embeddings of the three roles of a triplet, two layers of fusion (MO-3)
+        # specific knowledge: embeddings of the three roles of a triplet, two layers of fusion
         self.terms = part("terms", lambda: nn.ModuleList(self._embedding(shape.terms) for _ in range(3)))
         self.term_norm = nn.LayerNorm(width)
         self.specific = part("specific", lambda: self._blocks(2 if shape.specific else 0, False, True))
@@ -85,6 +85,7 @@ class Network(nn.Module):  # type: ignore[misc]
         self.decoder_norm = nn.LayerNorm(width)
         self.log_temperature = nn.Parameter(torch.tensor(FIRST_TEMPERATURE).log())
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE))
+        # a tag starts at a probability of about 0.1
         self.bias = nn.Parameter(torch.full((shape.tags,), -2.0))
 
     def _part(self, name: str, make: Callable[[], Any]) -> Any:
@@ -133,8 +134,10 @@ class Network(nn.Module):  # type: ignore[misc]
         Returns:
             ([batch, n, width], logits [batch, tags])
         """
+        # project image tokens to the width of the network
         tokens = self.norm(self.project(tokens))
         tags = self.tag_vectors()
+        # cross-attention of image tokens to tags
         for block in self.general:
             tokens = block(tokens, tags[None].expand(len(tokens), -1, -1))
         # label logits: cosine of the image and the tag, scaled
@@ -165,11 +168,14 @@ class Network(nn.Module):  # type: ignore[misc]
         """
         if not len(self.specific):
             return tokens
+        # a triplet is the sum of the embeddings of its three terms
         embedded = sum(table(triplets[..., role]) for role, table in enumerate(self.terms))
+        # weighted by the similarity of its report; one memory token a triplet
         memory = (self.term_norm(embedded) * weights[..., None, None]).flatten(1, 2)
+        # triplets that exist, of reports that exist
         present = ((triplets[..., 0] > 0) & (weights[..., None] > 0)).flatten(1)
         some = present.any(1)
-        # a row that may look nowhere gives NaN: it looks everywhere and keeps nothing of what it sees
+        # attention over no key gives NaN: such a row attends to everything, and its result is dropped below
         mask = (present | ~some[:, None])[:, None, None]
         informed = tokens
         for block in self.specific:
@@ -202,6 +208,7 @@ class Network(nn.Module):  # type: ignore[misc]
         x = self.embed(words)
         for block in self.encoder:
             x = block(x, mask=seen[:, None, None])
+        # mean over real tokens
         mean = (x * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1)
         return functional.normalize(self.text_pool(mean), dim=-1)
 

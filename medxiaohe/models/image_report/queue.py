@@ -51,6 +51,7 @@ class KnowledgeQueue:
         """
         given = len(batch["study"])
         kept = min(given, self.size)
+        # rows of the ring that are overwritten, the oldest first
         places = (self.next + given - kept + torch.arange(kept)) % self.size
         for name in self.NAMES:
             getattr(self, name)[places] = batch[name][given - kept :].detach()
@@ -73,20 +74,25 @@ class KnowledgeQueue:
             TEMPERATURE that sums to 1, 0 for none. The weights have a gradient to `query`.
         """
         keys = self.text[: self.filled].clone()  # `put` changes them before the backward pass
+        # exclude reports of the same study or patient: their triplets would leak the answer
         allowed = torch.ones(len(query), self.filled, dtype=torch.bool)
         if own is not None:
             study, patient = own
             allowed &= self.study[None, : self.filled] != study[:, None]
             allowed &= self.patient[None, : self.filled] != patient[:, None]
+        # vectors of length one: the dot product is the cosine
         cosine = query @ keys.T
         order = cosine.detach() if draw is None else torch.rand(cosine.shape, generator=draw)
         number = min(top, self.filled)
+        # -9 lies below any cosine, so excluded rows are taken last
         rows = order.masked_fill(~allowed, -9.0).topk(number, dim=1).indices
         there = allowed.gather(1, rows)
         # softmax over the similarities of the fetched, through which the image vector has a gradient
         logits = cosine.gather(1, rows) / TEMPERATURE if draw is None else torch.zeros(rows.shape)
+        # excluded rows that fill up `top` get weight 0
         weights = torch.softmax(logits.masked_fill(~there, -1e4), dim=1) * there
         rows = rows.masked_fill(~there, -1)
+        # pad to `top` while the queue has fewer rows
         missing = (0, top - number)
         pad = torch.nn.functional.pad
         return Fetched(pad(rows, missing, value=-1), pad(weights, missing))
