@@ -11,6 +11,7 @@ from dataclasses import replace
 from medxiaohe.errors import DataError
 from medxiaohe.types import Evidence
 
+# saturation of the term frequency, strength of the length normalisation: usual values (section 3.2)
 K1, B = 1.5, 0.75
 
 
@@ -75,9 +76,12 @@ class BM25:
             set(self.split(query))
         ):  # sorted: the sum of floats does not depend on the hash seed
             found = self.postings.get(term, ())
+            # idf = ln(1 + (N - n + 0.5) / (n + 0.5)), which is never negative
             rarity = math.log(1 + (len(self.passages) - len(found) + 0.5) / (len(found) + 0.5))
             for i, count in found:
+                # K = k1 (1 - b + b dl / avdl)
                 length = K1 * (1 - B + B * self.lengths[i] / self.mean_length)
+                # idf * tf (k1 + 1) / (tf + K)
                 scores[i] = scores.get(i, 0.0) + rarity * count * (K1 + 1) / (count + length)
         best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:top]
         return tuple(replace(self.passages[i], score=score) for i, score in best)

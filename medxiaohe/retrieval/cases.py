@@ -98,6 +98,7 @@ def _thumbnail(image: ImageRef) -> list[float]:
     small = images.open_image(image).convert("L").resize((SIDE, SIDE))
     values = [float(value) for value in small.tobytes()]
     mean = math.fsum(values) / len(values)
+    # without the mean the cosine compares structure, not brightness
     centred = [value - mean for value in values]
     norm = math.sqrt(math.fsum(value * value for value in centred)) or 1.0
     return [value / norm for value in centred]

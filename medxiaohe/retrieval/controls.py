@@ -201,6 +201,7 @@ def _deal(file: Path, seed: int) -> None:
                     "SELECT id, object FROM relation WHERE predicate = ? AND object IS NOT NULL ORDER BY id"
                 )
                 rows = database.execute(found, (predicate,)).fetchall()
+                # a permutation of the objects among the facts of one predicate keeps every degree
                 objects = [other for _, other in rows]
                 random.Random(f"{seed} {predicate}").shuffle(objects)
                 dealt = zip(objects, (id for id, _ in rows), strict=True)

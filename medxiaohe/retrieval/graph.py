@@ -322,11 +322,15 @@ class GraphStore:
         asked = set(terms(query))
         scored: dict[Fact, float] = {}
         for rank, (key, node) in enumerate(named):
+            # other names of the query, besides this one
             rest = {other for other, _ in named} - {key}
             for fact in self._facts(node):
                 about = set(terms(fact[3]))
                 end = _key(fact[4] or "") if fact[1] == node else _key(fact[2])
+                # share of the predicate's terms that are in the query
                 share = len(about & asked) / len(about) if about else 0.0
+                # long and early names first; +10 for the predicate, +20 for the other end in the query, +1 as
+                # subject
                 score = len(key) / (1 + rank) + 10 * share + 20 * (end in rest) + (fact[1] == node)
                 scored[fact] = max(score, scored.get(fact, 0.0))
         order = sorted(scored, key=lambda fact: (-scored[fact], fact[0]))
@@ -339,14 +343,17 @@ class GraphStore:
 
     def _mentions(self, query: str) -> Iterator[tuple[int, int, int]]:
         """(start, end, node) of the same."""
+        # words, and single Chinese characters: a name begins and ends at the border of a run
         runs = [(m.start(), m.end()) for m in re.finditer(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+", query)]
         spans: set[tuple[int, int]] = {(0, len(query))}
         for first, (start, _) in enumerate(runs):
             for last in range(first, min(first + LONGEST_NAME, len(runs))):
+                # runs of more than one character are English words
                 words = sum(end - begin > 1 for begin, end in runs[first : last + 1])
                 if words <= MOST_WORDS:
                     spans.add((start, runs[last][1]))
         taken: list[tuple[int, int]] = []
+        # longest spans first; a span that overlaps an accepted one is dropped
         for start, end in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
             if end - start < 2 or any(start < high and low < end for low, high in taken):
                 continue

@@ -6,7 +6,8 @@ A neighbour scores specificity times evidence:
     score(n) = log(N / degree(n)) * sum over mentioned m linked to n of 1 / log(2 + degree(m))
 
 N is the number of nodes. A hub that is linked to everything says little of any of them, whichever end of the
-fact it is (Adamic and Adar 2003, for the sum). `popular` ranks by degree alone: what a graph must beat.
+fact it is (Adamic and Adar 2003, for the sum). benchmarks/pathway.py compares it with a ranking by
+popularity.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def around(graph: GraphStore, text: str, top: int = 50) -> Around:
     """
     found = graph.mentions(text.casefold())
     spans = list(dict.fromkeys((start, end) for start, end, _ in found))
+    # mentions that the text negates ("no fever") are not followed
     negated = {span for span, one in zip(spans, contexts(text, spans), strict=True) if one.negated}
     denied = {node for start, end, node in found if (start, end) in negated}
     nodes = list(dict.fromkeys(node for *_, node in found if node not in denied))
@@ -66,10 +68,12 @@ def around(graph: GraphStore, text: str, top: int = 50) -> Around:
         if degree > MOST_FACTS:
             continue
         for other in graph.neighbours(node) - mentioned:
+            # sum of 1 / log(2 + degree(m)) over the mentioned nodes m
             evidence[other] += 1 / math.log(2 + degree)
         if graph.neighbours(node) & inside:
             direct |= {one.id: one for other, one in graph.edges(node) if other in inside}
     size = int(graph.record["nodes"])
+    # specificity log(N / degree(n)) times evidence
     scored = {node: math.log(size / max(1, graph.degree(node))) * share for node, share in evidence.items()}
     best = sorted(scored, key=lambda node: (-scored[node], node))[:top]
     return Around(

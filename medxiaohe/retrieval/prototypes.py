@@ -96,8 +96,10 @@ def _chosen(cosines: np.ndarray, threshold: float, floor: float) -> list[tuple[n
     """(softmax, which are activated) of each row."""
     import numpy as np
 
+    # softmax over cosine / TEMPERATURE; the largest is subtracted so that exp does not overflow
     raised = np.exp((cosines - cosines.max(1, keepdims=True)) / TEMPERATURE)
     shares = raised / raised.sum(1, keepdims=True)
+    # an intent is active where its share reaches the threshold and the best cosine the floor
     active = (shares >= threshold) & (cosines.max(1, keepdims=True) >= floor)
     return list(zip(shares, active, strict=True))
 
@@ -134,9 +136,11 @@ def fitted(
         raise DataError(f"intents: no question is labelled {unknown[0]!r}, which a development row has")
     means = {}
     for name in names:
+        # prototype: the mean vector of the intent's questions, scaled to length one
         mean = vectors[[i for i, (_, intent) in enumerate(rows) if intent == name]].mean(0)
         means[name] = (mean / max(1e-9, float(np.linalg.norm(mean)))).tolist()
     plain = Prototypes(means, agents or {}, encoder=encoder)
+    # labels of the development rows, (rows, intents)
     gold = np.array([[name in own for name in names] for _, own in dev])
     cosines = plain.scores([text for text, _ in dev])
     best_elsewhere = plain.scores(elsewhere).max(1) if elsewhere else np.zeros(1)
@@ -151,6 +155,7 @@ def _micro(chosen: list[tuple[np.ndarray, np.ndarray]], gold: np.ndarray) -> flo
     import numpy as np
 
     said = np.stack([active for _, active in chosen])
+    # micro F1 = 2 TP / (predicted + gold)
     both = int((said & gold).sum())
     return 2 * both / max(1, int(said.sum()) + int(gold.sum()))
 
@@ -174,6 +179,7 @@ def f1(
             counts[name][0] += name in own and name in wanted
             counts[name][1] += name in own
             counts[name][2] += name in wanted
+    # micro F1 over the counts of all intents; macro F1 is the mean over intents with gold labels
     total = [sum(one[k] for one in counts.values()) for k in range(3)]
     each = [2 * a / (b + c) for a, b, c in counts.values() if c]
     return {"micro": 2 * total[0] / max(1, total[1] + total[2]), "macro": sum(each) / max(1, len(each))}

@@ -121,17 +121,19 @@ def _fused(lists: Sequence[Sequence[Evidence]], weights: Sequence[float]) -> tup
     scores: dict[str, float] = {}
     items: dict[str, Evidence] = {}
     for ranked, weight in zip(lists, weights, strict=True):
+        # RRF: score(d) = sum over lists of weight / (60 + rank of d)
         for rank, item in enumerate(ranked, 1):
             scores[item.id] = scores.get(item.id, 0.0) + weight / (RANK_OFFSET + rank)
             items.setdefault(item.id, item)
+    # equal scores in the order of their ids
     order = sorted(items, key=lambda id: (-scores[id], id))
     return tuple(replace(items[id], score=scores[id]) for id in order)
 
 
 @dataclass(frozen=True)
 class Reranked:
-    """A store whose first results are sorted by a second score of query and passage: that of a cross-
-    encoder (models/rerank.py). Deeper results follow in their order.
+    """A store whose first results are sorted by a second score of query and passage: that of a
+    cross-encoder (models/rerank.py). Deeper results follow in their order.
     """
 
     store: Store

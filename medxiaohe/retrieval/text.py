@@ -165,6 +165,7 @@ class TextStore:
         looked_for = list(dict.fromkeys(terms(query)))
         if not looked_for:
             raise DataError("the query has only stop words or signs: name what to look for")
+        # a disjunction: every term that occurs adds its BM25 score
         should = self._tantivy.Occur.Should
         asked = self._tantivy.Query.boolean_query([(should, self._term(term)) for term in looked_for])
         depth = top + 1

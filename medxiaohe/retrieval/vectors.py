@@ -126,6 +126,7 @@ def _write_graph(folder: Path, number: int, vectors: np.ndarray) -> None:
     faiss.omp_set_num_threads(1)  # the order in which rows come in decides the graph: the same bytes
     meter = Meter("link near vectors", len(vectors))
     try:
+        # the range of each dimension for the 8-bit codes, from the first BLOCK rows
         graph.train(vectors[:BLOCK].astype(np.float32))
         for start in range(0, len(vectors), TOGETHER):
             block = vectors[start : start + TOGETHER].astype(np.float32)
@@ -150,6 +151,7 @@ class Vectors:
         self._segments = []
         self.size = 0
         for path in sorted(folder.glob("vectors.*.f16"), key=lambda path: int(path.name.split(".")[1])):
+            # two bytes a number
             rows = path.stat().st_size // (2 * dim)
             matrix = np.memmap(path, dtype="<f2", mode="r", shape=(rows, dim))
             self._segments.append((self.size, matrix, _graph(path.with_suffix(".faiss"))))
@@ -177,16 +179,19 @@ class Vectors:
         import numpy as np
 
         if graph is not None and top * CANDIDATES < len(matrix):
+            # the graph finds candidates by 8-bit codes; the float16 rows then give exact cosines
             graph.hnsw.efSearch = max(EXPANSION_SEARCH, top * CANDIDATES)
             _, keys = graph.search(asked, top * CANDIDATES)
             near = []
             for query, rows in zip(asked, keys, strict=True):
+                # faiss pads missing candidates with -1
                 rows = np.sort(rows[rows >= 0])  # in the order they lie on disk
                 scores = matrix[rows].astype(np.float32) @ query
                 near.append(_best(list(zip(scores.tolist(), rows.tolist(), strict=True)), top))
             return near
         near = [[] for _ in asked]
         for start in range(0, len(matrix), BLOCK):
+            # cosines of all queries and a block of rows, (n, BLOCK)
             block = asked @ matrix[start : start + BLOCK].astype(np.float32).T
             for own, scores in zip(near, block, strict=True):
                 # every equal of the last one is kept, so that ids break ties

@@ -53,6 +53,7 @@ def measure(
         text = f"the line from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) of image {image}"
         return _result(ref, f"{text} is {length:.4g} {unit} long", {"length": round(length, 4), "unit": unit})
     found = parts(mask_of(seen), least_pixels)
+    # areas scale with the square of the pixel width
     pixel_area = sum(part.area for part in found)
     area = pixel_area * scale**2
     square = "mm2" if spacing_mm else "pixels"

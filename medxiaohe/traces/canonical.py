@@ -15,8 +15,9 @@ from typing import Any, NoReturn
 
 from medxiaohe.errors import DataError
 
-MAX_DEPTH = 64
+MAX_DEPTH = 64  # levels; deeper JSON could exhaust the stack of a verifier
 MAX_INTEGER = 2**53 - 1  # RFC 8785, section 3.2.2.3 and appendix D
+# characters whose order differs between UTF-16 code units and code points
 _RARE = re.compile("[\ud800-\U0010ffff]")
 _TAGS = {"$float", "$int", "$object"}
 
@@ -185,6 +186,7 @@ def _check(value: Any, depth: int) -> bool:
 def _sorted(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {
+            # RFC 8785, section 3.2.3: keys in the order of their UTF-16 code units
             key: _sorted(value[key])
             for key in sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))
         }

@@ -190,8 +190,8 @@ def _verifier(name: str, public: bytes) -> str:
 
 
 def _id(name: str, public: bytes) -> bytes:
-    """Compute the key id: the first four bytes of SHA-256 over name, line feed, type and key (C2SP signed-
-    note).
+    """Compute the key id: the first four bytes of SHA-256 over name, line feed, type and key (C2SP
+    signed-note).
     """
     return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
 

@@ -61,6 +61,7 @@ class Frontier:
         """
         if not self._peaks:
             return hashlib.sha256(b"").digest()
+        # join the peaks from the smallest subtree to the largest
         root = self._peaks[-1]
         for peak in reversed(self._peaks[:-1]):
             root = node_hash(peak, root)
@@ -97,6 +98,7 @@ def inclusion(index: int, hashes: Sequence[bytes]) -> list[bytes]:
     if len(hashes) <= 1:
         return []
     k = _split(len(hashes))
+    # the path inside the half that holds the leaf, then the root of the other half
     if index < k:
         return [*inclusion(index, hashes[:k]), root(hashes[k:])]
     return [*inclusion(index - k, hashes[k:]), root(hashes[:k])]
@@ -117,6 +119,7 @@ def includes(leaf: bytes, index: int, *, size: int, proof: Sequence[bytes], root
     """
     if not 0 <= index < size:
         return False
+    # fn, sn and r of the RFC: position of the node and of the last node in its row, and the hash so far
     at, last, hash = index, size - 1, leaf
     for step in proof:
         if last == 0:
@@ -147,6 +150,7 @@ def consistency(first: int, hashes: Sequence[bytes]) -> list[bytes]:
         if m == len(part):
             return [] if whole else [root(part)]
         k = _split(len(part))
+        # SUBPROOF: inside the half that holds the boundary, then the root of the other half
         if m <= k:
             return [*proof(m, part[:k], whole), root(part[k:])]
         return [*proof(m - k, part[k:], False), root(part[:k])]
@@ -171,10 +175,13 @@ def consistent(first: int, second: int, *, old: bytes, new: bytes, proof: Sequen
         return not proof and old == new
     if not 0 < first < second or not proof:
         return first == 0 and not proof
+    # an earlier tree of 2^n leaves is a subtree of the later one: its root starts the path
     path = list(proof) if first & (first - 1) else [old, *proof]
     at, last = first - 1, second - 1
+    # fn and sn of the RFC: climb to the first node that both trees do not share
     while at & 1:
         at, last = at >> 1, last >> 1
+    # fr and sr of the RFC: roots rebuilt for the earlier and the later tree
     one = two = path[0]
     for step in path[1:]:
         if last == 0:

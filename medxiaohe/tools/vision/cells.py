@@ -41,7 +41,9 @@ def stain(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """
     values = pixels.astype(np.float64)
     largest = values.max(axis=2)
+    # saturation of HSV: (max - min) / max
     saturation = (largest - values.min(axis=2)) / np.maximum(largest, 1)
+    # nuclei are stained blue-violet: blue exceeds green, and the colour is saturated
     return shrunk((values[..., 2] - values[..., 1]) * saturation, BLOCK)
 
 
@@ -55,6 +57,7 @@ def nuclei(pixels: NDArray[np.uint8]) -> Mask:
         mask of blocks, (height // BLOCK, width // BLOCK).
     """
     stained = stain(pixels) > LEAST_STAIN
+    # closing = dilation and erosion, which joins the lobes of a nucleus; then fill its holes
     return filled(eroded(grown(stained, CLOSED), CLOSED))
 
 
@@ -75,6 +78,7 @@ def white_cells(pixels: NDArray[np.uint8]) -> list[Cell]:
     for label, (left, top, right, bottom, area) in enumerate(boxes_of(labels, count), 1):
         if area < LEAST_AREA:
             continue
+        # the box is widened by the cytoplasm, which the stain does not show
         wide, high = MARGIN * (right - left) * BLOCK, MARGIN * (bottom - top) * BLOCK
         box = (
             max(0, round(left * BLOCK - wide)),
@@ -82,7 +86,8 @@ def white_cells(pixels: NDArray[np.uint8]) -> list[Cell]:
             min(width, round(right * BLOCK + wide)),
             min(height, round(bottom * BLOCK + high)),
         )
-        # the share of the stain over its threshold, and of the area over the least
+        # confidence: mean stain relative to 2.5 thresholds, times area relative to 1.5 least areas, each at
+        # most 1
         depth = float(shown[labels == label].mean()) / (2.5 * LEAST_STAIN)
         results.append(Cell(box, round(min(1.0, depth) * min(1.0, area / (1.5 * LEAST_AREA)), 2)))
     return sorted(results, key=lambda cell: cell.box)

@@ -45,11 +45,14 @@ def colours(pixels: NDArray[np.uint8]) -> Colours:
     import numpy as np
     from PIL import Image
 
+    # box filter: noise and single structures average out
     small = np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
     largest = small.max(axis=2)
     corner = SIDE // 16
+    # the four corners, each 1/16 of the sides
     ends = (slice(None, corner), slice(-corner, None))
     return Colours(
+        # mean absolute difference of a channel from the grey value
         from_grey=float(np.abs(small - small.mean(axis=2, keepdims=True)).mean()),
         saturation=float(((largest - small.min(axis=2)) / np.maximum(largest, 1)).mean()),
         corners=float(np.mean([largest[y, x].mean() for y in ends for x in ends])),

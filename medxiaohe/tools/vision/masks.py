@@ -48,6 +48,7 @@ def vessels(pixels: NDArray[np.uint8]) -> Segmented:
     """
     probability, seen = fundus.probabilities(pixels)
     mask = (probability > THRESHOLD) & seen
+    # mean probability of the pixels that were accepted
     confidence = float(probability[mask].mean()) if mask.any() else 0.0
     return Segmented(mask, float(mask.sum() / seen.sum()), "the field of view", confidence)
 
@@ -63,6 +64,7 @@ def cells(pixels: NDArray[np.uint8]) -> Segmented:
     """
     small = blood.nuclei(pixels)
     labels, count = components(small)
+    # area of each label in blocks; label 0 is the background
     areas = np.array([0] + [area for *_, area in boxes_of(labels, count)])
     kept = (areas >= blood.LEAST_AREA)[labels]
     # blocks as pixels; a picture whose sides are no multiple of a block has an edge that no block covers

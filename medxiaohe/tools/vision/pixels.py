@@ -37,6 +37,7 @@ def smoothed(plane: Plane, sigma: float) -> Plane:
     Returns:
         (height, width).
     """
+    # the Gaussian is cut off at 3 sigma and normalised to sum 1; a 2-D Gaussian is separable
     radius = max(1, round(3 * sigma))
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     weights /= weights.sum()
@@ -77,6 +78,7 @@ def components(mask: Mask) -> tuple[NDArray[np.int64], int]:
     """
     height, width = mask.shape
     labels = np.zeros((height, width), dtype=np.int64)
+    # union-find: parent[label] leads to the root of its component; 0 is the background
     parent = [0]
 
     def root(label: int) -> int:
@@ -87,10 +89,12 @@ def components(mask: Mask) -> tuple[NDArray[np.int64], int]:
 
     previous: list[tuple[int, int, int]] = []  # runs of the row above: start, end, label
     for y in range(height):
+        # starts (+1) and ends (-1) of the runs of this row
         edges = np.diff(np.concatenate(([0], mask[y].astype(np.int8), [0])))
         current = []
         first = 0
         for start, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
+            # runs of the row above that end before this one starts can touch no later run either
             while first < len(previous) and previous[first][1] <= start:
                 first += 1
             touching = []
@@ -99,6 +103,7 @@ def components(mask: Mask) -> tuple[NDArray[np.int64], int]:
                 touching.append(root(previous[at][2]))
                 at += 1
             if touching:
+                # join every component that this run touches
                 label = min(touching)
                 for other in touching:
                     parent[other] = label
@@ -108,6 +113,7 @@ def components(mask: Mask) -> tuple[NDArray[np.int64], int]:
             labels[y, start:end] = label
             current.append((int(start), int(end), label))
         previous = current
+    # number the components 1, 2, ... without gaps
     roots = np.array([root(label) for label in range(len(parent))])
     _, numbered = np.unique(np.concatenate(([0], roots)), return_inverse=True)
     return numbered[1:][labels], int(numbered.max())
@@ -119,6 +125,7 @@ def filled(mask: Mask) -> Mask:
     Returns:
         (height, width).
     """
+    # the background that is connected to the border; every other pixel is in the mask or in a hole
     outside, count = components(np.pad(~mask, 1, constant_values=True))
     return (outside != outside[0, 0])[1:-1, 1:-1] if count else mask
 
@@ -133,6 +140,7 @@ def eroded(mask: Mask, times: int) -> Mask:
         (height, width).
     """
     for _ in range(times):
+        # the mask and its shifts by one pixel up, down, left and right, all at once
         wide = np.pad(mask, 1, constant_values=True)
         mask = mask & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
     return mask
@@ -147,12 +155,13 @@ def grown(mask: Mask, times: int) -> Mask:
     Returns:
         (height, width).
     """
+    # dilation is erosion of the complement
     return ~eroded(~mask, times)
 
 
 def otsu(values: NDArray[np.float64]) -> float:
-    """Compute Otsu's threshold (Otsu 1979): the split of a histogram of 256 bins with the greatest between-
-    class variance.
+    """Compute Otsu's threshold (Otsu 1979): the split of a histogram of 256 bins with the greatest
+    between-class variance.
 
     Args:
         values: any shape.
@@ -162,9 +171,11 @@ def otsu(values: NDArray[np.float64]) -> float:
     """
     counts, edges = np.histogram(values, bins=256)
     middles = (edges[:-1] + edges[1:]) / 2
+    # pixels and sum of values up to each bin
     weight = np.cumsum(counts)
     total = np.cumsum(counts * middles)
     with np.errstate(divide="ignore", invalid="ignore"):
+        # between-class variance (m_T w - m)^2 / (w (1 - w)), up to a constant factor
         between = (total[-1] * weight / weight[-1] - total) ** 2 / (weight * (weight[-1] - weight))
     return float(middles[int(np.nanargmax(np.where(np.isfinite(between), between, -1)))])
 
@@ -182,6 +193,7 @@ def boxes_of(labels: NDArray[np.int64], count: int) -> list[tuple[int, int, int,
     ys, xs = np.nonzero(labels)
     which = labels[ys, xs]
     results = []
+    # pixels of each label
     area = np.bincount(which, minlength=count + 1)
     left, top = np.full(count + 1, labels.shape[1]), np.full(count + 1, labels.shape[0])
     right, bottom = np.zeros(count + 1, dtype=int), np.zeros(count + 1, dtype=int)
