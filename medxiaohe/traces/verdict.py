@@ -67,8 +67,13 @@ class Level:
 
         Returns:
             (share, lower bound, upper bound), each from 0 to 1
+
+        Raises:
+            ZeroDivisionError: nothing was checked.
         """
         n, share = self.checked, self.agrees / self.checked
+        # Wilson score interval: centre (p + z^2 / 2n) / (1 + z^2 / n), half width z sqrt(p (1 - p) / n + z^2
+        # / 4n^2) / (1 + z^2 / n)
         middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
         half = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
         return share, max(0.0, middle - half), min(1.0, middle + half)

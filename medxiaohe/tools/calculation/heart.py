@@ -297,6 +297,7 @@ def framingham_risk(
     Returns:
         percent.
     """
+    # natural logarithms of age, total and HDL cholesterol, and systolic pressure
     years, total, hdl, pressure = map(log, (age, total_cholesterol, hdl_cholesterol, systolic))
     if sex == "male":
         risk = 52.00961 * years + 20.014077 * total - 0.905964 * hdl + 1.305784 * pressure

@@ -34,6 +34,7 @@ def creatinine_clearance(*, sex: str, age: float, weight: float, height: float, 
     Returns:
         mL/min.
     """
+    # the weight in the formula depends on the body mass index (Winter et al. 2012)
     index = weight / (height / 100) ** 2
     ideal = ideal_weight.run(sex=sex, height=height)
     if index < 18.5:

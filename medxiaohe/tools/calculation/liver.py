@@ -71,6 +71,7 @@ def meld_na(
     initial = 0.957 * log(cr) + 0.378 * log(max(bilirubin, 1)) + 1.12 * log(max(inr, 1)) + 0.643
     score = round(initial, 1) * 10
     if score > 11:
+        # MELD-Na corrects for sodium below 137 mEq/L
         lack = 137 - min(max(sodium, 125), 137)
         score = score + 1.32 * lack - 0.033 * score * lack
     return round(min(max(score, 6), 40))
@@ -129,6 +130,7 @@ def blatchford(
     Returns:
         0 to 23 points.
     """
+    # each threshold that is reached adds its points: 2, 3, 4 and 6 for the four bands
     points = sum(p * (urea_nitrogen >= t) for t, p in ((18.2, 2), (22.4, 1), (28, 1), (70, 2)))
     if sex == "male":
         points += 0 if haemoglobin >= 13 else 1 if haemoglobin >= 12 else 3 if haemoglobin >= 10 else 6

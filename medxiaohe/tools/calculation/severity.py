@@ -165,10 +165,12 @@ def sofa(
     Returns:
         0 to 24 points.
     """
+    # PaO2 / FiO2 in mmHg, FiO2 as a fraction; the two worst bands need ventilation
     ratio = 100 * pao2 / fio2
     lung = band(ratio, ((100, 4 if ventilated else 2), (200, 3 if ventilated else 2), (300, 2), (400, 1)), 0)
     blood = band(platelets, ((20, 4), (50, 3), (100, 2), (150, 1)), 0)
     liver = band(bilirubin, ((1.2, 0), (2, 1), (6, 2), (12, 3)), 4)
+    # the worst of the vasopressor bands, or 1 point for a low mean pressure without vasopressors
     amine = max(epinephrine, norepinephrine)
     if dopamine > 15 or amine > 0.1:
         heart = 4
@@ -180,6 +182,7 @@ def sofa(
         heart = int(mean_pressure is not None and mean_pressure < 70)
     brain = band(glasgow, ((6, 4), (10, 3), (13, 2), (15, 1)), 0)
     kidney = band(creatinine, ((1.2, 0), (2, 1), (3.5, 2), (5, 3)), 4)
+    # little urine raises the points of the kidney, never lowers them
     if urine is not None and urine < 500:
         kidney = max(kidney, 4 if urine < 200 else 3)
     return lung + blood + liver + heart + brain + kidney
