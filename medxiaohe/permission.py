@@ -109,12 +109,12 @@ def names_in(words: Iterable[str]) -> set[str]:
     return {name for name in results if name.partition(":")[0] not in NOT_CODE} | commands
 
 
-def check_file(raw: Any, where: str, *, allow_code: bool) -> None:
+def check_file(raw: Any, label: str, *, allow_code: bool) -> None:
     """Allow all code that a recipe or settings file names, or refuse it.
 
     Args:
         raw: the YAML as mappings, lists and texts; only whole texts count as names here.
-        where: name of the file, for the message.
+        label: name of the file, for the message.
         allow_code: the user has said that this file may bring code.
     """
     names = sorted({text for text in texts(raw) if is_code(text)})
@@ -122,7 +122,7 @@ def check_file(raw: Any, where: str, *, allow_code: bool) -> None:
         allow(names)
     elif refused := [name for name in names if not allowed(name) and not OWN.match(name)]:
         raise CodeRefused(
-            f"{where} brings code ({', '.join(refused[:3])}{', ...' if len(refused) > 3 else ''}):"
+            f"{label} brings code ({', '.join(refused[:3])}{', ...' if len(refused) > 3 else ''}):"
             " it is a program, so read it, then run it with --allow-code"
         )
 
@@ -148,22 +148,22 @@ def allow_variables(names: Iterable[str]) -> None:
     Args:
         names: names of variables, added to those already allowed.
     """
-    known = [*os.environ.get(READABLE, "").split(","), *names]
-    os.environ[READABLE] = ",".join(dict.fromkeys(name for name in known if name))
+    readable = [*os.environ.get(READABLE, "").split(","), *names]
+    os.environ[READABLE] = ",".join(dict.fromkeys(name for name in readable if name))
 
 
-def check_variable(name: str, where: str, *, as_key: bool = False) -> None:
+def check_variable(name: str, label: str, *, as_key: bool = False) -> None:
     """Raise CodeRefused unless a recipe may read a variable of the environment.
 
     Args:
         name: of the variable.
-        where: what asks for it, for the message.
+        label: what asks for it, for the message.
         as_key: it goes to a model server as its key, and nowhere else.
     """
     mine = OWN_VARIABLE.fullmatch(name) or (as_key and KEY_VARIABLE.fullmatch(name))
     if not mine and name not in os.environ.get(READABLE, "").split(","):
         raise CodeRefused(
-            f"{where} reads the environment variable {name}, which may be a secret: add --allow-env {name} if"
+            f"{label} reads the environment variable {name}, which may be a secret: add --allow-env {name} if"
             " it may"
         )
 

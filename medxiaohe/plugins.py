@@ -251,8 +251,8 @@ def load_object(name: str, *, from_data: bool = False) -> Any:
         MissingExtra: a library that its module imports is not installed.
     """
     permission.check(name, from_data=from_data)
-    where, _, attribute = name.rpartition(":")
-    return _attribute(_load_file(where) if where.endswith(".py") else _module(where, name), attribute)
+    source, _, attribute = name.rpartition(":")
+    return _attribute(_load_file(source) if source.endswith(".py") else _module(source, name), attribute)
 
 
 def _attribute(module: ModuleType, attribute: str) -> Any:
@@ -262,13 +262,13 @@ def _attribute(module: ModuleType, attribute: str) -> Any:
     return getattr(module, attribute)
 
 
-def _module(where: str, name: str) -> ModuleType:
+def _module(module: str, name: str) -> ModuleType:
     try:
-        return importlib.import_module(where)
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if extra := extra_of(error):
             raise MissingExtra(f"{name} needs {error.name}: pip install 'medxiaohe[{extra}]'") from error
-        raise ConfigError(f"cannot import {where!r} for {name!r}: {error}") from error
+        raise ConfigError(f"cannot import {module!r} for {name!r}: {error}") from error
 
 
 def extra_of(error: ImportError) -> str:

@@ -273,11 +273,11 @@ class _Worker:
         import multiprocessing
 
         context = multiprocessing.get_context("spawn")
-        self._pipe, other = context.Pipe()
+        self._pipe, far_end = context.Pipe()
         # no options here: `start` waits until they are written, and a process that was killed reads nothing
-        self._process = context.Process(target=_serve, args=(other, num_threads), daemon=True)
+        self._process = context.Process(target=_serve, args=(far_end, num_threads), daemon=True)
         self._process.start()
-        other.close()  # so that its death closes the pipe
+        far_end.close()  # so that its death closes the pipe
         self._send((function, work, options))
         self.give(shard)
 
@@ -295,9 +295,9 @@ class _Worker:
         self.shard = shard
         self._send(shard)
 
-    def _send(self, what: Any) -> None:
+    def _send(self, message: Any) -> None:
         with contextlib.suppress(OSError):  # dead: `answer` says so
-            self._pipe.send(what)
+            self._pipe.send(message)
 
     def answer(self) -> Literal["done", "dead", "busy"]:
         """Read the state of the current job without waiting.
@@ -441,11 +441,11 @@ def _place(work: Path, shard: Shard) -> Path:
     return work / f"{shard.number:06d}"
 
 
-def _is_done(place: Path) -> bool:
-    if not (place / io.RECORD).is_file():
+def _is_done(folder: Path) -> bool:
+    if not (folder / io.RECORD).is_file():
         return False
     with contextlib.suppress(DataError):
-        io.verify(place)
+        io.verify(folder)
         return True
     return False
 

@@ -73,10 +73,14 @@ def allowed(root: Path = Path("/")) -> int:
     Returns:
         number of threads, at least 1.
     """
-    given = os.environ.get(VARIABLE, "").partition(",")[0]
+    setting = os.environ.get(VARIABLE, "").partition(",")[0]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup_cores(root)
-    limits = [cores, *([int(quota)] if quota is not None else []), *([int(given)] if given.isdigit() else [])]
+    limits = [
+        cores,
+        *([int(quota)] if quota is not None else []),
+        *([int(setting)] if setting.isdigit() else []),
+    ]
     return max(1, min(limits))
 
 

@@ -184,7 +184,7 @@ class Client:
             ModelError: The model is gone for good. What was answered is in the stores.
         """
         each = list(read) if isinstance(read, Sequence) else [read] * len(conversations)
-        talks = [_Talk(list(talk), one) for talk, one in zip(conversations, each, strict=True)]
+        talks = [_Talk(list(talk), reader) for talk, reader in zip(conversations, each, strict=True)]
         meter = Meter(label, len(talks)) if label else None
         for start in range(0, len(talks), self.together):
             part = talks[start : start + self.together]
@@ -210,10 +210,10 @@ class Client:
         """
         if self.seed == seed:
             return self
-        other = copy.copy(self)
-        other.seed = seed
-        other.model = self.model.with_seed(seed) if hasattr(self.model, "with_seed") else self.model
-        return other
+        client = copy.copy(self)
+        client.seed = seed
+        client.model = self.model.with_seed(seed) if hasattr(self.model, "with_seed") else self.model
+        return client
 
     def unlimited(self) -> Client:
         """Copy the client without a budget, with a spending count of its own.
@@ -221,10 +221,10 @@ class Client:
         Returns:
             a client of the same model, stores and prices.
         """
-        other = copy.copy(self)
-        other.budget = CallBudget(price_in=self.budget.price_in, price_out=self.budget.price_out)
-        other.spent = Spending()
-        return other
+        client = copy.copy(self)
+        client.budget = CallBudget(price_in=self.budget.price_in, price_out=self.budget.price_out)
+        client.spent = Spending()
+        return client
 
     def check(self) -> None:
         """Raise the first error where the model has answered no request so far.
@@ -269,8 +269,8 @@ class Client:
         Raises:
             ModelError: the model stopped answering for good.
         """
-        found = dict(pair for group in self.replies(conversations, tools) for pair in group)
-        return [found[i] for i in range(len(conversations))]
+        replies = dict(pair for group in self.replies(conversations, tools) for pair in group)
+        return [replies[i] for i in range(len(conversations))]
 
     def replies(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
@@ -296,13 +296,13 @@ class Client:
             key = request_key(messages, tools)
             with self._lock:
                 n, self._times[key] = self._times[key], self._times[key] + 1
-                known, free = self._known(key, n)
+                stored, free = self._known(key, n)
                 tokens = estimated_tokens(messages)
                 if not free and (refusal := self._admit(self.spent, tokens)):
                     ready.append((i, _failed(refusal)))
-                elif known is not None:
-                    self._settle(self.spent, known, tokens, free)
-                    ready.append((i, _message(known)))
+                elif stored is not None:
+                    self._settle(self.spent, stored, tokens, free)
+                    ready.append((i, _message(stored)))
                 else:
                     places.append((i, key, n, tokens))
         if ready:
@@ -324,28 +324,28 @@ class Client:
     def _round(self, talks: Sequence[_Talk], fresh: bool) -> None:
         """Ask once for every open conversation; each gets a reply, or ends."""
         answers: list[tuple[_Talk, Reply, float, bool]] = []
-        asked: dict[str, list[tuple[_Talk, float]]] = {}
+        waiting: dict[str, list[tuple[_Talk, float]]] = {}
         for talk in talks:
             key = request_key(talk.messages)
             talk.keys.append(key)
-            known, free = (None, False) if fresh else self._known(key, 0)
+            stored, free = (None, False) if fresh else self._known(key, 0)
             tokens = estimated_tokens(talk.messages)
             if not free and (refusal := self._admit(self.spent, tokens)):
                 talk.end("spent", refusal)
-            elif known is not None:
-                answers.append((talk, known, tokens, free))
+            elif stored is not None:
+                answers.append((talk, stored, tokens, free))
             else:
-                asked.setdefault(key, []).append((talk, tokens))
-        keys = list(asked)
+                waiting.setdefault(key, []).append((talk, tokens))
+        keys = list(waiting)
 
         def keep(group: Sequence[tuple[int, Reply]]) -> None:
             if not fresh:
                 self._keep([(keys[i], 0, reply) for i, reply in group])
 
-        for group in self._requested([asked[key][0][0].messages for key in keys], (), keep):
+        for group in self._requested([waiting[key][0][0].messages for key in keys], (), keep):
             self._health.watch([reply for _, reply in group], self.name)
             for i, reply in group:
-                for talk, tokens in asked[keys[i]]:
+                for talk, tokens in waiting[keys[i]]:
                     talk.fresh += 1
                     answers.append((talk, reply, tokens, False))
         # what replies cost is settled when all of a round are there, so that the order in which they came
@@ -387,7 +387,7 @@ class Client:
 
     def _keep(self, replies: Sequence[tuple[str, int, Reply]]) -> None:
         """Write replies to disk before the next request; failures are not written."""
-        good = [one for one in replies if one[2].message is not None]
+        good = [row for row in replies if row[2].message is not None]
         if self.journal is not None:
             self.journal.put(self._journal_scope, good)
         if self.cache is not None:
@@ -422,7 +422,9 @@ class Client:
             yield [(0, Reply(error=error))]
             return
         for i in left:  # the failure of one must not cost the others of its batch their replies
-            yield [(i, one) for _, one in next(self._requested([conversations[i]], tools, _under(i, keep)))]
+            yield [
+                (i, reply) for _, reply in next(self._requested([conversations[i]], tools, _under(i, keep)))
+            ]
 
     def _whole(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool]
@@ -430,21 +432,21 @@ class Client:
         if hasattr(self.model, "replies"):
             yield from self.model.replies(conversations, tools)
             return
-        said = self.model.reply(conversations, tools)
-        if len(said) != len(conversations):
-            raise ModelError(f"{self.name} gave {len(said)} replies to {len(conversations)} conversations")
-        yield list(enumerate(said))
+        replies = self.model.reply(conversations, tools)
+        if len(replies) != len(conversations):
+            raise ModelError(f"{self.name} gave {len(replies)} replies to {len(conversations)} conversations")
+        yield list(enumerate(replies))
 
     def _known(self, key: str, n: int) -> tuple[Reply | None, bool]:
         """Look up a reply on disk, and whether it is free."""
-        known = self.journal.get(self._journal_scope, key, n) if self.journal is not None else None
-        free = known is None and self.cache is not None
-        if known is None and self.cache is not None:
-            known = self.cache.get(self._cache_scope, key)
-        if known is None:
+        stored = self.journal.get(self._journal_scope, key, n) if self.journal is not None else None
+        free = stored is None and self.cache is not None
+        if stored is None and self.cache is not None:
+            stored = self.cache.get(self._cache_scope, key)
+        if stored is None:
             return None, False
         self._health.known()
-        return known, free
+        return stored, free
 
     @property
     def _cache_scope(self) -> str:

@@ -62,11 +62,11 @@ def load(
         ModelError: its files ask for code of their own, or it cannot be loaded.
     """
     plugins.need("torch", "transformers", why=f"loading the model {name!r}")
-    place = resolve(name)
+    folder = resolve(name)
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    kind = _kind(place, name)
+    kind = _kind(folder, name)
     own = processor(name)  # before the weights, which may take minutes
     render.set_thinking(own, thinking)
     reader = AutoModelForCausalLM if isinstance(own, TextProcessor) else AutoModelForImageTextToText
@@ -76,7 +76,7 @@ def load(
     if four_bit:
         options |= {"quantization_config": _four_bit(dtype), "device_map": device_map or {"": device}}
     try:
-        model = reader.from_pretrained(place, dtype=dtype, use_safetensors=True, **options).eval()
+        model = reader.from_pretrained(folder, dtype=dtype, use_safetensors=True, **options).eval()
         model = model if device_map else model.to(device)
     except ImportError as error:
         raise _missing(error, name) from error
@@ -115,8 +115,8 @@ def agree(loaded: Loaded) -> None:
         )
     theirs = getattr(loaded.model.config, "image_token_id", None)
     if image is not None and theirs is not None and image != theirs:
-        said = f"an image is token {image} for its processor and {theirs} for the model"
-        raise ModelError(f"{loaded.name}: {said}: take both from one checkpoint")
+        mismatch = f"an image is token {image} for its processor and {theirs} for the model"
+        raise ModelError(f"{loaded.name}: {mismatch}: take both from one checkpoint")
 
 
 def processor(name: str) -> Any:
@@ -132,29 +132,29 @@ def processor(name: str) -> Any:
         ModelError: there is no such checkpoint, or it cannot be loaded.
     """
     plugins.need("torch", "transformers", why=f"reading with the processor of {name!r}")
-    place = resolve(name)
+    folder = resolve(name)
     templates.bound()
     from transformers import AutoProcessor, AutoTokenizer
 
-    kind = _kind(place, name)
+    kind = _kind(folder, name)
     family = families.named(_processor_class(kind))
     plugins.need(*family.packages, why=f"the processor of {name!r}")
     try:
         if kind not in _readers_of_images():
-            return _text_processor(AutoTokenizer.from_pretrained(place), name)
-        found = AutoProcessor.from_pretrained(
-            place, **({"backend": family.backend} if family.backend else {})
+            return _text_processor(AutoTokenizer.from_pretrained(folder), name)
+        loaded = AutoProcessor.from_pretrained(
+            folder, **({"backend": family.backend} if family.backend else {})
         )
     except ImportError as error:
         raise _missing(error, name) from error
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"cannot load the processor of {name!r}: {_short(error)}") from error
-    if not hasattr(found, "image_processor"):
+    if not hasattr(loaded, "image_processor"):
         raise ModelError(
-            f"{name!r} came with a {type(found).__name__}, which knows no images: it needs a"
+            f"{name!r} came with a {type(loaded).__name__}, which knows no images: it needs a"
             " processor_config.json"
         )
-    return found
+    return loaded
 
 
 def for_trainer(processor: Any) -> Any:
@@ -173,20 +173,20 @@ def _short(error: Exception) -> str:
 
 def _missing(error: ImportError, name: str) -> MedError:
     """The sentence for a package that transformers asks for by itself."""
-    wanted = next((one for one in OPTIONAL if one in str(error)), "")
-    if wanted and importlib.util.find_spec(wanted) is None:
-        return MissingExtra(f"the model {name!r} needs {wanted}: pip install {wanted}")
+    package = next((candidate for candidate in OPTIONAL if candidate in str(error)), "")
+    if package and importlib.util.find_spec(package) is None:
+        return MissingExtra(f"the model {name!r} needs {package}: pip install {package}")
     return ModelError(f"the model {name!r} needs a package that cannot be imported: {_short(error)}")
 
 
-def _kind(place: str, name: str) -> str:
+def _kind(folder: str, name: str) -> str:
     """The architecture, by the name that transformers has for it; ModelError for one that it does not
     know."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as text
 
     try:
-        kind = str(AutoConfig.from_pretrained(place).model_type)
+        kind = str(AutoConfig.from_pretrained(folder).model_type)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"cannot load the model {name!r}: {_short(error)}") from error
     if kind not in text and kind not in _readers_of_images():
@@ -214,7 +214,7 @@ def _four_bit(dtype: Any) -> Any:
     plugins.need("bitsandbytes", why="quantize: 4bit")
     from transformers import BitsAndBytesConfig
 
-    kept = [
+    not_quantised = [
         rf".*{name}"
         for name in ("lm_head", "vision_tower", "vision_model", "visual", "projector", "connector", "merger")
     ]
@@ -223,7 +223,7 @@ def _four_bit(dtype: Any) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=kept,
+        llm_int8_skip_modules=not_quantised,
     )
 
 
@@ -253,19 +253,19 @@ def resolve(name: str) -> str:
     """
     if name == "starter":
         return str(starter.folder())
-    place = Path(name).expanduser()
-    if place.is_dir():
-        refuse_code(place)
-        return str(place)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        refuse_code(path)
+        return str(path)
     if not hub.is_id(name):
         raise ConfigError(
             f"no model {name!r}: it must be starter, an existing folder in hub layout, or a hub id like"
             " ORG/NAME or ORG/NAME@REVISION"
         )
     plugins.need("huggingface_hub", why=f"fetching {name!r}")
-    found = hub.snapshot(name).folder
-    refuse_code(found, weights=False)  # other programs may have fetched pickles too; they are not read
-    return str(found)
+    folder = hub.snapshot(name).folder
+    refuse_code(folder, weights=False)  # other programs may have fetched pickles too; they are not read
+    return str(folder)
 
 
 def pinned(name: str) -> str:

@@ -155,8 +155,8 @@ def prompts(folder: Path) -> dict[str, str]:
     """
     path = folder / "config_sentence_transformers.json"
     settings = io.read_json(path) if path.is_file() else {}
-    found = {kind: str(text) for kind, text in (settings.get("prompts") or {}).items()}
-    return {**found, "": found.get(settings.get("default_prompt_name") or "", "")}
+    prefixes = {kind: str(text) for kind, text in (settings.get("prompts") or {}).items()}
+    return {**prefixes, "": prefixes.get(settings.get("default_prompt_name") or "", "")}
 
 
 def _encode_transformer(

@@ -168,7 +168,9 @@ def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
     model = getattr(model, "vision_model", model)
     # class token and register tokens come before the patch tokens
     skipped = 1 + int(getattr(model.config, "num_register_tokens", 0) or 0)
-    mean, scale = (torch.tensor(one).view(3, 1, 1) for one in (starter.IMAGENET_MEAN, starter.IMAGENET_STD))
+    mean, scale = (
+        torch.tensor(statistics).view(3, 1, 1) for statistics in (starter.IMAGENET_MEAN, starter.IMAGENET_STD)
+    )
 
     def encode(pictures: Sequence[Any]) -> np.ndarray:
         import numpy as np

@@ -97,10 +97,10 @@ def snapshot(name: str) -> Snapshot:
         raise ModelError(f"cannot fetch the model {name!r}: {why}") from error
     _refuse_pickles(name, [file.rfilename for file in files.siblings or []])
     try:  # by the name of the revision, so that the cache has it under that name
-        found = Path(huggingface_hub.snapshot_download(**options, **FETCHED))
+        downloaded = Path(huggingface_hub.snapshot_download(**options, **FETCHED))
     except unreachable() as error:
         raise ModelError(f"cannot fetch the model {name!r}: {' '.join(str(error).split())[:200]}") from error
-    return Snapshot(repository, found.name, found)
+    return Snapshot(repository, downloaded.name, downloaded)
 
 
 def offline() -> bool:
@@ -148,18 +148,18 @@ def data_commit(name: str, revision: str | None = None) -> str:
     import huggingface_hub
     from huggingface_hub import errors
 
-    kept = assets.cache_root() / "commits" / "datasets" / name / quote(revision or "main", safe="")
+    cached = assets.cache_root() / "commits" / "datasets" / name / quote(revision or "main", safe="")
     why: Exception | str = "this process is offline"
     if not offline():
         try:
-            found = huggingface_hub.HfApi().dataset_info(name, revision=revision, timeout=30)
-            io.write_text(kept, commit := str(found.sha))
+            info = huggingface_hub.HfApi().dataset_info(name, revision=revision, timeout=30)
+            io.write_text(cached, commit := str(info.sha))
             return commit
         except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
             raise _unknown(name, revision, error) from error
         except unreachable() as error:  # the hub is away
             why = error
-    commit = kept.read_text().strip() if kept.is_file() else ""
+    commit = cached.read_text().strip() if cached.is_file() else ""
     if not COMMIT.fullmatch(commit):
         raise _unknown(name, revision, why)
     return commit

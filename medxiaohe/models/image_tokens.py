@@ -20,11 +20,11 @@ def with_runs(text: str, mark: int | None, tokenizer: Any) -> list[int]:
     """
     name = str(tokenizer.convert_ids_to_tokens(mark))
     run = re.compile(f"(?:{re.escape(name)})+")
-    lengths = [len(found[0]) // len(name) for found in run.finditer(text)]
+    lengths = [len(match[0]) // len(name) for match in run.finditer(text)]
     tokens = tokenizer(run.sub(lambda _: name, text), add_special_tokens=False)["input_ids"]
     if tokens.count(mark) != len(lengths):  # the token is no word of its own
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    found, repeats = list[int](), iter(lengths)
+    ids, repeats = list[int](), iter(lengths)
     for token in tokens:
-        found += [token] * next(repeats) if token == mark else [token]
-    return found
+        ids += [token] * next(repeats) if token == mark else [token]
+    return ids

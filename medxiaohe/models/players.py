@@ -42,12 +42,13 @@ def load_player(player: Player, common: Mapping[str, Any] | None = None) -> Mode
         ConfigError: no such backend, or an option that it does not have.
     """
     backend = plugins.load("models", player.backend)
-    known = inspect.signature(backend).parameters
-    if unknown := [key for key in player.options if key not in known]:
+    parameters = inspect.signature(backend).parameters
+    if unknown := [key for key in player.options if key not in parameters]:
         raise ConfigError(
-            f"the backend {player.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
+            f"the backend {player.backend} has no option {unknown[0]!r}"
+            f"{plugins.nearest(unknown[0], parameters)}"
         )
-    shared = {key: value for key, value in (common or {}).items() if key in known}
+    shared = {key: value for key, value in (common or {}).items() if key in parameters}
     return backend(model_folder(player.model), **(shared | player.options))  # type: ignore[no-any-return]
 
 

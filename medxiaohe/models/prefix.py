@@ -31,8 +31,8 @@ def shares_beginnings(model: Any) -> bool:
         False for models with M-RoPE or sliding windows, and where the forward function lacks an argument
         (`shares_prompts`).
     """
-    told = json.dumps(model.config.to_dict(), default=str)
-    windowed = any(f'"{name}"' in told for name in SEES_PART)
+    config = json.dumps(model.config.to_dict(), default=str)
+    windowed = any(f'"{name}"' in config for name in SEES_PART)
     return shares_prompts(model) and not windowed
 
 
@@ -87,9 +87,9 @@ class Beginnings:
             a transformers cache repeated for `rows` rows, which the caller may change.
         """
         self._read(tokens)
-        made = copy.deepcopy(self._cache)
-        made.batch_repeat_interleave(rows)
-        return made
+        cache = copy.deepcopy(self._cache)
+        cache.batch_repeat_interleave(rows)
+        return cache
 
     def _read(self, tokens: Sequence[int]) -> None:
         import torch

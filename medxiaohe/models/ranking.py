@@ -28,9 +28,9 @@ def shares_prompts(model: Any) -> bool:
         False for models with M-RoPE, and where the forward function lacks `logits_to_keep`,
         `past_key_values` or `position_ids`.
     """
-    known = inspect.signature(model.forward).parameters
+    parameters = inspect.signature(model.forward).parameters
     plain = "mrope" not in json.dumps(model.config.to_dict(), default=str)
-    return plain and {"logits_to_keep", "past_key_values", "position_ids"} <= set(known)
+    return plain and {"logits_to_keep", "past_key_values", "position_ids"} <= set(parameters)
 
 
 def nats(
@@ -69,22 +69,24 @@ def nats(
         # positions count real tokens only, so padding does not shift them
         positions_BP = (mask_BP.cumsum(-1) - 1).clamp(min=0)
         inputs["input_ids"] = inputs["input_ids"][:, shared:]
-        known = {"past_key_values": beginning} if shared else {}
+        cached = {"past_key_values": beginning} if shared else {}
         out = model(
-            **inputs, **known, position_ids=positions_BP[:, shared:], use_cache=longest > 1, logits_to_keep=1
+            **inputs, **cached, position_ids=positions_BP[:, shared:], use_cache=longest > 1, logits_to_keep=1
         )
         # the logits at the last prompt token predict the first token of every answer
         first_BV = out.logits[:, -1].float().log_softmax(-1)
-        found = [
+        results = [
             [-float(first_BV[i, tokens[0]]) if tokens else 0.0 for tokens in several]
             for i, several in enumerate(answers)
         ]
         if longest > 1:
-            _add_rest(model, out.past_key_values, mask_BP, answers, found, processor.tokenizer.pad_token_id)
-    return found
+            _add_rest(model, out.past_key_values, mask_BP, answers, results, processor.tokenizer.pad_token_id)
+    return results
 
 
-def _add_rest(model: Any, cache: Any, mask_BP: Any, answers: Any, found: list[list[float]], pad: int) -> None:
+def _add_rest(
+    model: Any, cache: Any, mask_BP: Any, answers: Any, results: list[list[float]], pad: int
+) -> None:
     """Add the negative log-likelihood of the tokens after the first, for all answers at once."""
     import torch
 
@@ -120,4 +122,4 @@ def _add_rest(model: Any, cache: Any, mask_BP: Any, answers: Any, found: list[li
     # nats: the negative sum over real tokens
     cost_N = -(said_NT * kept_NT[:, 1:]).sum(-1)
     for n, (i, j) in enumerate(rows):
-        found[i][j] += float(cost_N[n])
+        results[i][j] += float(cost_N[n])

@@ -133,8 +133,8 @@ def render_turns(
     turns = [_turn(messages[:end], processor, tools) for end in ends]
     if (texts := _appended(turns)) is not None:
         pieces, start = [], 0
-        for end, asked, turn in zip(ends, texts, turns, strict=True):
-            pieces.append(_piece(asked, messages[start : end - 1], False, processor, opener))
+        for end, text, turn in zip(ends, texts, turns, strict=True):
+            pieces.append(_piece(text, messages[start : end - 1], False, processor, opener))
             pieces.append(_piece(turn.answer, (), True, processor, opener))
             start = end
         return [_join(pieces, processor)]
@@ -178,8 +178,8 @@ def render_prompt(
     if texts is None:  # earlier turns are not as they were when they were new: all is one piece
         return _piece(last, messages, False, processor, opener)
     pieces, start = [], 0
-    for end, asked, turn in zip(ends, texts, turns, strict=False):
-        pieces.append(_piece(asked, messages[start : end - 1], False, processor, opener))
+    for end, text, turn in zip(ends, texts, turns, strict=False):
+        pieces.append(_piece(text, messages[start : end - 1], False, processor, opener))
         pieces.append(_piece(turn.answer, (), False, processor, opener))
         start = end
     pieces.append(_piece(texts[-1], messages[start:], False, processor, opener))
@@ -203,18 +203,18 @@ def _turn(messages: Sequence[Message], processor: Any, tools: Sequence[Tool]) ->
 
     Some templates ask with "assistant\n" and write "assistant \n": the answer then follows what was asked.
     """
-    asked = _template(messages[:-1], processor, generation=True, tools=tools)
+    prompt = _template(messages[:-1], processor, generation=True, tools=tools)
     answered = _template(messages, processor, generation=False, tools=tools)
-    if answered.startswith(asked):
-        return _Turn(asked, answered[len(asked) :], answered)
-    same = next((i for i, (a, b) in enumerate(zip(asked, answered, strict=False)) if a != b), len(answered))
-    if asked[same:].strip():
+    if answered.startswith(prompt):
+        return _Turn(prompt, answered[len(prompt) :], answered)
+    same = next((i for i, (a, b) in enumerate(zip(prompt, answered, strict=False)) if a != b), len(answered))
+    if prompt[same:].strip():
         raise DataError(
             "the chat template does not ask for an answer in the way it writes one, so training and rollout"
             " would differ: set thinking to on or off as the rows have thoughts or none, or use a template"
             " whose generation prompt begins the assistant's turn"
         )
-    return _Turn(asked, answered[same:].lstrip(), answered)
+    return _Turn(prompt, answered[same:].lstrip(), answered)
 
 
 def _appended(turns: Sequence[_Turn]) -> list[str] | None:
@@ -353,8 +353,8 @@ def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()
             {"type": "function", "function": {"name": c.name, "arguments": dict(c.arguments)}}
             for c in message.calls
         ]
-        kept = OWN_MARKS if message.role == "assistant" else ()
-        content = [part for item in message.parts for part in _parts(item, processor, kept)]
+        marks = OWN_MARKS if message.role == "assistant" else ()
+        content = [part for item in message.parts for part in _parts(item, processor, marks)]
         if message.role == "system":  # some templates read its first part only
             content = [{"type": "text", "text": "".join(part["text"] for part in content)}]
         rows.append({"role": message.role, "content": content, **({"tool_calls": calls} if calls else {})})
@@ -368,19 +368,19 @@ def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()
     return rows
 
 
-def plain(text: str, processor: Any, kept: Sequence[str] = ()) -> str:
-    """Break up every special token of the model in a text except those `kept`: `<image>` becomes `< image>`.
+def plain(text: str, processor: Any, marks: Sequence[str] = ()) -> str:
+    """Break up every special token of the model in a text except those of `marks`: `<image>` becomes `< image>`.
 
     Args:
         text: of a message.
         processor: of the model.
-        kept: special tokens that stay whole.
+        marks: special tokens that stay whole.
 
     Returns:
         the text; no special token can be read from it
     """
     for token in special_tokens(processor):
-        if token in text and token not in kept:
+        if token in text and token not in marks:
             text = text.replace(token, f"{token[0]} {token[1:]}")
     return text
 
@@ -395,14 +395,14 @@ def special_tokens(processor: Any) -> list[str]:
         tokens of two characters and more, longest first, so that no token is a prefix of a later one.
     """
     tokenizer = processor.tokenizer
-    found = {str(t) for t in tokenizer.all_special_tokens} | {getattr(processor, "image_token", "<image>")}
-    found |= {t.content for t in tokenizer.added_tokens_decoder.values() if t.special}
-    return sorted((t for t in found if len(t) > 1), key=lambda t: (-len(t), t))
+    tokens = {str(t) for t in tokenizer.all_special_tokens} | {getattr(processor, "image_token", "<image>")}
+    tokens |= {t.content for t in tokenizer.added_tokens_decoder.values() if t.special}
+    return sorted((t for t in tokens if len(t) > 1), key=lambda t: (-len(t), t))
 
 
-def _parts(item: Any, processor: Any, kept: Sequence[str] = ()) -> list[dict[str, Any]]:
+def _parts(item: Any, processor: Any, marks: Sequence[str] = ()) -> list[dict[str, Any]]:
     if isinstance(item, str):
-        return [{"type": "text", "text": plain(item, processor, kept)}]
+        return [{"type": "text", "text": plain(item, processor, marks)}]
     if isinstance(item, ImageRef):
         return [{"type": "image"}]
     if isinstance(item, ToolResult):
@@ -426,8 +426,8 @@ def _template(
     templates.bound()
     rows = chat(messages, processor, tools)
     offered = schemas(tools) if tools and tool_prompt.writes_tools(processor) else None
-    wanted = getattr(processor, THINKING, None)
-    switch = {} if wanted is None else dict.fromkeys(SWITCHES, wanted)
+    thinking = getattr(processor, THINKING, None)
+    switch = {} if thinking is None else dict.fromkeys(SWITCHES, thinking)
     try:
         text = processor.apply_chat_template(
             rows, tokenize=False, add_generation_prompt=generation, tools=offered, **switch
@@ -449,11 +449,11 @@ def set_thinking(processor: Any, thinking: Thinking) -> None:
     """
     if thinking == "auto":
         return
-    asked = [Message("user", ("hello",))]
+    messages = [Message("user", ("hello",))]
     texts = set()
-    for wanted in (True, False):
-        setattr(processor, THINKING, wanted)
-        texts.add(_template(asked, processor, generation=True))
+    for value in (True, False):
+        setattr(processor, THINKING, value)
+        texts.add(_template(messages, processor, generation=True))
     if len(texts) == 1:
         delattr(processor, THINKING)
         raise ModelError(

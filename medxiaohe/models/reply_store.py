@@ -49,7 +49,7 @@ class ReplyStore:
 
     def __init__(self, path: Path | None, *, shared: bool = False, earlier: Sequence[Path] = ()) -> None:
         self.path, self.shared = path, shared
-        if old := [one for one in earlier if one.exists()]:
+        if old := [file for file in earlier if file.exists()]:
             raise ConfigError(
                 f"{old[0]} has replies in the format of an earlier version, which is not read: delete it, and"
                 " they are asked for again"

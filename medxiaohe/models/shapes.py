@@ -72,9 +72,9 @@ def config(name: str) -> Any:
     """
     from transformers import AutoConfig
 
-    known = SHAPES.get(name.partition("@")[0])
-    if known is not None and not Path(name).is_dir():
-        return AutoConfig.for_model(known[0], **known[1])
+    listed = SHAPES.get(name.partition("@")[0])
+    if listed is not None and not Path(name).is_dir():
+        return AutoConfig.for_model(listed[0], **listed[1])
     try:
         return AutoConfig.from_pretrained(checkpoint.resolve(name))
     except MedError as error:
@@ -96,8 +96,8 @@ def empty(name: str, dtype: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    found = config(name)
-    sees = hasattr(found, "vision_config")
+    settings = config(name)
+    sees = hasattr(settings, "vision_config")
     reader = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     with torch.device("meta"):
-        return reader.from_config(found, dtype=dtype)
+        return reader.from_config(settings, dtype=dtype)

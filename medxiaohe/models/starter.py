@@ -51,18 +51,18 @@ def folder() -> Path:
     Raises:
         MissingExtra: torch, transformers or gguf is not installed.
     """
-    place = assets.cache_root() / "models" / f"starter-{VERSION}"
+    path = assets.cache_root() / "models" / f"starter-{VERSION}"
     plugins.need("torch", "transformers", "gguf", why="the starter model")
-    with io.in_turn(place):  # a second process waits, then finds it built
-        if (place / io.MANIFEST).exists():
-            io.verify(place)
-            return place
-        with io.publish(place) as draft:
+    with io.in_turn(path):  # a second process waits, then finds it built
+        if (path / io.MANIFEST).exists():
+            io.verify(path)
+            return path
+        with io.publish(path) as draft:
             model, processor = build()
             model.save_pretrained(draft)
             processor.save_pretrained(draft)
             io.write_json(draft / "provenance.json", provenance())
-    return place
+    return path
 
 
 def build() -> tuple[Any, Any]:

@@ -205,8 +205,8 @@ class _Child:
             if not data:
                 return self._died()
         line, _, self._buffer = self._buffer.partition(b"\n")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def stop(self) -> None:
         """Kill the process and close its pipes; a forked process leaves the child of its parent alone."""
@@ -287,21 +287,21 @@ def _compiler() -> Any:
     spec = importlib.util.find_spec("transformers")
     assert spec is not None and spec.origin is not None
     folder = Path(spec.origin).parent / "utils"
-    package, logs, there = (types.ModuleType(f"alone{name}") for name in ("", ".logging", ".import_utils"))
+    package, logs, imports = (types.ModuleType(f"alone{name}") for name in ("", ".logging", ".import_utils"))
     package.__path__ = []
     import logging
 
     logs.get_logger = logging.getLogger  # type: ignore[attr-defined]
-    there.is_jinja_available = lambda: True  # type: ignore[attr-defined]
-    there.is_torch_available = there.is_vision_available = lambda: False  # type: ignore[attr-defined]
-    package.logging, package.import_utils = logs, there  # type: ignore[attr-defined]
-    sys.modules |= {"alone": package, "alone.logging": logs, "alone.import_utils": there}
+    imports.is_jinja_available = lambda: True  # type: ignore[attr-defined]
+    imports.is_torch_available = imports.is_vision_available = lambda: False  # type: ignore[attr-defined]
+    package.logging, package.import_utils = logs, imports  # type: ignore[attr-defined]
+    sys.modules |= {"alone": package, "alone.logging": logs, "alone.import_utils": imports}
     name = "alone.chat_template_utils"
-    found = importlib.util.spec_from_file_location(name, folder / "chat_template_utils.py")
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
+    source = importlib.util.spec_from_file_location(name, folder / "chat_template_utils.py")
+    assert source is not None and source.loader is not None
+    module = importlib.util.module_from_spec(source)
     sys.modules[name] = module
-    found.loader.exec_module(module)
+    source.loader.exec_module(module)
     return module._compile_jinja_template
 
 

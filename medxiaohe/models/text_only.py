@@ -31,8 +31,8 @@ class TextProcessor:
         """
         if any(part["type"] == "image" for row in rows for part in row["content"]):
             raise self._blind()
-        told = [{**row, "content": "".join(part["text"] for part in row["content"])} for row in rows]
-        return str(self.tokenizer.apply_chat_template(told, **options))
+        plain = [{**row, "content": "".join(part["text"] for part in row["content"])} for row in rows]
+        return str(self.tokenizer.apply_chat_template(plain, **options))
 
     def __call__(self, **_: Any) -> Any:
         raise self._blind()

@@ -81,7 +81,7 @@ def told(rows: Sequence[Row], schemas: Sequence[Mapping[str, Any]], processor: A
     Returns:
         rows with the roles system, user and assistant only; neighbouring turns of the user are joined.
     """
-    found: list[Row] = []
+    result: list[Row] = []
     for row in rows:
         parts = list(row["content"])
         if row["role"] == "tool":
@@ -91,21 +91,21 @@ def told(rows: Sequence[Row], schemas: Sequence[Mapping[str, Any]], processor: A
             texts = [_written(call["function"]) for call in calls]
             parts += [_text(("\n" if parts or i else "") + text) for i, text in enumerate(texts)]
             row = {"role": row["role"], "content": parts}
-        if found and row["role"] == "user" == found[-1]["role"]:  # some templates want turns to alternate
-            row = {"role": "user", "content": [*found.pop()["content"], _text("\n"), *row["content"]]}
-        found.append({**row, "content": _merged(row["content"])})
-    return _offered(found, schemas, processor) if schemas else found
+        if result and row["role"] == "user" == result[-1]["role"]:  # some templates want turns to alternate
+            row = {"role": "user", "content": [*result.pop()["content"], _text("\n"), *row["content"]]}
+        result.append({**row, "content": _merged(row["content"])})
+    return _offered(result, schemas, processor) if schemas else result
 
 
 def _merged(parts: Sequence[Row]) -> list[Row]:
     """Join texts that follow each other: some templates trim each content part."""
-    found: list[Row] = []
+    result: list[Row] = []
     for part in parts:
-        if found and part["type"] == "text" == found[-1]["type"]:
-            found[-1] = _text(found[-1]["text"] + part["text"])
+        if result and part["type"] == "text" == result[-1]["type"]:
+            result[-1] = _text(result[-1]["text"] + part["text"])
         else:
-            found.append(part)
-    return found
+            result.append(part)
+    return result
 
 
 def _offered(rows: list[Row], schemas: Sequence[Mapping[str, Any]], processor: Any) -> list[Row]:
@@ -142,15 +142,15 @@ def _ask(question: str, processor: Any, tries: Any) -> bool:
 
 
 def _tries_tools(processor: Any) -> bool:
-    asked: Row = {"role": "user", "content": [_text("hello")]}
+    question: Row = {"role": "user", "content": [_text("hello")]}
     answered: Row = {
         "role": "assistant",
         "content": [],
         "tool_calls": [{"type": "function", "function": CALL}],
     }
     result: Row = {"role": "tool", "content": [_text(RESULT)]}
-    offered = processor.apply_chat_template([asked], tokenize=False, tools=[PROBE])
-    written = processor.apply_chat_template([asked, answered, result], tokenize=False, tools=[PROBE])
+    offered = processor.apply_chat_template([question], tokenize=False, tools=[PROBE])
+    written = processor.apply_chat_template([question, answered, result], tokenize=False, tools=[PROBE])
     read = [wire.call_of(match[1], "") for match in wire.CALL.finditer(written.removeprefix(offered))]
     same = [call for call in read if call and (call.name, dict(call.arguments)) == tuple(CALL.values())]
     return CALL["name"] in offered and len(same) == 1 and RESULT in written

@@ -108,5 +108,5 @@ def written(tokens: Sequence[int], processor: Any) -> str:
     tokenizer = processor.tokenizer
     special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     special |= set(tokenizer.all_special_ids)
-    kept = {tokenizer.convert_tokens_to_ids(mark) for mark in OWN_MARKS} - {tokenizer.unk_token_id}
-    return str(tokenizer.decode([token for token in tokens if token in kept or token not in special]))
+    marks = {tokenizer.convert_tokens_to_ids(mark) for mark in OWN_MARKS} - {tokenizer.unk_token_id}
+    return str(tokenizer.decode([token for token in tokens if token in marks or token not in special]))

@@ -67,9 +67,9 @@ def _interactions() -> Interactions:
 def _graph() -> graph.GraphStore:
     """The graph of CMeKG; its store is built once, beside the asset's folder."""
     facts = assets.folder(graph.CMEKG)
-    place = facts.with_name(f"{facts.name}-graph-{io.digest(facts)[:8]}-{FORMAT}")
-    with io.in_turn(place):
-        if not (place / io.MANIFEST).is_file():
-            with io.publish(place) as draft:
+    path = facts.with_name(f"{facts.name}-graph-{io.digest(facts)[:8]}-{FORMAT}")
+    with io.in_turn(path):
+        if not (path / io.MANIFEST).is_file():
+            with io.publish(path) as draft:
                 graph.build_graph(draft, graph.cmekg(facts))
-    return graph.GraphStore(place)
+    return graph.GraphStore(path)

@@ -75,10 +75,10 @@ class BM25:
         for term in sorted(
             set(self.split(query))
         ):  # sorted: the sum of floats does not depend on the hash seed
-            found = self.postings.get(term, ())
+            postings = self.postings.get(term, ())
             # idf = ln(1 + (N - n + 0.5) / (n + 0.5)), which is never negative
-            rarity = math.log(1 + (len(self.passages) - len(found) + 0.5) / (len(found) + 0.5))
-            for i, count in found:
+            rarity = math.log(1 + (len(self.passages) - len(postings) + 0.5) / (len(postings) + 0.5))
+            for i, count in postings:
                 # K = k1 (1 - b + b dl / avdl)
                 length = K1 * (1 - B + B * self.lengths[i] / self.mean_length)
                 # idf * tf (k1 + 1) / (tf + K)

@@ -45,7 +45,9 @@ class Cases:
         """
         return cls(
             [
-                replace(case, kind="record", images=tuple(images.ref(Path(one.uri)) for one in case.images))
+                replace(
+                    case, kind="record", images=tuple(images.ref(Path(image.uri)) for image in case.images)
+                )
                 for case in passages.read(path)
             ]
         )
@@ -62,12 +64,12 @@ class Cases:
         Returns:
             cases by cosine of their thumbnails
         """
-        asked = _thumbnail(image)
+        query = _thumbnail(image)
         barred = {*others, image.sha256} - {""}
         scored = [
-            (-_cosine(asked, own), case.id, case)
+            (-_cosine(query, own), case.id, case)
             for case, own in zip(self.cases, self._thumbnails, strict=True)
-            if not barred & {one.sha256 for one in case.images}
+            if not barred & {own_image.sha256 for own_image in case.images}
         ]
         return tuple(case for _, _, case in sorted(scored, key=lambda row: row[:2])[:top])
 
@@ -82,7 +84,7 @@ class Cases:
             cases by BM25, best first
         """
         by_id = {case.id: case for case in self.cases}
-        return tuple(by_id[one.id] for one in self._index.search([text], top)[0])
+        return tuple(by_id[hit.id] for hit in self._index.search([text], top)[0])
 
     @cached_property
     def _thumbnails(self) -> list[list[float]]:

@@ -55,7 +55,7 @@ class Dead:
     def __getattr__(self, name: str) -> object:
         if name.startswith("_"):
             raise AttributeError(name)
-        return lambda *given, **named: self.search([], 1)
+        return lambda *args, **named: self.search([], 1)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Exchanged:
     pure: bool = True
 
     def __post_init__(self) -> None:
-        if len({one.text for one in self.pool}) < 2:
+        if len({document.text for document in self.pool}) < 2:
             raise ConfigError("the control `exchanged` needs two texts that differ")
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
@@ -84,7 +84,7 @@ class Exchanged:
             results whose ids, ranks and scores are those of the store, and whose texts are not
         """
         check(queries, top)
-        return [tuple(map(self._other, found)) for found in self.store.search(queries, top)]
+        return [tuple(map(self._other, results)) for results in self.store.search(queries, top)]
 
     def get(self, id: str) -> Evidence:
         """Read the document of an id with the text of another one of the pool.
@@ -97,11 +97,11 @@ class Exchanged:
         """
         return self._other(self.store.get(id))
 
-    def _other(self, one: Evidence) -> Evidence:
-        draw = random.Random(f"{self.seed} {one.id}")
-        while (other := self.pool[draw.randrange(len(self.pool))]).text == one.text:
+    def _other(self, document: Evidence) -> Evidence:
+        draw = random.Random(f"{self.seed} {document.id}")
+        while (replacement := self.pool[draw.randrange(len(self.pool))]).text == document.text:
             pass
-        return replace(one, text=other.text, sha256=other.sha256, at=other.at)
+        return replace(document, text=replacement.text, sha256=replacement.sha256, at=replacement.at)
 
 
 def controlled(name: str, source: Any, knowledge: Knowledge, seed: int = 0) -> Any:
@@ -122,15 +122,15 @@ def controlled(name: str, source: Any, knowledge: Knowledge, seed: int = 0) -> A
     if knowledge == "dead":
         return Dead()
     if knowledge == "rewired" and isinstance(source, GraphStore):
-        place = assets.cache_root() / "controls"
+        cache = assets.cache_root() / "controls"
         return rewired(
-            source, place / f"{io.fingerprint([source.record, io.digest(source.folder), seed])}", seed
+            source, cache / f"{io.fingerprint([source.record, io.digest(source.folder), seed])}", seed
         )
     if knowledge == "exchanged" and not isinstance(source, GraphStore):
         if isinstance(source, Cases):
-            texts = [one.text for one in source.cases]
+            texts = [case.text for case in source.cases]
             turned = zip(source.cases, (*texts[1:], texts[0]), strict=True)
-            return Cases([replace(one, text=text) for one, text in turned])
+            return Cases([replace(case, text=text) for case, text in turned])
         return exchanged(source, seed)
     if knowledge == "exchanged":
         raise ConfigError(
@@ -154,7 +154,9 @@ def exchanged(store: Store, seed: int = 0) -> Exchanged:
     """
     corpus = getattr(store, "corpus", None)
     if corpus is not None:
-        texts = (Evidence(one.id, one.text, "", sha256=one.sha256) for one in corpus.every())
+        texts = (
+            Evidence(document.id, document.text, "", sha256=document.sha256) for document in corpus.every()
+        )
         return Exchanged(store, tuple(texts), seed)
     pool = getattr(store, "passages", None)
     if pool is None:
@@ -197,12 +199,12 @@ def _deal(file: Path, seed: int) -> None:
             database.execute("PRAGMA journal_mode = OFF")
             predicates = database.execute("SELECT DISTINCT predicate FROM relation ORDER BY predicate")
             for (predicate,) in predicates.fetchall():
-                found = (
+                query = (
                     "SELECT id, object FROM relation WHERE predicate = ? AND object IS NOT NULL ORDER BY id"
                 )
-                rows = database.execute(found, (predicate,)).fetchall()
+                rows = database.execute(query, (predicate,)).fetchall()
                 # a permutation of the objects among the facts of one predicate keeps every degree
-                objects = [other for _, other in rows]
+                objects = [target for _, target in rows]
                 random.Random(f"{seed} {predicate}").shuffle(objects)
                 dealt = zip(objects, (id for id, _ in rows), strict=True)
                 database.executemany("UPDATE relation SET object = ? WHERE id = ?", dealt)

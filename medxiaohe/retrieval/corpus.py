@@ -288,8 +288,8 @@ def _segments(folder: Path) -> list[Path]:
 def _lines(reader: Any) -> Iterator[bytes]:
     rest = b""
     while block := reader.read(2**20):
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
 
 
 def _hash(id: str) -> int:
@@ -320,7 +320,7 @@ def row(document: Evidence) -> dict[str, Any]:
     Returns:
         a mapping that `evidence` reads.
     """
-    found = {
+    fields = {
         "id": document.id,
         "text": document.text,
         "source": document.source,
@@ -330,7 +330,7 @@ def row(document: Evidence) -> dict[str, Any]:
         "level": document.level,
         "images": [io.to_json(image) for image in document.images],
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in fields.items() if value}
 
 
 def evidence(row: Mapping[str, Any]) -> Evidence:
@@ -342,7 +342,7 @@ def evidence(row: Mapping[str, Any]) -> Evidence:
     Returns:
         a passage without score and locator.
     """
-    images = tuple(_image(one) for one in row.get("images", ()))
+    images = tuple(_image(image) for image in row.get("images", ()))
     noted = {key: row.get(key, "") for key in ("sha256", "license", "date", "level")}
     return Evidence(row["id"], row.get("text", ""), row.get("source", ""), images, **noted)
 
@@ -383,9 +383,9 @@ def read_record(folder: Path, kind: str, format: int = FORMAT) -> dict[str, Any]
     if not isinstance(record, dict) or record.get("kind") != kind or record.get("format") != format:
         raise DataError(f"{folder} is no {kind} store of format {format}: build it again")
     for name, size in record["files"].items():
-        there = (folder / name).stat().st_size if (folder / name).is_file() else -1
-        if there != size:
-            raise broken(folder, f"{name} has {max(there, 0):,} bytes instead of {size:,}")
+        actual = (folder / name).stat().st_size if (folder / name).is_file() else -1
+        if actual != size:
+            raise broken(folder, f"{name} has {max(actual, 0):,} bytes instead of {size:,}")
     return record
 
 

@@ -71,8 +71,8 @@ def build_dense(
 
     def batches() -> Iterator[np.ndarray]:
         texts = (text for text, _, _ in counted(documents, writer))
-        while some := list(islice(texts, TOGETHER)):
-            yield encoder.encode(some, kind="document")
+        while group := list(islice(texts, TOGETHER)):
+            yield encoder.encode(group, kind="document")
         writer.close()
 
     try:
@@ -135,8 +135,8 @@ class DenseStore:
             DataError: no query, an empty one, or `top` below 1.
         """
         check(queries, top)
-        asked = self.encoder.encode(list(queries), kind="query")
-        return [self._evidence(found, top) for found in self.vectors.search(asked, min(top, self.size))]
+        vectors = self.encoder.encode(list(queries), kind="query")
+        return [self._evidence(hits, top) for hits in self.vectors.search(vectors, min(top, self.size))]
 
     def get(self, id: str) -> Evidence:
         """Read a full document.
@@ -163,7 +163,7 @@ class DenseStore:
         """
         return self.corpus.verify()
 
-    def _evidence(self, found: Sequence[tuple[float, int]], top: int) -> tuple[Evidence, ...]:
-        results = [self.corpus.chunk(row, score) for score, row in found]
-        results.sort(key=lambda one: (-one.score, one.id))
+    def _evidence(self, hits: Sequence[tuple[float, int]], top: int) -> tuple[Evidence, ...]:
+        results = [self.corpus.chunk(row, score) for score, row in hits]
+        results.sort(key=lambda chunk: (-chunk.score, chunk.id))
         return tuple(results[:top])

@@ -110,18 +110,18 @@ class Interactions:
         Returns:
             interactions, the gravest level first
         """
-        one, two = ({key(name) for name in (each, *self.classes(each))} for each in (first, second))
+        left, right = ({key(name) for name in (each, *self.classes(each))} for each in (first, second))
         rows = [
             row for row in self._rows
-            if (row[0] in one and row[1] in two) or (row[0] in two and row[1] in one)
+            if (row[0] in left and row[1] in right) or (row[0] in right and row[1] in left)
         ]  # fmt: skip
         once = {
             (frozenset(row[:2]), str(row[3]["severity_levels"]), row[3]["interaction_mechanism"]): row
             for row in reversed(rows)
         }
-        found = [self._interaction(number, entry, span) for _, _, number, entry, span in once.values()]
+        interactions = [self._interaction(number, entry, span) for _, _, number, entry, span in once.values()]
         grave = list(dict.fromkeys(LEVELS.values()))
-        return sorted(found, key=lambda one: (grave.index(one.level), one.evidence.id))
+        return sorted(interactions, key=lambda item: (grave.index(item.level), item.evidence.id))
 
     def count(self, substance: str) -> int:
         """Count the entries that hold for a substance, by its own name or by one of its classes.
@@ -136,7 +136,7 @@ class Interactions:
         return sum(bool(names & {row[0], row[1]}) for row in self._rows)
 
     def _interaction(self, number: int, entry: Mapping[str, Any], span: tuple[int, int]) -> Interaction:
-        levels = [(_level(one["level"]), one["info"]) for one in entry["severity_levels"]]
+        levels = [(_level(level_row["level"]), level_row["info"]) for level_row in entry["severity_levels"]]
         grave = list(dict.fromkeys(LEVELS.values()))
         lines = [f"{entry['main_drug']} + {entry['plus_drug']}"]
         lines += [f"level: {level}{'; ' + ' '.join(info.split()) if info else ''}" for level, info in levels]
@@ -176,7 +176,7 @@ class Interactions:
         names: dict[str, str] = {}
         listed = [
             *self._classes,
-            *(one for classes in self._classes.values() for one in classes),
+            *(class_name for classes in self._classes.values() for class_name in classes),
             *(entry[name] for *_, entry, _ in self._rows for name in ("main_drug", "plus_drug")),
         ]
         for name in listed:

@@ -60,10 +60,10 @@ def cmekg(folder: Path) -> Iterator[Relation | tuple[str, str]]:
     """
     for row in io.read_jsonl(folder / "relations.jsonl"):
         for predicate, objects in row["relations"].items():
-            for one in objects:
-                yield Relation(row["subject"], predicate, one, source=CMEKG, license=CMEKG_LICENSE)
+            for target in objects:
+                yield Relation(row["subject"], predicate, target, source=CMEKG, license=CMEKG_LICENSE)
                 if predicate in CMEKG_NAMES:
-                    yield row["subject"], one
+                    yield row["subject"], target
 
 
 def tree(folder: Path) -> Iterator[Relation | tuple[str, str]]:
@@ -272,12 +272,12 @@ class GraphStore:
             number of facts with it as subject plus those with it as object; a fact about itself counts
             twice.
         """
-        found = self._database.execute(
+        counts = self._database.execute(
             "SELECT (SELECT COUNT(*) FROM relation WHERE subject = ?) + "
             "(SELECT COUNT(*) FROM relation WHERE object = ?)",
             (node, node),
         )
-        return int(found.fetchone()[0])
+        return int(counts.fetchone()[0])
 
     def edges(self, node: int) -> list[tuple[int, Evidence]]:
         """List the facts of a node that have two ends.
@@ -285,8 +285,8 @@ class GraphStore:
         Returns:
             (node at the other end, fact); those of which the node is the subject come first.
         """
-        found = "SELECT r.id, r.subject, r.object FROM relation r WHERE r.subject = ? OR r.object = ?"
-        ends = {id: (a, b) for id, a, b in self._database.execute(found, (node, node)) if b is not None}
+        query = "SELECT r.id, r.subject, r.object FROM relation r WHERE r.subject = ? OR r.object = ?"
+        ends = {id: (a, b) for id, a, b in self._database.execute(query, (node, node)) if b is not None}
         return [
             (ends[fact[0]][1] if ends[fact[0]][0] == node else ends[fact[0]][0], self._evidence(fact, 1.0))
             for fact in self._facts(node)
@@ -304,7 +304,7 @@ class GraphStore:
             " UNION SELECT subject FROM relation WHERE object = ?",
             (node, node),
         )
-        return {other for (other,) in rows if other is not None and other != node}
+        return {neighbour for (neighbour,) in rows if neighbour is not None and neighbour != node}
 
     def knows(self, name: str) -> bool:
         """Say whether any node has this name.
@@ -319,16 +319,16 @@ class GraphStore:
 
     def _search(self, query: str, top: int) -> tuple[Evidence, ...]:
         named = list(self._named(_key(query[:MOST_SEARCHED])))
-        asked = set(terms(query))
+        query_terms = set(terms(query))
         scored: dict[Fact, float] = {}
         for rank, (key, node) in enumerate(named):
             # other names of the query, besides this one
-            rest = {other for other, _ in named} - {key}
+            rest = {name for name, _ in named} - {key}
             for fact in self._facts(node):
                 about = set(terms(fact[3]))
                 end = _key(fact[4] or "") if fact[1] == node else _key(fact[2])
                 # share of the predicate's terms that are in the query
-                share = len(about & asked) / len(about) if about else 0.0
+                share = len(about & query_terms) / len(about) if about else 0.0
                 # long and early names first; +10 for the predicate, +20 for the other end in the query, +1 as
                 # subject
                 score = len(key) / (1 + rank) + 10 * share + 20 * (end in rest) + (fact[1] == node)
@@ -357,17 +357,17 @@ class GraphStore:
         for start, end in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
             if end - start < 2 or any(start < high and low < end for low, high in taken):
                 continue
-            if found := self._nodes(query[start:end].strip("?？!！。,，.;:")):
+            if nodes := self._nodes(query[start:end].strip("?？!！。,，.;:")):
                 taken.append((start, end))
-                yield from ((start, end, node) for node in found)
+                yield from ((start, end, node) for node in nodes)
 
     def _nodes(self, name: str) -> list[int]:
         rows = self._database.execute("SELECT node FROM name WHERE key = ? ORDER BY node", (_key(name),))
         return [node for (node,) in rows]
 
     def _facts(self, node: int) -> list[Fact]:
-        found = "WHERE r.subject = ? OR r.object = ? ORDER BY r.subject != ?, r.id"
-        return self._database.execute(f"{FACTS} {found}", (node, node, node)).fetchall()
+        condition = "WHERE r.subject = ? OR r.object = ? ORDER BY r.subject != ?, r.id"
+        return self._database.execute(f"{FACTS} {condition}", (node, node, node)).fetchall()
 
     def _document_of(self, node: int) -> tuple[str, str, dict[int, tuple[int, int]], str]:
         """Text, hash, span of each fact, and name of the document of a node."""

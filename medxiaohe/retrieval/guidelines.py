@@ -80,16 +80,16 @@ class Guidelines:
             diagnoses with their span in the file, in the order of urgency, then of the file.
         """
         text, table = self._differential(complaint)
-        found = []
+        ranked = []
         for _, row, span in json_parts(text, "diagnoses"):
             lines = [f"{row['name']} ({str(row['likelihood']).replace('_', ' ')})"]
             for key in ("key_features", "red_flags", "recommended_tests"):
-                named = [str(one) for one in row.get(key) or () if not str(one).startswith("calculate_")]
+                named = [str(item) for item in row.get(key) or () if not str(item).startswith("calculate_")]
                 if named:
                     lines.append(f"{key.replace('_', ' ')}: {'; '.join(named)}")
             rank = ORDER.index(row["likelihood"]) if row["likelihood"] in ORDER else len(ORDER)
-            found.append((rank, span, "\n".join(lines)))
-        found.sort(key=lambda one: (one[0], one[1]))
+            ranked.append((rank, span, "\n".join(lines)))
+        ranked.sort(key=lambda entry: (entry[0], entry[1]))
         source = f"{table['title']}, after {table['source_description']} doi:{table['source_doi']}"
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         return [
@@ -97,7 +97,7 @@ class Guidelines:
                 f"differential/{complaint}#{number}", shown, source, sha256=sha256, at=Locator(span=span),
                 level=LEVEL, license=LICENSE,
             )
-            for number, (_, span, shown) in enumerate(found)
+            for number, (_, span, shown) in enumerate(ranked)
         ]  # fmt: skip
 
     def _differential(self, complaint: str) -> tuple[str, Mapping[str, Any]]:

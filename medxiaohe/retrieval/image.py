@@ -63,7 +63,7 @@ def build_images(
         for document in documents:
             if not document.images:
                 raise DataError(f"document {document.id!r} has no image: an image store is of images")
-            refs = tuple(one if one.sha256 else images.ref(Path(one.uri)) for one in document.images)
+            refs = tuple(image if image.sha256 else images.ref(Path(image.uri)) for image in document.images)
             writer.add(replace(document, images=refs, text=document.text or document.id))
             for number, ref in enumerate(refs):
                 places.append((document.id, number))
@@ -102,7 +102,7 @@ class ImageStore:
         self.corpus = Corpus(folder)
         self.vectors = Vectors(folder, self.record["dim"])
         paths = sorted(folder.glob("images.*.json"), key=lambda path: int(path.name.split(".")[1]))
-        self._places: list[list[Any]] = [place for path in paths for place in io.read_json(path)]
+        self._places: list[list[Any]] = [entry for path in paths for entry in io.read_json(path)]
         if not self.vectors.size == len(self._places) == self.record["chunks"]:
             raise broken(folder, f"{self.vectors.size} vectors for {len(self._places)} images")
 
@@ -168,11 +168,11 @@ class ImageStore:
         per = max(1, -(-self.size // max(1, self.corpus.documents)))
         return min(self.size, top * per * 2)
 
-    def _documents(self, found: Sequence[tuple[float, int]], top: int) -> tuple[Evidence, ...]:
+    def _documents(self, hits: Sequence[tuple[float, int]], top: int) -> tuple[Evidence, ...]:
         best: dict[str, Evidence] = {}
-        for score, row in found:
+        for score, row in hits:
             id, number = self._places[row]
             if id not in best:
                 document = self.corpus.get(id)
                 best[id] = replace(document, images=(document.images[number],), score=score, kind="record")
-        return tuple(sorted(best.values(), key=lambda one: (-one.score, one.id))[:top])
+        return tuple(sorted(best.values(), key=lambda item: (-item.score, item.id))[:top])

@@ -44,10 +44,11 @@ def build(folder: Path, reports: Sequence[Evidence], model: ImageReportModel, pa
     io.write(folder / VECTORS, lambda file: file.write(vectors.tobytes()))
     rows = (
         {
-            "id": one.id, "text": one.text, "study": one.source, "patient": patient, "license": one.license,
-            "images": [{"uri": image.uri, "sha256": image.sha256} for image in one.images],
+            "id": item.id, "text": item.text, "study": item.source, "patient": patient,
+            "license": item.license,
+            "images": [{"uri": image.uri, "sha256": image.sha256} for image in item.images],
         }
-        for one, patient in zip(reports, patients, strict=True)
+        for item, patient in zip(reports, patients, strict=True)
     )  # fmt: skip
     count = io.write_jsonl(folder / REPORTS, rows)
     files = {name: (folder / name).stat().st_size for name in (REPORTS, VECTORS)}
@@ -78,16 +79,16 @@ class ImageReportStore:
 
         from medxiaohe.models.image_report.reader import ImageReportModel
 
-        place = folder / FOLDER
-        record = io.read_json(place / RECORD) if (place / RECORD).is_file() else {}
+        path = folder / FOLDER
+        record = io.read_json(path / RECORD) if (path / RECORD).is_file() else {}
         if not isinstance(record, dict) or record.get("kind") != KIND or record.get("format") != FORMAT:
             raise DataError(f"{folder}: no index of reports: give the folder of a train.motor stage")
         for name, size in record["files"].items():
-            if not (place / name).is_file() or (place / name).stat().st_size != size:
-                raise DataError(f"{place / name} is truncated or missing: run train.motor again")
+            if not (path / name).is_file() or (path / name).stat().st_size != size:
+                raise DataError(f"{path / name} is truncated or missing: run train.motor again")
         shape = (record["reports"], record["dim"])
-        self._vectors = np.memmap(place / VECTORS, dtype="<f4", mode="r", shape=shape)
-        self._rows: list[dict[str, Any]] = [json.loads(line) for _, line in io.lines(place / REPORTS)]
+        self._vectors = np.memmap(path / VECTORS, dtype="<f4", mode="r", shape=shape)
+        self._rows: list[dict[str, Any]] = [json.loads(line) for _, line in io.lines(path / REPORTS)]
         self._by_id = {row["id"]: row for row in self._rows}
         self.model = model or ImageReportModel(folder)
 
@@ -143,17 +144,17 @@ class ImageReportStore:
 
     def _best(self, scores: Any, top: int, barred: frozenset[str]) -> tuple[Evidence, ...]:
         order = sorted(range(len(self._rows)), key=lambda n: (-scores[n], self._rows[n]["id"]))
-        found: list[Evidence] = []
+        results: list[Evidence] = []
         for n in order:
             row = self._rows[n]
-            names = {row["study"], row["patient"], *(one["sha256"] for one in row["images"])}
+            names = {row["study"], row["patient"], *(image["sha256"] for image in row["images"])}
             if not barred & names:
-                found.append(replace(_evidence(row), score=float(scores[n])))
-                if len(found) == top:
+                results.append(replace(_evidence(row), score=float(scores[n])))
+                if len(results) == top:
                     break
-        return tuple(found)
+        return tuple(results)
 
 
 def _evidence(row: dict[str, Any]) -> Evidence:
-    pictures = tuple(ImageRef(one["uri"], sha256=one["sha256"]) for one in row["images"])
+    pictures = tuple(ImageRef(image["uri"], sha256=image["sha256"]) for image in row["images"])
     return Evidence(row["id"], row["text"], row["study"], pictures, kind="record", license=row["license"])

@@ -64,10 +64,10 @@ def source_documents(items: Iterable[Evidence], libraries: Iterable[str]) -> dic
         SHA-256 -> UTF-8 bytes of the document. A document that a library no longer has, or has with other
         words, is left out.
     """
-    wanted = {item.sha256: item for item in items if item.sha256 and not item.images}
+    by_digest = {item.sha256: item for item in items if item.sha256 and not item.images}
     documents: dict[str, bytes] = {}
     for store in map(open_library, libraries):
-        for digest, item in wanted.items():
+        for digest, item in by_digest.items():
             with suppress(DataError):
                 text = store.get(item.id).text.encode()
                 if hashlib.sha256(text).hexdigest() == digest:
@@ -90,10 +90,10 @@ def open_store(folder: Path) -> Built:
     below = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
     if len(below) > 1:
         raise DataError(f"{folder} holds several stores ({', '.join(p.name for p in below)}): name one")
-    place = below[0] if below else folder
-    record = io.read_json(place / RECORD) if (place / RECORD).is_file() else None
+    store_folder = below[0] if below else folder
+    record = io.read_json(store_folder / RECORD) if (store_folder / RECORD).is_file() else None
     kind = record.get("kind") if isinstance(record, dict) else ""
-    return KINDS.get(kind if isinstance(kind, str) else "", text.TextStore)(place)
+    return KINDS.get(kind if isinstance(kind, str) else "", text.TextStore)(store_folder)
 
 
 def append(folder: Path, documents: Iterable[Evidence], out: Path) -> dict[str, Any]:

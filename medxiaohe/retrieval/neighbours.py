@@ -54,24 +54,24 @@ def around(graph: GraphStore, text: str, top: int = 50) -> Around:
         entities that the text mentions and those that it negates, facts between mentioned entities, and
         at most `top` neighbours with their scores, best first.
     """
-    found = graph.mentions(text.casefold())
-    spans = list(dict.fromkeys((start, end) for start, end, _ in found))
+    mentions = graph.mentions(text.casefold())
+    spans = list(dict.fromkeys((start, end) for start, end, _ in mentions))
     # mentions that the text negates ("no fever") are not followed
-    negated = {span for span, one in zip(spans, contexts(text, spans), strict=True) if one.negated}
-    denied = {node for start, end, node in found if (start, end) in negated}
-    nodes = list(dict.fromkeys(node for *_, node in found if node not in denied))
-    inside, mentioned = set(nodes), {node for *_, node in found}
+    negated = {span for span, context in zip(spans, contexts(text, spans), strict=True) if context.negated}
+    denied = {node for start, end, node in mentions if (start, end) in negated}
+    nodes = list(dict.fromkeys(node for *_, node in mentions if node not in denied))
+    inside, mentioned = set(nodes), {node for *_, node in mentions}
     direct: dict[str, Evidence] = {}
     evidence: dict[int, float] = defaultdict(float)
     for node in nodes:
         degree = graph.degree(node)
         if degree > MOST_FACTS:
             continue
-        for other in graph.neighbours(node) - mentioned:
+        for neighbour in graph.neighbours(node) - mentioned:
             # sum of 1 / log(2 + degree(m)) over the mentioned nodes m
-            evidence[other] += 1 / math.log(2 + degree)
+            evidence[neighbour] += 1 / math.log(2 + degree)
         if graph.neighbours(node) & inside:
-            direct |= {one.id: one for other, one in graph.edges(node) if other in inside}
+            direct |= {fact.id: fact for neighbour, fact in graph.edges(node) if neighbour in inside}
     size = int(graph.record["nodes"])
     # specificity log(N / degree(n)) times evidence
     scored = {node: math.log(size / max(1, graph.degree(node))) * share for node, share in evidence.items()}

@@ -24,14 +24,14 @@ def read(path: Path) -> list[Evidence]:
     Raises:
         DataError: a row without id or text, two rows of one id, or no row.
     """
-    found = list(rows(path))
-    if not found:
+    passages = list(rows(path))
+    if not passages:
         raise DataError(f"{path} holds no passage: a retriever over nothing finds nothing")
-    ids = [passage.id for passage in found]
+    ids = [passage.id for passage in passages]
     if len(set(ids)) < len(ids):
         twice = next(id for id in ids if ids.count(id) > 1)
         raise DataError(f"{path}: two passages have the id {twice!r}: give each its own")
-    return found
+    return passages
 
 
 def rows(path: Path) -> Iterator[Evidence]:

@@ -62,8 +62,8 @@ class Prototypes:
         import numpy as np
 
         matrix = np.array(list(self.vectors.values()), np.float32)
-        found: np.ndarray = embedder(self.encoder).encode(list(texts)) @ matrix.T
-        return found
+        cosines: np.ndarray = embedder(self.encoder).encode(list(texts)) @ matrix.T
+        return cosines
 
     def of(self, texts: Sequence[str]) -> list[list[str]]:
         """Classify the intents of each text, the most likely first.
@@ -89,7 +89,7 @@ class Prototypes:
         Returns:
             names of agents, sorted, each once.
         """
-        return sorted({self.agents[one] for one in intents if one in self.agents})
+        return sorted({self.agents[intent] for intent in intents if intent in self.agents})
 
 
 def _chosen(cosines: np.ndarray, threshold: float, floor: float) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -132,7 +132,7 @@ def fitted(
         raise DataError("intents: give labelled questions and development rows")
     vectors = embedder(encoder).encode([text for text, _ in rows])
     names = sorted({intent for _, intent in rows})
-    if unknown := sorted({one for _, own in dev for one in own} - set(names)):
+    if unknown := sorted({intent for _, own in dev for intent in own} - set(names)):
         raise DataError(f"intents: no question is labelled {unknown[0]!r}, which a development row has")
     means = {}
     for name in names:
@@ -145,28 +145,28 @@ def fitted(
     cosines = plain.scores([text for text, _ in dev])
     best_elsewhere = plain.scores(elsewhere).max(1) if elsewhere else np.zeros(1)
     # the smallest floor that leaves most queries without medicine silent, then the best threshold above it
-    floor = next((one for one in FLOORS if float((best_elsewhere < one).mean()) >= SILENT), FLOORS[-1])
+    floor = next((low for low in FLOORS if float((best_elsewhere < low).mean()) >= SILENT), FLOORS[-1])
     floor = floor if elsewhere else 0.0
-    best = max(GRID, key=lambda one: _micro(_chosen(cosines, one, floor), gold))
+    best = max(GRID, key=lambda threshold: _micro(_chosen(cosines, threshold, floor), gold))
     return Prototypes(means, agents or {}, best, floor, encoder)
 
 
 def _micro(chosen: list[tuple[np.ndarray, np.ndarray]], gold: np.ndarray) -> float:
     import numpy as np
 
-    said = np.stack([active for _, active in chosen])
+    predicted = np.stack([active for _, active in chosen])
     # micro F1 = 2 TP / (predicted + gold)
-    both = int((said & gold).sum())
-    return 2 * both / max(1, int(said.sum()) + int(gold.sum()))
+    both = int((predicted & gold).sum())
+    return 2 * both / max(1, int(predicted.sum()) + int(gold.sum()))
 
 
 def f1(
-    said: Sequence[Collection[str]], gold: Sequence[Collection[str]], names: Sequence[str]
+    predicted: Sequence[Collection[str]], gold: Sequence[Collection[str]], names: Sequence[str]
 ) -> dict[str, float]:
     """Compute micro F1 over all intents, and macro F1 over those that occur in the gold.
 
     Args:
-        said: intents predicted for each text.
+        predicted: intents predicted for each text.
         gold: right intents of each text.
         names: all intents.
 
@@ -174,13 +174,13 @@ def f1(
         {micro, macro}, each from 0 to 1
     """
     counts = {name: [0, 0, 0] for name in names}  # right, said, gold
-    for own, wanted in zip(said, gold, strict=True):
+    for own, right in zip(predicted, gold, strict=True):
         for name in names:
-            counts[name][0] += name in own and name in wanted
+            counts[name][0] += name in own and name in right
             counts[name][1] += name in own
-            counts[name][2] += name in wanted
+            counts[name][2] += name in right
     # micro F1 over the counts of all intents; macro F1 is the mean over intents with gold labels
-    total = [sum(one[k] for one in counts.values()) for k in range(3)]
+    total = [sum(count[k] for count in counts.values()) for k in range(3)]
     each = [2 * a / (b + c) for a, b, c in counts.values() if c]
     return {"micro": 2 * total[0] / max(1, total[1] + total[2]), "macro": sum(each) / max(1, len(each))}
 
@@ -207,9 +207,13 @@ def read(path: Path) -> Prototypes:
         ConfigError: the file is missing or is no file of intent prototypes.
     """
     try:
-        told: dict[str, Any] = io.read_json(path)
+        settings: dict[str, Any] = io.read_json(path)
         return Prototypes(
-            told["vectors"], told["agents"], float(told["threshold"]), float(told["floor"]), told["encoder"]
+            settings["vectors"],
+            settings["agents"],
+            float(settings["threshold"]),
+            float(settings["floor"]),
+            settings["encoder"],
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(

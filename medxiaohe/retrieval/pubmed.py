@@ -54,8 +54,8 @@ def articles(path: Path, *, refused: Callable[[DataError], None] | None = None) 
         files = sorted(p for p in path.rglob("*") if p.name.endswith((".xml", ".xml.gz")))
         if not files:
             raise DataError(f"no .xml or .xml.gz file in {path}")
-        for one in files:
-            yield from articles(one, refused=refused)
+        for source in files:
+            yield from articles(source, refused=refused)
         return
     if not path.exists():
         raise DataError(f"no such file: {path}")
@@ -158,8 +158,8 @@ def _section(element: xml.Element) -> str:
 
 def _year(article: xml.Element) -> int | None:
     date = article.find("Journal/JournalIssue/PubDate")
-    found = re.search(r"\b(1[89]|20)\d\d\b", " ".join(date.itertext())) if date is not None else None
-    return int(found[0]) if found else None
+    match = re.search(r"\b(1[89]|20)\d\d\b", " ".join(date.itertext())) if date is not None else None
+    return int(match[0]) if match else None
 
 
 def _text(element: xml.Element | None) -> str:

@@ -37,9 +37,9 @@ def resources(library: str | None, stores: Mapping[str, str] | None = None) -> d
 
 
 def _graph(path: str) -> GraphStore:
-    found = open_library(path)
-    if not isinstance(found, GraphStore):
+    store = open_library(path)
+    if not isinstance(store, GraphStore):
         raise ConfigError(
             f"stores.graph: {path} is no graph store: make one with `medxiaohe knowledge build`"
         )
-    return found
+    return store

@@ -71,9 +71,11 @@ class Service:
         raise DataError(f"the retriever at {self.url} gives passages and no whole document: {id!r}")
 
     def _ask(self, queries: Sequence[str], top: int) -> bytes:
-        there = guard.check(self.url, self.privacy, False, "the query of a model")
+        destination = guard.check(self.url, self.privacy, False, "the query of a model")
         body = json.dumps({"queries": list(queries), "k": top}, ensure_ascii=False).encode()
-        status, answer, _ = post.post(there, "", body, {"Content-Type": "application/json"}, self.timeout)
+        status, answer, _ = post.post(
+            destination, "", body, {"Content-Type": "application/json"}, self.timeout
+        )
         if status != 200:
             raise _Wrong(f"status {status}")
         return answer

@@ -157,15 +157,15 @@ class Reranked:
         check(queries, top)
         lists = self.store.search(queries, max(top, self.depth))
         heads = [ranked[: self.depth] for ranked in lists]
-        pairs = [(query, one.text) for query, head in zip(queries, heads, strict=True) for one in head]
+        pairs = [(query, item.text) for query, head in zip(queries, heads, strict=True) for item in head]
         scores = iter(self.score(pairs) if pairs else ())
         results = []
         for ranked, head in zip(lists, heads, strict=True):
-            scored = [replace(one, score=float(next(scores))) for one in head]
-            scored.sort(key=lambda one: (-one.score, one.id))
+            scored = [replace(item, score=float(next(scores))) for item in head]
+            scored.sort(key=lambda item: (-item.score, item.id))
             # scores of two kinds do not compare: what follows lies below the last one that was scored
             lowest = scored[-1].score if scored else 0.0
-            rest = [replace(one, score=lowest - n) for n, one in enumerate(ranked[self.depth :], 1)]
+            rest = [replace(item, score=lowest - n) for n, item in enumerate(ranked[self.depth :], 1)]
             results.append((*scored, *rest)[:top])
         return results
 
@@ -209,13 +209,13 @@ def matching(
         if not re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", date):
             raise DataError(f"{date!r} is no date: write YYYY, YYYY-MM or YYYY-MM-DD")
 
-    def accepts(one: Evidence) -> bool:
+    def accepts(document: Evidence) -> bool:
         return (
-            (not sources or any(part.casefold() in one.source.casefold() for part in sources))
-            and (not levels or one.level in levels)
-            and (not licenses or any(part.casefold() in one.license.casefold() for part in licenses))
-            and (not since or (bool(one.date) and one.date[: len(since)] >= since))
-            and (not until or (bool(one.date) and one.date[: len(until)] <= until))
+            (not sources or any(part.casefold() in document.source.casefold() for part in sources))
+            and (not levels or document.level in levels)
+            and (not licenses or any(part.casefold() in document.license.casefold() for part in licenses))
+            and (not since or (bool(document.date) and document.date[: len(since)] >= since))
+            and (not until or (bool(document.date) and document.date[: len(until)] <= until))
         )
 
     return accepts
@@ -263,7 +263,7 @@ class Filtered:
         depth = max(top, DEPTH)
         while True:
             (results,) = self.store.search([query], depth)
-            accepted = tuple(one for one in results if self.accepts(one))[:top]
+            accepted = tuple(item for item in results if self.accepts(item))[:top]
             if len(accepted) == top or len(results) < depth:
                 return accepted
             depth *= 4

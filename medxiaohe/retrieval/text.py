@@ -61,9 +61,9 @@ def build_text(
         index.register_tokenizer(ANALYZER, analyzer())
         terms_of = index.writer(HEAP, 1)
         number = writer.first_chunk
-        for text, first, whole in counted(documents, writer):
+        for text, first, full_text in counted(documents, writer):
             # a later part is found by the title too, since it may not repeat what it is about
-            title = "" if first else whole.lstrip().partition("\n")[0][:MOST_TITLE]
+            title = "" if first else full_text.lstrip().partition("\n")[0][:MOST_TITLE]
             terms_of.add_document(tantivy.Document(words=spaced(f"{title}\n{text}"), chunk=number))
             number += 1
         writer.close()
@@ -167,17 +167,17 @@ class TextStore:
             raise DataError("the query has only stop words or signs: name what to look for")
         # a disjunction: every term that occurs adds its BM25 score
         should = self._tantivy.Occur.Should
-        asked = self._tantivy.Query.boolean_query([(should, self._term(term)) for term in looked_for])
+        condition = self._tantivy.Query.boolean_query([(should, self._term(term)) for term in looked_for])
         depth = top + 1
         while True:  # deeper while the last result has equals, so that ids and not positions break ties
-            hits = self._searcher.search(asked, depth, count=False).hits
+            hits = self._searcher.search(condition, depth, count=False).hits
             if len(hits) < depth or hits[-1][0] < hits[top - 1][0]:
                 break
             depth *= 2
         numbers = self._searcher.fast_field_values(CHUNK, [address for _, address in hits])
-        found = [self.corpus.chunk(n, score) for (score, _), n in zip(hits, numbers, strict=True)]
-        found.sort(key=lambda one: (-one.score, one.id))
-        return tuple(found[:top])
+        chunks = [self.corpus.chunk(n, score) for (score, _), n in zip(hits, numbers, strict=True)]
+        chunks.sort(key=lambda chunk: (-chunk.score, chunk.id))
+        return tuple(chunks[:top])
 
     def _term(self, value: str) -> Any:
         return self._tantivy.Query.term_query(self._schema, WORDS, value, index_option="freq")

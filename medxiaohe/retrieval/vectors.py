@@ -157,7 +157,7 @@ class Vectors:
             self._segments.append((self.size, matrix, _graph(path.with_suffix(".faiss"))))
             self.size += rows
 
-    def search(self, asked: np.ndarray, top: int) -> list[list[tuple[float, int]]]:
+    def search(self, queries: np.ndarray, top: int) -> list[list[tuple[float, int]]]:
         """Search the nearest rows of each query by cosine.
 
         Args:
@@ -167,46 +167,46 @@ class Vectors:
         Returns:
             (cosine, row) of each query, best first, every equal of the last one with it.
         """
-        found: list[list[tuple[float, int]]] = [[] for _ in asked]
+        hits: list[list[tuple[float, int]]] = [[] for _ in queries]
         for first, matrix, graph in self._segments:
-            for own, more in zip(found, self._near(asked, matrix, graph, top), strict=True):
-                own += [(score, first + row) for score, row in more]
-        return [_best(own, top) for own in found]
+            for own, near in zip(hits, self._near(queries, matrix, graph, top), strict=True):
+                own += [(score, first + row) for score, row in near]
+        return [_best(own, top) for own in hits]
 
     def _near(
-        self, asked: np.ndarray, matrix: np.ndarray, graph: Any, top: int
+        self, queries: np.ndarray, matrix: np.ndarray, graph: Any, top: int
     ) -> list[list[tuple[float, int]]]:
         import numpy as np
 
         if graph is not None and top * CANDIDATES < len(matrix):
             # the graph finds candidates by 8-bit codes; the float16 rows then give exact cosines
             graph.hnsw.efSearch = max(EXPANSION_SEARCH, top * CANDIDATES)
-            _, keys = graph.search(asked, top * CANDIDATES)
+            _, keys = graph.search(queries, top * CANDIDATES)
             near = []
-            for query, rows in zip(asked, keys, strict=True):
+            for query, rows in zip(queries, keys, strict=True):
                 # faiss pads missing candidates with -1
                 rows = np.sort(rows[rows >= 0])  # in the order they lie on disk
                 scores = matrix[rows].astype(np.float32) @ query
                 near.append(_best(list(zip(scores.tolist(), rows.tolist(), strict=True)), top))
             return near
-        near = [[] for _ in asked]
+        near = [[] for _ in queries]
         for start in range(0, len(matrix), BLOCK):
             # cosines of all queries and a block of rows, (n, BLOCK)
-            block = asked @ matrix[start : start + BLOCK].astype(np.float32).T
+            block = queries @ matrix[start : start + BLOCK].astype(np.float32).T
             for own, scores in zip(near, block, strict=True):
                 # every equal of the last one is kept, so that ids break ties
                 least = np.partition(scores, -min(top, len(scores)))[-min(top, len(scores))]
-                kept = np.flatnonzero(scores >= least)
-                own += [(float(scores[i]), start + int(i)) for i in kept]
+                selected = np.flatnonzero(scores >= least)
+                own += [(float(scores[i]), start + int(i)) for i in selected]
         return near
 
 
-def _best(found: list[tuple[float, int]], top: int) -> list[tuple[float, int]]:
-    found.sort(key=lambda one: (-one[0], one[1]))
-    if len(found) <= top:
-        return found
-    least = found[top - 1][0]
-    return [one for one in found if one[0] >= least]
+def _best(hits: list[tuple[float, int]], top: int) -> list[tuple[float, int]]:
+    hits.sort(key=lambda hit: (-hit[0], hit[1]))
+    if len(hits) <= top:
+        return hits
+    least = hits[top - 1][0]
+    return [hit for hit in hits if hit[0] >= least]
 
 
 def _graph(path: Path) -> Any:

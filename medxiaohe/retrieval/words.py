@@ -30,8 +30,8 @@ def terms(text: str) -> list[str]:
         Terms in order, repeated as in the text: Snowball stems (Porter 2) of words in lower case that are no
         stop words; of a run of Chinese characters each character, then each pair of neighbours.
     """
-    found: list[str] = analyzer().analyze(spaced(text))
-    return found
+    tokens: list[str] = analyzer().analyze(spaced(text))
+    return tokens
 
 
 def spaced(text: str) -> str:

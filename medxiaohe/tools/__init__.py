@@ -67,7 +67,7 @@ def tool(
             negative time limit.
     """
     if function is None:
-        return lambda given: _made(given, version, pure, effects, dict(example or {}), seconds)
+        return lambda target: _made(target, version, pure, effects, dict(example or {}), seconds)
     return _made(function, version, pure, effects, dict(example or {}), seconds)
 
 

@@ -64,12 +64,12 @@ class _Bad(Exception):
         self.record, self.why = record, why
 
 
-def check_records(trace: Stored, found: Verdict) -> Opened | None:
+def check_records(trace: Stored, verdict: Verdict) -> Opened | None:
     """Check the records of a trace; its first problem is added to the verdict and ends the check.
 
     Args:
         trace: as it is stored.
-        found: the verdict that is added to.
+        verdict: the verdict that is added to.
 
     Returns:
         the open records, or None where one is bad
@@ -77,9 +77,9 @@ def check_records(trace: Stored, found: Verdict) -> Opened | None:
     try:
         opened = _checked(trace)
     except _Bad as bad:
-        found.add(trace.index, bad.record, "intact", bad.why)
+        verdict.add(trace.index, bad.record, "intact", bad.why)
         return None
-    level = found.levels["intact"]
+    level = verdict.levels["intact"]
     level.checked += len(opened.records)
     level.closed += opened.closed
     return opened
@@ -265,12 +265,12 @@ def _consistent(record: Record, value: Any, opened: Opened, by_id: Mapping[str, 
         ):
             raise _Bad(id, "its error does not fit why it stopped")
         own = [words_of(m) for m in value["messages"] if m["role"] == "assistant"]
-        asked = opened.value("source/0")
-        if not own and asked is not None:
+        prompt = opened.value("source/0")
+        if not own and prompt is not None:
             own = [
-                words_of(m) for m in asked.get("messages", [])[: value["begins"]] if m["role"] == "assistant"
+                words_of(m) for m in prompt.get("messages", [])[: value["begins"]] if m["role"] == "assistant"
             ]
-        if (own or asked is not None) and value["text"] != (own[-1] if own else ""):
+        if (own or prompt is not None) and value["text"] != (own[-1] if own else ""):
             raise _Bad(id, "the answer is not the last message of the assistant")
     elif kind == "claim":
         answer = opened.value(record["of"])

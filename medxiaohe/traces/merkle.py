@@ -146,13 +146,13 @@ def consistency(first: int, hashes: Sequence[bytes]) -> list[bytes]:
         the proof; [] where the earlier tree is empty or the same
     """
 
-    def proof(m: int, part: Sequence[bytes], whole: bool) -> list[bytes]:
+    def proof(m: int, part: Sequence[bytes], complete: bool) -> list[bytes]:
         if m == len(part):
-            return [] if whole else [root(part)]
+            return [] if complete else [root(part)]
         k = _split(len(part))
         # SUBPROOF: inside the half that holds the boundary, then the root of the other half
         if m <= k:
-            return [*proof(m, part[:k], whole), root(part[k:])]
+            return [*proof(m, part[:k], complete), root(part[k:])]
         return [*proof(m - k, part[k:], False), root(part[:k])]
 
     return proof(first, hashes, True) if 0 < first < len(hashes) else []
@@ -182,15 +182,15 @@ def consistent(first: int, second: int, *, old: bytes, new: bytes, proof: Sequen
     while at & 1:
         at, last = at >> 1, last >> 1
     # fr and sr of the RFC: roots rebuilt for the earlier and the later tree
-    one = two = path[0]
+    earlier = later = path[0]
     for step in path[1:]:
         if last == 0:
             return False
         if at & 1 or at == last:
-            one, two = node_hash(step, one), node_hash(step, two)
+            earlier, later = node_hash(step, earlier), node_hash(step, later)
             while not at & 1 and at:
                 at, last = at >> 1, last >> 1
         else:
-            two = node_hash(two, step)
+            later = node_hash(later, step)
         at, last = at >> 1, last >> 1
-    return last == 0 and one == old and two == new
+    return last == 0 and earlier == old and later == new

@@ -173,14 +173,14 @@ def restore(records: Sequence[Record], openings: Mapping[str, Opening]) -> Trace
             elif kind == "answer":
                 value = opened(record)
                 own = value["messages"]
-                asked = row["prompt"].get("messages", [])[: value["begins"]]
-                row |= {"messages": [*asked, *own], "error": value["error"]}
+                prompt_messages = row["prompt"].get("messages", [])[: value["begins"]]
+                row |= {"messages": [*prompt_messages, *own], "error": value["error"]}
                 row["stop"] = record["stop"]
             elif kind == "claim":
                 value = opened(record)
                 names[record["id"]] = value["claim"]["id"]
-                more = {"at": record["at"], "evidence": [names[item] for item in record["evidence"]]}
-                row["claims"].append({**value["claim"], "needs": record["needs"], **more})
+                references = {"at": record["at"], "evidence": [names[item] for item in record["evidence"]]}
+                row["claims"].append({**value["claim"], "needs": record["needs"], **references})
             elif kind == "ruling":
                 row["rulings"].append(
                     {

@@ -279,12 +279,12 @@ def _opened(trace: Sealed) -> bytes:
 
 
 def write_copy(
-    folder: Path, out: Path, kept: Callable[[Stored], dict[str, Opening]], blobs: Mapping[str, Any]
+    folder: Path, out: Path, select: Callable[[Stored], dict[str, Opening]], blobs: Mapping[str, Any]
 ) -> None:
     """Copy a log with other openings; log and checkpoint have the same bytes.
 
     Args:
-        kept: the openings that a trace keeps; called for each trace, in order.
+        select: returns the openings that a trace keeps; called for each trace, in order.
         blobs: their names, which are read when every trace was seen.
     """
     if out.exists() and any(out.iterdir()):
@@ -293,7 +293,7 @@ def write_copy(
 
     def openings(file: IO[bytes]) -> None:
         for trace in stored(folder):
-            opened = kept(trace)
+            opened = select(trace)
             values = {id: dumps(value) for id, (_, value) in opened.items()}
             salts = {id: salt for id, (salt, _) in opened.items()}
             file.write(opening_line(head_name(trace.lines[-1]), salts, values) + b"\n")

@@ -50,17 +50,17 @@ class Level:
         self.not_checked += 1
         self.reasons[why] = self.reasons.get(why, 0) + 1
 
-    def compare(self, same: bool, how: str = "") -> None:
+    def compare(self, same: bool, difference: str = "") -> None:
         """Count one comparison of a level that reports a rate.
 
         Args:
             same: whether both sides agree.
-            how: in what way they differ.
+            difference: in what way they differ, "" where they agree.
         """
         self.checked += 1
         self.agrees += same
         if not same:
-            self.notes[how] = self.notes.get(how, 0) + 1
+            self.notes[difference] = self.notes.get(difference, 0) + 1
 
     def interval(self) -> tuple[float, float, float]:
         """Compute the rate of agreement with its 95 % interval (Wilson 1927).

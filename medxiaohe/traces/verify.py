@@ -105,33 +105,33 @@ def verify(
     return result
 
 
-def _log(folder: Path, public_key: str, frontier: merkle.Frontier, found: Verdict) -> None:
+def _log(folder: Path, public_key: str, frontier: merkle.Frontier, verdict: Verdict) -> None:
     """Compare the log with its checkpoint, and the checkpoint with its signature."""
-    intact = found.levels["intact"]
+    intact = verdict.levels["intact"]
     try:
         checkpoint, note = store.read_checkpoint(folder)
         why = notes.check_signature(note, public_key) if public_key else ""
     except DataError as error:
-        found.add(-1, "checkpoint", "intact", str(error).removeprefix(f"{folder}/"))
+        verdict.add(-1, "checkpoint", "intact", str(error).removeprefix(f"{folder}/"))
         return
     if not public_key:
         intact.skip("no public key was given, so the signature was not looked at")
     if why:
-        found.add(-1, "checkpoint", "intact", why)
+        verdict.add(-1, "checkpoint", "intact", why)
     if checkpoint.origin != notes.ORIGIN:
-        found.add(-1, "checkpoint", "intact", f"of the log {checkpoint.origin!a}, not of {notes.ORIGIN}")
+        verdict.add(-1, "checkpoint", "intact", f"of the log {checkpoint.origin!a}, not of {notes.ORIGIN}")
     if checkpoint.size != frontier.size:
         why = f"the log has {frontier.size} traces, its checkpoint covers {checkpoint.size}"
-        found.add(-1, "log", "intact", why)
+        verdict.add(-1, "log", "intact", why)
     elif checkpoint.root != frontier.root():
         why = "a head was changed, or heads changed places: the root is another"
-        found.add(-1, "log", "intact", why)
+        verdict.add(-1, "log", "intact", why)
     else:
         intact.checked += 1
 
 
-def _replay(opened: Opened, replay: Replay | None, found: Verdict) -> None:
-    level = found.levels["replayed"]
+def _replay(opened: Opened, replay: Replay | None, verdict: Verdict) -> None:
+    level = verdict.levels["replayed"]
     if replay is None:
         level.skip("replay was not asked for")
         return
@@ -145,11 +145,11 @@ def _replay(opened: Opened, replay: Replay | None, found: Verdict) -> None:
         elif item.same:
             level.checked += 1
         else:
-            found.add(opened.index, steps.get(item.step, opened.answer), "replayed", item.why)
+            verdict.add(opened.index, steps.get(item.step, opened.answer), "replayed", item.why)
 
 
-def _compare(trace: Trace | None, name: str, compare: Compare | None, found: Verdict) -> None:
-    level = found.levels[name]
+def _compare(trace: Trace | None, name: str, compare: Compare | None, verdict: Verdict) -> None:
+    level = verdict.levels[name]
     if compare is None:
         level.skip(f"{ASKED_FOR[name]} was given")
         return

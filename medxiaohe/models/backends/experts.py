@@ -61,13 +61,13 @@ class Experts:
         questions = []
         for talk in conversations:
             users = [message for message in talk if message.role == "user"]
-            told = {name: text for name, _, text in BLOCK.findall(users[-1].text) if text != "none"}
+            blocks = {name: text for name, _, text in BLOCK.findall(users[-1].text) if text != "none"}
             images = [image for message in talk for image in message.images]
             # the question is the first message of the user; the last one asks for the answer
             image = images[0] if images else None
-            written = (told.get("caption", ""), told.get("rationale", ""))
+            written = (blocks.get("caption", ""), blocks.get("rationale", ""))
             questions.append(Question(users[0].text, image, *written))
         arrays = specialist.prepared(questions, self.facts)
-        said = specialist.answers(self.network, arrays, self.facts.candidates)
-        words = [one.experts[self.expert - 1] if self.expert else one.gate for one in said]
+        results = specialist.answers(self.network, arrays, self.facts.candidates)
+        words = [result.experts[self.expert - 1] if self.expert else result.gate for result in results]
         return [Message("assistant", (f"Answer: {word}",)) for word in words]

@@ -145,13 +145,13 @@ class OpenAICompatible:
         Raises:
             ModelError: a request failed for good.
         """
-        found: dict[int, Message] = {}
+        messages: dict[int, Message] = {}
         for group in self.outcomes(conversations, tools):
-            for i, one in group:
-                if one.message is None:
-                    raise one.error or ModelError(f"{self._who()} gave no reply")
-                found[i] = one.message
-        return [found[i] for i in range(len(conversations))]
+            for i, reply in group:
+                if reply.message is None:
+                    raise reply.error or ModelError(f"{self._who()} gave no reply")
+                messages[i] = reply.message
+        return [messages[i] for i in range(len(conversations))]
 
     def outcomes(
         self,
@@ -183,10 +183,10 @@ class OpenAICompatible:
 
         stop = threading.Event()
         if len(conversations) == 1:  # no thread of its own
-            one = outcome(0)
-            if isinstance(one.error, ServerGone):
-                raise one.error
-            yield [(0, one)]
+            result = outcome(0)
+            if isinstance(result.error, ServerGone):
+                raise result.error
+            yield [(0, result)]
             return
         done: queue.SimpleQueue[tuple[int, Future[Reply]]] = queue.SimpleQueue()
         end: BaseException | None = None
@@ -284,22 +284,22 @@ class OpenAICompatible:
         if isinstance(error, post.NotReached):
             return ServerGone(f"{self._who()} could not be reached, {times}: {hint}")
         late = isinstance(error, TimeoutError)
-        what = f"did not answer within {self.timeout:g} s" if late else "broke off its answer"
-        return ModelError(f"{self._who()} {what}, {times}: {hint}")
+        problem = f"did not answer within {self.timeout:g} s" if late else "broke off its answer"
+        return ModelError(f"{self._who()} {problem}, {times}: {hint}")
 
     def _refusal(self, status: int, code: str, times: str) -> ModelError:
-        said = f"{self._who()} answered {status}{code}"
+        problem = f"{self._who()} answered {status}{code}"
         kind: type[ModelError] = RequestRejected
         if status in RETRIED:
             kind = ServerGone if "insufficient_quota" in code else ModelError
-            return kind(f"{said}, {times}: check that it runs, or raise timeout or retries")
+            return kind(f"{problem}, {times}: check that it runs, or raise timeout or retries")
         if status in REFUSES_ALL or 300 <= status < 400:
             # one item's word does not end a run; many in a row do later on too (asking.Client)
             if True not in self.heard:
                 self.heard.append(False)
             gone = True not in self.heard and len(self.heard) >= REFUSALS
             kind = ServerGone if gone else ModelError
-        return kind(f"{said}: {self._hint(status)}")
+        return kind(f"{problem}: {self._hint(status)}")
 
     def destination(self) -> guard.Destination:
         """Resolve the address of the server, if the privacy guard allows it.
@@ -368,23 +368,23 @@ def _read(answer: bytes, messages: Sequence[Message]) -> Reply:
     """The reply in the body of an answer; DataError, with what is wrong, where there is none."""
     try:
         bounded_json.check(answer, MAX_CONTAINERS)
-        found = json.loads(answer)
-        message = wire.reply_from_json(found["choices"][0]["message"], messages)
+        body = json.loads(answer)
+        message = wire.reply_from_json(body["choices"][0]["message"], messages)
         if problem := io.unwritable(message):
             raise DataError(problem)
-        return Reply(message, None, *_usage(found))
+        return Reply(message, None, *_usage(body))
     except DataError:
         raise
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise DataError("the answer is not a chat completion in JSON") from None
 
 
-def _usage(found: Mapping[str, Any]) -> tuple[int | None, int | None]:
+def _usage(body: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """Read the token counts, where the server reports them."""
-    usage = found.get("usage")
+    usage = body.get("usage")
     counts = [usage.get(key) if isinstance(usage, dict) else None for key in USAGE]
-    known = [count if type(count) is int and count >= 0 else None for count in counts]
-    return known[0], known[1]
+    valid = [count if type(count) is int and count >= 0 else None for count in counts]
+    return valid[0], valid[1]
 
 
 def _code(answer: bytes) -> str:

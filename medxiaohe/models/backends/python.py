@@ -33,16 +33,16 @@ def python(model: str, options: dict[str, Any] | None = None) -> Model:
     """
     if ":" not in model:
         raise ConfigError(f"no Python model {model!r}: write file.py:function or package.module:function")
-    found = plugins.load_object(model)
-    if inspect.isclass(found):
-        found = found(**(options or {}))
-    if hasattr(found, "reply"):
-        if not getattr(found, "name", ""):
+    loaded = plugins.load_object(model)
+    if inspect.isclass(loaded):
+        loaded = loaded(**(options or {}))
+    if hasattr(loaded, "reply"):
+        if not getattr(loaded, "name", ""):
             raise ConfigError(f"{model} needs an attribute `name`: it is the model's name in the results")
-        return found  # type: ignore[no-any-return]
-    if not callable(found):
+        return loaded  # type: ignore[no-any-return]
+    if not callable(loaded):
         raise ConfigError(f"{model} is no function and has no method `reply`")
-    return Function(model, found)
+    return Function(model, loaded)
 
 
 class Function:
@@ -88,10 +88,10 @@ class Function:
             for i, messages in enumerate(conversations):
                 yield [(i, _message(self.name, self._answer(messages)))]
             return
-        said = list(self._answer(conversations))
-        if len(said) != len(conversations):
-            raise ModelError(f"{self.name} gave {len(said)} answers to {len(conversations)} conversations")
-        yield [(i, _message(self.name, answer)) for i, answer in enumerate(said)]
+        answers = list(self._answer(conversations))
+        if len(answers) != len(conversations):
+            raise ModelError(f"{self.name} gave {len(answers)} answers to {len(conversations)} conversations")
+        yield [(i, _message(self.name, answer)) for i, answer in enumerate(answers)]
 
 
 def _message(name: str, answer: Any) -> Message:

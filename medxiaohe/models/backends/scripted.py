@@ -34,7 +34,8 @@ class Scripted:
         self.name = name
         if nats is not None:
             self.choice_nats = lambda talks, offered: [
-                [nats(talk, one) for one in answers] for talk, answers in zip(talks, offered, strict=True)
+                [nats(talk, option) for option in answers]
+                for talk, answers in zip(talks, offered, strict=True)
             ]
         self.conversations: list[tuple[Message, ...]] = []
         self._answer = answer if callable(answer) else _in_order(answer)
@@ -55,8 +56,8 @@ class Scripted:
         replies = []
         for conversation in conversations:
             self.conversations.append(tuple(conversation))
-            said = self._answer(conversation)
-            replies.append(Message("assistant", (said,)) if isinstance(said, str) else said)
+            reply = self._answer(conversation)
+            replies.append(Message("assistant", (reply,)) if isinstance(reply, str) else reply)
         return replies
 
 

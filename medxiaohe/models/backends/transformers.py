@@ -95,8 +95,8 @@ class Transformers:
         Returns:
             assistant messages
         """
-        found = dict(pair for group in self.replies(conversations, tools) for pair in group)
-        return [found[i] for i in range(len(conversations))]
+        replies = dict(pair for group in self.replies(conversations, tools) for pair in group)
+        return [replies[i] for i in range(len(conversations))]
 
     def replies(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
@@ -126,9 +126,9 @@ class Transformers:
         Returns:
             the copy.
         """
-        other = copy.copy(self)
-        other.seed = seed
-        return other
+        backend = copy.copy(self)
+        backend.seed = seed
+        return backend
 
     def count(self, messages: Sequence[Message]) -> int:
         """Count the text tokens of messages.
@@ -187,19 +187,19 @@ class Transformers:
                 rows += [self._with(prompt, self._tail(messages, answer, end)) for answer in choices]
             nats = iter(self._nats(rows))
             return [[next(nats)[0] for _ in choices] for choices in answers]
-        found: dict[int, list[float]] = {}
+        results: dict[int, list[float]] = {}
         for chosen, prompts in self._batches(conversations):
             tails = [[self._tail(conversations[i], answer, end) for answer in answers[i]] for i in chosen]
             shared = self.beginnings.length(prompts)
-            known = self.beginnings.cache(prompts[0].tokens[:shared], len(prompts)) if shared else None
-            found.update(
+            cache = self.beginnings.cache(prompts[0].tokens[:shared], len(prompts)) if shared else None
+            results.update(
                 zip(
                     chosen,
-                    ranking.nats(self.model, self.processor, prompts, tails, known, shared),
+                    ranking.nats(self.model, self.processor, prompts, tails, cache, shared),
                     strict=True,
                 )
             )
-        return [found[i] for i in range(len(conversations))]
+        return [results[i] for i in range(len(conversations))]
 
     def _batches(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
@@ -208,12 +208,12 @@ class Transformers:
         for all.
         """
         rendered = [
-            None if _pictures(one) else render.render_prompt(one, self.processor, tools)
-            for one in conversations
+            None if _pictures(messages) else render.render_prompt(messages, self.processor, tools)
+            for messages in conversations
         ]
         sizes = [
-            self._length(one) if row is None else len(row.tokens)
-            for one, row in zip(conversations, rendered, strict=True)
+            self._length(messages) if row is None else len(row.tokens)
+            for messages, row in zip(conversations, rendered, strict=True)
         ]
         order = sorted(range(len(conversations)), key=sizes.__getitem__)
         for start in range(0, len(order), self.batch_size):
@@ -239,8 +239,8 @@ class Transformers:
         """
         if messages[0].role == "document":
             before = render.render_prompt(messages, self.processor).tokens
-            whole = (*messages[:-1], Message("document", (messages[-1].text + answer,)))
-            return tuple(render.render_prompt(whole, self.processor).tokens[len(before) :])
+            extended = (*messages[:-1], Message("document", (messages[-1].text + answer,)))
+            return tuple(render.render_prompt(extended, self.processor).tokens[len(before) :])
         if not end:
             return tuple(
                 self.processor.tokenizer(render.plain(answer, self.processor), add_special_tokens=False)[
@@ -260,8 +260,8 @@ class Transformers:
 
     def _scored(self, messages: Sequence[Message], answer: str) -> Rendered:
         row = render.render_turns([*messages, Message("assistant", (answer,))], self.processor)[-1]
-        given = len(render.render_prompt(messages, self.processor).tokens)
-        return replace(row, mask=(False,) * given + row.mask[given:])
+        prompt_length = len(render.render_prompt(messages, self.processor).tokens)
+        return replace(row, mask=(False,) * prompt_length + row.mask[prompt_length:])
 
     def _generate(self, rows: Sequence[Rendered], seed: int) -> Iterator[str]:
         import torch

@@ -78,8 +78,8 @@ class VLLM:
         Returns:
             assistant messages, in order.
         """
-        asked = [wire.conversation(messages) for messages in conversations]
-        outputs = self.engine.chat(asked, self.sampling, tools=wire.schemas(tools) or None, use_tqdm=False)
+        requests = [wire.conversation(messages) for messages in conversations]
+        outputs = self.engine.chat(requests, self.sampling, tools=wire.schemas(tools) or None, use_tqdm=False)
         return [
             wire.reply_from_text(output.outputs[0].text, messages, tools)
             for output, messages in zip(outputs, conversations, strict=True)

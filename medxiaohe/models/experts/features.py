@@ -51,10 +51,10 @@ def words_of(question: Question, longest: int) -> list[tuple[str, int]]:
         (casefolded word, segment): segment 0 is the question, 1 the caption, 2 the rationale. [("?", 0)]
         where there is no word.
     """
-    found: list[tuple[str, int]] = []
+    words: list[tuple[str, int]] = []
     for segment, text in enumerate((question.text, question.caption, question.rationale)):
-        found += [(word, segment) for word in WORD.findall(text.casefold())]
-    return found[:longest] or [("?", 0)]
+        words += [(word, segment) for word in WORD.findall(text.casefold())]
+    return words[:longest] or [("?", 0)]
 
 
 def padded(
@@ -117,11 +117,11 @@ def patches_of(images: Sequence[ImageRef | None], tower: str) -> dict[ImageRef |
         rows.append(encode([open_image(image).convert("RGB").resize((PIXELS, PIXELS)) for image in batch]))
         meter.advance(len(batch))
     meter.close()
-    found: dict[ImageRef | None, np.ndarray] = {}
+    features: dict[ImageRef | None, np.ndarray] = {}
     if unique:
-        found |= zip(unique, np.concatenate(rows), strict=True)
-    dim = found[unique[0]].shape[1] if unique else 6
-    return found | {None: np.zeros((SIDE * SIDE, dim), np.float32)}
+        features |= zip(unique, np.concatenate(rows), strict=True)
+    dim = features[unique[0]].shape[1] if unique else 6
+    return features | {None: np.zeros((SIDE * SIDE, dim), np.float32)}
 
 
 def _colours(pictures: Sequence[Any]) -> np.ndarray:

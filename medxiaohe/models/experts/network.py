@@ -116,11 +116,11 @@ class Specialist(nn.Module):  # type: ignore[misc]
         # h' = (1 - g) h + g img
         mixed = (1 - gates) * h.unsqueeze(2) + gates * img.unsqueeze(2)
         # the mean over words, of the mixture first and then of each expert, [rows, 1 + experts, width]
-        kept = mask[:, :, None, None].to(mixed.dtype)
-        mean = (mixed * kept).sum(1) / kept.sum(1).clamp(min=1)
+        valid = mask[:, :, None, None].to(mixed.dtype)
+        mean = (mixed * valid).sum(1) / valid.sum(1).clamp(min=1)
         # scaled dot product of the pooled words and each candidate
-        found = self.pooled(mean) @ self.answer(candidates).T / self.shape.width**0.5
-        return Read(found[:, 0], found[:, 1:], weights, mask)
+        logits = self.pooled(mean) @ self.answer(candidates).T / self.shape.width**0.5
+        return Read(logits[:, 0], logits[:, 1:], weights, mask)
 
 
 def routed(scores: Tensor, top: int) -> Tensor:

@@ -80,9 +80,9 @@ def load(folder: Path) -> tuple[Specialist, Facts]:
     from safetensors.torch import load_file
 
     try:
-        told = io.read_json(folder / FACTS)
-        shape = Shape(**told["shape"])
-        facts = Facts(told["text"], told["tower"], tuple(told["candidates"]), shape)
+        metadata = io.read_json(folder / FACTS)
+        shape = Shape(**metadata["shape"])
+        facts = Facts(metadata["text"], metadata["tower"], tuple(metadata["candidates"]), shape)
         network = Specialist(shape)
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -104,11 +104,11 @@ def prepared(questions: Sequence[Question], facts: Facts) -> dict[str, np.ndarra
         candidates (candidates, dim).
     """
     encoder = embedder(facts.text)
-    words = [word for one in questions for word, _ in words_of(one, facts.shape.longest)]
+    words = [word for question in questions for word, _ in words_of(question, facts.shape.longest)]
     vectors = vectors_of(words, encoder)
     text, segments, mask = padded(questions, vectors, encoder.dim, facts.shape.longest)
-    images = patches_of([one.image for one in questions], facts.tower)
-    patches = np.stack([images[one.image] for one in questions])
+    images = patches_of([question.image for question in questions], facts.tower)
+    patches = np.stack([images[question.image] for question in questions])
     candidates = encoder.encode(list(facts.candidates))
     return {
         "words": text, "segments": segments, "mask": mask, "patches": patches, "candidates": candidates,
@@ -129,11 +129,11 @@ def batch(arrays: dict[str, np.ndarray], rows: Sequence[int]) -> dict[str, Any]:
 
     chosen = list(rows)
     width = int(arrays["mask"][chosen].sum(1).max())
-    found = {"candidates": torch.from_numpy(arrays["candidates"])}
-    found["patches"] = torch.from_numpy(arrays["patches"][chosen])
+    tensors = {"candidates": torch.from_numpy(arrays["candidates"])}
+    tensors["patches"] = torch.from_numpy(arrays["patches"][chosen])
     for name in ("words", "segments", "mask"):
-        found[name] = torch.from_numpy(arrays[name][chosen][:, :width])
-    return found
+        tensors[name] = torch.from_numpy(arrays[name][chosen][:, :width])
+    return tensors
 
 
 def answers(network: Specialist, arrays: dict[str, np.ndarray], candidates: Sequence[str]) -> list[Answered]:
@@ -148,36 +148,36 @@ def answers(network: Specialist, arrays: dict[str, np.ndarray], candidates: Sequ
     """
     import torch
 
-    found: list[Answered] = []
+    results: list[Answered] = []
     network.eval()
     for start in range(0, len(arrays["mask"]), BATCH):
         rows = range(start, min(start + BATCH, len(arrays["mask"])))
         with torch.inference_mode():
             read = network(**batch(arrays, rows))
         # mean routing weight of each expert over the words of the question
-        kept = read.mask.unsqueeze(-1)
-        weights = ((read.weights * kept).sum(1) / kept.sum(1)).tolist()
+        valid = read.mask.unsqueeze(-1)
+        weights = ((read.weights * valid).sum(1) / valid.sum(1)).tolist()
         # answer of the mixture and of each expert
         gates, alone = read.gate.argmax(-1).tolist(), read.experts.argmax(-1).tolist()
         for gate, own, weight in zip(gates, alone, weights, strict=True):
-            said = tuple(candidates[one] for one in own)
-            vote = voted(said, weight)
-            found.append(Answered(candidates[gate], said, vote, tuple(round(w, 6) for w in weight)))
-    return found
+            votes = tuple(candidates[index] for index in own)
+            vote = voted(votes, weight)
+            results.append(Answered(candidates[gate], votes, vote, tuple(round(w, 6) for w in weight)))
+    return results
 
 
-def voted(said: Sequence[str], weights: Sequence[float]) -> str:
+def voted(votes: Sequence[str], weights: Sequence[float]) -> str:
     """Take a plurality vote over the answers of experts.
 
     Args:
-        said: answer of each expert.
+        votes: answer of each expert.
         weights: weight of each expert, which breaks ties; equal sums are broken by the text.
 
     Returns:
         the winning answer.
     """
-    counts = Counter(said)
+    counts = Counter(votes)
     heard: Counter[str] = Counter()
-    for one, weight in zip(said, weights, strict=True):
-        heard[one] += weight  # type: ignore[assignment]
-    return max(counts, key=lambda one: (counts[one], heard[one], one))
+    for answer, weight in zip(votes, weights, strict=True):
+        heard[answer] += weight  # type: ignore[assignment]
+    return max(counts, key=lambda answer: (counts[answer], heard[answer], answer))

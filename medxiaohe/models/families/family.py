@@ -50,7 +50,9 @@ def known() -> list[Family]:
     Returns:
         in the order of their names.
     """
-    return sorted({family.name: family for family in _table().values()}.values(), key=lambda one: one.name)
+    return sorted(
+        {family.name: family for family in _table().values()}.values(), key=lambda adapter: adapter.name
+    )
 
 
 @functools.cache
@@ -59,8 +61,8 @@ def _table() -> dict[str, Family]:
     package = __package__ or "medxiaohe.models.families"
     folder = importlib.import_module(package).__path__
     files = sorted(m.name for m in pkgutil.iter_modules(folder) if m.name != "family")
-    found = [importlib.import_module(f"{package}.{name}").FAMILY for name in files]
-    return {name: family for family in found for name in family.processors}
+    families = [importlib.import_module(f"{package}.{name}").FAMILY for name in files]
+    return {name: family for family in families for name in family.processors}
 
 
 def image_token_id(processor: Any) -> int | None:
@@ -92,9 +94,9 @@ def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
     Returns:
         one text for each image: its tokens repeated.
     """
-    told = processor._get_num_multimodal_tokens(image_sizes=[(height, width) for width, height in sizes])
+    counts = processor._get_num_multimodal_tokens(image_sizes=[(height, width) for width, height in sizes])
     token = processor.tokenizer.convert_ids_to_tokens(of(processor).image_token_id(processor))
-    return [token * number for number in told.num_image_tokens]
+    return [token * number for number in counts.num_image_tokens]
 
 
 def cannot_limit(processor: Any, smallest: int, largest: int) -> None:

@@ -48,22 +48,22 @@ def prepare(model: Any) -> None:
     """
     inner = getattr(model, "model", model)
 
-    def masked(module: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
-        packed = given.get("position_ids") is not None and given.get("token_type_ids") is not None
-        if packed and given.get("attention_mask") is None and given.get("past_key_values") is None:
-            masks = packed_masks(module.config.get_text_config(), given, module.dtype)
-            return args, given | ({"attention_mask": masks} if masks else {})
+    def masked(module: Any, args: tuple[Any, ...], inputs: dict[str, Any]) -> Any:
+        packed = inputs.get("position_ids") is not None and inputs.get("token_type_ids") is not None
+        if packed and inputs.get("attention_mask") is None and inputs.get("past_key_values") is None:
+            masks = packed_masks(module.config.get_text_config(), inputs, module.dtype)
+            return args, inputs | ({"attention_mask": masks} if masks else {})
         return None
 
     inner.register_forward_pre_hook(masked, with_kwargs=True)
 
 
-def packed_masks(config: Any, given: dict[str, Any], dtype: Any) -> dict[str, Any] | None:
+def packed_masks(config: Any, inputs: dict[str, Any], dtype: Any) -> dict[str, Any] | None:
     """Build the attention masks of both kinds of layers for sequences that pack several conversations.
 
     Args:
         config: of the language model.
-        given: position_ids and token_type_ids, (batch, length).
+        inputs: position_ids and token_type_ids, (batch, length).
         dtype: of the model.
 
     Returns:
@@ -74,10 +74,10 @@ def packed_masks(config: Any, given: dict[str, Any], dtype: Any) -> dict[str, An
     from transformers import masking_utils as masks
     from transformers.models.gemma3.modeling_gemma3 import get_block_sequence_ids_for_mask
 
-    rows = masks.find_packed_sequence_indices(given["position_ids"])
+    rows = masks.find_packed_sequence_indices(inputs["position_ids"])
     if rows is None:
         return None
-    images = get_block_sequence_ids_for_mask(given["token_type_ids"], device=rows.device)
+    images = get_block_sequence_ids_for_mask(inputs["token_type_ids"], device=rows.device)
     size = torch.empty(*rows.shape, 0, dtype=dtype, device=rows.device)  # what a mask knows its size from
     own = masks.packed_sequence_mask_function(rows)
     window = masks.sliding_window_overlay(config.sliding_window)

@@ -38,14 +38,14 @@ def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
     Returns:
         one text for each image.
     """
-    found = []
+    texts = []
     for width, height in sizes:
         _, rows, columns = processor.image_processor.get_number_of_image_patches(height, width, {})
         # one tile alone is the whole image, which has neither rows nor columns
         rows, columns = (rows, columns) if rows * columns > 1 else (0, 0)
-        told = {"rows": [[rows]], "cols": [[columns]], "image_rows": [[rows]], "image_cols": [[columns]]}
-        found.append(str(processor.replace_image_token(told, 0)))
-    return found
+        grid = {"rows": [[rows]], "cols": [[columns]], "image_rows": [[rows]], "image_cols": [[columns]]}
+        texts.append(str(processor.replace_image_token(grid, 0)))
+    return texts
 
 
 FAMILY = Family(name="Idefics3", processors=("Idefics3Processor",), join=join, expanded=expanded)

@@ -15,9 +15,9 @@ def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
     Returns:
         one text for each image.
     """
-    told = processor._get_num_multimodal_tokens(image_sizes=[(height, width) for width, height in sizes])
+    counts = processor._get_num_multimodal_tokens(image_sizes=[(height, width) for width, height in sizes])
     start, token, end = processor.start_image_token, processor.image_token, processor.end_image_token
-    return [f"{start}{token * processor.image_seq_length * n}{end}" for n in told.num_image_patches]
+    return [f"{start}{token * processor.image_seq_length * n}{end}" for n in counts.num_image_patches]
 
 
 FAMILY = Family(

@@ -63,8 +63,8 @@ def positions(processor: Any, tokens: Sequence[int], features: Mapping[str, torc
     # merge_size x merge_size patches become one token; start is the next free position
     merged, parts, start = processor.image_processor.merge_size, [], 0
     for is_image, group in groupby(tokens, lambda token: token == processor.image_token_id):
-        left = len(list(group))
-        while is_image and left:  # images that follow each other directly are one group
+        remaining = len(list(group))
+        while is_image and remaining:  # images that follow each other directly are one group
             frames, height, width = next(grids)
             # grid of tokens after merging
             sizes = (frames, height // merged, width // merged)
@@ -73,11 +73,11 @@ def positions(processor: Any, tokens: Sequence[int], features: Mapping[str, torc
             parts.append(places + start)
             # text after the image continues behind its larger side; `left` counts tokens of further images in
             # the group
-            start, left = start + max(sizes[1:]), left - places.shape[1]
+            start, remaining = start + max(sizes[1:]), remaining - places.shape[1]
         # text: the three positions are equal and increase by one
         if not is_image:
-            parts.append((torch.arange(left) + start).expand(3, -1))
-            start += left
+            parts.append((torch.arange(remaining) + start).expand(3, -1))
+            start += remaining
     return torch.cat([plain[None], torch.cat(parts, dim=1)])
 
 

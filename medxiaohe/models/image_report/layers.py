@@ -37,8 +37,8 @@ class Attention(nn.Module):  # type: ignore[misc]
 
         # (batch, heads, n or m, width / heads)
         parts = split(self.query(x)), split(self.key(memory)), split(self.value(memory))
-        found = functional.scaled_dot_product_attention(*parts, attn_mask=mask, is_causal=causal)
-        return self.out(found.transpose(1, 2).reshape(batch, n, width))
+        attended = functional.scaled_dot_product_attention(*parts, attn_mask=mask, is_causal=causal)
+        return self.out(attended.transpose(1, 2).reshape(batch, n, width))
 
 
 class Block(nn.Module):  # type: ignore[misc]
@@ -93,5 +93,5 @@ class Pool(nn.Module):  # type: ignore[misc]
         Returns:
             (batch, width).
         """
-        asked = self.query.expand(len(tokens), -1, -1)
-        return self.norm(self.attention(asked, tokens)[:, 0])
+        query = self.query.expand(len(tokens), -1, -1)
+        return self.norm(self.attention(query, tokens)[:, 0])

@@ -98,9 +98,9 @@ class Network(nn.Module):  # type: ignore[misc]
         return nn.ModuleList(Block(self.shape.width, self.shape.heads, own, cross) for _ in range(number))
 
     def _embedding(self, number: int) -> nn.Embedding:
-        found = nn.Embedding(number, self.shape.width, padding_idx=0)
-        nn.init.normal_(found.weight, std=0.05)
-        return found
+        embedding = nn.Embedding(number, self.shape.width, padding_idx=0)
+        nn.init.normal_(embedding.weight, std=0.05)
+        return embedding
 
     @property
     def temperature(self) -> Any:
@@ -174,13 +174,13 @@ class Network(nn.Module):  # type: ignore[misc]
         memory = (self.term_norm(embedded) * weights[..., None, None]).flatten(1, 2)
         # triplets that exist, of reports that exist
         present = ((triplets[..., 0] > 0) & (weights[..., None] > 0)).flatten(1)
-        some = present.any(1)
+        has_triplet = present.any(1)
         # attention over no key gives NaN: such a row attends to everything, and its result is dropped below
-        mask = (present | ~some[:, None])[:, None, None]
+        mask = (present | ~has_triplet[:, None])[:, None, None]
         informed = tokens
         for block in self.specific:
             informed = block(informed, memory, memory_mask=mask)
-        return torch.where(some[:, None, None], informed, tokens)
+        return torch.where(has_triplet[:, None, None], informed, tokens)
 
     # ---- reports --------------------------------------------------------------------------------------
 

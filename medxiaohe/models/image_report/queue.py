@@ -49,14 +49,14 @@ class KnowledgeQueue:
         Args:
             batch: image, text [n, vector]; triplets [n, most_triplets, 3]; study, patient, report [n].
         """
-        given = len(batch["study"])
-        kept = min(given, self.size)
+        count = len(batch["study"])
+        stored = min(count, self.size)
         # rows of the ring that are overwritten, the oldest first
-        places = (self.next + given - kept + torch.arange(kept)) % self.size
+        places = (self.next + count - stored + torch.arange(stored)) % self.size
         for name in self.NAMES:
-            getattr(self, name)[places] = batch[name][given - kept :].detach()
-        self.next = (self.next + given) % self.size
-        self.filled = min(self.size, self.filled + given)
+            getattr(self, name)[places] = batch[name][count - stored :].detach()
+        self.next = (self.next + count) % self.size
+        self.filled = min(self.size, self.filled + count)
 
     def fetch(self, query: Any, own: Any, top: int, draw: Any = None) -> Fetched:
         """Retrieve the past reports whose text vectors are most similar to image vectors.
@@ -86,12 +86,12 @@ class KnowledgeQueue:
         number = min(top, self.filled)
         # -9 lies below any cosine, so excluded rows are taken last
         rows = order.masked_fill(~allowed, -9.0).topk(number, dim=1).indices
-        there = allowed.gather(1, rows)
+        valid = allowed.gather(1, rows)
         # softmax over the similarities of the fetched, through which the image vector has a gradient
         logits = cosine.gather(1, rows) / TEMPERATURE if draw is None else torch.zeros(rows.shape)
         # excluded rows that fill up `top` get weight 0
-        weights = torch.softmax(logits.masked_fill(~there, -1e4), dim=1) * there
-        rows = rows.masked_fill(~there, -1)
+        weights = torch.softmax(logits.masked_fill(~valid, -1e4), dim=1) * valid
+        rows = rows.masked_fill(~valid, -1)
         # pad to `top` while the queue has fewer rows
         missing = (0, top - number)
         pad = torch.nn.functional.pad
@@ -103,8 +103,8 @@ class KnowledgeQueue:
         Returns:
             tensors by name, copies.
         """
-        found = {name: getattr(self, name).contiguous().clone() for name in self.NAMES}
-        return found | {"filled": torch.tensor(self.filled), "next": torch.tensor(self.next)}
+        tensors = {name: getattr(self, name).contiguous().clone() for name in self.NAMES}
+        return tensors | {"filled": torch.tensor(self.filled), "next": torch.tensor(self.next)}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Restore the queue from `state`.

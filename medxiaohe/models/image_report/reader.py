@@ -49,20 +49,20 @@ def save_network(
     """
     from safetensors.torch import save_file
 
-    place = folder / FOLDER
-    io.make_folder(place)
+    path = folder / FOLDER
+    io.make_folder(path)
     io.write_json(
-        place / RECORD,
+        path / RECORD,
         {
             "shape": asdict(network.shape), "tags": list(tags), "terms": list(terms), "top": top,
-            "relation": [[int(one) for one in row] for row in network.relation.tolist()],
+            "relation": [[int(allowed) for allowed in row] for row in network.relation.tolist()],
             "vocabulary": list(vocabulary.tokens), "queue": queue.size, "triplets": queue.most_triplets,
         },
     )  # fmt: skip
     weights = {name: value.detach().contiguous().clone() for name, value in network.state_dict().items()}
-    with io.storage(place):
-        save_file(weights, place / WEIGHTS)
-        save_file(queue.state(), place / KNOWLEDGE)
+    with io.storage(path):
+        save_file(weights, path / WEIGHTS)
+        save_file(queue.state(), path / KNOWLEDGE)
 
 
 class ImageReportModel:
@@ -73,17 +73,17 @@ class ImageReportModel:
         plugins.need("torch", "transformers", "safetensors", why="an image-report model")
         from safetensors.torch import load_file
 
-        place = folder / FOLDER
-        if not (place / RECORD).is_file():
+        path = folder / FOLDER
+        if not (path / RECORD).is_file():
             raise DataError(f"{folder}: no {FOLDER}/{RECORD}: give the folder of a train.motor stage")
-        record = io.read_json(place / RECORD)
+        record = io.read_json(path / RECORD)
         self.tags, self.top = tuple(record["tags"]), int(record["top"])
         self.network = Network(Shape(**record["shape"]), [[bool(x) for x in y] for y in record["relation"]])
-        self.network.load_state_dict(load_file(place / WEIGHTS))
+        self.network.load_state_dict(load_file(path / WEIGHTS))
         self.network.eval()
         shape = self.network.shape
         self.queue = KnowledgeQueue(record["queue"], shape.vector, record["triplets"])
-        self.queue.load(load_file(place / KNOWLEDGE))
+        self.queue.load(load_file(path / KNOWLEDGE))
         self.vocabulary = Vocabulary(tuple(record["vocabulary"]))
         loaded = checkpoint.load(str(folder / "model"))
         self.tower, self.tokenizer = Tower(loaded), loaded.processor.tokenizer
@@ -118,10 +118,10 @@ class ImageReportModel:
         """
         rows = []
         for start in range(0, len(texts), TOGETHER):
-            some = self.vocabulary.encode(
+            numbers = self.vocabulary.encode(
                 self.tokenizer, texts[start : start + TOGETHER], self.network.shape.length
             )
-            rows.append(self.network.text_vector(torch.tensor(some)).numpy())
+            rows.append(self.network.text_vector(torch.tensor(numbers)).numpy())
         return np.concatenate(rows) if rows else np.zeros((0, self.network.shape.vector), np.float32)
 
 

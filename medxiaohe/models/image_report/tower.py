@@ -51,7 +51,7 @@ class Tower:
             (images, tokens, width of the tower).
         """
         captured: list[Any] = []
-        hook = self.projector.register_forward_pre_hook(lambda _, given: captured.append(given[0]))
+        hook = self.projector.register_forward_pre_hook(lambda _, args: captured.append(args[0]))
         try:
             self._features(pixel_values=pixels.to(next(self.projector.parameters()).dtype))
         finally:

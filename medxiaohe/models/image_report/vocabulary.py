@@ -29,10 +29,10 @@ class Vocabulary:
         Returns:
             the distinct token ids, in ascending order.
         """
-        found: set[int] = set()
+        ids: set[int] = set()
         for text in texts:
-            found.update(tokenizer.encode(text, add_special_tokens=False))
-        return cls(tuple(sorted(found)))
+            ids.update(tokenizer.encode(text, add_special_tokens=False))
+        return cls(tuple(sorted(ids)))
 
     def __len__(self) -> int:
         return FIRST + len(self.tokens)

@@ -86,10 +86,10 @@ def _target(name: str, address: str, privacy: str) -> Any:
 
 def _url(address: str, privacy: str) -> str:
     """The address as it is connected to, which is the one that was checked."""
-    there = guard.check(address, privacy, True, "a call of a tool")
-    host = there.addresses[0] if there.addresses else there.host
+    destination = guard.check(address, privacy, True, "a call of a tool")
+    host = destination.addresses[0] if destination.addresses else destination.host
     host = f"[{host}]" if ":" in host else host
-    return f"{there.scheme}://{host}:{there.port}{there.path}"
+    return f"{destination.scheme}://{host}:{destination.port}{destination.path}"
 
 
 def _tool(connection: _Connection, offered: Any, privacy: str, address: str) -> Tool:
@@ -111,8 +111,8 @@ def _called(
     """One call, with arguments that may leave."""
     remote = address.startswith(("http://", "https://"))
     if remote:  # again at each call: a name may point elsewhere now
-        there = guard.check(address, privacy, True, "a call of a tool")
-        remote = not there.local
+        destination = guard.check(address, privacy, True, "a call of a tool")
+        remote = not destination.local
     if privacy == "deid" and (remote or not address.startswith("http")):
         redact = Redactor()
         arguments = {key: redact.value(value) for key, value in arguments.items()}
@@ -241,8 +241,8 @@ def _result(result: Any) -> ToolResult:
         else:
             parts.append(f"[a part of the kind {item.type} is not shown]")
     if result.is_error:
-        said = "\n".join(part for part in parts if isinstance(part, str))
-        return ToolResult("", (), error=said or "the tool failed and did not say why")
+        message = "\n".join(part for part in parts if isinstance(part, str))
+        return ToolResult("", (), error=message or "the tool failed and did not say why")
     return ToolResult("", tuple(parts) or ("done",), data=result.structured_content)
 
 

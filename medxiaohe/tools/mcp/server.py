@@ -96,11 +96,11 @@ def schema(tool: Tool) -> dict[str, Any]:
     Returns:
         a copy; the schema of the tool is not changed.
     """
-    given = json.loads(json.dumps(dict(tool.parameters)))
+    parameters = json.loads(json.dumps(dict(tool.parameters)))
     if IMAGES in tool.needs:
-        given["properties"][FILES] = FILES_SCHEMA
-        given["required"] = [*given.get("required", ()), FILES]
-    return dict(given)
+        parameters["properties"][FILES] = FILES_SCHEMA
+        parameters["required"] = [*parameters.get("required", ()), FILES]
+    return dict(parameters)
 
 
 def answered(
@@ -157,15 +157,15 @@ def named(files: Any, folder: Path | None) -> tuple[ImageRef, ...]:
 
 def _structured(result: ToolResult) -> dict[str, Any] | None:
     """Data and evidence as JSON."""
-    made: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     if result.data is not None:
-        made["data"] = result.data
+        content["data"] = result.data
     if result.evidence:
-        made["evidence"] = [
+        content["evidence"] = [
             {key: value for key, value in io.to_json(item).items() if key != "images"}
             for item in result.evidence
         ]
-    return made or None
+    return content or None
 
 
 def _png(image: ImageRef) -> str:
@@ -174,19 +174,19 @@ def _png(image: ImageRef) -> str:
     return b64encode(out.getvalue()).decode()
 
 
-def serve_stdio(made: Server[Any]) -> None:
+def serve_stdio(mcp_server: Server[Any]) -> None:
     """Serve MCP over stdin and stdout, until the client closes its end."""
     import anyio
     from mcp.server.stdio import stdio_server
 
     async def run() -> None:
         async with stdio_server() as (read, write):
-            await made.run(read, write, made.create_initialization_options())
+            await mcp_server.run(read, write, mcp_server.create_initialization_options())
 
     anyio.run(run)
 
 
-def serve_http(made: Server[Any], port: int) -> None:
+def serve_http(mcp_server: Server[Any], port: int) -> None:
     """Serve MCP over HTTP at http://127.0.0.1:PORT/mcp, for programs on this machine only; returns when it is
     interrupted.
 
@@ -199,5 +199,5 @@ def serve_http(made: Server[Any], port: int) -> None:
     need("uvicorn", why="an MCP server over HTTP")
     import uvicorn
 
-    app = made.streamable_http_app(host="127.0.0.1")
+    app = mcp_server.streamable_http_app(host="127.0.0.1")
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

@@ -53,10 +53,10 @@ def open_tools(names: Iterable[str], resources: Mapping[str, Any] | None = None)
     Raises:
         ConfigError: no such tool; two tools of one name; a resource that is needed and not there.
     """
-    given = _Resources(resources or {})
-    privacy = given.get(PRIVACY, "local_only")
+    available = _Resources(resources or {})
+    privacy = available.get(PRIVACY, "local_only")
     named = [tool for name in dict.fromkeys(names) for tool in _tools_of(name, privacy)]
-    tools = tuple(_complete(tool, given) for tool in named)
+    tools = tuple(_complete(tool, available) for tool in named)
     called = [tool.name for tool in tools]
     if twice := next((name for name in called if called.count(name) > 1), ""):
         raise ConfigError(f"two tools are called {twice!r}: leave one of them out")
@@ -80,11 +80,11 @@ def task_tools(
     Raises:
         ConfigError: there is no such tool, or a resource is missing.
     """
-    given = {**task.resources, **(resources or {})}
-    added = open_tools(names, given)
+    merged = {**task.resources, **(resources or {})}
+    added = open_tools(names, merged)
     taken = {tool.name for tool in added}
     own = [name for name in dict.fromkeys(task.tools) if _named(name).name not in taken]
-    return (*added, *open_tools(own, given))
+    return (*added, *open_tools(own, merged))
 
 
 def describe_tools(names: Iterable[str]) -> tuple[Tool, ...]:
@@ -167,10 +167,10 @@ def call_tool(call: ToolCall, tools: Sequence[Tool], images: Sequence[ImageRef] 
         arguments = checked(tool.name, tool.parameters, call.arguments)
         if IMAGES in tool.needs and not images:
             raise ToolError(f"{tool.name} looks at an image of the conversation, and there is none")
-        whole = bind(tool, images=tuple(images))
-        if whole.needs:
-            raise _missing(whole, whole.needs[0])
-        value = within(tool.seconds, partial(whole.run, **arguments))
+        bound = bind(tool, images=tuple(images))
+        if bound.needs:
+            raise _missing(bound, bound.needs[0])
+        value = within(tool.seconds, partial(bound.run, **arguments))
         return replace(limited(tool.name, as_result(value)), call_id=call.id)
     except ToolError as error:
         return limited(call.name, ToolResult(call.id, (), error=f"ToolError: {error}"))
@@ -189,8 +189,8 @@ def call_tool(call: ToolCall, tools: Sequence[Tool], images: Sequence[ImageRef] 
 class _Resources:
     """Resources by name; a value that is a function is called once, when it is first needed."""
 
-    def __init__(self, given: Mapping[str, Any]):
-        self._given = dict(given)
+    def __init__(self, resources: Mapping[str, Any]):
+        self._given = dict(resources)
 
     def __contains__(self, name: str) -> bool:
         return name in self._given
@@ -216,20 +216,20 @@ class _Resources:
         return self._given[name]
 
 
-def _complete(tool: Tool, given: _Resources) -> Tool:
+def _complete(tool: Tool, resources: _Resources) -> Tool:
     result = {}
     for name in (*tool.needs, *tool.options):
         own = f"{tool.name}.{name}"  # a resource of this tool alone
-        if own in given or name in given:
-            result[name] = given[own if own in given else name]
+        if own in resources or name in resources:
+            result[name] = resources[own if own in resources else name]
         elif name in tool.needs and name != IMAGES:
             raise _missing(tool, name)
     return bind(tool, **result)
 
 
 def _missing(tool: Tool, name: str) -> ConfigError:
-    how = HOW_TO_GIVE.get(name, f"give `{name}` in the task's resources")
-    return ConfigError(f"the tool {tool.name} needs a {name} and has none: {how}")
+    advice = HOW_TO_GIVE.get(name, f"give `{name}` in the task's resources")
+    return ConfigError(f"the tool {tool.name} needs a {name} and has none: {advice}")
 
 
 def _tools_of(name: str, privacy: str) -> tuple[Tool, ...]:
@@ -246,10 +246,10 @@ def _named(name: str) -> Tool:
     result: Any = plugins.load("tools", name)
     if isinstance(result, Tool):
         return result
-    made = _called(name, result) if callable(result) else result
-    if not isinstance(made, Tool):
-        raise ConfigError(f"{name} is no tool but a {type(made).__name__}: put @tool above the function")
-    return made
+    built = _called(name, result) if callable(result) else result
+    if not isinstance(built, Tool):
+        raise ConfigError(f"{name} is no tool but a {type(built).__name__}: put @tool above the function")
+    return built
 
 
 def _called(name: str, function: Callable[[], Any]) -> Any:

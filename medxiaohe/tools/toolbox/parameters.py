@@ -120,16 +120,16 @@ def checked(tool: str, schema: Mapping[str, Any], arguments: Any) -> dict[str, A
     }  # fmt: skip
 
 
-def _value(where: str, schema: Mapping[str, Any], value: Any) -> Any:
+def _value(label: str, schema: Mapping[str, Any], value: Any) -> Any:
     kinds = _types(schema)
     if value is None and "null" in kinds:
         return None
     if "array" in kinds and isinstance(value, (list, tuple)):
-        return [_value(f"{where}[{i}]", schema.get("items", {}), item) for i, item in enumerate(value)]
+        return [_value(f"{label}[{i}]", schema.get("items", {}), item) for i, item in enumerate(value)]
     fits, fitted = not kinds, value  # a schema without a type, of a tool that was made by hand, takes all
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and not abs(value) <= MAX_NUMBER:
-        raise ToolError(f"{where} must be a finite number")
+        raise ToolError(f"{label} must be a finite number")
     for kind in kinds:
         if kind == "string" and isinstance(value, str):
             fits = True
@@ -143,10 +143,10 @@ def _value(where: str, schema: Mapping[str, Any], value: Any) -> Any:
             fits, fitted = True, int(value)
     if not fits:
         names = " or ".join("list" if kind == "array" else kind for kind in kinds)
-        raise ToolError(f"{where} must be a JSON {names}, not {_shown(value)}")
+        raise ToolError(f"{label} must be a JSON {names}, not {_shown(value)}")
     if "enum" in schema and not any(fitted == item and type(fitted) is type(item) for item in schema["enum"]):
         allowed = ", ".join(map(repr, schema["enum"]))
-        raise ToolError(f"{where} must be one of {allowed}, not {_shown(value)}")
+        raise ToolError(f"{label} must be one of {allowed}, not {_shown(value)}")
     return fitted
 
 

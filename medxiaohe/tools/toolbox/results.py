@@ -53,11 +53,11 @@ def as_result(value: Any) -> ToolResult:
 
 def _lines(values: Mapping[Any, Any]) -> str:
     """One line for each field; texts as they are, other values as JSON."""
-    said = {
+    texts = {
         name: v if isinstance(v, str) else json.dumps(io.to_json(v), ensure_ascii=False)
         for name, v in values.items()
     }
-    return "\n".join(f"{name}: {text}" for name, text in said.items())
+    return "\n".join(f"{name}: {text}" for name, text in texts.items())
 
 
 def limited(tool: str, result: ToolResult) -> ToolResult:
@@ -85,8 +85,8 @@ def limited(tool: str, result: ToolResult) -> ToolResult:
         )
     if len(result.error) > MAX_ERROR:
         result = replace(result, error=f"{result.error[:MAX_ERROR]}...")
-    whole = sum(len(part) for part in result.parts if isinstance(part, str))
-    if whole <= MAX_TEXT + size:  # the evidence as text has its ids beside it
+    length = sum(len(part) for part in result.parts if isinstance(part, str))
+    if length <= MAX_TEXT + size:  # the evidence as text has its ids beside it
         return result
     parts: list[str | ImageRef] = []
     room = MAX_TEXT
@@ -96,5 +96,5 @@ def limited(tool: str, result: ToolResult) -> ToolResult:
             if not part:
                 continue
         parts.append(part)
-    parts.append(f"[the result was cut: this is the first {MAX_TEXT:,} of {whole:,} characters]")
+    parts.append(f"[the result was cut: this is the first {MAX_TEXT:,} of {length:,} characters]")
     return replace(result, parts=tuple(parts))

@@ -66,9 +66,9 @@ def cells(pixels: NDArray[np.uint8]) -> Segmented:
     labels, count = components(small)
     # area of each label in blocks; label 0 is the background
     areas = np.array([0] + [area for *_, area in boxes_of(labels, count)])
-    kept = (areas >= blood.LEAST_AREA)[labels]
+    accepted = (areas >= blood.LEAST_AREA)[labels]
     # blocks as pixels; a picture whose sides are no multiple of a block has an edge that no block covers
-    large = kept.repeat(blood.BLOCK, axis=0).repeat(blood.BLOCK, axis=1)
+    large = accepted.repeat(blood.BLOCK, axis=0).repeat(blood.BLOCK, axis=1)
     height, width = pixels.shape[:2]
     mask = np.pad(large, ((0, height - large.shape[0]), (0, width - large.shape[1])))
     sure = [cell.confidence for cell in blood.white_cells(pixels)]

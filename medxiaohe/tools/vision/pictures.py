@@ -89,9 +89,9 @@ def region(
     """
     left, top = ref.box[:2] if ref.box else (0, 0)
     location = (box[0] + left, box[1] + top, box[2] + left, box[3] + top) if box else ref.box
-    place = "" if location is None else ",".join(map(str, location))
+    suffix = "" if location is None else ",".join(map(str, location))
     return Evidence(
-        f"{by}/{ref.sha256[:12] or ref.uri.rpartition('/')[2]}{f'/{place}' if place else ''}",
+        f"{by}/{ref.sha256[:12] or ref.uri.rpartition('/')[2]}{f'/{suffix}' if suffix else ''}",
         text,
         ref.uri.rpartition("/")[2],
         images=(ref,),

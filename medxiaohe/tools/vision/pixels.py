@@ -105,8 +105,8 @@ def components(mask: Mask) -> tuple[NDArray[np.int64], int]:
             if touching:
                 # join every component that this run touches
                 label = min(touching)
-                for other in touching:
-                    parent[other] = label
+                for joined in touching:
+                    parent[joined] = label
             else:
                 label = len(parent)
                 parent.append(label)

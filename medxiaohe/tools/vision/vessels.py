@@ -104,16 +104,16 @@ def _ridges(shape: tuple[int, ...], scale: float, longer: float) -> list[Plane]:
     return results
 
 
-def _continued(plane: Plane, known: Mask) -> Plane:
-    """Extrapolate a plane from the border of `known` outwards, so that the border is no edge."""
-    out, have = np.where(known, plane, 0.0), known.copy()
+def _continued(plane: Plane, inside: Mask) -> Plane:
+    """Extrapolate a plane from the border of `inside` outwards, so that the border is no edge."""
+    out, have = np.where(inside, plane, 0.0), inside.copy()
     # grow outwards by rings of one pixel; 40 reach beyond PAD
     for _ in range(40):
-        wide, there = np.pad(out, 1), np.pad(have, 1).astype(np.float64)
+        wide, counted = np.pad(out, 1), np.pad(have, 1).astype(np.float64)
         rows, columns = plane.shape
         parts = [(slice(y, y + rows), slice(x, x + columns)) for y in range(3) for x in range(3)]
         # mean of the 3 x 3 neighbours that have a value
-        total, number = sum(wide[part] for part in parts), sum(there[part] for part in parts)
+        total, number = sum(wide[part] for part in parts), sum(counted[part] for part in parts)
         new = ~have & (number > 0)
         if not new.any():
             break
@@ -149,13 +149,15 @@ def probabilities(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Mask]
     if abs(factor - 1) > 0.05:
         size = (max(8, round(width * factor)), max(8, round(height * factor)))
         small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-        there = np.asarray(Image.fromarray(seen).resize(size, Image.Resampling.NEAREST))
-        found = network(features(small, there), weights())
-        image = Image.fromarray(found.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-        found = np.asarray(image, np.float64)
+        small_view = np.asarray(Image.fromarray(seen).resize(size, Image.Resampling.NEAREST))
+        probability = network(features(small, small_view), weights())
+        image = Image.fromarray(probability.astype(np.float32)).resize(
+            (width, height), Image.Resampling.BILINEAR
+        )
+        probability = np.asarray(image, np.float64)
     else:
-        found = network(features(pixels, seen), weights())
-    return np.where(seen, found, 0.0), seen
+        probability = network(features(pixels, seen), weights())
+    return np.where(seen, probability, 0.0), seen
 
 
 @cache
