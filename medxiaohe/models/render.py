@@ -369,12 +369,12 @@ def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()
 
 
 def plain(text: str, processor: Any, marks: Sequence[str] = ()) -> str:
-    """Break up every special token of the model in a text except those of `marks`: `<image>` becomes `< image>`.
+    """Break up every special token of the model in a text: `<image>` becomes `< image>`.
 
     Args:
         text: of a message.
         processor: of the model.
-        marks: special tokens that stay whole.
+        marks: special tokens that are left unchanged.
 
     Returns:
         the text; no special token can be read from it

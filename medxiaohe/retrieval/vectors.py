@@ -161,7 +161,7 @@ class Vectors:
         """Search the nearest rows of each query by cosine.
 
         Args:
-            asked: queries of length one, float32 (n, dim).
+            queries: vectors of length one, float32 (n, dim).
             top: how many.
 
         Returns:
