@@ -30,7 +30,7 @@ DEEP_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 MAX_PIXELS = 50_000_000  # a chest radiograph has 4 to 10 million
 MAX_BYTES = 256 * 2**20
 MAX_DECODED = 200 * 2**20  # bytes at once while a picture is decoded, those of its file included
-MAX_PASSES = 500_000_000  # pixels times the scans of a JPEG, or times the frames up to the wanted one
+MAX_PASSES = 500_000_000  # pixels times the scans of a JPEG, or times the frames up to the one that is read
 STRIP_ROWS = 256
 TILE_HEIGHT, ROWS_PER_STRIP = 323, 278  # tags of TIFF 6.0
 BYTES = {
@@ -109,7 +109,8 @@ def too_costly(opened: Image, data: bytes, frame: int = 0) -> str:
     if pixels > MAX_PIXELS:
         return f"{opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are opened"
     stored = BYTES.get(opened.mode, 4)
-    # grey of more than 8 bits is first made L, then RGB; all else but RGB is held twice, as it is and as RGB
+    # grey of more than 8 bits is first made L, then RGB; every other mode but RGB is in memory twice, as
+    # decoded and as RGB
     each = max(stored + 1, 5) if opened.mode in DEEP_GREY else 4 if opened.mode == "RGB" else stored + 4
     scans = data.count(b"\xff\xda") if form in ("JPEG", "MPO") else 1
     if scans > 1:  # libjpeg holds all coefficients, two bytes each

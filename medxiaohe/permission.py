@@ -32,7 +32,7 @@ NAME = re.compile(r"(?:[^\s:,]+\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_][\
 # a server of tools that is a command, "mcp:python mine/server.py", and not an address
 COMMAND = re.compile(r"mcp:(?!\s*https?://).*\S.*", re.DOTALL)
 NOT_CODE = ("asset", "hub", "http", "https", "file", "data", "mcp")
-# packages of medxiaohe whose functions are made to be named: plug-ins and their experts
+# packages of medxiaohe whose functions may be named: plug-ins and their experts
 OWN = re.compile(
     r"medxiaohe\.(?:tasks|scoring|tools|agents|rewards|models\.backends|data\.readers|data\.filters"
     r"|entity\.readers|evals\.perturb)[.:]"
@@ -115,7 +115,7 @@ def check_file(raw: Any, label: str, *, allow_code: bool) -> None:
     Args:
         raw: the YAML as mappings, lists and texts; only whole texts count as names here.
         label: name of the file, for the message.
-        allow_code: the user has said that this file may bring code.
+        allow_code: the user allows the code of this file (--allow-code).
     """
     names = sorted({text for text in texts(raw) if is_code(text)})
     if allow_code:

@@ -41,7 +41,7 @@ KINDS = {
     "perturbations": "evals.perturb",
     "verifiers": "evidence.verifiers",
 }
-# kinds of which one may also be a YAML file, and what makes it of the file
+# kinds that may also be a YAML file -> the function that reads it
 BY_YAML = {"tasks": "medxiaohe.tasks._yaml:factory"}
 STAGES = ("entity", "data", "train", "evals", "pages")  # folders whose files may define stages
 # stages of earlier versions -> their names of today

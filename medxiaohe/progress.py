@@ -144,7 +144,7 @@ class Meter:
             self._show(now)
 
     def _left(self, now: float) -> str:
-        """The time left at the mean speed so far; nothing is said of it before the first step is done, nor
+        """Estimate the time left from the mean speed so far; not before the first step is done, nor
         after so short a time that start-up is most of it."""
         if not self.done or not self.total or now - self.start < MIN_SECONDS:
             return "estimating the time left"

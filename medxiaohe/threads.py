@@ -129,7 +129,7 @@ def _and_above(mount: Path, path: str) -> list[Path]:
 
 
 def _quota(group: Path) -> float | None:
-    """The limit of one group in cores, None where it has none."""
+    """Read the limit of one group, in cores; None for no limit."""
     try:
         if (group / "cpu.max").is_file():
             quota, _, period = (group / "cpu.max").read_text(encoding="ascii").strip().partition(" ")

@@ -52,7 +52,7 @@ class Locator:
     span: tuple[int, int] | None = None  # start and end in code points of the source's text
     box: tuple[int, int, int, int] | None = None  # left, top, right, bottom in pixels of the original image
     frame: int | None = None  # page of a PDF, slice of a volume, frame of a video; from 0
-    view: str = ""  # how pixels were made of stored values: "ct:lung/axial", "as_is"
+    view: str = ""  # how pixels were computed from stored values: "ct:lung/axial", "as_is"
 
 
 EvidenceKind = Literal[
@@ -73,10 +73,10 @@ class Evidence:
     images: tuple[ImageRef, ...] = ()
     score: float = 0.0  # of the retrieval that returned it; larger is better
     kind: EvidenceKind = "passage"
-    sha256: str = ""  # of the whole source it was cut from
+    sha256: str = ""  # of the full source that it was cut from
     at: Locator | None = None
     by: str = ""  # the step or tool that produced it
-    level: str = ""  # authority, A (guideline) to E (anecdote); "" where nobody graded it
+    level: str = ""  # authority, A (guideline) to E (anecdote); "" for not graded
     license: str = ""
     date: str = ""  # of the source, ISO 8601
 
@@ -140,7 +140,7 @@ class Prompt:
     id: str
     messages: tuple[Message, ...]
     choices: tuple[str, ...] = ()
-    # those of the sample: for the workflow, never sent as they are
+    # those of the sample: for the workflow, never sent unchanged
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -186,7 +186,7 @@ class Provenance:
     made_of: str = ""  # id of the row it was made of
     made_of_source: str = ""
     asks: str = ""  # what a choice asks for
-    options: tuple[str, ...] = ()  # ids of the entities on offer, in order
+    options: tuple[str, ...] = ()  # ids of the entities among which to choose, in order
     answer: str = ""  # id of the entity that is right
     evidence: str = ""  # text that the answer rests on
     path: Mapping[str, Any] | None = None  # a walk through the tree
@@ -216,7 +216,7 @@ class Sample:
     meta: Mapping[str, Any] = field(
         default_factory=dict
     )  # free: no code reads a key that a user did not name
-    # what the other side of a conversation knows and may say: never the gold
+    # facts that a simulated patient or user knows and may state: never the gold
     facts: Mapping[str, Any] = field(default_factory=dict)
     annotations: Annotations = Annotations()
     provenance: Provenance = Provenance()
@@ -273,7 +273,7 @@ class Finding:
     status: str = "present"  # present, absent, uncertain
     side: str = ""  # left, right, both
     degree: str = ""  # mild, moderate, severe
-    location: str = ""  # places, with ", " between them
+    location: str = ""  # body locations, separated by ", "
     person: str = "patient"  # or family, other
     time: str = ""  # acute, chronic
     change: str = ""  # new, larger, smaller, stable
@@ -312,11 +312,11 @@ class Step:
     who: str  # role, or name of the tool or note
     model: str = ""
     after: tuple[int, ...] = ()  # numbers of the steps whose results it could depend on
-    given: Any = None  # what was asked: messages, arguments
+    given: Any = None  # the request: messages, arguments
     got: Any = None  # what came back: a Message, a ToolResult, negative log-likelihoods
     tokens_in: int = 0
     tokens_out: int = 0
-    digest: str = ""  # of what was given, images by their bytes
+    digest: str = ""  # of the request, images by their bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +376,7 @@ class Score:
     name: str
     value: float | None
     status: Status = "judged"
-    parsed: str = ""  # what was read out of the answer
+    parsed: str = ""  # the answer as parsed
     why: str = ""
 
 
@@ -395,8 +395,8 @@ class Entity:
     license: str = ""
     lay: tuple[str, ...] = ()  # those of the synonyms that patients use
     abbreviations: tuple[str, ...] = ()  # those of the synonyms that are abbreviations
-    related: tuple[str, ...] = ()  # names of something near; nobody looks for them in a text
-    sources: tuple[str, ...] = ()  # every vocabulary that says something about it
+    related: tuple[str, ...] = ()  # names of related entities; not searched for in texts
+    sources: tuple[str, ...] = ()  # every vocabulary that has this entity
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 Teachers, judges, extraction and evaluation ask through it, so all follow the same rules:
 
-- A reply is addressed by what was asked: words, image bytes, tools (`models/request_key.py`). A journal holds
-  the replies of one run and survives kill -9; a cache is shared by runs (`models/reply_store.py`).
+- A reply is addressed by the content of its request: text, image bytes, tools (`models/request_key.py`). A
+  journal holds the replies of one run and survives kill -9; a cache is shared by runs
+  (`models/reply_store.py`).
 - A reply is read strictly. One that cannot be read is shown to the model with what is wrong, once by default;
   then it is unreadable. Nothing is guessed.
 - The failure of one conversation (a backend retries what may be transient) is its own outcome and costs the
@@ -30,7 +31,7 @@ from medxiaohe.models.spending import LETTERS_A_TOKEN, CallBudget, Spending, est
 from medxiaohe.progress import Meter
 from medxiaohe.types import Message, Model, Tool
 
-REPAIRS = 1  # requests that show the model what is wrong with its reply
+REPAIRS = 1  # repair requests that show the model the problem of its reply
 TOGETHER = 64  # conversations in one round: the budget is settled after each
 GIVE_UP_AFTER = 32  # failures in a row: with half of all requests failing, chance reaches it once in 4e9
 MAX_SHOWN = 300  # characters of what is wrong with a reply, when the model is asked again
@@ -60,11 +61,11 @@ class Outcome:
     text: str = ""  # of the last reply
     status: Status = "read"
     error: str = ""
-    calls: int = 0  # replies that this conversation took, known ones included
+    calls: int = 0  # replies that this conversation took, stored ones included
     tokens_in: float = 0.0
     tokens_out: float = 0.0
     cost: float = 0.0
-    known: bool = False  # every reply came from a store: nothing was asked
+    known: bool = False  # every reply came from a store: no request was sent
     key: str = ""  # of the first request
     asked: tuple[Message, ...] = ()  # the last request
 
@@ -130,7 +131,7 @@ class Client:
         together: Conversations in one round of `ask`.
         journal: Replies of this run.
         cache: Replies of all runs; an outcome that is unreadable is not left in it.
-        cache_scope: Whose replies are looked for in the cache, where that is not the name.
+        cache_scope: Scope of the cache; "" for the name.
     """
 
     def __init__(
@@ -174,14 +175,14 @@ class Client:
         Args:
             conversations: The messages of each.
             read: Reads a reply, or raises Unreadable; one for all conversations or one for each.
-            fresh: Ask what is known too, and keep nothing.
+            fresh: Ignore stored replies, and store nothing.
             label: Shows progress under this name.
 
         Returns:
             One outcome for each conversation, in order.
 
         Raises:
-            ModelError: The model is gone for good. What was answered is in the stores.
+            ModelError: The model does not respond any more. Replies so far are in the stores.
         """
         each = list(read) if isinstance(read, Sequence) else [read] * len(conversations)
         talks = [_Talk(list(talk), reader) for talk, reader in zip(conversations, each, strict=True)]
@@ -421,7 +422,7 @@ class Client:
         if len(conversations) == 1 and left:
             yield [(0, Reply(error=error))]
             return
-        for i in left:  # the failure of one must not cost the others of its batch their replies
+        for i in left:  # one failure must not lose the replies of the other conversations of its batch
             yield [
                 (i, reply) for _, reply in next(self._requested([conversations[i]], tools, _under(i, keep)))
             ]
@@ -457,7 +458,7 @@ class Client:
         return self._scope or self._cache_scope
 
     def _admit(self, spent: Spending, tokens: float) -> str:
-        """Count a request of so many tokens, or say why it is beyond the budget."""
+        """Count the tokens of a request, or say why it exceeds the budget."""
         if refusal := spent.refusal(self.budget, tokens):
             return refusal
         spent.calls += 1

@@ -92,8 +92,8 @@ def agree(loaded: Loaded) -> None:
     """Check that every token of the tokenizer has an embedding in the model, and that both use the same image
     token.
 
-    Special tokens that nobody writes may be without: text-only Gemma 3 has one for images behind its last
-    embedding.
+    Special tokens that never occur in a text may have none: text-only Gemma 3 has an image token behind its
+    last embedding.
 
     Args:
         loaded: a model with its processor.

@@ -4,7 +4,7 @@
     embedder("ngrams").encode(...)                                      no weights, no torch: letters only
     embedder("e5").encode(["肾衰竭"], kind="query")                     a hundred languages
 
-A result that rests on similarities names what made them: `Embedder.name`.
+A result that rests on similarities names its embedder: `Embedder.name`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 / golden ratio (Fibonacci hashing)
 
 @dataclass(frozen=True)
 class Embedder:
-    name: str  # what to print beside a similarity
+    name: str  # printed with each similarity
     dim: int
     _encode: Callable[[Sequence[str], int, Callable[[int], None]], np.ndarray]
     prompts: Mapping[str, str] = field(default_factory=dict)  # kind -> what every text of it begins with
@@ -44,7 +44,7 @@ class Embedder:
         Args:
             texts: any number; one that occurs twice is encoded once.
             batch_size: texts that are encoded together; those of about one length, so that little is padded.
-            kind: `query` or `document`, for an encoder that was trained to tell them apart ("query: ",
+            kind: `query` or `document`, for an encoder that was trained with different prefixes ("query: ",
                 "passage: "); "" for texts that are compared with each other.
 
         Returns:
@@ -220,7 +220,7 @@ def _ngrams(texts: Sequence[str], _batch_size: int, done: Callable[[int], None])
             for k in range(size):
                 hashed = (hashed ^ letters[k : k + places]) * np.uint64(MULTIPLIER)
                 hashed ^= hashed >> np.uint64(29)
-            within = document[:places] == document[size - 1 :]  # a run of two texts is none
+            within = document[:places] == document[size - 1 :]  # n-grams across two texts do not count
             # column by the hash; its highest bit is the sign, so that collisions cancel on average
             column = document[:places] * NGRAM_DIM + (hashed % np.uint64(NGRAM_DIM)).astype(np.int64)
             sign = np.where(hashed >> np.uint64(63), 1.0, -1.0)

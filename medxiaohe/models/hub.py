@@ -75,7 +75,7 @@ def snapshot(name: str) -> Snapshot:
         other revision is, and the cache serves where the hub cannot be reached.
 
     Raises:
-        ConfigError: what stands behind the @ is no revision.
+        ConfigError: the text behind the @ is not a revision.
         ModelError: there is none of that name, or the hub cannot be reached and the cache has none; or its
             weights are pickles, and nothing of them was fetched.
         PrivacyError: it is no name of public files.

@@ -69,7 +69,7 @@ def player_of(text: str, served: str = "") -> Player:
     """Parse a model of the command line: URL#NAME, file.py:function, a folder, starter, or a hub id.
 
     Args:
-        text: as typed behind --model.
+        text: value of --model.
         served: name of the model behind a URL, where the URL does not say it.
 
     Returns:

@@ -3,7 +3,7 @@
 A conversation is cut before and after each assistant message by the chat template itself, and each piece
 is tokenised on its own; so the tokens of a prompt are the first tokens of the same conversation in
 training. Only `assistant` and `document` pieces carry loss, image tokens never do. A special token that
-stands in somebody's text is broken up, so text can neither forge a turn nor stand for an image.
+occurs in a text is broken up, so text can neither forge a turn nor stand for an image.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Thinking = Literal["auto", "on", "off"]
-THINKING = "medxiaohe_thinking"  # attribute of a processor: what its chat template is told of thoughts
+THINKING = "medxiaohe_thinking"  # attribute of a processor: value of the chat template's switch for thoughts
 SWITCHES = ("enable_thinking", "thinking")  # names that chat templates have for it
 # what a model writes itself around thoughts and calls; tokenizers differ in whether these are special tokens
 OWN_MARKS = ("<think>", "</think>", "[THINK]", "[/THINK]", "<tool_call>", "</tool_call>")
@@ -167,7 +167,7 @@ def render_prompt(
     """
     if not messages:
         raise DataError("nothing to ask: the conversation has no message")
-    if messages[0].role == "document":  # a text to go on with, as it is: no chat template, no end
+    if messages[0].role == "document":  # a text to continue, unchanged: no chat template, no end
         return _piece(
             "\n".join(plain(m.text, processor) for m in messages), tuple(messages), False, processor, opener
         )
@@ -218,7 +218,7 @@ def _turn(messages: Sequence[Message], processor: Any, tools: Sequence[Tool]) ->
 
 
 def _appended(turns: Sequence[_Turn]) -> list[str] | None:
-    """Of each turn what stands between the one before and its answer; None where an earlier turn is
+    """List the text between each turn and the answer before it; None where an earlier turn is
     rewritten."""
     texts, before = [], ""
     for turn in turns:
@@ -273,7 +273,7 @@ def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, t
     position_ids (batch, length) or (4, batch, length), image features.
 
     Positions start again with every conversation, and there is no attention mask: that is how transformers
-    knows what must not see what. No conversation is asked to predict the first token of the next.
+    derives the attention mask. No conversation is trained to predict the first token of the next.
 
     Args:
         sequences: for each sequence its conversations.
@@ -335,8 +335,7 @@ def on_device(tensors: Mapping[str, torch.Tensor], model: Any) -> dict[str, torc
 def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()) -> list[dict[str, Any]]:
     """Convert messages to the Hugging Face chat layout with content parts, as chat templates read them.
 
-    What a template does not know is told in words it does: tools and calls by `tool_prompt`, a system
-    prompt in
+    What a template does not support is written as text: tools and calls by `tool_prompt`, a system prompt in
     front of the first turn.
 
     Args:
@@ -499,7 +498,7 @@ def _piece(
         opened = [opener(ref) for ref in refs]
         out = dict(processor(text=[text], images=[opened], add_special_tokens=False, return_tensors="pt"))
         tokens = out.pop("input_ids")[0].tolist()
-        # what the processor says of each token, `families` says of a whole batch
+        # token types of the processor; `families` computes them for a batch
         per_token = {name for name in out if name.endswith(families.PER_TOKEN)} | {"attention_mask"}
         features = {name: value for name, value in out.items() if name not in per_token}
     mark = family.image_token_id(processor)

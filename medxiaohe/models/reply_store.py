@@ -38,9 +38,9 @@ class ReplyStore:
     which of several requests with this content.
 
     Args:
-        path: The file, made where it is missing; None keeps replies for the life of the process.
+        path: The file, created where it is missing; None stores replies in memory.
         shared: The file is a cache that other runs use; else it is the journal of one run.
-        earlier: Files in which versions before kept the same replies in another format.
+        earlier: Files with the same replies in the format of earlier versions.
 
     Raises:
         ConfigError: One of `earlier` exists, or the file is of a later version.

@@ -9,7 +9,7 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.types import Message
 
 LETTERS_A_TOKEN = 4  # of English: an estimate where the server does not count tokens
-SPENT = "the budget"  # how the reason begins of what was not asked because the budget was spent
+SPENT = "the budget"  # first words of the reason where a request would exceed the budget
 
 
 @dataclass(frozen=True, slots=True)

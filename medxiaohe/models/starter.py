@@ -2,7 +2,7 @@
 
     language model   SmolLM2-135M-Instruct, dequantised from its Q4_1 GGUF (Apache-2.0)
     vision tower     DINOv2-small with registers (Apache-2.0), frozen in every shipped recipe
-    projector        two layers, FRESH: it knows nothing before training, and config.json says so
+    projector        two layers, FRESH: untrained, and config.json says so
     architecture     LLaVA (`LlavaForConditionalGeneration`): plain transformers, no torchvision, no remote
                      code
 

@@ -36,7 +36,7 @@ _children: dict[int, _Child] = {}
 
 
 def _fresh_lock() -> None:
-    """In a forked process nobody is there to release the lock."""
+    """Replace the lock in a forked process, in which no thread would release it."""
     global _lock
     _lock = threading.Lock()
 

@@ -5,7 +5,7 @@ models.
     <tool_call> {"name": "zoom", "arguments": {...}} </tool_call>   what the model writes, and is trained to
     <tool_response> ... </tool_response>                            a turn of the user, images included
 
-Many templates drop what they do not know without a word: tools that are offered, calls in training rows,
+Many templates silently drop what they do not support: tools that are offered, calls in training rows,
 results.
 `writes_tools` tries a template before it is trusted with them. One that writes calls in a form that
 `wire.reply_from_text` does not read counts as one that knows none, because its calls would be lost.

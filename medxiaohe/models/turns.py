@@ -2,7 +2,7 @@
 from outside.
 
 Tokens of a whole conversation are then those of `render`, as long as the model samples the tokens that its
-tokenizer would make of the same text; what it really sampled is what its probabilities are of.
+tokenizer would produce for the same text; its probabilities are those of the tokens it sampled.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Write a report as a DICOM Comprehensive 3D SR by TID 1500, with the boxes of its evidence as regions.
 
-Needs the extra `sr`. It refers to the DICOM image that the report is of, and says that nobody verified it.
+Needs the extra `sr`. It refers to the DICOM image of the report, and is marked as unverified.
 Identifiers are made of the report's text, so equal reports are equal documents.
 """
 

@@ -45,7 +45,7 @@ def read(path: Path, open_one: Callable[..., Store], privacy: str) -> Store:
         the combined store.
 
     Raises:
-        ConfigError: the file is none, or has a key that is none.
+        ConfigError: the file does not exist, or has an unknown key.
         PrivacyError: `privacy` does not let queries go to a service.
     """
     if not path.is_file():

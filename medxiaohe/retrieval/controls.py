@@ -3,7 +3,7 @@ compared with these.
 
 none       no source: tools that search are left out
 dead       the source fails at the first query: RetrieverDown, which ends a run
-exchanged  searched as it is, but each document comes with the text of another one
+exchanged  searched unchanged, but each document is returned with the text of another one
 rewired    a graph in which every node keeps the number of its facts of each kind, and their other ends are
            drawn at random: what is left of a gain is due to degree alone (Maslov and Sneppen 2002)
 """

@@ -75,7 +75,7 @@ class Writer:
             (text, whether the document begins with it) of its chunks, in order.
 
         Raises:
-            DataError: it has no id or text, a level that is none, or an id that is already there.
+            DataError: it has no id or text, an unknown level, or an id that exists already.
         """
         check_document(document)
         key = _hash(document.id)
@@ -175,7 +175,7 @@ class Corpus:
 
         Args:
             number: from 0, over all segments.
-            score: what the result says of it.
+            score: score of the result.
 
         Returns:
             the text of the chunk; its locator has the span in the document, in characters

@@ -105,7 +105,7 @@ class Interactions:
 
         Args:
             first: the thesaurus's name of a substance or class (see `substance`).
-            second: the same of the other.
+            second: name of the second one.
 
         Returns:
             interactions, the gravest level first

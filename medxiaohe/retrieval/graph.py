@@ -28,9 +28,9 @@ FILE = "graph.sqlite"
 CMEKG = "cmekg"
 CMEKG_LICENSE = "MIT (cmekg authors)"
 CMEKG_NAMES = ("英文名", "英文名称", "别称", "别名", "商品名", "通用名")  # predicates whose objects are names
-LONGEST_NAME = 24  # Chinese characters of a name that is looked for in a query
+LONGEST_NAME = 24  # Chinese characters of the longest name that is searched for in a query
 MOST_WORDS = 6  # English words of such a name
-MOST_SEARCHED = 300  # characters of a query in which names are looked for
+MOST_SEARCHED = 300  # characters of a query that are searched for names
 TABLES = """
 CREATE TABLE node (id INTEGER PRIMARY KEY, code TEXT NOT NULL, name TEXT NOT NULL);
 CREATE TABLE name (key TEXT NOT NULL, node INTEGER NOT NULL, PRIMARY KEY (key, node)) WITHOUT ROWID;

@@ -163,7 +163,7 @@ class ImageStore:
         return self.corpus.verify()
 
     def _depth(self, top: int) -> int:
-        """Enough images for so many documents, as documents have several."""
+        """Estimate how many images to retrieve for `top` documents, which may have several each."""
         # mean number of images of a document, rounded up; twice as many as needed on average
         per = max(1, -(-self.size // max(1, self.corpus.documents)))
         return min(self.size, top * per * 2)

@@ -4,7 +4,7 @@ reports.jsonl   id, text, study, patient, image and license of each report
 vectors.f32     a row of each report, of length one
 store.json      counts and the sizes of the files
 
-What it gives is a reference for people, never evidence of what an image shows: the reports are of others.
+Results are a reference for people, never evidence of what an image shows: the reports are of other patients.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> 
         a store that can be searched.
 
     Raises:
-        DataError: the folder is no store or holds several; the file has no passage, or a row that is none.
+        DataError: the folder is no store or holds several; the file has no passage, or an invalid row.
         PrivacyError: `privacy` does not let queries go to `url`.
     """
     if url:
@@ -100,7 +100,7 @@ def append(folder: Path, documents: Iterable[Evidence], out: Path) -> dict[str, 
     """Publish a new version of a store with more documents: a segment is added, none is rebuilt.
 
     Args:
-        folder: the store, which stays as it is.
+        folder: the store, which is not changed.
         documents: whole texts or images whose ids are not in it.
         out: of the new version, which is published whole; it must not be there.
 

@@ -201,7 +201,7 @@ def matching(
         a function that says whether a document passes every condition.
 
     Raises:
-        DataError: a level that is none, or a date that is none.
+        DataError: an unknown level, or an invalid date.
     """
     if wrong := next((level for level in levels if level not in "ABCDE" or len(level) != 1), None):
         raise DataError(f"level is A, B, C, D or E, not {wrong!r}")

@@ -48,7 +48,7 @@ def build_text(
         {"documents": n, "chunks": n} of what was added.
 
     Raises:
-        DataError: no document, an id twice, a document without id or text, a level that is none.
+        DataError: no document, an id twice, a document without id or text, an unknown level.
         StorageError: the index cannot be written.
     """
     plugins.need("tantivy", why="an index of texts")

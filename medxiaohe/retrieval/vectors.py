@@ -24,10 +24,10 @@ APPROXIMATE = 100_000  # rows of a segment from which on it gets a graph: below,
 CONNECTIVITY, EXPANSION_ADD = (
     24,
     80,
-)  # of the graph: neighbours of a node, and how many are looked at for them
+)  # of the graph: neighbours of a node, and candidates that are examined for them
 EXPANSION_SEARCH = 192  # nodes that stay in sight while searching
 TOGETHER = 4_096  # rows that are linked between two reports of progress
-CANDIDATES = 4  # times as many as asked for come out of a graph and are compared exactly
+CANDIDATES = 4  # times `top` candidates are taken from a graph and compared exactly
 
 
 class Named(Protocol):
@@ -123,7 +123,8 @@ def _write_graph(folder: Path, number: int, vectors: np.ndarray) -> None:
     graph.hnsw.efConstruction = EXPANSION_ADD
     draft = folder / f".vectors.{number}.faiss"
     threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)  # the order in which rows come in decides the graph: the same bytes
+    # one thread: the graph depends on the order of insertion, and equal input must give equal bytes
+    faiss.omp_set_num_threads(1)
     meter = Meter("link near vectors", len(vectors))
     try:
         # the range of each dimension for the 8-bit codes, from the first BLOCK rows
@@ -145,7 +146,7 @@ class Vectors:
     """Vectors of all segments of a store, memory-mapped."""
 
     def __init__(self, folder: Path, dim: int):
-        """Open them; DataError where a graph is none."""
+        """Open the vectors of all segments; DataError for a damaged graph."""
         import numpy as np
 
         self._segments = []
@@ -194,7 +195,7 @@ class Vectors:
             # cosines of all queries and a block of rows, (n, BLOCK)
             block = queries @ matrix[start : start + BLOCK].astype(np.float32).T
             for own, scores in zip(near, block, strict=True):
-                # every equal of the last one is kept, so that ids break ties
+                # keep every row that ties with the last one, so that ids break ties
                 least = np.partition(scores, -min(top, len(scores)))[-min(top, len(scores))]
                 selected = np.flatnonzero(scores >= least)
                 own += [(float(scores[i]), start + int(i)) for i in selected]

@@ -92,7 +92,7 @@ def _made(
         (resources if parameter.kind is parameter.KEYWORD_ONLY else shown).append(parameter)
     parameters, absent = schema_of(name, shown, hints_of(function))
 
-    @wraps(function)  # so that the function and its file can be told from the tool
+    @wraps(function)  # so that the function and its file can be found from the tool
     def run(**arguments: Any) -> ToolResult:
         return as_result(function(**{**absent, **arguments}))
 

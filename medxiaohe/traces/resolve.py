@@ -51,7 +51,7 @@ class Resolver:
             level.checked += 1
 
     def _source(self, record: Record) -> bool | None:
-        """Whether the file of a source is what was recorded; None where it is not there."""
+        """Check that the file of a source has the recorded bytes; None where it is missing."""
         name = record["sha256"]
         if name not in self._frames:
             data = self.blobs.read(name)

@@ -6,7 +6,7 @@
     blobs/ab/SHA256  images and documents
     secret           what the salts are made of; stays with whoever records
 
-An append is done when the checkpoint is on disk. What a kill left behind the checkpoint is cut off by the
+An append is complete when the checkpoint is on disk. What a kill left after the checkpoint is cut off by the
 next append, which writes it again: no line that a checkpoint covers ever changes.
 """
 
@@ -240,7 +240,7 @@ def read_blob(folder: Path, name: str) -> bytes | None:
         bytes, or None
     """
     if not SHA256.fullmatch(name):
-        return None  # never a path that somebody wrote into a record
+        return None  # never a path from a record
     try:
         with io.open_regular(blob_path(folder, name)) as file:
             return file.read()

@@ -55,7 +55,7 @@ def verify(
 
     Args:
         public_key: of whoever signed; without one the signature counts as not checked.
-        since: an earlier checkpoint that somebody else kept: shows truncation and forks by the signer too.
+        since: an earlier checkpoint from another copy: detects truncation and forks by the signer too.
         pixels: reads the RGB bytes of a region; without it regions are checked by their frame only.
         replay: does tools and the workflow of a trace again; without it that level is not checked.
         regenerate: asks the model of a trace again.

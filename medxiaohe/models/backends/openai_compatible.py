@@ -365,7 +365,7 @@ def _end(future: Future[Reply]) -> BaseException | None:
 
 
 def _read(answer: bytes, messages: Sequence[Message]) -> Reply:
-    """The reply in the body of an answer; DataError, with what is wrong, where there is none."""
+    """Parse the reply in the body of an answer; DataError with the reason where there is none."""
     try:
         bounded_json.check(answer, MAX_CONTAINERS)
         body = json.loads(answer)

@@ -4,7 +4,7 @@
         return "B"               # a string, or a types.Message of role assistant
 
 A function whose first parameter is called `conversations` gets many of them at once and returns as many
-answers. An object with a method `reply`, or a class that makes one, is used as it is.
+answers. An object with a method `reply`, or a class of such objects, is used directly.
 """
 
 from __future__ import annotations

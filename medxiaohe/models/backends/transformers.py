@@ -51,7 +51,7 @@ def transformers(
         temperature: 0 is greedy decoding.
         seed: of sampling.
         device: auto, cpu, cuda, ...
-        thinking: what the chat template is asked for: auto, on or off.
+        thinking: auto, on or off: whether the chat template asks for thoughts.
         device_map: auto spreads the model over all GPUs.
         attn_implementation: as transformers names it; "": its default.
 
@@ -103,8 +103,8 @@ class Transformers:
     ) -> Iterator[list[tuple[int, Message]]]:
         """Generate replies batch by batch.
 
-        What is sampled depends on the seed and the batch, not on what was asked before: a run that resumes
-        after some batches goes on as one that was never stopped.
+        Samples depend on the seed and the batch, not on earlier requests: a run that resumes
+        after some batches continues like one that was never stopped.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -148,7 +148,7 @@ class Transformers:
     def token_nats(self, texts: Sequence[str], max_tokens: int = 256) -> list[tuple[float, int]]:
         """Score texts by their summed negative log-likelihood in nats, cut to `max_tokens`.
 
-        The first token is given, not scored. Text that looks like a special token is read as plain text.
+        The first token is not scored. Text that looks like a special token is read as plain text.
 
         Args:
             texts: plain texts.

@@ -30,7 +30,7 @@ class Shape:
         text: of the vector of a word.
         image: of the vector of a patch.
         width: of the hidden states.
-        experts: how many there are.
+        experts: number of experts.
         top: experts that each word is sent to.
         longest: words that are read.
         patches: number of patches of an image.

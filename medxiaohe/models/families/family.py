@@ -1,9 +1,8 @@
 """Adapter of a family of vision-language models: everything that differs between their processors.
 
 `of(processor)` is the adapter of a processor, `named("Qwen3VLProcessor")` that of a class of processors. Most
-models need no file: the default takes what transformers calls by the same name in all of them. A new family
-is
-a file in this folder with one `FAMILY = Family(...)`, and a row of tests/models/test_families.py.
+models need no file: the default uses the names that transformers has for all of them. A new family is a file
+in this folder with one `FAMILY = Family(...)`, and a row of tests/models/test_families.py.
 """
 
 from __future__ import annotations
@@ -172,13 +171,12 @@ class Family:
             saved with the processor, so what comes after training sees the same.
         join: features of several conversations as one tensor, called for each of the processor's outputs.
         positions: of conversations that share a sequence, from their tokens and image features; each
-            conversation is numbered as if it stood alone.
+            conversation is numbered by itself.
         prepare: changes a model that was loaded, such as a mask that packed rows need.
         packages: import names that the processor needs besides transformers and Pillow.
         language: model type of the language half -> the plain language model of the same weights, where it
-        has
-            another name.
-        backend: what makes pixels, "pil" or "torchvision"; None: torchvision where it is installed.
+            has another name.
+        backend: library that preprocesses pixels, "pil" or "torchvision"; None: torchvision where it is installed.
     """
 
     name: str = "default"

@@ -8,7 +8,7 @@ attention goes both ways, and training demands it for rows of text too.
 Where several conversations share a sequence, transformers 5.23 looks an image's tokens up at the positions of
 their conversation instead of their places in the sequence, so that tokens of an image miss each other in
 layers with a sliding window (`masking_utils.create_causal_mask` remaps its `or_mask_function`; compare
-huggingface/transformers#46850). The mask is made here then, of the functions that transformers makes it of.
+huggingface/transformers#46850). The mask is then built here, with the functions of transformers.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def packed_masks(config: Any, inputs: dict[str, Any], dtype: Any) -> dict[str, A
     if rows is None:
         return None
     images = get_block_sequence_ids_for_mask(inputs["token_type_ids"], device=rows.device)
-    size = torch.empty(*rows.shape, 0, dtype=dtype, device=rows.device)  # what a mask knows its size from
+    # the mask functions read batch size, length and dtype from it
+    size = torch.empty(*rows.shape, 0, dtype=dtype, device=rows.device)
     own = masks.packed_sequence_mask_function(rows)
     window = masks.sliding_window_overlay(config.sliding_window)
 

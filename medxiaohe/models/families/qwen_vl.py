@@ -3,8 +3,8 @@ M-RoPE.
 
 The patches of an image are rows of `pixel_values` and `image_grid_thw` says how many, so batches need no
 padding. Positions are triples (time, row, column; Qwen2-VL, arXiv 2409.12191, section 2.1) that the model
-works out by itself for one conversation. Where several share a sequence they are given, with a plain position
-in front by which the model knows what must not see what.
+computes by itself for one conversation. Where several share a sequence they are passed, with a plain position
+in front from which the model derives the attention mask.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def positions(processor: Any, tokens: Sequence[int], features: Mapping[str, torc
 
     Returns:
         [4, tokens]: plain position, then time, row and column. All three count on through text; in an image
-        time stands still, and text goes on behind the larger of its height and width.
+        time is constant, and text continues behind the larger of its height and width.
     """
     import torch
 

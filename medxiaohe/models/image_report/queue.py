@@ -1,8 +1,8 @@
 """Ring buffer of past image and report vectors with the triplets of each report (MOTOR, section 3.2).
 
 The queue of the public code starts with random tokens, must be a multiple of the batch, and gives the teacher
-the triplets of the report that it is asked about. This one starts empty, takes batches of any size, and never
-gives a row of the asking study or patient.
+the triplets of the query's own report. This one starts empty, takes batches of any size, and never
+returns a row of the query's study or patient.
 """
 
 from __future__ import annotations

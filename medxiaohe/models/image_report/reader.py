@@ -2,7 +2,7 @@
 
 model/                  checkpoint with the trained projector (and tower), in hub layout
 network/network.json    shape, vocabulary, tags, graph, terms of triplets
-network/*.safetensors   weights; knowledge.safetensors: the queue of triplets as training left it
+network/*.safetensors   weights; knowledge.safetensors: the queue of triplets at the end of training
 """
 
 from __future__ import annotations
@@ -131,10 +131,10 @@ def informed(
     """Retrieve similar reports and fuse image tokens with their triplets.
 
     Args:
-        network: that made the tokens.
+        network: which computed the tokens.
         tokens: [batch, n, width], of `Network.look`.
         queue: of triplets, keyed by text vectors.
-        own: (studies, patients) of the images, [batch] each, whose reports are not fetched; None: of nobody.
+        own: (studies, patients) of the images, [batch] each, whose reports are excluded; None: none.
         top: reports fetched for each image.
         draw: a generator of random numbers: reports are drawn with it in place of the most similar ones.
 

@@ -22,7 +22,7 @@ Kind = Literal["number", "flag", "choice", "date"]
 YES = ("yes", "true", "present", "1", "y")
 NO = ("no", "false", "absent", "0", "n", "none", "not mentioned", "unknown")
 NUMBER = re.compile(r"([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(.*)", re.DOTALL)
-# how units are spelt that the reader of units does not know
+# spellings that the parser of units does not know
 SPELT = (
     (re.compile(r"^\s*(?:beats|breaths)\s*(?:per|/)\s*min(?:ute)?\s*$|^\s*bpm\s*$", re.IGNORECASE), "/min"),
     (re.compile(r"degrees?\s+cel\w+", re.IGNORECASE), "celsius"),
@@ -324,7 +324,7 @@ def _converted(label: str, declared: Input, value: float, stated_unit: str) -> f
         raise ToolError(
             f"{label}: {stated_unit!r} is no unit that is known; give it in {declared.unit or 'no unit'}"
         )
-    # a fraction and its percentage are one dimension: "0.6" without a unit was taken as it is
+    # a fraction and its percentage are one dimension: "0.6" without a unit was not converted
     if target is None:
         if not stated.powers:
             return value * stated.factor

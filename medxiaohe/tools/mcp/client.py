@@ -85,7 +85,7 @@ def _target(name: str, address: str, privacy: str) -> Any:
 
 
 def _url(address: str, privacy: str) -> str:
-    """The address as it is connected to, which is the one that was checked."""
+    """Write the URL to connect to, with the address that the guard checked."""
     destination = guard.check(address, privacy, True, "a call of a tool")
     host = destination.addresses[0] if destination.addresses else destination.host
     host = f"[{host}]" if ":" in host else host
@@ -100,7 +100,7 @@ def _tool(connection: _Connection, offered: Any, privacy: str, address: str) -> 
         schema,
         partial(_called, connection, offered.name, privacy, address),
         pure=False,
-        effects="writes",  # nobody knows what a foreign tool does
+        effects="writes",  # the effects of a foreign tool are unknown
         seconds=CALL + 5,
     )
 
@@ -231,7 +231,7 @@ def _innermost(error: BaseException) -> str:
 
 
 def _result(result: Any) -> ToolResult:
-    """What a server answered, as parts; sounds and links are left out by name."""
+    """Convert the answer of a server to parts; sounds and links are replaced by their names."""
     parts: list[str | ImageRef] = []
     for item in result.content:
         if item.type == "text":
@@ -247,7 +247,7 @@ def _result(result: Any) -> ToolResult:
 
 
 def _picture(data: str) -> ImageRef | str:
-    """An image that came as base64, decoded and kept as pixels."""
+    """Decode an image in base64 and store its pixels."""
     import hashlib
 
     import numpy as np

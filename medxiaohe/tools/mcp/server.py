@@ -48,7 +48,7 @@ def server(tools: Sequence[Tool], images: Path | None = None) -> Server[Any]:
 
     Raises:
         MissingExtra: the SDK is not installed.
-        ConfigError: nothing is left to offer.
+        ConfigError: there is no tool to offer.
     """
     need("mcp", why="an MCP server")
     import anyio

@@ -8,7 +8,7 @@
 Evaluation, rollouts, demonstrations, training rows and servers all use these, so a tool is the same in each.
 A resource is what a tool works on besides its arguments: `images` are those of the conversation, given at
 each call; every other one (`library`, the passages that `search` searches) is given once, by the task
-(`Task.resources`) or by the settings. A tool whose resource is not there is refused, never given test data.
+(`Task.resources`) or by the settings. A tool whose resource is missing is refused, never run with test data.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def open_tools(names: Iterable[str], resources: Mapping[str, Any] | None = None)
         A tool for each name, in order. Tools that need `images` get them at each call.
 
     Raises:
-        ConfigError: no such tool; two tools of one name; a resource that is needed and not there.
+        ConfigError: no such tool; two tools of one name; a required resource is missing.
     """
     available = _Resources(resources or {})
     privacy = available.get(PRIVACY, "local_only")
@@ -157,7 +157,7 @@ def call_tool(call: ToolCall, tools: Sequence[Tool], images: Sequence[ImageRef] 
         not exist, an exception, a time limit.
 
     Raises:
-        MedError: what no model can mend, such as RetrieverDown.
+        MedError: an error that no model can correct, such as RetrieverDown.
     """
     by_name = {tool.name: tool for tool in tools}
     tool = by_name.get(call.name)

@@ -72,7 +72,7 @@ def schema_of(
 
 
 def _schema(hint: Any) -> dict[str, Any] | None:
-    """JSON schema of one type hint, or None where there is none."""
+    """Convert one type hint to JSON schema; None where it has none."""
     if isinstance(hint, type) and hint in JSON_TYPES:
         return {"type": JSON_TYPES[hint]}
     origin, inner = get_origin(hint), get_args(hint)
@@ -126,7 +126,8 @@ def _value(label: str, schema: Mapping[str, Any], value: Any) -> Any:
         return None
     if "array" in kinds and isinstance(value, (list, tuple)):
         return [_value(f"{label}[{i}]", schema.get("items", {}), item) for i, item in enumerate(value)]
-    fits, fitted = not kinds, value  # a schema without a type, of a tool that was made by hand, takes all
+    # a schema without a type, of a tool without the decorator, accepts any value
+    fits, fitted = not kinds, value
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and not abs(value) <= MAX_NUMBER:
         raise ToolError(f"{label} must be a finite number")

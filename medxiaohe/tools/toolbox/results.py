@@ -52,7 +52,7 @@ def as_result(value: Any) -> ToolResult:
 
 
 def _lines(values: Mapping[Any, Any]) -> str:
-    """One line for each field; texts as they are, other values as JSON."""
+    """Write one line for each field; texts unchanged, other values as JSON."""
     texts = {
         name: v if isinstance(v, str) else json.dumps(io.to_json(v), ensure_ascii=False)
         for name, v in values.items()
@@ -86,7 +86,7 @@ def limited(tool: str, result: ToolResult) -> ToolResult:
     if len(result.error) > MAX_ERROR:
         result = replace(result, error=f"{result.error[:MAX_ERROR]}...")
     length = sum(len(part) for part in result.parts if isinstance(part, str))
-    if length <= MAX_TEXT + size:  # the evidence as text has its ids beside it
+    if length <= MAX_TEXT + size:  # evidence as text includes its ids
         return result
     parts: list[str | ImageRef] = []
     room = MAX_TEXT

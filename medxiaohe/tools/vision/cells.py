@@ -1,8 +1,8 @@
 """Detect white cells of stained blood smears: blue and saturated pixels, closed, as components of a least
 size.
 
-Red cells are not here. In BCCD the annotators marked some of them only: what covers the picture and what they
-counted do not move together (r = 0.00 over 139 pictures), so nothing can be measured (docs/results/tools.md).
+Red cells are not detected. In BCCD the annotators marked only some of them: the covered area and the count
+do not correlate (r = 0.00 over 139 pictures), so nothing can be measured (docs/results/tools.md).
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def features(pixels: NDArray[np.uint8], seen: Mask) -> NDArray[np.float32]:
     green = _continued(pixels[..., 1].astype(np.float64), eroded(seen, 2))
     # darkness against the local mean
     darkness = smoothed(green, 10) - green
-    darkness /= np.sqrt(smoothed(darkness**2, 25)) + 1  # contrast is made even over the picture
+    darkness /= np.sqrt(smoothed(darkness**2, 25)) + 1  # normalise the local contrast
     wide = np.pad(darkness, PAD, mode="reflect")
     # filter by products in the frequency domain
     spectrum = np.fft.rfft2(wide)
