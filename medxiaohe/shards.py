@@ -41,6 +41,8 @@ LEAVE_SECONDS = 5.0  # for a worker without work to leave by itself
 
 @dataclass(frozen=True)
 class Shard:
+    """A range of whole lines of a file, in bytes."""
+
     number: int
     path: str
     start: int  # bytes; the first of a line

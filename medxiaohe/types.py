@@ -40,6 +40,8 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
+    """A request of a model to run a tool."""
+
     id: str
     name: str
     arguments: Mapping[str, Any]
@@ -83,6 +85,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
+    """The result of a tool call: what the model reads, and what the trace records."""
+
     call_id: str
     parts: tuple[str | ImageRef, ...]
     evidence: tuple[Evidence, ...] = ()
@@ -95,6 +99,8 @@ Part = str | ImageRef | ToolCall | ToolResult
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """One turn of a conversation: a role and its parts."""
+
     role: Role
     parts: tuple[Part, ...]
     error: str = ""  # why there is no reply: the model or its server failed; never part of a prompt

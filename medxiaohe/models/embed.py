@@ -32,6 +32,8 @@ MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 / golden ratio (Fibonacci hashing)
 
 @dataclass(frozen=True)
 class Embedder:
+    """Embedder of texts; build it with `embedder`."""
+
     name: str  # printed with each similarity
     dim: int
     _encode: Callable[[Sequence[str], int, Callable[[int], None]], np.ndarray]

@@ -33,6 +33,8 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class ImageEmbedder:
+    """Embedder of images, and of texts where it has an encoder of them; build it with `image_embedder`."""
+
     name: str
     dim: int
     _encode: Callable[[Sequence[Any]], np.ndarray]  # pictures (PIL) -> rows

@@ -16,6 +16,8 @@ K1, B = 1.5, 0.75
 
 
 class BM25:
+    """Inverted index over passages with BM25 scores; a Store."""
+
     def __init__(
         self,
         passages: Iterable[Evidence],

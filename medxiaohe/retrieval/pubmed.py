@@ -24,6 +24,8 @@ MAX_RECORD, MAX_ELEMENTS = 16 * 2**20, 400_000
 
 @dataclass(frozen=True, slots=True)
 class Article:
+    """A PubMed record, with the fields that the readers use."""
+
     pmid: str
     title: str  # "[...]." is PubMed's way to say that the title is translated
     abstract: str = ""  # sections keep their label: "METHODS: ..."

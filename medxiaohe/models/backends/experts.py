@@ -34,6 +34,8 @@ def experts(model: str, expert: int = 0) -> Experts:
 
 
 class Experts:
+    """A specialist behind the interface of models."""
+
     def __init__(self, folder: Path, expert: int) -> None:
         from medxiaohe.models.experts import specialist
 

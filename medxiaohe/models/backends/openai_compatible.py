@@ -116,6 +116,8 @@ def openai_compatible(
 
 @dataclass(frozen=True)
 class OpenAICompatible:
+    """Client of one model at one server; build it with `openai_compatible`."""
+
     name: str
     url: str
     api_key_env: str

@@ -46,6 +46,8 @@ def python(model: str, options: dict[str, Any] | None = None) -> Model:
 
 
 class Function:
+    """A Python function behind the interface of models."""
+
     def __init__(self, name: str, answer: Callable[..., Any]) -> None:
         self.name = name
         self._answer = answer

@@ -73,6 +73,8 @@ def transformers(
 
 
 class Transformers:
+    """A loaded checkpoint behind the interface of models; build it with `transformers`."""
+
     def __init__(
         self, loaded: checkpoint.Loaded, batch_size: int, max_new_tokens: int, temperature: float, seed: int
     ) -> None:

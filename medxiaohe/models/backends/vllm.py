@@ -56,6 +56,8 @@ def vllm(
 
 
 class VLLM:
+    """A vLLM engine behind the interface of models; build it with `vllm`."""
+
     def __init__(self, name: str, engine: Any, sampling: Any) -> None:
         self.name, self.engine, self.sampling = name, engine, sampling
 

@@ -165,10 +165,10 @@ class Family:
         processors: names of the processor classes of the family.
         token_types: model input with one number a token, 1 where it is of an image, 0 elsewhere; "" for none.
         image_token_id: the id of an image's tokens, None where there are no images.
-        placeholder: what stands for an image in a text that no chat template writes.
-        expanded: what stands in the tokens for images of given sizes, without their pixels.
-        limit_pixels: makes the processor resize images to at least and at most so many pixels, 0 as it is;
-            saved with the processor, so what comes after training sees the same.
+        placeholder: text of an image where no chat template writes it.
+        expanded: text of the tokens of images, from their sizes.
+        limit_pixels: sets the least and the greatest area in pixels to which the processor resizes, 0 leaves
+            it; saved with the processor, so that evaluation and serving use the same limits.
         join: features of several conversations as one tensor, called for each of the processor's outputs.
         positions: of conversations that share a sequence, from their tokens and image features; each
             conversation is numbered by itself.
@@ -176,7 +176,7 @@ class Family:
         packages: import names that the processor needs besides transformers and Pillow.
         language: model type of the language half -> the plain language model of the same weights, where it
             has another name.
-        backend: library that preprocesses pixels, "pil" or "torchvision"; None: torchvision where it is installed.
+        backend: library that preprocesses pixels, "pil" or "torchvision"; None: torchvision if installed.
     """
 
     name: str = "default"

@@ -1,7 +1,7 @@
 """Idefics3 and SmolVLM: an image is cut into tiles, and the model drops tiles of zeros.
 
-`pixel_values` is [conversations, tiles, 3, height, width]: joined, all tiles are those of one conversation, so
-that there is no padding.
+`pixel_values` is [conversations, tiles, 3, height, width]: joined, all tiles are those of one
+conversation, so that there is no padding.
 """
 
 from __future__ import annotations

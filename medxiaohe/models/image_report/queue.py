@@ -18,6 +18,8 @@ TEMPERATURE = 0.07  # of the softmax over the fetched reports; paper: none, so t
 
 @dataclass(frozen=True)
 class Fetched:
+    """Reports that were retrieved from the queue for a batch of images."""
+
     rows: Any  # of the queue, [batch, top], -1 for none
     weights: Any  # [batch, top], sum to 1 where there is one
 

@@ -17,6 +17,8 @@ FIRST = 4  # number of the first token of the tokenizer
 
 @dataclass(frozen=True)
 class Vocabulary:
+    """Token ids of a checkpoint that occur in a corpus, in ascending order."""
+
     tokens: tuple[int, ...]  # ids of the tokenizer, sorted
 
     @classmethod
