@@ -43,8 +43,8 @@ def restrict(names: Iterable[str]) -> None:
     """Allow these names of code and no others, in this process and those it starts.
 
     Args:
-        names: "file.py:attribute" or "package.module:attribute". Ignored while everything is allowed
-            (--allow-code any).
+        names: "file.py:attribute" or "package.module:attribute". Ignored where
+            MEDXIAOHE_CODE is "any".
     """
     if os.environ.get(VARIABLE) != "any":
         os.environ[VARIABLE] = json.dumps(sorted(set(names)))
@@ -54,7 +54,8 @@ def allow(names: Iterable[str]) -> None:
     """Allow these names of code in addition to those already allowed, in this process and those it starts.
 
     Args:
-        names: "file.py:attribute" or "package.module:attribute". Ignored while everything is allowed.
+        names: "file.py:attribute" or "package.module:attribute". Ignored where
+            MEDXIAOHE_CODE is "any".
     """
     if os.environ.get(VARIABLE) != "any":
         os.environ[VARIABLE] = json.dumps(sorted({*names, *_allowed()}))

@@ -45,11 +45,9 @@ os.register_at_fork(after_in_child=_fresh_lock)
 
 
 def bound() -> None:
-    """Patch transformers so that this process renders chat templates within limits of time and memory;
-    calling it twice changes nothing.
+    """Patch transformers so that this process renders chat templates within limits of time and memory.
 
-    Raises:
-        ModelError: raised later, by a template that is too long, too slow or too large.
+    A second call changes nothing. A template that is too long, too slow or too large then raises ModelError.
     """
     from transformers.utils import chat_template_utils as utils
 

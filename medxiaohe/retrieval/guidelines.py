@@ -38,7 +38,7 @@ class Guidelines:
         """Search the sections of guidelines by BM25.
 
         Args:
-            question: in English or Chinese.
+            question: words to search for.
             top: most passages.
 
         Returns:
