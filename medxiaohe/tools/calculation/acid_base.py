@@ -21,6 +21,11 @@ NORMAL_GAP, NORMAL_BICARBONATE, NORMAL_ALBUMIN = 12.0, 24.0, 4.0  # mEq/L, mEq/L
 def anion_gap(*, sodium: float, chloride: float, bicarbonate: float) -> float:
     """Compute the anion gap: Na - (Cl + HCO3).
 
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
+
     Returns:
         mEq/L.
     """
@@ -39,6 +44,12 @@ def anion_gap(*, sodium: float, chloride: float, bicarbonate: float) -> float:
 def corrected_anion_gap(*, sodium: float, chloride: float, bicarbonate: float, albumin: float) -> float:
     """Compute the anion gap corrected for albumin: anion gap + 2.5 (4 - albumin).
 
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
+        albumin: serum albumin, g/dL.
+
     Returns:
         mEq/L.
     """
@@ -48,6 +59,11 @@ def corrected_anion_gap(*, sodium: float, chloride: float, bicarbonate: float, a
 @calculator("Delta gap", "mEq/L", WRENN, sodium=SODIUM, chloride=CHLORIDE, bicarbonate=BICARBONATE)
 def delta_gap(*, sodium: float, chloride: float, bicarbonate: float) -> float:
     """Compute the delta gap: anion gap - 12.
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
 
     Returns:
         mEq/L.
@@ -67,6 +83,12 @@ def delta_gap(*, sodium: float, chloride: float, bicarbonate: float) -> float:
 def corrected_delta_gap(*, sodium: float, chloride: float, bicarbonate: float, albumin: float) -> float:
     """Compute the delta gap from the anion gap corrected for albumin: corrected gap - 12.
 
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
+        albumin: serum albumin, g/dL.
+
     Returns:
         mEq/L.
     """
@@ -85,6 +107,11 @@ def corrected_delta_gap(*, sodium: float, chloride: float, bicarbonate: float, a
 )
 def delta_ratio(*, sodium: float, chloride: float, bicarbonate: float) -> float:
     """Compute the delta ratio: delta gap / (24 - HCO3).
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
 
     Returns:
         a ratio without unit.
@@ -108,6 +135,12 @@ def delta_ratio(*, sodium: float, chloride: float, bicarbonate: float) -> float:
 def corrected_delta_ratio(*, sodium: float, chloride: float, bicarbonate: float, albumin: float) -> float:
     """Compute the delta ratio from the corrected delta gap: corrected delta gap / (24 - HCO3).
 
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
+        albumin: serum albumin, g/dL.
+
     Returns:
         a ratio without unit.
 
@@ -129,6 +162,10 @@ def corrected_delta_ratio(*, sodium: float, chloride: float, bicarbonate: float,
 def corrected_calcium(*, calcium: float, albumin: float) -> float:
     """Correct calcium for albumin: Ca + 0.8 (4 - albumin).
 
+    Args:
+        calcium: total serum calcium, mg/dL.
+        albumin: serum albumin, g/dL.
+
     Returns:
         mg/dL.
     """
@@ -146,6 +183,10 @@ def corrected_calcium(*, calcium: float, albumin: float) -> float:
 def corrected_sodium(*, sodium: float, glucose: float) -> float:
     """Correct sodium for glucose: Na + 0.024 (glucose - 100).
 
+    Args:
+        sodium: serum sodium, mEq/L.
+        glucose: blood glucose, mg/dL.
+
     Returns:
         mEq/L.
     """
@@ -162,6 +203,11 @@ def corrected_sodium(*, sodium: float, glucose: float) -> float:
 )
 def osmolality(*, sodium: float, glucose: float, urea_nitrogen: float) -> float:
     """Compute serum osmolality: 2 Na + BUN / 2.8 + glucose / 18.
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        glucose: blood glucose, mg/dL.
+        urea_nitrogen: blood urea nitrogen, mg/dL.
 
     Returns:
         mOsm/kg.
@@ -181,6 +227,11 @@ def osmolality(*, sodium: float, glucose: float, urea_nitrogen: float) -> float:
 def ldl_cholesterol(*, total_cholesterol: float, hdl_cholesterol: float, triglycerides: float) -> float:
     """Compute LDL cholesterol: total - HDL - triglycerides / 5.
 
+    Args:
+        total_cholesterol: in mg/dL.
+        hdl_cholesterol: HDL cholesterol, mg/dL.
+        triglycerides: in mg/dL.
+
     Returns:
         mg/dL.
     """
@@ -197,6 +248,10 @@ def ldl_cholesterol(*, total_cholesterol: float, hdl_cholesterol: float, triglyc
 )
 def homa_ir(*, glucose: float, insulin: float) -> float:
     """Compute HOMA-IR: insulin x glucose / 405.
+
+    Args:
+        glucose: blood glucose, mg/dL.
+        insulin: fasting insulin, μIU/mL.
 
     Returns:
         an index without unit.

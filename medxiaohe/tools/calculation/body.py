@@ -17,6 +17,10 @@ INCH = 2.54  # cm
 def body_mass_index(*, weight: float, height: float) -> float:
     """Compute the body mass index: weight / height^2.
 
+    Args:
+        weight: body weight, kg.
+        height: in cm.
+
     Returns:
         kg/m2.
     """
@@ -33,6 +37,9 @@ def body_mass_index(*, weight: float, height: float) -> float:
 )
 def ideal_weight(*, sex: str, height: float) -> float:
     """Compute the ideal body weight: 50 kg (men) or 45.5 kg (women) + 2.3 kg for each inch of height over 60.
+
+    Args:
+        height: in cm.
 
     Returns:
         kg; below 60 inches the same line is continued downwards.
@@ -52,6 +59,10 @@ def ideal_weight(*, sex: str, height: float) -> float:
 def adjusted_weight(*, sex: str, weight: float, height: float) -> float:
     """Compute the adjusted body weight: ideal weight + 0.4 (actual weight - ideal weight).
 
+    Args:
+        weight: body weight, kg.
+        height: in cm.
+
     Returns:
         kg.
     """
@@ -69,6 +80,10 @@ def adjusted_weight(*, sex: str, weight: float, height: float) -> float:
 def target_weight(*, body_mass_index: float, height: float) -> float:
     """Compute the weight at which a body mass index is reached: index x height^2.
 
+    Args:
+        body_mass_index: target body mass index, kg/m^2.
+        height: in cm.
+
     Returns:
         kg.
     """
@@ -84,6 +99,10 @@ def target_weight(*, body_mass_index: float, height: float) -> float:
 )
 def body_surface_area(*, weight: float, height: float) -> float:
     """Compute the body surface area: sqrt(weight x height / 3600), in kg and cm.
+
+    Args:
+        weight: body weight, kg.
+        height: in cm.
 
     Returns:
         m2.
@@ -101,6 +120,9 @@ def body_surface_area(*, weight: float, height: float) -> float:
 def maintenance_fluids(*, weight: float) -> float:
     """Compute maintenance fluids: 4 mL/h for each of the first 10 kg, 2 for each of the next 10, 1 for each
     further kg.
+
+    Args:
+        weight: body weight, kg.
 
     Returns:
         mL/h.

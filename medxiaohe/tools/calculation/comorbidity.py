@@ -47,6 +47,9 @@ def charlson(
     """Sum the Charlson Comorbidity Index: age from 50 one point a decade, at most 4; conditions of 1, 2, 3
     and 6 points. Conditions of one point are the keyword arguments that are not listed.
 
+    Args:
+        age: in years.
+
     Returns:
         points, at least 0.
     """

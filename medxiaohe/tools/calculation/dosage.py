@@ -52,6 +52,9 @@ def a_day(opioid: str) -> Input:
 def steroid_dose(*, steroid: str, dose: float, to: str) -> float:
     """Convert a dose between corticosteroids, by the doses equal to 20 mg of hydrocortisone.
 
+    Args:
+        dose: in mg.
+
     Returns:
         mg of the corticosteroid `to`.
     """

@@ -29,6 +29,10 @@ QT = number("QT interval", "ms", 100, 1000)
 def mean_arterial_pressure(*, systolic: float, diastolic: float) -> float:
     """Compute the mean arterial pressure: systolic / 3 + 2 diastolic / 3.
 
+    Args:
+        systolic: systolic blood pressure, mmHg.
+        diastolic: diastolic blood pressure, mmHg.
+
     Returns:
         mmHg.
     """
@@ -39,6 +43,10 @@ def mean_arterial_pressure(*, systolic: float, diastolic: float) -> float:
 def qtc_bazett(*, heart_rate: float, qt: float) -> float:
     """Correct the QT interval by Bazett: QT / sqrt(RR), with RR = 60 / heart rate in seconds.
 
+    Args:
+        heart_rate: in /min.
+        qt: QT interval, ms.
+
     Returns:
         ms.
     """
@@ -48,6 +56,10 @@ def qtc_bazett(*, heart_rate: float, qt: float) -> float:
 @calculator("QTc (Fridericia)", "ms", "Fridericia 1920", heart_rate=HEART_RATE, qt=QT)
 def qtc_fridericia(*, heart_rate: float, qt: float) -> float:
     """Correct the QT interval by Fridericia: QT / RR^(1/3), with RR = 60 / heart rate in seconds.
+
+    Args:
+        heart_rate: in /min.
+        qt: QT interval, ms.
 
     Returns:
         ms.
@@ -65,6 +77,10 @@ def qtc_fridericia(*, heart_rate: float, qt: float) -> float:
 def qtc_framingham(*, heart_rate: float, qt: float) -> float:
     """Correct the QT interval by Framingham: QT + 154 (1 - RR), with RR = 60 / heart rate in seconds.
 
+    Args:
+        heart_rate: in /min.
+        qt: QT interval, ms.
+
     Returns:
         ms.
     """
@@ -81,6 +97,10 @@ def qtc_framingham(*, heart_rate: float, qt: float) -> float:
 def qtc_hodges(*, heart_rate: float, qt: float) -> float:
     """Correct the QT interval by Hodges: QT + 1.75 (heart rate - 60).
 
+    Args:
+        heart_rate: in /min.
+        qt: QT interval, ms.
+
     Returns:
         ms.
     """
@@ -96,6 +116,10 @@ def qtc_hodges(*, heart_rate: float, qt: float) -> float:
 )
 def qtc_rautaharju(*, heart_rate: float, qt: float) -> float:
     """Correct the QT interval by Rautaharju: QT (120 + heart rate) / 180.
+
+    Args:
+        heart_rate: in /min.
+        qt: QT interval, ms.
 
     Returns:
         ms.
@@ -131,6 +155,9 @@ def cha2ds2_vasc(
     vascular_disease: bool,
 ) -> int:
     """Sum CHA2DS2-VASc: one point each; two for age from 75 and for stroke, TIA or thromboembolism.
+
+    Args:
+        age: in years.
 
     Returns:
         0 to 9 points.
@@ -168,6 +195,10 @@ def has_bled(
     drinks_a_week: float,
 ) -> int:
     """Sum HAS-BLED: one point each, also for age over 65 and for 8 drinks a week or more.
+
+    Args:
+        age: in years.
+        drinks_a_week: alcoholic drinks a week. 0 where it is left out.
 
     Returns:
         0 to 9 points.
@@ -222,6 +253,9 @@ def heart_score(
     """Sum the HEART score: 0 to 2 points each for history, ECG, age (45, 65), risk factors (1, 3 or
     atherosclerosis) and troponin.
 
+    Args:
+        age: in years.
+
     Returns:
         0 to 10 points.
     """
@@ -252,6 +286,9 @@ def cardiac_risk_index(
     creatinine: float,
 ) -> int:
     """Sum the Revised Cardiac Risk Index: one point each, also for creatinine over 2 mg/dL.
+
+    Args:
+        creatinine: serum creatinine, mg/dL.
 
     Returns:
         0 to 6 points.
@@ -293,6 +330,12 @@ def framingham_risk(
     """Compute the 10-year risk 100 (1 - S^exp(sum)): the sum is linear in the logarithms of the inputs minus
     the population mean, S the baseline survival. In the product with smoking the age is at most 70 for men
     and 78 for women.
+
+    Args:
+        age: in years.
+        total_cholesterol: in mg/dL.
+        hdl_cholesterol: HDL cholesterol, mg/dL.
+        systolic: systolic blood pressure, mmHg.
 
     Returns:
         percent.

@@ -34,6 +34,10 @@ def centor(*, age: float, temperature: float, no_cough: bool, tender_nodes: bool
     """Sum the Centor score: one point each, also for a temperature over 38 C; one more under 15 years, one
     less from 45.
 
+    Args:
+        age: in years.
+        temperature: body temperature, degrees Celsius.
+
     Returns:
         -1 to 5 points.
     """
@@ -84,6 +88,13 @@ def curb_65(
 ) -> int:
     """Sum CURB-65: one point each for confusion, urea over 7 mmol/L (nitrogen over 19 mg/dL), 30 breaths/min,
     pressure under 90 or up to 60 mmHg, and 65 years.
+
+    Args:
+        age: in years.
+        urea_nitrogen: blood urea nitrogen, mg/dL.
+        respiratory_rate: in /min.
+        systolic: systolic blood pressure, mmHg.
+        diastolic: diastolic blood pressure, mmHg.
 
     Returns:
         0 to 5 points.
@@ -147,6 +158,19 @@ def pneumonia_severity(
     effusion: bool,
 ) -> int:
     """Sum the Pneumonia Severity Index: age (10 less for women) and points of 19 findings.
+
+    Args:
+        age: in years.
+        respiratory_rate: in /min.
+        systolic: systolic blood pressure, mmHg.
+        temperature: body temperature, degrees Celsius.
+        heart_rate: in /min.
+        ph: arterial pH.
+        urea_nitrogen: blood urea nitrogen, mg/dL.
+        sodium: serum sodium, mEq/L.
+        glucose: blood glucose, mg/dL.
+        haematocrit: in %.
+        pao2: arterial partial pressure of oxygen, mmHg.
 
     Returns:
         points.

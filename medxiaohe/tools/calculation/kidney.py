@@ -31,6 +31,12 @@ def creatinine_clearance(*, sex: str, age: float, weight: float, height: float, 
     the actual one below a body mass index of 18.5, the smaller of ideal and actual weight up to 25, the
     adjusted weight from 25.
 
+    Args:
+        age: in years.
+        weight: body weight, kg.
+        height: in cm.
+        creatinine: serum creatinine, mg/dL.
+
     Returns:
         mL/min.
     """
@@ -59,6 +65,10 @@ def gfr_ckd_epi(*, sex: str, age: float, creatinine: float) -> float:
     """Compute the GFR by CKD-EPI 2021: 142 min(Scr/k, 1)^a max(Scr/k, 1)^-1.200 0.9938^age, times 1.012 for
     women; k = 0.7 and a = -0.241 for women, 0.9 and -0.302 for men.
 
+    Args:
+        age: in years.
+        creatinine: serum creatinine, mg/dL.
+
     Returns:
         mL/min/1.73 m2.
     """
@@ -83,6 +93,10 @@ def gfr_mdrd(*, sex: str, age: float, creatinine: float, race: str) -> float:
     """Compute the GFR by MDRD: 175 Scr^-1.154 age^-0.203, times 0.742 for women and times 1.212 for the race
     that the formula of 2006 names.
 
+    Args:
+        age: in years.
+        creatinine: serum creatinine, mg/dL.
+
     Returns:
         mL/min/1.73 m2.
     """
@@ -103,6 +117,11 @@ def gfr_mdrd(*, sex: str, age: float, creatinine: float, race: str) -> float:
 def free_water_deficit(*, sex: str, age: float, weight: float, sodium: float) -> float:
     """Compute the free water deficit: total body water (Na / 140 - 1). Water is 0.6 of the weight in children
     and men, 0.5 in women and in men from 65, 0.45 in women from 65.
+
+    Args:
+        age: in years.
+        weight: body weight, kg.
+        sodium: serum sodium, mEq/L.
 
     Returns:
         L; negative below a sodium of 140 mEq/L.

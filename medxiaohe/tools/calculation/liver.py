@@ -36,6 +36,11 @@ def child_pugh(*, bilirubin: float, albumin: float, inr: float, ascites: int, en
     """Sum the Child-Pugh score, 1 to 3 points each; limits are bilirubin 2 and 3 mg/dL, albumin 3.5 and 2.8
     g/dL, INR 1.7 and 2.3.
 
+    Args:
+        bilirubin: total bilirubin, mg/dL.
+        albumin: serum albumin, g/dL.
+        inr: international normalized ratio.
+
     Returns:
         5 to 15 points.
     """
@@ -64,6 +69,12 @@ def meld_na(
     times 10; over 11 MELD + 1.32 (137 - Na) - 0.033 MELD (137 - Na). Values below 1 count as 1, creatinine at
     most 4 (4 under dialysis), sodium 125 to 137.
 
+    Args:
+        bilirubin: total bilirubin, mg/dL.
+        creatinine: serum creatinine, mg/dL.
+        inr: international normalized ratio.
+        sodium: serum sodium, mEq/L.
+
     Returns:
         6 to 40 points, rounded to an integer.
     """
@@ -89,6 +100,12 @@ def meld_na(
 )
 def fibrosis_4(*, age: float, ast: float, alt: float, platelets: float) -> float:
     """Compute the FIB-4 index: age x AST / (platelets x sqrt(ALT)).
+
+    Args:
+        age: in years.
+        ast: aspartate aminotransferase, U/L.
+        alt: alanine aminotransferase, U/L.
+        platelets: platelet count, 10^9/L.
 
     Returns:
         an index without unit.
@@ -126,6 +143,12 @@ def blatchford(
     """Sum the Glasgow-Blatchford score by bands: urea nitrogen 18.2, 22.4, 28 and 70 mg/dL; haemoglobin 13,
     12 and 10 g/dL for men, 12 and 10 for women; systolic pressure 110, 100 and 90 mmHg; heart rate 100/min;
     melena 1; the other three findings 2 each.
+
+    Args:
+        urea_nitrogen: blood urea nitrogen, mg/dL.
+        haemoglobin: in g/dL.
+        systolic: systolic blood pressure, mmHg.
+        heart_rate: in /min.
 
     Returns:
         0 to 23 points.

@@ -23,6 +23,10 @@ def shown(value: date) -> str:
 def due_date(*, last_period: date, cycle: float) -> str:
     """Compute the due date: last period + 280 days, and as many days more as the cycle is longer than 28.
 
+    Args:
+        last_period: first day of the last menstrual period.
+        cycle: length of the cycle, days. 28 where it is left out.
+
     Returns:
         month/day/year.
     """
@@ -35,6 +39,10 @@ def due_date(*, last_period: date, cycle: float) -> str:
 def conception_date(*, last_period: date, cycle: float) -> str:
     """Compute the date of conception: last period + 14 days, and as many days more as the cycle is longer
     than 28.
+
+    Args:
+        last_period: first day of the last menstrual period.
+        cycle: length of the cycle, days. 28 where it is left out.
 
     Returns:
         month/day/year.
@@ -52,6 +60,10 @@ def conception_date(*, last_period: date, cycle: float) -> str:
 )
 def gestational_age(*, last_period: date, today: date) -> str:
     """Compute the time since the first day of the last period.
+
+    Args:
+        last_period: first day of the last menstrual period.
+        today: the date to count to.
 
     Returns:
         "W weeks, D days".

@@ -115,6 +115,14 @@ def sirs(
     """Count the SIRS criteria: temperature over 38 or under 36 C, heart rate over 90/min, over 20 breaths/min
     or PaCO2 under 32 mmHg, white cells over 12 or under 4 x 10^9/L or over 10 % bands.
 
+    Args:
+        temperature: body temperature, degrees Celsius.
+        heart_rate: in /min.
+        respiratory_rate: in /min.
+        white_cells: white cell count, 10^9/L.
+        paco2: arterial partial pressure of carbon dioxide, mmHg. None where it is unknown.
+        bands: immature neutrophils, %. 0 where it is left out.
+
     Returns:
         0 to 4 criteria.
     """
@@ -161,6 +169,20 @@ def sofa(
     urine: float | None,
 ) -> int:
     """Sum the SOFA score: 0 to 4 points for each of six organs; catecholamines in ug/kg/min.
+
+    Args:
+        pao2: arterial partial pressure of oxygen, mmHg.
+        fio2: fraction of inspired oxygen, %.
+        platelets: platelet count, 10^9/L.
+        bilirubin: total bilirubin, mg/dL.
+        creatinine: serum creatinine, mg/dL.
+        glasgow: Glasgow Coma Scale. 15 where it is left out.
+        mean_pressure: mean arterial pressure, mmHg. None where it is unknown.
+        dopamine: in ug/kg/min. 0 where it is left out.
+        dobutamine: in ug/kg/min. 0 where it is left out.
+        epinephrine: in ug/kg/min. 0 where it is left out.
+        norepinephrine: in ug/kg/min. 0 where it is left out.
+        urine: urine output a day, mL. None where it is unknown.
 
     Returns:
         0 to 24 points.
@@ -237,6 +259,24 @@ def apache_ii(
 ) -> int:
     """Sum APACHE II: twelve physiological values of 0 to 4 points (creatinine doubled in acute renal failure;
     15 - Glasgow), age of 0 to 6, chronic illness of 2 (elective surgery) or 5.
+
+    Args:
+        age: in years.
+        temperature: body temperature, degrees Celsius.
+        systolic: systolic blood pressure, mmHg.
+        diastolic: diastolic blood pressure, mmHg.
+        heart_rate: in /min.
+        respiratory_rate: in /min.
+        fio2: fraction of inspired oxygen, %.
+        ph: arterial pH.
+        sodium: serum sodium, mEq/L.
+        potassium: serum potassium, mEq/L.
+        creatinine: serum creatinine, mg/dL.
+        haematocrit: in %.
+        white_cells: white cell count, 10^9/L.
+        glasgow: Glasgow Coma Scale.
+        pao2: arterial partial pressure of oxygen, for an FiO2 below 50 %, mmHg. None where it is unknown.
+        gradient: alveolar-arterial gradient, for an FiO2 from 50 %, mmHg. None where it is unknown.
 
     Returns:
         0 to 71 points.

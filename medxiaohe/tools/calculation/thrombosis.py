@@ -33,6 +33,9 @@ def wells_embolism(
     """Sum the Wells score of pulmonary embolism: 3 points for signs and for the likeliest diagnosis, 1.5 for
     over 100/min, for immobilisation or surgery and for previous events, 1 for the others.
 
+    Args:
+        heart_rate: in /min.
+
     Returns:
         0 to 12.5 points.
     """
@@ -108,6 +111,11 @@ def perc(
 ) -> int:
     """Count the PERC criteria that are positive: 50 years, 100/min, saturation below 95 %, and five findings.
 
+    Args:
+        age: in years.
+        heart_rate: in /min.
+        saturation: oxygen saturation in room air, %.
+
     Returns:
         0 to 8 criteria.
     """
@@ -177,6 +185,10 @@ def caprini(
 ) -> int:
     """Sum the Caprini score: age 41, 61 and 75 (1 to 3), surgery, mobility, body mass index over 25 (1), and
     1, 2, 3 or 5 for each condition.
+
+    Args:
+        age: in years.
+        body_mass_index: in kg/m^2. None where it is unknown.
 
     Returns:
         points, at least 0.
