@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 __version__ = "0.2.0"
 STATEMENT = "For research. Not a medical device; not for clinical use, diagnosis or treatment decisions."
 
-# Libraries of the hub read these when they are imported: nothing is told to them about how they are used.
+# Libraries of the hub read these when they are imported: usage statistics are not sent.
 for _variable in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
     os.environ.setdefault(_variable, "1")
 
-if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ imports what is asked for
+if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ imports the name
     from medxiaohe.api import *  # noqa: F403
 
 EXPORTS = (

@@ -1,4 +1,4 @@
-"""Every error medxiaohe raises on purpose, with the exit code the command line gives it.
+"""Errors that medxiaohe raises on purpose, with the exit code of the command line.
 
 MedError (3)
   x UsageError (2)      what the user typed or wrote in a recipe cannot be meant
@@ -8,7 +8,7 @@ MedError (3)
   |  x PrivacyError     something would leave this machine, and privacy.mode forbids it
   |  x RunLocked        another process is running in this folder
   x DataError (3)       a file, row or image is not what it should be
-  |  x AssetError       a package file could not be had, or its hash is wrong
+  |  x AssetError       a package file could not be downloaded, or its hash is wrong
   |  x Rejected         a row or file is refused, with the code of its reason (one of REJECTIONS)
   x StorageError (3)    the disk is full, read-only or failing
   x ModelError (3)      a model or its server failed
@@ -87,7 +87,7 @@ REJECTIONS = {  # why a row or a file is refused, as words a program can count
 
 
 class Rejected(DataError):
-    """A DataError with the code of its reason, and where it is known the byte at fault."""
+    """A DataError with the code of its reason, and the byte offset of the fault where it is known."""
 
     def __init__(self, code: str, message: str, offset: int | None = None):
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Pixels: an ImageRef becomes an RGB image here and nowhere else.
+"""Decode images: an ImageRef becomes an RGB image here and nowhere else.
 
 Only the formats listed are opened. A file that declares more than MAX_PIXELS, or would take more than
 MAX_DECODED or MAX_PASSES, is refused before its pixels are unpacked, and one whose bytes changed since it was
@@ -30,7 +30,7 @@ DEEP_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 MAX_PIXELS = 50_000_000  # a chest radiograph has 4 to 10 million
 MAX_BYTES = 256 * 2**20
 MAX_DECODED = 200 * 2**20  # bytes at once while a picture is decoded, those of its file included
-MAX_PASSES = 500_000_000  # pixels times the scans of a JPEG, or times the frames up to the wanted one
+MAX_PASSES = 500_000_000  # pixels times the scans of a JPEG, or times the frames up to the one that is read
 STRIP_ROWS = 256
 TILE_HEIGHT, ROWS_PER_STRIP = 323, 278  # tags of TIFF 6.0
 BYTES = {
@@ -46,16 +46,34 @@ BESIDE = {"WEBP": 12, "GIF": 8}  # bytes a pixel that a decoder of animations ho
 
 
 def ref(path: Path) -> ImageRef:
-    """A reference to a file, with the digest of its bytes now."""
+    """Make an ImageRef to a file, with the SHA-256 of the bytes it holds now.
+
+    Args:
+        path: image file; stored in the reference as it is, relative or absolute.
+
+    Returns:
+        a reference with `sha256` set, without frame or box. The pixels are not decoded.
+
+    Raises:
+        DataError: the file is missing, unreadable or larger than MAX_BYTES.
+    """
     return ImageRef(str(path), sha256=hashlib.sha256(_bytes(path)).hexdigest())
 
 
 def open_image(image: ImageRef, *, small: int = 0) -> Image:
-    """The pixels of a reference as an RGB PIL image.
+    """Decode the pixels of a reference as a PIL image, cropped to its box.
 
-    With `small` a grey one of at least so many pixels each way, for looking at: a JPEG is then unpacked no
-    larger than need be. DataError when the file is missing, not an image of a known format, truncated, over
-    MAX_PIXELS, or not the bytes that were read at ingest.
+    Args:
+        image: which file, frame and box; with `sha256` the bytes of the file are compared with it.
+        small: 0 for full resolution in RGB. Otherwise a JPEG is decoded at a reduced scale of at least
+            this many pixels each way, as 8-bit grey (for thumbnails).
+
+    Returns:
+        an image of mode "RGB"; with `small` one of mode "L" where the file has grey or RGB pixels.
+
+    Raises:
+        DataError: the file is missing, not one of FORMATS, truncated, not the bytes of `sha256`, or the
+            box lies outside of the image; Rejected "too_large" where decoding would exceed a limit.
     """
     data = _bytes(Path(image.uri))
     if image.sha256 and hashlib.sha256(data).hexdigest() != image.sha256:
@@ -75,22 +93,24 @@ def open_image(image: ImageRef, *, small: int = 0) -> Image:
 
 
 def too_costly(opened: Image, data: bytes, frame: int = 0) -> str:
-    """Say why a picture would need too much to be decoded, from its head alone; "" when it does not.
-
-    The bytes it takes are its own, those of its pixels as decoded and as RGB, and what the decoder of its
-    format holds beside them. The time of a JPEG grows with its scans, that of an animation with the frames
-    before.
+    """Say why a picture would need too much memory or time to be decoded, from its header alone.
 
     Args:
         opened: as Pillow opens it, not decoded yet.
         data: the bytes of the file.
-        frame: the frame wanted.
+        frame: number of the frame that is decoded, from 0.
+
+    Returns:
+        the reason, "" where it may be decoded. Counted are the bytes of the file, of the pixels as
+        decoded and as RGB, and of the decoder; the time of a JPEG grows with its scans, that of an
+        animation with the frames before.
     """
     pixels, form = opened.width * opened.height, opened.format or ""
     if pixels > MAX_PIXELS:
         return f"{opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are opened"
     stored = BYTES.get(opened.mode, 4)
-    # grey of more than 8 bits is first made L, then RGB; all else but RGB is held twice, as it is and as RGB
+    # grey of more than 8 bits is first made L, then RGB; every other mode but RGB is in memory twice, as
+    # decoded and as RGB
     each = max(stored + 1, 5) if opened.mode in DEEP_GREY else 4 if opened.mode == "RGB" else stored + 4
     scans = data.count(b"\xff\xda") if form in ("JPEG", "MPO") else 1
     if scans > 1:  # libjpeg holds all coefficients, two bytes each
@@ -151,8 +171,19 @@ def _decoded(data: bytes, image: ImageRef, small: int) -> Image:
 
 
 def keep(rgb: NDArray[np.uint8], folder: Path) -> ImageRef:
-    """A picture of height x width x 3 as a PNG in `folder`, named by its content: the same pixels are the
-    same file, with nothing of where they come from."""
+    """Store an RGB picture as a PNG named by the SHA-256 of its bytes: equal pixels share one file, without
+    metadata of their origin.
+
+    Args:
+        rgb: pixels (height, width, 3); stored as one channel where all three are equal.
+        folder: where the file is written; one that exists is not written again.
+
+    Returns:
+        a reference to the file, with its SHA-256.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
     from PIL import Image as pil
 
     grey = (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all()
@@ -167,7 +198,13 @@ def keep(rgb: NDArray[np.uint8], folder: Path) -> ImageRef:
 
 
 def size_of(image: ImageRef) -> tuple[int, int]:
-    """Width and height of what `open_image` gives, from the file's header alone: no pixel is unpacked.
+    """Read the size of what `open_image` returns from the header of the file; no pixel is decoded.
+
+    Args:
+        image: which file, frame and box.
+
+    Returns:
+        (width, height) in pixels, of the box where there is one.
 
     Raises:
         DataError: as `open_image`, for what a header can tell.

@@ -1,8 +1,8 @@
-"""Progress bars and notices of libraries stay out of our logs, which have bars of their own (progress.py).
+"""Keep progress bars and notices of libraries out of our logs, which have bars of their own (progress.py).
 
 A library reads its variables when it is imported, and so do the processes it is imported in; one that is
-imported already is told by its own functions. A variable that is set is left alone:
-HF_HUB_DISABLE_PROGRESS_BARS=0 shows the bars of transformers and of the hub, for whoever looks for a fault.
+imported already is set by its own functions. A variable that is set is not changed:
+HF_HUB_DISABLE_PROGRESS_BARS=0 shows the bars of transformers and of the hub, for debugging.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ NAME = re.compile(r"(?:[^\s:,]+\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_][\
 # a server of tools that is a command, "mcp:python mine/server.py", and not an address
 COMMAND = re.compile(r"mcp:(?!\s*https?://).*\S.*", re.DOTALL)
 NOT_CODE = ("asset", "hub", "http", "https", "file", "data", "mcp")
-# packages of medxiaohe whose functions are made to be named: plug-ins and their experts
+# packages of medxiaohe whose functions may be named: plug-ins and their experts
 OWN = re.compile(
     r"medxiaohe\.(?:tasks|scoring|tools|agents|rewards|models\.backends|data\.readers|data\.filters"
     r"|entity\.readers|evals\.perturb)[.:]"
@@ -40,19 +40,37 @@ OWN = re.compile(
 
 
 def restrict(names: Iterable[str]) -> None:
-    """Allow these names and no others, in this process and those it starts; "any" stays as it is."""
+    """Allow these names of code and no others, in this process and those it starts.
+
+    Args:
+        names: "file.py:attribute" or "package.module:attribute". Ignored where
+            MEDXIAOHE_CODE is "any".
+    """
     if os.environ.get(VARIABLE) != "any":
         os.environ[VARIABLE] = json.dumps(sorted(set(names)))
 
 
 def allow(names: Iterable[str]) -> None:
-    """Allow these names too."""
+    """Allow these names of code in addition to those already allowed, in this process and those it starts.
+
+    Args:
+        names: "file.py:attribute" or "package.module:attribute". Ignored where
+            MEDXIAOHE_CODE is "any".
+    """
     if os.environ.get(VARIABLE) != "any":
         os.environ[VARIABLE] = json.dumps(sorted({*names, *_allowed()}))
 
 
 def allowed(name: str, *, from_data: bool = False) -> bool:
-    """Whether the code of `name` may be imported; `from_data` where a row or a file of data names it."""
+    """Say whether the code of a name may be imported under the policy of the environment.
+
+    Args:
+        name: "file.py:attribute" or "package.module:attribute".
+        from_data: a row or a file of data names it, not a person: then only listed names are allowed.
+
+    Returns:
+        True where the policy is "any", the name is listed, or no policy is set and a person names it.
+    """
     policy = os.environ.get(VARIABLE)
     return policy == "any" or name in _allowed() or (policy is None and not from_data)
 
@@ -77,33 +95,46 @@ def check(name: str, *, from_data: bool = False) -> None:
 
 
 def names_in(words: Iterable[str]) -> set[str]:
-    """Names of code inside texts, such as the words of a command line."""
+    """Extract the names of code and the commands of tool servers from texts.
+
+    Args:
+        words: texts, such as the arguments of a command line.
+
+    Returns:
+        names "module:attribute" without those of NOT_CODE, and commands "mcp:..." that stand between
+        commas.
+    """
     every = list(words)
     results = {match for text in every for match in NAME.findall(text)}
     commands = {part.strip() for text in every for part in text.split(",") if COMMAND.fullmatch(part.strip())}
     return {name for name in results if name.partition(":")[0] not in NOT_CODE} | commands
 
 
-def check_file(raw: Any, where: str, *, allow_code: bool) -> None:
-    """Allow all code that a recipe or settings file names, or raise CodeRefused with the names.
+def check_file(raw: Any, label: str, *, allow_code: bool) -> None:
+    """Allow all code that a recipe or settings file names, or refuse it.
 
     Args:
         raw: the YAML as mappings, lists and texts; only whole texts count as names here.
-        where: name of the file, for the message.
-        allow_code: the user has said that this file may bring code.
+        label: name of the file, for the message.
+        allow_code: the user allows the code of this file (--allow-code).
     """
     names = sorted({text for text in texts(raw) if is_code(text)})
     if allow_code:
         allow(names)
     elif refused := [name for name in names if not allowed(name) and not OWN.match(name)]:
         raise CodeRefused(
-            f"{where} brings code ({', '.join(refused[:3])}{', ...' if len(refused) > 3 else ''}):"
+            f"{label} brings code ({', '.join(refused[:3])}{', ...' if len(refused) > 3 else ''}):"
             " it is a program, so read it, then run it with --allow-code"
         )
 
 
 def is_code(text: str) -> bool:
-    """Whether a text is the name of code that could be imported here."""
+    """Say whether a text is the name of code that could be imported here.
+
+    Returns:
+        True for an "mcp:" command, for "file.py:attribute" (the file need not exist), and for
+        "module:attribute" where the top-level package of the module is installed.
+    """
     if COMMAND.fullmatch(text):
         return True
     module = text.rpartition(":")[0]
@@ -113,29 +144,40 @@ def is_code(text: str) -> bool:
 
 
 def allow_variables(names: Iterable[str]) -> None:
-    """Let recipes read these variables of the environment, in this process and those it starts."""
-    known = [*os.environ.get(READABLE, "").split(","), *names]
-    os.environ[READABLE] = ",".join(dict.fromkeys(name for name in known if name))
+    """Allow recipes to read these environment variables, in this process and those it starts.
+
+    Args:
+        names: names of variables, added to those already allowed.
+    """
+    readable = [*os.environ.get(READABLE, "").split(","), *names]
+    os.environ[READABLE] = ",".join(dict.fromkeys(name for name in readable if name))
 
 
-def check_variable(name: str, where: str, *, as_key: bool = False) -> None:
+def check_variable(name: str, label: str, *, as_key: bool = False) -> None:
     """Raise CodeRefused unless a recipe may read a variable of the environment.
 
     Args:
         name: of the variable.
-        where: what asks for it, for the message.
+        label: what asks for it, for the message.
         as_key: it goes to a model server as its key, and nowhere else.
     """
     mine = OWN_VARIABLE.fullmatch(name) or (as_key and KEY_VARIABLE.fullmatch(name))
     if not mine and name not in os.environ.get(READABLE, "").split(","):
         raise CodeRefused(
-            f"{where} reads the environment variable {name}, which may be a secret: add --allow-env {name} if"
+            f"{label} reads the environment variable {name}, which may be a secret: add --allow-env {name} if"
             " it may"
         )
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text inside mappings, lists and texts, keys included."""
+    """Iterate over every string inside nested mappings, lists and tuples, keys included.
+
+    Args:
+        value: JSON-like data; numbers, booleans and None are passed over.
+
+    Yields:
+        strings, depth first; the key of a mapping before its value.
+    """
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

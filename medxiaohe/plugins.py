@@ -1,4 +1,4 @@
-"""Find things by name. A name is a file: `chest_xray` of kind `tasks` is medxiaohe/tasks/chest_xray.py.
+"""Find plug-ins by name. A name is a file: `chest_xray` of kind `tasks` is medxiaohe/tasks/chest_xray.py.
 
     load("tasks", "chest_xray")         the function `chest_xray` of that file
     load("scoring", "text.rouge_l")     the function `rouge_l` of scoring/text.py
@@ -41,7 +41,7 @@ KINDS = {
     "perturbations": "evals.perturb",
     "verifiers": "evidence.verifiers",
 }
-# kinds of which one may also be a YAML file, and what makes it of the file
+# kinds that may also be a YAML file -> the function that reads it
 BY_YAML = {"tasks": "medxiaohe.tasks._yaml:factory"}
 STAGES = ("entity", "data", "train", "evals", "pages")  # folders whose files may define stages
 # stages of earlier versions -> their names of today
@@ -80,13 +80,32 @@ EXTRA_OF = {  # import name -> the extra that brings it
 
 
 def available(kind: str) -> list[str]:
-    """The names of a kind: those that ship with medxiaohe and those that installed packages register."""
+    """List the names of a kind: those that ship with medxiaohe and those that installed packages register.
+
+    Args:
+        kind: a key of KINDS, such as "readers" or "tools".
+
+    Returns:
+        names in alphabetical order, each once.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
     return sorted({*shipped(kind), *installed(kind)})
 
 
 def shipped(kind: str) -> list[str]:
-    """The names of a kind that ship with medxiaohe; files starting with `_` are private, and a folder is no
-    plugin."""
+    """List the names of a kind that ship with medxiaohe.
+
+    Args:
+        kind: a key of KINDS.
+
+    Returns:
+        file names without suffix, in alphabetical order; neither files that start with `_` nor folders.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
     package = importlib.import_module(f"medxiaohe.{folder_of(kind)}")
     files = [path.stem for path in Path(package.__path__[0]).glob("*.yaml")] if kind in BY_YAML else []
     return sorted(
@@ -98,7 +117,7 @@ def shipped(kind: str) -> list[str]:
 
 
 def installed(kind: str, name: str = "") -> dict[str, str]:
-    """The plug-ins of a kind that installed packages register as entry points, without importing them.
+    """List the plug-ins of a kind that installed packages register as entry points, without importing them.
 
     Args:
         kind: a key of KINDS; the group of entry points is `medxiaohe.KIND`.
@@ -138,10 +157,21 @@ def _entry_points(group: str, _path: tuple[str, ...]) -> tuple[tuple[str, str, s
 
 
 def load(kind: str, name: str, *, from_data: bool = False) -> Any:
-    """Return the function or class that `name` stands for; `from_data` where no person but data names it.
+    """Import the function or class that a name stands for.
+
+    Args:
+        kind: a key of KINDS.
+        name: shipped or installed plug-in ("file" or "file.attribute"), "module:attribute",
+            "file.py:attribute", or a YAML file for kinds of BY_YAML.
+        from_data: a row or a file of data names it, not a person.
+
+    Returns:
+        the function or class.
 
     Raises:
-        ConfigError: there is no such name; CodeRefused: it names code that nobody allowed (permission.py).
+        ConfigError: there is no such name.
+        CodeRefused: it names code that nobody allowed (permission.py).
+        MissingExtra: a library that its module imports is not installed.
     """
     folder = folder_of(kind)
     if kind in BY_YAML and name.endswith((".yaml", ".yml")):
@@ -166,7 +196,19 @@ def load(kind: str, name: str, *, from_data: bool = False) -> Any:
 
 
 def load_stage(name: str) -> Any:
-    """The function of a stage: "data.read" is `read` in medxiaohe/data/read.py."""
+    """Import the function of a stage: "data.read" is `read` in medxiaohe/data/read.py.
+
+    Args:
+        name: "folder.file" of a shipped stage, or "module:attribute" or "file.py:attribute".
+
+    Returns:
+        the function.
+
+    Raises:
+        ConfigError: there is no such stage, or it has a new name, which the message gives.
+        CodeRefused: the name is code that nobody allowed (permission.py).
+        MissingExtra: a library that its module imports is not installed.
+    """
     if ":" in name:
         return load_object(name)
     folder, _, file = name.partition(".")
@@ -179,7 +221,11 @@ def load_stage(name: str) -> Any:
 
 
 def stages() -> list[str]:
-    """Names of the stages that ship with medxiaohe: a file at the top of a stage folder is a stage."""
+    """List the stages that ship with medxiaohe: each file at the top of a stage folder is one.
+
+    Returns:
+        names "folder.file", in the order of STAGES and then alphabetical.
+    """
     package = Path(__file__).parent
     return [
         f"{folder}.{path.stem}"
@@ -190,14 +236,23 @@ def stages() -> list[str]:
 
 
 def load_object(name: str, *, from_data: bool = False) -> Any:
-    """The attribute of a file ("mine/eye.py:eye") or of an installed module ("my_pkg.eye:eye").
+    """Import the attribute of a file ("mine/eye.py:eye") or of an installed module ("my_pkg.eye:eye").
+
+    Args:
+        name: path or module, a colon, and the attribute.
+        from_data: a row or a file of data names it, not a person.
+
+    Returns:
+        the attribute.
 
     Raises:
+        ConfigError: the file, the module or the attribute does not exist.
         CodeRefused: nobody allowed this code (permission.py).
+        MissingExtra: a library that its module imports is not installed.
     """
     permission.check(name, from_data=from_data)
-    where, _, attribute = name.rpartition(":")
-    return _attribute(_load_file(where) if where.endswith(".py") else _module(where, name), attribute)
+    source, _, attribute = name.rpartition(":")
+    return _attribute(_load_file(source) if source.endswith(".py") else _module(source, name), attribute)
 
 
 def _attribute(module: ModuleType, attribute: str) -> Any:
@@ -207,22 +262,37 @@ def _attribute(module: ModuleType, attribute: str) -> Any:
     return getattr(module, attribute)
 
 
-def _module(where: str, name: str) -> ModuleType:
+def _module(module: str, name: str) -> ModuleType:
     try:
-        return importlib.import_module(where)
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if extra := extra_of(error):
             raise MissingExtra(f"{name} needs {error.name}: pip install 'medxiaohe[{extra}]'") from error
-        raise ConfigError(f"cannot import {where!r} for {name!r}: {error}") from error
+        raise ConfigError(f"cannot import {module!r} for {name!r}: {error}") from error
 
 
 def extra_of(error: ImportError) -> str:
-    """The extra that brings the module an import did not find, or ""."""
+    """Find the optional extra of medxiaohe that installs the module whose import failed.
+
+    Args:
+        error: as the import raised it; its `name` is looked up in EXTRA_OF by the top-level package.
+
+    Returns:
+        the name of the extra, "" where none brings that module.
+    """
     return EXTRA_OF.get((error.name or "").partition(".")[0], "")
 
 
 def need(*modules: str, why: str) -> None:
-    """Raise MissingExtra, with the pip command, unless every module can be imported."""
+    """Require that modules can be imported, and set up threads and progress bars of the libraries among them.
+
+    Args:
+        modules: import names, such as "torch" and "transformers".
+        why: the start of the error message: what needs them, such as "the starter".
+
+    Raises:
+        MissingExtra: one is not installed; the message has the pip command.
+    """
     for module in modules:
         if importlib.util.find_spec(module) is None:
             extra = EXTRA_OF.get(module, "all")
@@ -236,14 +306,32 @@ def need(*modules: str, why: str) -> None:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """A hint for an error message: the closest valid name, or all of them."""
+    """Write the hint of an error message: the most similar valid name, or all of them.
+
+    Args:
+        name: the name that is not valid.
+        names: the valid ones.
+
+    Returns:
+        text to append to a message; it begins with "; ".
+    """
     names = sorted(names)
     close = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names) or 'none'}"
 
 
 def folder_of(kind: str) -> str:
-    """The folder of a kind below the package, dotted: "readers" -> "data.readers"."""
+    """Look up the folder of a kind below the package, dotted: "readers" -> "data.readers".
+
+    Args:
+        kind: a key of KINDS.
+
+    Returns:
+        the dotted path without the name of the package.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
     if kind not in KINDS:
         raise ConfigError(f"no kind {kind!r}{nearest(kind, KINDS)}")
     return KINDS[kind]

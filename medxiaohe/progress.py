@@ -1,4 +1,4 @@
-"""Progress of long work, with the time left: a bar on a terminal, a line now and then in a log.
+"""Show the progress of long work with the time left: a bar on a terminal, a line every 10 seconds in a log.
 
 A run of a recipe also keeps what its running stage has done in a folder, which the page about the run reads:
 
@@ -25,14 +25,20 @@ METER, MEASURED = "meter.json", "measured.jsonl"
 
 
 class _Watch:
-    """Where the running stage writes what it has done, and what is called then. Only the process that runs
-    the recipe has one."""
+    """The folder in which the running stage records its progress, and a callback for each change. Only the
+    process that runs the recipe has one.
+    """
 
     def __init__(self, folder: Path, changed: Callable[[], None]):
         self.folder, self.changed, self.last = folder, changed, 0.0
         self.process = os.getpid()
 
     def note(self, meter: "Meter", now: float) -> None:
+        """Write the state of a meter to `meter.json`, at most once in SECONDS_BETWEEN_NOTES.
+
+        Args:
+            now: time of `time.monotonic`, in seconds.
+        """
         if now - self.last < SECONDS_BETWEEN_NOTES or os.getpid() != self.process:
             return
         self.last = now
@@ -54,6 +60,9 @@ def watched(folder: Path, changed: Callable[[], None] = lambda: None) -> Iterato
     Args:
         folder: for files that a page reads; emptied first, removed at the end.
         changed: called after each change, at most every two seconds.
+
+    Yields:
+        None, while the meters of this process are written to the folder.
     """
     global _watch
     before = _watch
@@ -70,7 +79,13 @@ def watched(folder: Path, changed: Callable[[], None] = lambda: None) -> Iterato
 
 
 def measured(step: int, values: Mapping[str, Any]) -> None:
-    """Keep what training logged at a step, for the page about the run."""
+    """Append what training logged at a step to `measured.jsonl`, for the page about the run.
+
+    Args:
+        step: number of the optimiser step.
+        values: what was logged, by name; only finite numbers are written. Nothing is written outside of
+            `watched`, in worker processes, or where the disk fails.
+    """
     numbers = {
         name: float(value)
         for name, value in values.items()
@@ -83,7 +98,16 @@ def measured(step: int, values: Mapping[str, Any]) -> None:
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """Pass the items through and show on stderr how many are done and how long the rest will take."""
+    """Iterate over items and show on stderr how many are done and the estimated time left.
+
+    Args:
+        items: passed through unchanged.
+        label: first words of the line that is shown.
+        total: number of items; None takes `len(items)`, and where that is unknown only a count is shown.
+
+    Yields:
+        the items, in order.
+    """
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
     meter = Meter(label, total)
@@ -96,7 +120,7 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
 
 
 class Meter:
-    """Counts steps; for work that is not an iteration, such as a trainer's steps."""
+    """Progress counter, for work that is not an iteration, such as the steps of a trainer."""
 
     def __init__(self, label: str, total: int | None):
         self.label, self.total, self.done = label, total, 0
@@ -106,6 +130,11 @@ class Meter:
         self.silent = os.environ.get("RANK", "0") != "0"
 
     def advance(self, steps: int = 1) -> None:
+        """Count steps as done and show the progress: every 0.2 s on a terminal, every 10 s in a log.
+
+        Args:
+            steps: number of steps done since the last call.
+        """
         self.done += steps
         now = time.monotonic()
         if _watch is not None:
@@ -115,13 +144,14 @@ class Meter:
             self._show(now)
 
     def _left(self, now: float) -> str:
-        """The time left at the mean speed so far; nothing is said of it before the first step is done, nor
+        """Estimate the time left from the mean speed so far; not before the first step is done, nor
         after so short a time that start-up is most of it."""
         if not self.done or not self.total or now - self.start < MIN_SECONDS:
             return "estimating the time left"
         return f"{clock((now - self.start) * max(0, self.total - self.done) / self.done)} left"
 
     def close(self) -> None:
+        """Erase the bar from the terminal; lines in a log stay."""
         if self.tty and not self.silent:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
@@ -137,6 +167,13 @@ class Meter:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any: 0:07, 12:30, 5:59:39."""
+    """Format a duration as minutes and seconds, with hours where there are any: 0:07, 12:30, 5:59:39.
+
+    Args:
+        seconds: duration; fractions are cut off.
+
+    Returns:
+        the text.
+    """
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

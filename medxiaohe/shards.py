@@ -1,5 +1,5 @@
-"""Work over shards of JSONL files: in this process, by worker processes, or on a Ray cluster, to the same
-bytes.
+"""Run jobs over shards of JSONL files: in this process, in worker processes, or on a Ray cluster, with
+identical results.
 
     shards = split([corpus / "samples.jsonl"])
     for folder, summary in run("medxiaohe.data.link:link_shard", shards, work, options={...}, workers=4):
@@ -41,6 +41,8 @@ LEAVE_SECONDS = 5.0  # for a worker without work to leave by itself
 
 @dataclass(frozen=True)
 class Shard:
+    """A range of whole lines of a file, in bytes."""
+
     number: int
     path: str
     start: int  # bytes; the first of a line
@@ -48,11 +50,29 @@ class Shard:
 
     @property
     def num_bytes(self) -> int:
+        """Size of the shard.
+
+        Returns:
+            bytes of the file from its first line to its last.
+        """
         return self.end - self.start
 
 
 def split(paths: Sequence[Path], shard_bytes: int = SHARD_BYTES) -> list[Shard]:
-    """The files as ranges of whole lines of about `shard_bytes` each; an empty file has no shard."""
+    """Split files into shards: ranges of whole lines of at least `shard_bytes` bytes, the last one of a file
+    excepted.
+
+    Args:
+        paths: files of lines, in the order in which the shards are numbered.
+        shard_bytes: bytes after which the next line end closes a shard.
+
+    Returns:
+        shards numbered from 0; an empty file has none.
+
+    Raises:
+        UsageError: `shard_bytes` is below 1.
+        StorageError: a file cannot be read.
+    """
     if shard_bytes < 1:
         raise UsageError(f"a shard must have at least 1 byte, not {shard_bytes}")
     shards = list[Shard]()
@@ -65,12 +85,27 @@ def split(paths: Sequence[Path], shard_bytes: int = SHARD_BYTES) -> list[Shard]:
 
 
 def rows(shard: Shard) -> Iterator[dict[str, Any]]:
-    """The rows of a shard; DataError names the file and the byte of the first line that is none."""
+    """Read the JSON rows of a shard; blank lines are passed over.
+
+    Returns:
+        an iterator over the rows, in the order of the file.
+
+    Raises:
+        DataError: a line is longer than io.MAX_LINE_BYTES, not UTF-8 or not a JSON object; the message
+            has the file and the byte (while iterating).
+    """
     return (row for _, row in placed(shard))
 
 
 def placed(shard: Shard) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The same, each with the byte at which it starts."""
+    """Read the JSON rows of a shard with their byte offsets in the file.
+
+    Yields:
+        (byte at which the line starts, row), in the order of the file.
+
+    Raises:
+        DataError: as for `rows`.
+    """
     at = shard.start
     with io.storage(Path(shard.path)), open(shard.path, "rb") as file:
         file.seek(at)
@@ -90,7 +125,15 @@ def placed(shard: Shard) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def join(parts: Sequence[Path], path: Path) -> None:
-    """Write the files one after the other as `path`."""
+    """Concatenate files into one, written whole or not at all.
+
+    Args:
+        parts: files, in order.
+        path: the file to write; replaced where it exists.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
 
     def fill(out: IO[bytes]) -> None:
         for part in parts:
@@ -110,10 +153,27 @@ def run(
     engine: Engine = "local",
     label: str = "shards",
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Do every job that is not done yet, then give (folder, summary) of all of them in order.
+    """Run a job for every shard that has no published result yet, and iterate over all results in order.
 
-    workers: processes of the local engine; with 1 the jobs run in this process. On Ray the cluster decides.
-    Raises what a job raises; the folders of finished jobs stay, and a next call goes on from there.
+    Args:
+        function: "module:function", called as `function(shard, out, **options)` and returning a summary.
+        shards: what to work on; results come in this order.
+        work: folder below which each job publishes its folder, `NNNNNN` by the number of the shard.
+        options: keyword arguments of the function, the same for each shard.
+        workers: processes of the local engine; with 1 the jobs run in this process. On Ray the cluster
+            decides.
+        engine: "local", or "ray" for the cluster of RAY_ADDRESS.
+        label: first words of the progress line.
+
+    Yields:
+        (folder, summary) of each shard. Folders of finished jobs stay after an error, so a next call
+        resumes.
+
+    Raises:
+        UsageError: `workers` is below 1.
+        StorageError: worker processes died MAX_DEATHS times at one shard.
+        MissingExtra: the engine is "ray" and Ray is not installed.
+        Exception: what a job raises.
     """
     if workers < 1:
         raise UsageError(f"workers must be at least 1, not {workers}")
@@ -131,7 +191,19 @@ def run(
 
 
 def job(function: str, shard: Shard, work: Path, options: Mapping[str, Any]) -> Shard:
-    """Do one job and publish its folder."""
+    """Run the job of one shard with single-threaded matrix products, and publish its folder with the summary.
+
+    Args:
+        function: "module:function".
+        work: folder of all jobs.
+        options: keyword arguments of the function.
+
+    Returns:
+        the same shard, once its folder is published.
+
+    Raises:
+        Exception: what the function raises; nothing is published then.
+    """
     summary = dict[str, Any]()
     with threads.single(), io.publish(_place(work, shard), record=lambda: {"summary": summary}) as draft:
         summary.update(_named(function)(shard, draft, **options))
@@ -153,8 +225,9 @@ def _here(
 def _local(
     function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int
 ) -> Iterator[Shard]:
-    """Worker processes, each on a pipe of its own: one that dies, even while it starts, closes its pipe and
-    nothing else, and its job is given to a new one."""
+    """Run jobs in worker processes, each with a pipe of its own: one that dies, even while it starts, closes
+    only its own pipe, and its job is given to a new worker.
+    """
     import multiprocessing.connection
 
     queue, deaths = deque(todo), Counter[int]()
@@ -193,7 +266,7 @@ def _local(
 
 
 class _Worker:
-    """A process that does jobs, started afresh (a fork would share locks of threads), and its pipe.
+    """A worker process, started by spawn (a fork would copy locks that threads hold), and its pipe.
 
     Nothing is shared with other workers: no queue, whose lock a killed process would keep.
     """
@@ -202,29 +275,41 @@ class _Worker:
         import multiprocessing
 
         context = multiprocessing.get_context("spawn")
-        self._pipe, other = context.Pipe()
+        self._pipe, far_end = context.Pipe()
         # no options here: `start` waits until they are written, and a process that was killed reads nothing
-        self._process = context.Process(target=_serve, args=(other, num_threads), daemon=True)
+        self._process = context.Process(target=_serve, args=(far_end, num_threads), daemon=True)
         self._process.start()
-        other.close()  # so that its death closes the pipe
+        far_end.close()  # so that its death closes the pipe
         self._send((function, work, options))
         self.give(shard)
 
     @property
     def ends(self) -> list[Any]:
-        """What becomes ready once there is an answer, or the process is dead."""
+        """Handles for `multiprocessing.connection.wait`: ready after an answer or when the process is dead.
+
+        Returns:
+            the pipe and the sentinel of the process.
+        """
         return [self._pipe, self._process.sentinel]
 
     def give(self, shard: Shard) -> None:
+        """Send the worker its next shard."""
         self.shard = shard
         self._send(shard)
 
-    def _send(self, what: Any) -> None:
+    def _send(self, message: Any) -> None:
         with contextlib.suppress(OSError):  # dead: `answer` says so
-            self._pipe.send(what)
+            self._pipe.send(message)
 
     def answer(self) -> Literal["done", "dead", "busy"]:
-        """What became of the job; raises the error that the job raised."""
+        """Read the state of the current job without waiting.
+
+        Returns:
+            "done", "busy", or "dead" where the process ended before it answered.
+
+        Raises:
+            Exception: what the job raised, with the traceback of the worker as its cause.
+        """
         try:
             if not self._pipe.poll():
                 return "busy" if self._process.is_alive() or self._pipe.poll() else "dead"
@@ -248,14 +333,16 @@ class _Worker:
 
 
 class _InWorker(Exception):
-    """Where in a worker an error was raised."""
+    """Traceback of an error inside a worker."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
 
 
 def _serve(pipe: Any, num_threads: int) -> None:
-    """The life of a worker: what to do, then one shard after the other until the pipe is closed."""
+    """Run a worker: receive the function and its options, then one shard after the other until the pipe is
+    closed.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver hears it, and ends the workers
     _die_with_parent()
     os.environ[threads.VARIABLE] = str(num_threads)
@@ -282,8 +369,9 @@ def _answer(function: str, shard: Shard, work: Path, options: Options) -> tuple[
 
 
 def _ray(function: str, todo: Sequence[Shard], work: Path, options: Options, workers: int) -> Iterator[Shard]:
-    """Tasks on the cluster that RAY_ADDRESS names, or on this machine; every node sees the files under the
-    same paths."""
+    """Run jobs as tasks on the cluster of RAY_ADDRESS, or on this machine; every node sees the files under
+    the same paths.
+    """
     try:
         import ray  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
@@ -310,7 +398,7 @@ def _ray(function: str, todo: Sequence[Shard], work: Path, options: Options, wor
 
 
 def _ray_job(function: str, shard: Shard, work: str, options: Options) -> MedError | None:
-    """Errors of ours travel as values: Ray would wrap them into its own."""
+    """Run one job. Errors of medxiaohe are returned as values: Ray would wrap them into its own."""
     try:
         if not _is_done(_place(Path(work), shard)):  # a task that is tried again may have published
             job(function, shard, Path(work), options)
@@ -334,7 +422,7 @@ def _taken(ray: Any, finished: Sequence[Any], waiting: dict[Any, Shard]) -> Iter
 
 
 def _die_with_parent() -> None:
-    """A worker whose driver was killed must not go on writing beside the next one."""
+    """End this worker when its driver is killed: it must not write at the same time as the next run."""
     import multiprocessing
     from multiprocessing.connection import wait
 
@@ -355,11 +443,11 @@ def _place(work: Path, shard: Shard) -> Path:
     return work / f"{shard.number:06d}"
 
 
-def _is_done(place: Path) -> bool:
-    if not (place / io.RECORD).is_file():
+def _is_done(folder: Path) -> bool:
+    if not (folder / io.RECORD).is_file():
         return False
     with contextlib.suppress(DataError):
-        io.verify(place)
+        io.verify(folder)
         return True
     return False
 
@@ -371,7 +459,7 @@ def _named(function: str) -> Callable[..., Mapping[str, Any]]:
 
 
 def _ends(path: Path, shard_bytes: int) -> Iterator[int]:
-    """Where shards of a file end: at the first line end after every `shard_bytes`."""
+    """Compute the ends of the shards of a file: the first line end after every `shard_bytes`."""
     with io.storage(path), open(path, "rb") as file:
         size, at = os.fstat(file.fileno()).st_size, 0
         while at < size:

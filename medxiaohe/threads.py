@@ -1,4 +1,4 @@
-"""How many threads numeric libraries use: as many as the process may, and one for many small products.
+"""Set how many threads numeric libraries use: as many as this process may, and one for many small products.
 
 A machine with 64 cores says 64 to a container that may use two of them. Libraries that believe it start 64
 threads, which then wait for each other: a search over small matrices takes four times the processor time on
@@ -22,7 +22,8 @@ UNLIMITED_V2, UNLIMITED_V1 = "max", -1
 
 
 def fit() -> int:
-    """Let numeric libraries use as many threads as this process may; one that uses fewer is left alone.
+    """Set the number of threads of numeric libraries to what this process may use; one that uses fewer is
+    left alone.
 
     Sets OMP_NUM_THREADS, which libraries loaded later and child processes read, unless it is set.
 
@@ -45,9 +46,12 @@ def fit() -> int:
 
 @contextmanager
 def single() -> Iterator[None]:
-    """Do matrix products of numpy in one thread: for many small ones, and in one of several workers.
+    """Limit BLAS (numpy's matrix products) to one thread inside the block: for many small products, and in
+    one of several workers.
 
-    Threads of torch stay as they are: the products of a model are large.
+    Yields:
+        None. Threads of torch are not limited: the products of a model are large. Without numpy nothing
+        changes.
     """
     if importlib.util.find_spec("numpy") is None:
         yield
@@ -60,24 +64,36 @@ def single() -> Iterator[None]:
 
 
 def allowed(root: Path = Path("/")) -> int:
-    """The number of threads that can run at once: of OMP_NUM_THREADS, the cores of the affinity mask and the
-    whole cores of the cgroup's quota, the least.
+    """Count the threads that can run at once: the least of OMP_NUM_THREADS, the cores of the affinity mask
+    and the whole cores of the cgroup's quota.
 
     Args:
-        root: where /proc and /sys are.
+        root: folder with /proc and /sys, for tests.
+
+    Returns:
+        number of threads, at least 1.
     """
-    given = os.environ.get(VARIABLE, "").partition(",")[0]
+    setting = os.environ.get(VARIABLE, "").partition(",")[0]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup_cores(root)
-    limits = [cores, *([int(quota)] if quota is not None else []), *([int(given)] if given.isdigit() else [])]
+    limits = [
+        cores,
+        *([int(quota)] if quota is not None else []),
+        *([int(setting)] if setting.isdigit() else []),
+    ]
     return max(1, min(limits))
 
 
 def cgroup_cores(root: Path = Path("/")) -> float | None:
-    """Processor time per time that the cgroups of this process allow, version 1 or 2; None without a limit.
+    """Read how many processor cores the cgroups of this process allow (version 1 or 2).
 
-    A limit of any group above counts too. In a container the path that /proc names may lie outside of what
-    is mounted; the mounted root is then the container's own group.
+    Args:
+        root: root of the file system, for tests.
+
+    Returns:
+        the smallest quota / period of its groups and those above, in cores; None without a limit or on a
+        system without cgroups. In a container the path that /proc names may lie outside of what is
+        mounted; the mounted root is then the container's own group.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -113,7 +129,7 @@ def _and_above(mount: Path, path: str) -> list[Path]:
 
 
 def _quota(group: Path) -> float | None:
-    """The limit of one group in cores, None where it has none."""
+    """Read the limit of one group, in cores; None for no limit."""
     try:
         if (group / "cpu.max").is_file():
             quota, _, period = (group / "cpu.max").read_text(encoding="ascii").strip().partition(" ")

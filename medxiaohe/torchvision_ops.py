@@ -1,8 +1,8 @@
-"""torchvision beside a torch of another build, such as the registry's CUDA build beside a CPU torch.
+"""Use torchvision with a torch of another build, such as a CUDA build with a CPU-only torch.
 
 Its compiled operators do not load there. Without their names `import torchvision` fails, and with it every
 processor of transformers. Image processors use only its Python transforms, so the names are all that is
-needed: `declare()` gives them, and an operator that is called all the same says that it has no kernel.
+needed: `declare()` defines them, and an operator that is called raises that it has no kernel.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def declare() -> bool:
     used.
 
     Returns:
-        Whether they had to be declared; False where torchvision is not installed or loads as it is.
+        Whether they had to be declared; False where torchvision is not installed or loads without it.
     """
     if _declared or "torchvision" in sys.modules:
         return bool(_declared)

@@ -1,4 +1,4 @@
-"""The nouns of medxiaohe. Every folder speaks these types and no others.
+"""Shared data types of medxiaohe. Every folder uses these types and no others.
 
     reader  -> Sample -> filters, mixture -> Sample -> train -> a model
     Task    = samples + scorers (+ tools): the same object is a benchmark and an RL environment
@@ -26,7 +26,7 @@ SPLITS: tuple[str, ...] = ("", "train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """Where an image is, never its pixels; `io.open_image` turns a ref into pixels.
+    """Reference to an image file, frame and box; it holds no pixels, which `images.open_image` decodes.
 
     `uri` is a file path (absolute, or relative to the file that names it before reading).
     `sha256` is the digest of the file's bytes at ingest; a later change is an error.
@@ -40,6 +40,8 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
+    """A request of a model to run a tool."""
+
     id: str
     name: str
     arguments: Mapping[str, Any]
@@ -47,13 +49,12 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """Where inside its source a piece of evidence lies: a span of text, a box of an image, a frame, a
-    view."""
+    """Position of a piece of evidence in its source: a span of text, a box of an image, a frame, a view."""
 
     span: tuple[int, int] | None = None  # start and end in code points of the source's text
     box: tuple[int, int, int, int] | None = None  # left, top, right, bottom in pixels of the original image
     frame: int | None = None  # page of a PDF, slice of a volume, frame of a video; from 0
-    view: str = ""  # how pixels were made of stored values: "ct:lung/axial", "as_is"
+    view: str = ""  # how pixels were computed from stored values: "ct:lung/axial", "as_is"
 
 
 EvidenceKind = Literal[
@@ -74,16 +75,18 @@ class Evidence:
     images: tuple[ImageRef, ...] = ()
     score: float = 0.0  # of the retrieval that returned it; larger is better
     kind: EvidenceKind = "passage"
-    sha256: str = ""  # of the whole source it was cut from
+    sha256: str = ""  # of the full source that it was cut from
     at: Locator | None = None
     by: str = ""  # the step or tool that produced it
-    level: str = ""  # authority, A (guideline) to E (anecdote); "" where nobody graded it
+    level: str = ""  # authority, A (guideline) to E (anecdote); "" for not graded
     license: str = ""
     date: str = ""  # of the source, ISO 8601
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
+    """The result of a tool call: what the model reads, and what the trace records."""
+
     call_id: str
     parts: tuple[str | ImageRef, ...]
     evidence: tuple[Evidence, ...] = ()
@@ -96,6 +99,8 @@ Part = str | ImageRef | ToolCall | ToolResult
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """One turn of a conversation: a role and its parts."""
+
     role: Role
     parts: tuple[Part, ...]
     error: str = ""  # why there is no reply: the model or its server failed; never part of a prompt
@@ -108,33 +113,45 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The text parts, joined by line breaks."""
+        """The text parts, joined by line breaks.
+
+        Returns:
+            "" where no part is text.
+        """
         return "\n".join(part for part in self.parts if isinstance(part, str))
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
-        """The images, in order."""
+        """The images among the parts.
+
+        Returns:
+            in order; images inside tool results are not among them.
+        """
         return tuple(part for part in self.parts if isinstance(part, ImageRef))
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls, in order."""
+        """The tool calls among the parts.
+
+        Returns:
+            in order.
+        """
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model may see of a sample: everything but the gold answer, by type."""
+    """The part of a sample that a model may see: everything but the gold answer."""
 
     id: str
     messages: tuple[Message, ...]
     choices: tuple[str, ...] = ()
-    # those of the sample: for the workflow, never sent as they are
+    # those of the sample: for the workflow, never sent unchanged
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Mention(NamedTuple):
-    """Where an annotator saw an entity; offsets are code points of `Sample.text`."""
+    """A mention of an entity that an annotator marked; offsets are code points of `Sample.text`."""
 
     start: int
     end: int
@@ -145,7 +162,7 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Medical:
-    """How likely a text is about medicine, by the classifier of data.classify."""
+    """Probability that a text is about medicine, by the classifier of data.classify."""
 
     probability: float
     round: int
@@ -153,7 +170,7 @@ class Medical:
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """What people and programs noted about a row, which code of medxiaohe reads; no prompt has it."""
+    """Annotations of a row by people and programs, which code of medxiaohe reads; no prompt has them."""
 
     mentions: tuple[Mention, ...] = ()
     publication_types: tuple[str, ...] = ()  # of PubMed
@@ -167,7 +184,7 @@ class Annotations:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a synthetic row was made, for the checks and pages that read it; no prompt has it."""
+    """Origin of a synthetic row, for the checks and pages that read it; no prompt has it."""
 
     made: str = ""  # card, caption, choice, path
     facts: tuple[Mapping[str, Any], ...] = ()  # the row states, each with its source
@@ -175,7 +192,7 @@ class Provenance:
     made_of: str = ""  # id of the row it was made of
     made_of_source: str = ""
     asks: str = ""  # what a choice asks for
-    options: tuple[str, ...] = ()  # ids of the entities on offer, in order
+    options: tuple[str, ...] = ()  # ids of the entities among which to choose, in order
     answer: str = ""  # id of the entity that is right
     evidence: str = ""  # text that the answer rests on
     path: Mapping[str, Any] | None = None  # a walk through the tree
@@ -205,24 +222,36 @@ class Sample:
     meta: Mapping[str, Any] = field(
         default_factory=dict
     )  # free: no code reads a key that a user did not name
-    # what the other side of a conversation knows and may say: never the gold
+    # facts that a simulated patient or user knows and may state: never the gold
     facts: Mapping[str, Any] = field(default_factory=dict)
     annotations: Annotations = Annotations()
     provenance: Provenance = Provenance()
 
     @property
     def is_document(self) -> bool:
-        """Whether it is a pretraining page: some message has the role `document`."""
+        """Whether the sample is a pretraining page.
+
+        Returns:
+            True where some message has the role `document`.
+        """
         return any(message.role == "document" for message in self.messages)
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
-        """The images of all messages, in order."""
+        """The images of all messages.
+
+        Returns:
+            in order of the messages and their parts.
+        """
         return tuple(image for message in self.messages for image in message.images)
 
     @property
     def text(self) -> str:
-        """The text of all messages, gold included, joined by line breaks."""
+        """The text of all messages, gold included.
+
+        Returns:
+            joined by line breaks.
+        """
         return "\n".join(message.text for message in self.messages)
 
     @property
@@ -244,13 +273,13 @@ STEP_KINDS: tuple[str, ...] = ("ask", "rank", "use", "note")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a claim says about a patient, in fields that can be compared."""
+    """A finding of a claim about a patient, in fields that can be compared."""
 
     name: str  # of the entity, as the tree or the lexicon has it
     status: str = "present"  # present, absent, uncertain
     side: str = ""  # left, right, both
     degree: str = ""  # mild, moderate, severe
-    location: str = ""  # places, with ", " between them
+    location: str = ""  # body locations, separated by ", "
     person: str = "patient"  # or family, other
     time: str = ""  # acute, chronic
     change: str = ""  # new, larger, smaller, stable
@@ -289,16 +318,16 @@ class Step:
     who: str  # role, or name of the tool or note
     model: str = ""
     after: tuple[int, ...] = ()  # numbers of the steps whose results it could depend on
-    given: Any = None  # what was asked: messages, arguments
+    given: Any = None  # the request: messages, arguments
     got: Any = None  # what came back: a Message, a ToolResult, negative log-likelihoods
     tokens_in: int = 0
     tokens_out: int = 0
-    digest: str = ""  # of what was given, images by their bytes
+    digest: str = ""  # of the request, images by their bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What happened when a model worked on a prompt: the record we score, show and train on.
+    """Record of a workflow on one prompt: what we score, show and train on.
 
     `evidence` is derived from the messages and steps: a workflow can neither forget nor invent it.
     """
@@ -315,7 +344,7 @@ class Trace:
 
     @property
     def answer(self) -> str:
-        """Text of the last assistant message, or "" when there is none.
+        """Text of the last assistant message.
 
         Returns:
             what scorers read
@@ -353,7 +382,7 @@ class Score:
     name: str
     value: float | None
     status: Status = "judged"
-    parsed: str = ""  # what was read out of the answer
+    parsed: str = ""  # the answer as parsed
     why: str = ""
 
 
@@ -372,13 +401,13 @@ class Entity:
     license: str = ""
     lay: tuple[str, ...] = ()  # those of the synonyms that patients use
     abbreviations: tuple[str, ...] = ()  # those of the synonyms that are abbreviations
-    related: tuple[str, ...] = ()  # names of something near; nobody looks for them in a text
-    sources: tuple[str, ...] = ()  # every vocabulary that says something about it
+    related: tuple[str, ...] = ()  # names of related entities; not searched for in texts
+    sources: tuple[str, ...] = ()  # every vocabulary that has this entity
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A vocabulary, or a table between two, says how two ids relate: "exact" is that they are one thing."""
+    """A mapping between two vocabularies: how two ids relate; "exact" means that they name one thing."""
 
     a: str
     b: str
@@ -430,7 +459,7 @@ class Model(Protocol):
     name: str
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One assistant message for each conversation, in the same order.
+        """Answer a batch of conversations.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.

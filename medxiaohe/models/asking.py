@@ -1,9 +1,10 @@
-"""The one client that asks a model: batches, strict reading with a repair request, a budget, replies on disk.
+"""Ask models: the client with batches, strict reading with a repair request, a budget, and replies on disk.
 
 Teachers, judges, extraction and evaluation ask through it, so all follow the same rules:
 
-- A reply is addressed by what was asked: words, image bytes, tools (`models/request_key.py`). A journal holds
-  the replies of one run and survives kill -9; a cache is shared by runs (`models/reply_store.py`).
+- A reply is addressed by the content of its request: text, image bytes, tools (`models/request_key.py`). A
+  journal holds the replies of one run and survives kill -9; a cache is shared by runs
+  (`models/reply_store.py`).
 - A reply is read strictly. One that cannot be read is shown to the model with what is wrong, once by default;
   then it is unreadable. Nothing is guessed.
 - The failure of one conversation (a backend retries what may be transient) is its own outcome and costs the
@@ -30,7 +31,7 @@ from medxiaohe.models.spending import LETTERS_A_TOKEN, CallBudget, Spending, est
 from medxiaohe.progress import Meter
 from medxiaohe.types import Message, Model, Tool
 
-REPAIRS = 1  # requests that show the model what is wrong with its reply
+REPAIRS = 1  # repair requests that show the model the problem of its reply
 TOGETHER = 64  # conversations in one round: the budget is settled after each
 GIVE_UP_AFTER = 32  # failures in a row: with half of all requests failing, chance reaches it once in 4e9
 MAX_SHOWN = 300  # characters of what is wrong with a reply, when the model is asked again
@@ -44,12 +45,12 @@ Reader = Callable[[str], Any]
 
 
 class Unreadable(ValueError):
-    """Raised by a reader: what is wrong with a reply, in words for the model."""
+    """Raised by a reader for a reply that it cannot parse; the message is shown to the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one conversation.
+    """Result of one conversation.
 
     `value` is what the reader returned (without a reader the text of the reply), None where there is none;
     `error` then says why, and `status` which kind it is: `unreadable`, `failed` (the model or its server) or
@@ -60,16 +61,16 @@ class Outcome:
     text: str = ""  # of the last reply
     status: Status = "read"
     error: str = ""
-    calls: int = 0  # replies that this conversation took, known ones included
+    calls: int = 0  # replies that this conversation took, stored ones included
     tokens_in: float = 0.0
     tokens_out: float = 0.0
     cost: float = 0.0
-    known: bool = False  # every reply came from a store: nothing was asked
+    known: bool = False  # every reply came from a store: no request was sent
     key: str = ""  # of the first request
     asked: tuple[Message, ...] = ()  # the last request
 
     def record(self, writer: str) -> dict[str, Any]:
-        """The provenance of a row that was made of this reply.
+        """Describe the provenance of a row that was written from this reply.
 
         Args:
             writer: name of who wrote the row.
@@ -82,7 +83,7 @@ class Outcome:
 
 @dataclass
 class _Talk:
-    """A conversation on its way to an outcome."""
+    """State of a conversation until it has an outcome."""
 
     messages: list[Message]
     read: Reader | None
@@ -96,10 +97,20 @@ class _Talk:
     spent: Spending = field(default_factory=Spending)
 
     def end(self, status: Status, error: str = "") -> None:
+        """Set the outcome of the conversation.
+
+        Args:
+            error: why there is no value.
+        """
         self.status, self.error = status, error
 
     @property
     def outcome(self) -> Outcome:
+        """The conversation as an Outcome.
+
+        Returns:
+            `unreadable` where no status was set; `known` where every reply came from a store.
+        """
         return Outcome(
             self.value, self.text, self.status or "unreadable", self.error, self.calls,
             self.spent.tokens_in, self.spent.tokens_out, self.spent.cost,
@@ -108,7 +119,7 @@ class _Talk:
 
 
 class Client:
-    """A model that is asked by these rules; itself a `Model`, so that workflows may use it.
+    """Client of a model that follows these rules; itself a `Model`, so that workflows may use it.
 
     Args:
         model: The backend. Its method `outcomes` or `replies` is used where it has one, so that each reply
@@ -120,7 +131,7 @@ class Client:
         together: Conversations in one round of `ask`.
         journal: Replies of this run.
         cache: Replies of all runs; an outcome that is unreadable is not left in it.
-        cache_scope: Whose replies are looked for in the cache, where that is not the name.
+        cache_scope: Scope of the cache; "" for the name.
     """
 
     def __init__(
@@ -159,22 +170,22 @@ class Client:
         fresh: bool = False,
         label: str = "",
     ) -> list[Outcome]:
-        """Ask each conversation and read the reply.
+        """Ask the model for each conversation and parse the reply.
 
         Args:
             conversations: The messages of each.
             read: Reads a reply, or raises Unreadable; one for all conversations or one for each.
-            fresh: Ask what is known too, and keep nothing.
+            fresh: Ignore stored replies, and store nothing.
             label: Shows progress under this name.
 
         Returns:
             One outcome for each conversation, in order.
 
         Raises:
-            ModelError: The model is gone for good. What was answered is in the stores.
+            ModelError: The model does not respond any more. Replies so far are in the stores.
         """
         each = list(read) if isinstance(read, Sequence) else [read] * len(conversations)
-        talks = [_Talk(list(talk), one) for talk, one in zip(conversations, each, strict=True)]
+        talks = [_Talk(list(talk), reader) for talk, reader in zip(conversations, each, strict=True)]
         meter = Meter(label, len(talks)) if label else None
         for start in range(0, len(talks), self.together):
             part = talks[start : start + self.together]
@@ -190,7 +201,7 @@ class Client:
         return [talk.outcome for talk in talks]
 
     def drawing(self, seed: int) -> Client:
-        """The same client with another seed of the backend's sampling; what they spend counts together.
+        """Copy the client with another sampling seed of the backend; both share one spending count.
 
         Args:
             seed: of the backend's sampling.
@@ -200,20 +211,24 @@ class Client:
         """
         if self.seed == seed:
             return self
-        other = copy.copy(self)
-        other.seed = seed
-        other.model = self.model.with_seed(seed) if hasattr(self.model, "with_seed") else self.model
-        return other
+        client = copy.copy(self)
+        client.seed = seed
+        client.model = self.model.with_seed(seed) if hasattr(self.model, "with_seed") else self.model
+        return client
 
     def unlimited(self) -> Client:
-        """The same client without a budget, its spending counted apart."""
-        other = copy.copy(self)
-        other.budget = CallBudget(price_in=self.budget.price_in, price_out=self.budget.price_out)
-        other.spent = Spending()
-        return other
+        """Copy the client without a budget, with a spending count of its own.
+
+        Returns:
+            a client of the same model, stores and prices.
+        """
+        client = copy.copy(self)
+        client.budget = CallBudget(price_in=self.budget.price_in, price_out=self.budget.price_out)
+        client.spent = Spending()
+        return client
 
     def check(self) -> None:
-        """ModelError where the model has answered nothing at all so far.
+        """Raise the first error where the model has answered no request so far.
 
         Raises:
             ModelError: the model answered no request at all.
@@ -225,7 +240,7 @@ class Client:
     def begin(
         self, scope: str, tick: Callable[[int], object] = lambda number: None, going: bool = False
     ) -> None:
-        """Start on a part of a run: journal entries of other parts are dropped.
+        """Start a section of a run: journal entries of other sections are dropped.
 
         Args:
             scope: Names the part. The n-th request of a conversation in it gets the n-th reply of the
@@ -240,10 +255,10 @@ class Client:
             self.journal.keep_only(scope)
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One message for each conversation, in order.
+        """Answer a batch of conversations.
 
-        The reply to a conversation that failed, or lies beyond the budget, has `error` set and no parts; a
-        conversation that holds such a reply is not asked on. Raises ModelError where the model is gone.
+        The reply to a conversation that failed or exceeds the budget has `error` set and no parts; a
+        conversation that ends with such a reply is not continued.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -255,13 +270,13 @@ class Client:
         Raises:
             ModelError: the model stopped answering for good.
         """
-        found = dict(pair for group in self.replies(conversations, tools) for pair in group)
-        return [found[i] for i in range(len(conversations))]
+        replies = dict(pair for group in self.replies(conversations, tools) for pair in group)
+        return [replies[i] for i in range(len(conversations))]
 
     def replies(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[list[tuple[int, Message]]]:
-        """The same replies as they come, each with the index of its conversation.
+        """Answer conversations in groups, as the replies come.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -282,13 +297,13 @@ class Client:
             key = request_key(messages, tools)
             with self._lock:
                 n, self._times[key] = self._times[key], self._times[key] + 1
-                known, free = self._known(key, n)
+                stored, free = self._known(key, n)
                 tokens = estimated_tokens(messages)
                 if not free and (refusal := self._admit(self.spent, tokens)):
                     ready.append((i, _failed(refusal)))
-                elif known is not None:
-                    self._settle(self.spent, known, tokens, free)
-                    ready.append((i, _message(known)))
+                elif stored is not None:
+                    self._settle(self.spent, stored, tokens, free)
+                    ready.append((i, _message(stored)))
                 else:
                     places.append((i, key, n, tokens))
         if ready:
@@ -308,30 +323,30 @@ class Client:
     # ---- rounds ------------------------------------------------------------------------------------
 
     def _round(self, talks: Sequence[_Talk], fresh: bool) -> None:
-        """Every conversation gets a reply, or ends."""
+        """Ask once for every open conversation; each gets a reply, or ends."""
         answers: list[tuple[_Talk, Reply, float, bool]] = []
-        asked: dict[str, list[tuple[_Talk, float]]] = {}
+        waiting: dict[str, list[tuple[_Talk, float]]] = {}
         for talk in talks:
             key = request_key(talk.messages)
             talk.keys.append(key)
-            known, free = (None, False) if fresh else self._known(key, 0)
+            stored, free = (None, False) if fresh else self._known(key, 0)
             tokens = estimated_tokens(talk.messages)
             if not free and (refusal := self._admit(self.spent, tokens)):
                 talk.end("spent", refusal)
-            elif known is not None:
-                answers.append((talk, known, tokens, free))
+            elif stored is not None:
+                answers.append((talk, stored, tokens, free))
             else:
-                asked.setdefault(key, []).append((talk, tokens))
-        keys = list(asked)
+                waiting.setdefault(key, []).append((talk, tokens))
+        keys = list(waiting)
 
         def keep(group: Sequence[tuple[int, Reply]]) -> None:
             if not fresh:
                 self._keep([(keys[i], 0, reply) for i, reply in group])
 
-        for group in self._requested([asked[key][0][0].messages for key in keys], (), keep):
+        for group in self._requested([waiting[key][0][0].messages for key in keys], (), keep):
             self._health.watch([reply for _, reply in group], self.name)
             for i, reply in group:
-                for talk, tokens in asked[keys[i]]:
+                for talk, tokens in waiting[keys[i]]:
                     talk.fresh += 1
                     answers.append((talk, reply, tokens, False))
         # what replies cost is settled when all of a round are there, so that the order in which they came
@@ -347,7 +362,9 @@ class Client:
                 talk.calls += 1
 
     def _read(self, talks: Sequence[_Talk], repairs_left: int) -> None:
-        """Read what was answered; what cannot be read is asked again, or ends."""
+        """Parse the replies; a conversation whose reply cannot be parsed is asked again with the reason, or
+        ends.
+        """
         for talk in talks:
             if talk.status is not None:
                 continue
@@ -370,8 +387,8 @@ class Client:
     # ---- one request -------------------------------------------------------------------------------
 
     def _keep(self, replies: Sequence[tuple[str, int, Reply]]) -> None:
-        """Write replies to disk before anything else is asked; a failure is not kept."""
-        good = [one for one in replies if one[2].message is not None]
+        """Write replies to disk before the next request; failures are not written."""
+        good = [row for row in replies if row[2].message is not None]
         if self.journal is not None:
             self.journal.put(self._journal_scope, good)
         if self.cache is not None:
@@ -383,7 +400,7 @@ class Client:
         tools: Sequence[Tool],
         keep: Keep,
     ) -> Iterator[list[tuple[int, Reply]]]:
-        """A reply or an error for each conversation, kept and in groups as they come."""
+        """Request a reply or an error for each conversation; yields groups of them after they were stored."""
         if not conversations:
             return
         if hasattr(self.model, "outcomes"):
@@ -405,8 +422,10 @@ class Client:
         if len(conversations) == 1 and left:
             yield [(0, Reply(error=error))]
             return
-        for i in left:  # the failure of one must not cost the others of its batch their replies
-            yield [(i, one) for _, one in next(self._requested([conversations[i]], tools, _under(i, keep)))]
+        for i in left:  # one failure must not lose the replies of the other conversations of its batch
+            yield [
+                (i, reply) for _, reply in next(self._requested([conversations[i]], tools, _under(i, keep)))
+            ]
 
     def _whole(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool]
@@ -414,21 +433,21 @@ class Client:
         if hasattr(self.model, "replies"):
             yield from self.model.replies(conversations, tools)
             return
-        said = self.model.reply(conversations, tools)
-        if len(said) != len(conversations):
-            raise ModelError(f"{self.name} gave {len(said)} replies to {len(conversations)} conversations")
-        yield list(enumerate(said))
+        replies = self.model.reply(conversations, tools)
+        if len(replies) != len(conversations):
+            raise ModelError(f"{self.name} gave {len(replies)} replies to {len(conversations)} conversations")
+        yield list(enumerate(replies))
 
     def _known(self, key: str, n: int) -> tuple[Reply | None, bool]:
-        """A reply that is on disk, and whether it is free."""
-        known = self.journal.get(self._journal_scope, key, n) if self.journal is not None else None
-        free = known is None and self.cache is not None
-        if known is None and self.cache is not None:
-            known = self.cache.get(self._cache_scope, key)
-        if known is None:
+        """Look up a reply on disk, and whether it is free."""
+        stored = self.journal.get(self._journal_scope, key, n) if self.journal is not None else None
+        free = stored is None and self.cache is not None
+        if stored is None and self.cache is not None:
+            stored = self.cache.get(self._cache_scope, key)
+        if stored is None:
             return None, False
         self._health.known()
-        return known, free
+        return stored, free
 
     @property
     def _cache_scope(self) -> str:
@@ -439,7 +458,7 @@ class Client:
         return self._scope or self._cache_scope
 
     def _admit(self, spent: Spending, tokens: float) -> str:
-        """Count a request of so many tokens, or say why it is beyond the budget."""
+        """Count the tokens of a request, or say why it exceeds the budget."""
         if refusal := spent.refusal(self.budget, tokens):
             return refusal
         spent.calls += 1
@@ -447,7 +466,7 @@ class Client:
         return ""
 
     def _settle(self, spent: Spending, reply: Reply, tokens: float, free: bool = False) -> None:
-        """Put what a reply really took in the place of the estimate; a failed request took nothing."""
+        """Replace the estimate by the tokens that a reply really used; a failed request used none."""
         if free:
             return
         if reply.message is None:
@@ -458,7 +477,7 @@ class Client:
 
 
 class _Health:
-    """Whether the model answers: shared by all that ask through one client."""
+    """Whether the model responds: shared by all requests of one client."""
 
     def __init__(self, answered: bool) -> None:
         self.answered = answered
@@ -467,14 +486,23 @@ class _Health:
         self.first: ModelError | None = None
 
     def known(self) -> None:
-        """A reply of before was read: it stands for a success between failures that are asked again when a
-        run resumes, which would otherwise look like failures in a row."""
+        """Count a stored reply as a success between failures, which a resumed run asks again: without it they
+        would look like failures in a row.
+        """
         self.answered = True
         self.in_a_row = max(min(self.in_a_row, 0) - 1, -GIVE_UP_AFTER)
 
     def watch(self, replies: Sequence[Reply], name: str) -> None:
-        """ServerGone where the model does not answer any more; a request that the server rejects is the
-        fault of its item, unless the server has never answered."""
+        """Count failures in a row over all requests of a client.
+
+        Args:
+            replies: those of one batch, with the time at which each request began.
+            name: of the model, for the message.
+
+        Raises:
+            ServerGone: GIVE_UP_AFTER requests in a row failed. A request that the server rejects is the
+                fault of its item and does not count, unless the server has never answered.
+        """
         for reply in replies:
             if reply.error is None:
                 self.answered, self.in_a_row = True, min(self.in_a_row, 0)
@@ -492,12 +520,17 @@ class _Health:
                 )
 
     def check(self) -> None:
+        """Raise the first failure where the model has never answered.
+
+        Raises:
+            ModelError: the error of the first request that failed.
+        """
         if self.first is not None and not self.answered:
             raise self.first
 
 
 def _under(i: int, keep: Keep) -> Keep:
-    """The same, of one conversation that was asked alone."""
+    """Copy a reply as that of one conversation that was asked alone."""
     return lambda group: keep([(i, reply) for _, reply in group])
 
 

@@ -1,4 +1,6 @@
-"""Checkpoints in Hugging Face layout: from the starter, a local folder or a hub id; saved without pickles."""
+"""Load and save checkpoints in Hugging Face layout: the starter, a local folder or a hub id; no pickles are
+read or written.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ OPTIONAL = ("torchvision", "num2words", "timm", "sentencepiece", "tiktoken", "ei
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that can be trained or asked, with the processor that renders for it."""
+    """A loaded model, for training or inference, with the processor that renders for it."""
 
     model: Any
     processor: Any
@@ -51,17 +53,20 @@ def load(
         device_map: auto, balanced, sequential: layers are spread over all accelerators, and the memory of
             the machine where they are full; "": all of it on `device`.
 
+    Returns:
+        model in evaluation mode, its processor, and its name with the commit where it is of a hub.
+
     Raises:
         ConfigError: there is no such checkpoint.
         MissingExtra: its processor needs a package that is not installed.
         ModelError: its files ask for code of their own, or it cannot be loaded.
     """
     plugins.need("torch", "transformers", why=f"loading the model {name!r}")
-    place = resolve(name)
+    folder = resolve(name)
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    kind = _kind(place, name)
+    kind = _kind(folder, name)
     own = processor(name)  # before the weights, which may take minutes
     render.set_thinking(own, thinking)
     reader = AutoModelForCausalLM if isinstance(own, TextProcessor) else AutoModelForImageTextToText
@@ -71,7 +76,7 @@ def load(
     if four_bit:
         options |= {"quantization_config": _four_bit(dtype), "device_map": device_map or {"": device}}
     try:
-        model = reader.from_pretrained(place, dtype=dtype, use_safetensors=True, **options).eval()
+        model = reader.from_pretrained(folder, dtype=dtype, use_safetensors=True, **options).eval()
         model = model if device_map else model.to(device)
     except ImportError as error:
         raise _missing(error, name) from error
@@ -84,11 +89,11 @@ def load(
 
 
 def agree(loaded: Loaded) -> None:
-    """Raise ModelError when tokens of the tokenizer have no place in the model, or the two disagree on what
-    stands for an image.
+    """Check that every token of the tokenizer has an embedding in the model, and that both use the same image
+    token.
 
-    Special tokens that nobody writes may be without: text-only Gemma 3 has one for images behind its last
-    embedding.
+    Special tokens that never occur in a text may have none: text-only Gemma 3 has an image token behind its
+    last embedding.
 
     Args:
         loaded: a model with its processor.
@@ -110,12 +115,12 @@ def agree(loaded: Loaded) -> None:
         )
     theirs = getattr(loaded.model.config, "image_token_id", None)
     if image is not None and theirs is not None and image != theirs:
-        said = f"an image is token {image} for its processor and {theirs} for the model"
-        raise ModelError(f"{loaded.name}: {said}: take both from one checkpoint")
+        mismatch = f"an image is token {image} for its processor and {theirs} for the model"
+        raise ModelError(f"{loaded.name}: {mismatch}: take both from one checkpoint")
 
 
 def processor(name: str) -> Any:
-    """The processor of a checkpoint, a TextProcessor for a language model. Raises as `load` does.
+    """Load the processor of a checkpoint; a TextProcessor for a language model.
 
     Args:
         name: starter, a folder in hub layout, or a hub id.
@@ -127,33 +132,37 @@ def processor(name: str) -> Any:
         ModelError: there is no such checkpoint, or it cannot be loaded.
     """
     plugins.need("torch", "transformers", why=f"reading with the processor of {name!r}")
-    place = resolve(name)
+    folder = resolve(name)
     templates.bound()
     from transformers import AutoProcessor, AutoTokenizer
 
-    kind = _kind(place, name)
+    kind = _kind(folder, name)
     family = families.named(_processor_class(kind))
     plugins.need(*family.packages, why=f"the processor of {name!r}")
     try:
         if kind not in _readers_of_images():
-            return _text_processor(AutoTokenizer.from_pretrained(place), name)
-        found = AutoProcessor.from_pretrained(
-            place, **({"backend": family.backend} if family.backend else {})
+            return _text_processor(AutoTokenizer.from_pretrained(folder), name)
+        loaded = AutoProcessor.from_pretrained(
+            folder, **({"backend": family.backend} if family.backend else {})
         )
     except ImportError as error:
         raise _missing(error, name) from error
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"cannot load the processor of {name!r}: {_short(error)}") from error
-    if not hasattr(found, "image_processor"):
+    if not hasattr(loaded, "image_processor"):
         raise ModelError(
-            f"{name!r} came with a {type(found).__name__}, which knows no images: it needs a"
+            f"{name!r} came with a {type(loaded).__name__}, which knows no images: it needs a"
             " processor_config.json"
         )
-    return found
+    return loaded
 
 
 def for_trainer(processor: Any) -> Any:
-    """What a trainer of transformers takes for a processor: the tokenizer, where there is nothing else."""
+    """Select the object that a transformers Trainer takes as `processing_class`.
+
+    Returns:
+        the tokenizer of a text-only checkpoint, otherwise the processor itself.
+    """
     return processor.tokenizer if isinstance(processor, TextProcessor) else processor
 
 
@@ -164,20 +173,20 @@ def _short(error: Exception) -> str:
 
 def _missing(error: ImportError, name: str) -> MedError:
     """The sentence for a package that transformers asks for by itself."""
-    wanted = next((one for one in OPTIONAL if one in str(error)), "")
-    if wanted and importlib.util.find_spec(wanted) is None:
-        return MissingExtra(f"the model {name!r} needs {wanted}: pip install {wanted}")
+    package = next((candidate for candidate in OPTIONAL if candidate in str(error)), "")
+    if package and importlib.util.find_spec(package) is None:
+        return MissingExtra(f"the model {name!r} needs {package}: pip install {package}")
     return ModelError(f"the model {name!r} needs a package that cannot be imported: {_short(error)}")
 
 
-def _kind(place: str, name: str) -> str:
+def _kind(folder: str, name: str) -> str:
     """The architecture, by the name that transformers has for it; ModelError for one that it does not
     know."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as text
 
     try:
-        kind = str(AutoConfig.from_pretrained(place).model_type)
+        kind = str(AutoConfig.from_pretrained(folder).model_type)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"cannot load the model {name!r}: {_short(error)}") from error
     if kind not in text and kind not in _readers_of_images():
@@ -201,11 +210,11 @@ def _processor_class(kind: str) -> str:
 
 
 def _four_bit(dtype: Any) -> Any:
-    """NF4 with double quantisation; what sees images, and the output layer, stay as they are."""
+    """Configure NF4 with double quantisation; vision modules and the output layer are not quantised."""
     plugins.need("bitsandbytes", why="quantize: 4bit")
     from transformers import BitsAndBytesConfig
 
-    kept = [
+    not_quantised = [
         rf".*{name}"
         for name in ("lm_head", "vision_tower", "vision_model", "visual", "projector", "connector", "merger")
     ]
@@ -214,7 +223,7 @@ def _four_bit(dtype: Any) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=kept,
+        llm_int8_skip_modules=not_quantised,
     )
 
 
@@ -230,10 +239,13 @@ def _text_processor(tokenizer: Any, name: str) -> TextProcessor:
 
 
 def resolve(name: str) -> str:
-    """The local folder of `starter`, of a path, or of a hub id, whose files are fetched.
+    """Resolve the name of a model to a local folder; files of a hub id are downloaded.
 
     Args:
         name: "starter", a folder in hub layout, "ORG/NAME" or "ORG/NAME@REVISION", a commit, branch or tag.
+
+    Returns:
+        the path of the folder, without pickled weights or code that would be run.
 
     Raises:
         ConfigError: it is none of them.
@@ -241,23 +253,23 @@ def resolve(name: str) -> str:
     """
     if name == "starter":
         return str(starter.folder())
-    place = Path(name).expanduser()
-    if place.is_dir():
-        refuse_code(place)
-        return str(place)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        refuse_code(path)
+        return str(path)
     if not hub.is_id(name):
         raise ConfigError(
             f"no model {name!r}: it must be starter, an existing folder in hub layout, or a hub id like"
             " ORG/NAME or ORG/NAME@REVISION"
         )
     plugins.need("huggingface_hub", why=f"fetching {name!r}")
-    found = hub.snapshot(name).folder
-    refuse_code(found, weights=False)  # other programs may have fetched pickles too; they are not read
-    return str(found)
+    folder = hub.snapshot(name).folder
+    refuse_code(folder, weights=False)  # other programs may have fetched pickles too; they are not read
+    return str(folder)
 
 
 def pinned(name: str) -> str:
-    """The name of a checkpoint, of a hub id with the commit that it stands for today.
+    """Pin the name of a checkpoint: a hub id gets the commit that it names today.
 
     Args:
         name: starter, a folder, or a hub id.
@@ -271,7 +283,7 @@ def pinned(name: str) -> str:
 
 
 def save(loaded: Loaded, folder: Path) -> None:
-    """Write the checkpoint: config, safetensors, processor, chat template.
+    """Save a checkpoint: config, safetensors, processor, chat template.
 
     Args:
         loaded: a model with its processor.

@@ -1,10 +1,10 @@
-"""Texts as vectors of length one, so that a dot product is their cosine.
+"""Embed texts as vectors of length one, so that a dot product is their cosine.
 
     embedder("minilm").encode(["renal failure", "kidney failure"])      float32 (2, 384)
     embedder("ngrams").encode(...)                                      no weights, no torch: letters only
     embedder("e5").encode(["肾衰竭"], kind="query")                     a hundred languages
 
-A result that rests on similarities names what made them: `Embedder.name`.
+A result that rests on similarities names its embedder: `Embedder.name`.
 """
 
 from __future__ import annotations
@@ -27,24 +27,26 @@ NAMES = ("minilm", "e5", "ngrams")
 NGRAM_SIZES, NGRAM_DIM = (2, 3, 4), 1024
 MAX_TOKENS = 256  # of all-MiniLM-L6-v2, as its own sentence_bert_config.json says
 NGRAM_CHUNK = 4096  # texts hashed together
-MULTIPLIER = 0x9E3779B97F4A7C15
+MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 / golden ratio (Fibonacci hashing)
 
 
 @dataclass(frozen=True)
 class Embedder:
-    name: str  # what to print beside a similarity
+    """Embedder of texts; build it with `embedder`."""
+
+    name: str  # printed with each similarity
     dim: int
     _encode: Callable[[Sequence[str], int, Callable[[int], None]], np.ndarray]
     prompts: Mapping[str, str] = field(default_factory=dict)  # kind -> what every text of it begins with
     weights: str = ""  # digest of its weights; "" where it has none
 
     def encode(self, texts: Sequence[str], batch_size: int = 128, kind: str = "") -> np.ndarray:
-        """Vectors of texts.
+        """Embed texts.
 
         Args:
             texts: any number; one that occurs twice is encoded once.
             batch_size: texts that are encoded together; those of about one length, so that little is padded.
-            kind: `query` or `document`, for an encoder that was trained to tell them apart ("query: ",
+            kind: `query` or `document`, for an encoder that was trained with different prefixes ("query: ",
                 "passage: "); "" for texts that are compared with each other.
 
         Returns:
@@ -71,12 +73,11 @@ class Embedder:
 
 
 def embedder(name: str = "minilm", device: str = "cpu") -> Embedder:
-    """`minilm` (a package file, general English), `e5` (the same, a hundred languages), `ngrams` (hashed
-    letters), or a folder with a sentence encoder.
+    """Open a text embedder: `minilm` (a package file, general English), `e5` (the same, a hundred languages),
+    `ngrams` (hashed character n-grams), or a folder with a sentence encoder.
 
     A folder is in hub layout; its 1_Pooling/config.json says whether the first token or the mean is taken,
     the mean when there is none; its config_sentence_transformers.json what queries and documents begin with.
-    Raises ConfigError when there is no such encoder.
 
     Args:
         name: minilm, e5, ngrams, or a folder.
@@ -133,12 +134,20 @@ def _transformer(folder: Path, name: str, device: str) -> Embedder:
 
 
 def weights_of(folder: Path) -> str:
-    """One digest of the weights in a folder: two models of one name are told apart by it."""
+    """Hash the weight files of a model folder, so that two models of one name are told apart.
+
+    Args:
+        folder: its `*.safetensors` are hashed, not those of folders below.
+
+    Returns:
+        a fingerprint over their SHA-256 digests, in the order of the file names.
+    """
     return io.fingerprint([io.sha256(path) for path in sorted(folder.glob("*.safetensors"))])
 
 
 def prompts(folder: Path) -> dict[str, str]:
-    """What texts of a kind begin with, as sentence-transformers writes it; "" stands for its default.
+    """Read the prefix of each kind of text from a sentence encoder's config (sentence-transformers); "" is
+    its default.
 
     Args:
         folder: of a sentence encoder.
@@ -148,8 +157,8 @@ def prompts(folder: Path) -> dict[str, str]:
     """
     path = folder / "config_sentence_transformers.json"
     settings = io.read_json(path) if path.is_file() else {}
-    found = {kind: str(text) for kind, text in (settings.get("prompts") or {}).items()}
-    return {**found, "": found.get(settings.get("default_prompt_name") or "", "")}
+    prefixes = {kind: str(text) for kind, text in (settings.get("prompts") or {}).items()}
+    return {**prefixes, "": prefixes.get(settings.get("default_prompt_name") or "", "")}
 
 
 def _encode_transformer(
@@ -175,8 +184,10 @@ def _encode_transformer(
                 return_tensors="pt",
             ).to(model.device)
             hidden = model(**batch).last_hidden_state
+            # pooling: the first token, or the mean over real tokens
             mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
             pooled = hidden[:, 0] if first else (hidden * mask).sum(1) / mask.sum(1)
+            # length one, so that a dot product is the cosine
             unit = torch.nn.functional.normalize(pooled.float(), dim=1)
             rows[start : start + len(unit)] = unit.cpu().numpy()
             done(len(unit))
@@ -187,31 +198,37 @@ def _encode_transformer(
 
 
 def _ngrams(texts: Sequence[str], _batch_size: int, done: Callable[[int], None]) -> np.ndarray:
-    """Counts of the runs of 2, 3 and 4 letters of a lower-cased text between blanks, hashed with a sign
-    (Weinberger 2009)."""
+    """Count hashed character n-grams (n = 2, 3, 4) of lower-cased words, with signs (feature hashing,
+    Weinberger 2009).
+    """
     import numpy as np
 
     rows = np.empty((len(texts), NGRAM_DIM), np.float32)
     for start in range(0, len(texts), NGRAM_CHUNK):
         chunk = [f" {' '.join(text.lower().split())} " for text in texts[start : start + NGRAM_CHUNK]]
+        # code points of all texts, one after the other
         letters = np.frombuffer("".join(chunk).encode("utf-32-le", "surrogatepass"), np.uint32).astype(
             np.uint64
         )
+        # number of the text of each code point
         document = np.repeat(np.arange(len(chunk)), [len(text) for text in chunk])
         counts = np.zeros(len(chunk) * NGRAM_DIM)
         for size in NGRAM_SIZES:
             places = len(letters) - size + 1
             if places < 1:
                 continue
+            # hash of each n-gram: multiply and xor-shift, code point by code point
             hashed = np.full(places, size, np.uint64)
             for k in range(size):
                 hashed = (hashed ^ letters[k : k + places]) * np.uint64(MULTIPLIER)
                 hashed ^= hashed >> np.uint64(29)
-            within = document[:places] == document[size - 1 :]  # a run of two texts is none
+            within = document[:places] == document[size - 1 :]  # n-grams across two texts do not count
+            # column by the hash; its highest bit is the sign, so that collisions cancel on average
             column = document[:places] * NGRAM_DIM + (hashed % np.uint64(NGRAM_DIM)).astype(np.int64)
             sign = np.where(hashed >> np.uint64(63), 1.0, -1.0)
             counts += np.bincount(column[within], sign[within], len(counts))
         block = counts.reshape(len(chunk), NGRAM_DIM)
+        # scale to length one
         length = np.linalg.norm(block, axis=1, keepdims=True)
         block[length[:, 0] == 0, 0] = 1.0  # a text without letters is a vector too
         rows[start : start + len(chunk)] = block / np.where(length == 0, 1.0, length)

@@ -1,4 +1,4 @@
-"""Images as vectors of length one.
+"""Embed images as vectors of length one.
 
 image_embedder("thumbnails").encode([ref])     32 x 32 grey values less their mean: no weights
 image_embedder("dinov2")                       DINOv2-small, a package file
@@ -33,6 +33,8 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class ImageEmbedder:
+    """Embedder of images, and of texts where it has an encoder of them; build it with `image_embedder`."""
+
     name: str
     dim: int
     _encode: Callable[[Sequence[Any]], np.ndarray]  # pictures (PIL) -> rows
@@ -40,7 +42,7 @@ class ImageEmbedder:
     weights: str = ""  # digest of its weights; "" where it has none
 
     def encode(self, refs: Sequence[ImageRef]) -> np.ndarray:
-        """Rows of length one, float32 (len(refs), dim), in the order of the images.
+        """Embed images.
 
         Args:
             refs: images.
@@ -61,7 +63,7 @@ class ImageEmbedder:
         return unit(np.concatenate(rows))
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
-        """Rows of texts in the space of the images; DataError where the embedder has none.
+        """Embed texts in the space of the images.
 
         Args:
             texts: queries.
@@ -80,7 +82,7 @@ class ImageEmbedder:
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length one; a row of zeros points along the first axis.
+    """Scale rows to length one; a row of zeros becomes the first axis.
 
     Args:
         rows: of shape (n, dim).
@@ -91,6 +93,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
     import numpy as np
 
     rows = rows.astype(np.float32)
+    # a row of zeros has no direction: it becomes the first axis
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     rows[length[:, 0] == 0, 0] = 1.0
     scaled: np.ndarray = rows / np.where(length == 0, 1.0, length)
@@ -98,10 +101,19 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def image_embedder(name: str = "dinov2", device: str = "cpu") -> ImageEmbedder:
-    """`thumbnails`, `dinov2`, a folder with a vision model in hub layout, or heads of train.retriever.
+    """Open an embedder of images.
+
+    Args:
+        name: `thumbnails`, `dinov2`, a folder with a vision model in hub layout, or the folder with the
+            heads of train.retriever.
+        device: torch device, such as "cpu" or "cuda".
+
+    Returns:
+        an embedder whose vectors have length one; that of train.retriever embeds texts too.
 
     Raises:
         ConfigError: there is no such embedder.
+        ModelError: the folder cannot be loaded, or asks for code of its own.
     """
     if name == "thumbnails":
         return ImageEmbedder(f"grey thumbnails of {THUMBNAIL} pixels", THUMBNAIL**2, _thumbnails)
@@ -125,13 +137,14 @@ def _thumbnails(pictures: Sequence[Any]) -> np.ndarray:
         np.asarray(p.convert("L").resize((THUMBNAIL, THUMBNAIL)), np.float32).reshape(-1) for p in pictures
     ]
     rows = np.stack(small)
+    # without the mean the cosine compares structure, not brightness
     centred: np.ndarray = rows - rows.mean(1, keepdims=True)
     return centred
 
 
 @functools.lru_cache(maxsize=2)
 def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
-    """The class token and the mean of the patches of a vision transformer, one after the other.
+    """Load a vision transformer as an embedder: class token and mean of the patch tokens, concatenated.
 
     Args:
         folder: a vision model in hub layout.
@@ -155,16 +168,21 @@ def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
             f"cannot load the embedder {folder}: {' '.join(str(error).split())[:300]}"
         ) from error
     model = getattr(model, "vision_model", model)
+    # class token and register tokens come before the patch tokens
     skipped = 1 + int(getattr(model.config, "num_register_tokens", 0) or 0)
-    mean, scale = (torch.tensor(one).view(3, 1, 1) for one in (starter.IMAGENET_MEAN, starter.IMAGENET_STD))
+    mean, scale = (
+        torch.tensor(statistics).view(3, 1, 1) for statistics in (starter.IMAGENET_MEAN, starter.IMAGENET_STD)
+    )
 
     def encode(pictures: Sequence[Any]) -> np.ndarray:
         import numpy as np
 
         pixels = np.stack([np.asarray(p.resize((SIDE, SIDE)), np.float32) / 255 for p in pictures])
+        # ImageNet mean and standard deviation, as the tower was trained
         values = (torch.from_numpy(pixels).permute(0, 3, 1, 2) - mean) / scale
         with torch.inference_mode():
             hidden = model(pixel_values=values.to(device)).last_hidden_state
+        # class token, then the mean of the patch tokens
         rows: np.ndarray = torch.cat([hidden[:, 0], hidden[:, skipped:].mean(1)], 1).cpu().numpy()
         return rows
 
@@ -175,7 +193,7 @@ def tower(folder: Path, name: str, device: str = "cpu") -> ImageEmbedder:
 
 
 def _with_heads(folder: Path, device: str) -> ImageEmbedder:
-    """Towers with the trained maps of train.retriever behind them: images and texts in one space."""
+    """Load towers with the projection heads of train.retriever: images and texts in one space."""
     import numpy as np
 
     settings = io.read_json(folder / HEADS)
@@ -187,10 +205,12 @@ def _with_heads(folder: Path, device: str) -> ImageEmbedder:
     )
 
     def encode(batch: Sequence[Any]) -> np.ndarray:
+        # subtract the mean of the training images, then project to the common space
         rows: np.ndarray = (unit(pictures._encode(batch)) - centre_images) @ image_map
         return rows
 
     def encode_text(texts: Sequence[str]) -> np.ndarray:
+        # the same for texts
         rows: np.ndarray = (words.encode(list(texts)) - centre_texts) @ text_map
         return rows
 

@@ -1,5 +1,5 @@
-"""Repositories of a hub: one revision of a checkpoint as a local folder, refused before its weights are
-fetched where they are pickles; and the commit at which a data set is read.
+"""Download repositories of a hub: one revision of a checkpoint as a local folder, refused before its weights
+are fetched where they are pickles; and resolve the commit of a data set.
 
     snapshot("Qwen/Qwen3-VL-4B-Instruct")             the newest commit, from the cache where the hub is away
     snapshot("Qwen/Qwen3-VL-4B-Instruct@1a2b3c4")     a branch, a tag or a commit, written behind an @
@@ -33,7 +33,7 @@ PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".h5", 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A revision of a repository on this machine."""
+    """A downloaded revision of a repository."""
 
     repository: str
     commit: str
@@ -41,12 +41,20 @@ class Snapshot:
 
     @property
     def name(self) -> str:
-        """`ORG/NAME@COMMIT`, which loads the same bytes on any day."""
+        """The repository pinned to its commit.
+
+        Returns:
+            `ORG/NAME@COMMIT`, which loads the same bytes on any day.
+        """
         return f"{self.repository}@{self.commit}"
 
 
 def is_id(name: str) -> bool:
-    """Whether a name has the form ORG/NAME or ORG/NAME@REVISION."""
+    """Say whether a name has the form of a hub id, ORG/NAME or ORG/NAME@REVISION.
+
+    Returns:
+        False for paths that begin with `.`, `/` or `~`, and for an empty revision. The hub is not asked.
+    """
     repository, _, revision = name.partition("@")
     return (
         not name.startswith((".", "/", "~"))
@@ -57,13 +65,17 @@ def is_id(name: str) -> bool:
 
 @functools.cache
 def snapshot(name: str) -> Snapshot:
-    """Fetch a revision, or find it in the cache.
+    """Download a revision of a model, or find it in the cache.
 
     Args:
         name: ORG/NAME, with @REVISION for another than the newest of the main branch.
 
+    Returns:
+        repository, commit and local folder. A commit that is in the cache is not requested again; any
+        other revision is, and the cache serves where the hub cannot be reached.
+
     Raises:
-        ConfigError: what stands behind the @ is no revision.
+        ConfigError: the text behind the @ is not a revision.
         ModelError: there is none of that name, or the hub cannot be reached and the cache has none; or its
             weights are pickles, and nothing of them was fetched.
         PrivacyError: it is no name of public files.
@@ -85,19 +97,27 @@ def snapshot(name: str) -> Snapshot:
         raise ModelError(f"cannot fetch the model {name!r}: {why}") from error
     _refuse_pickles(name, [file.rfilename for file in files.siblings or []])
     try:  # by the name of the revision, so that the cache has it under that name
-        found = Path(huggingface_hub.snapshot_download(**options, **FETCHED))
+        downloaded = Path(huggingface_hub.snapshot_download(**options, **FETCHED))
     except unreachable() as error:
         raise ModelError(f"cannot fetch the model {name!r}: {' '.join(str(error).split())[:200]}") from error
-    return Snapshot(repository, found.name, found)
+    return Snapshot(repository, downloaded.name, downloaded)
 
 
 def offline() -> bool:
-    """Whether the environment says that nothing is asked of a hub."""
+    """Say whether the environment forbids requests to a hub (one of OFFLINE is set and not "0").
+
+    Returns:
+        True where only the cache may be read.
+    """
     return any(os.environ.get(key, "") not in ("", "0") for key in OFFLINE)
 
 
 def unreachable() -> tuple[type[Exception], ...]:
-    """What huggingface_hub raises where the hub does not answer, is not asked, or answers with a refusal."""
+    """List the exceptions that huggingface_hub raises where the hub is offline, unreachable or refuses.
+
+    Returns:
+        exception classes for an `except` clause.
+    """
     from huggingface_hub.errors import HfHubHTTPError
 
     # its bases have the errors of connections of the library that it asks with
@@ -106,7 +126,7 @@ def unreachable() -> tuple[type[Exception], ...]:
 
 @functools.cache
 def data_commit(name: str, revision: str | None = None) -> str:
-    """The commit of a data set that a revision stands for, once and for all in this process.
+    """Resolve the revision of a data set to a commit, once and for all in this process.
 
     Args:
         name: ORG/NAME.
@@ -128,18 +148,18 @@ def data_commit(name: str, revision: str | None = None) -> str:
     import huggingface_hub
     from huggingface_hub import errors
 
-    kept = assets.cache_root() / "commits" / "datasets" / name / quote(revision or "main", safe="")
+    cached = assets.cache_root() / "commits" / "datasets" / name / quote(revision or "main", safe="")
     why: Exception | str = "this process is offline"
     if not offline():
         try:
-            found = huggingface_hub.HfApi().dataset_info(name, revision=revision, timeout=30)
-            io.write_text(kept, commit := str(found.sha))
+            info = huggingface_hub.HfApi().dataset_info(name, revision=revision, timeout=30)
+            io.write_text(cached, commit := str(info.sha))
             return commit
         except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
             raise _unknown(name, revision, error) from error
         except unreachable() as error:  # the hub is away
             why = error
-    commit = kept.read_text().strip() if kept.is_file() else ""
+    commit = cached.read_text().strip() if cached.is_file() else ""
     if not COMMIT.fullmatch(commit):
         raise _unknown(name, revision, why)
     return commit

@@ -1,4 +1,4 @@
-"""Tokens of texts in which images have a thousand places each, for counting rows without their pixels."""
+"""Count tokens of texts with images, each about a thousand tokens, without pixels."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ from typing import Any
 
 
 def with_runs(text: str, mark: int | None, tokenizer: Any) -> list[int]:
-    """Tokens of a text with images, of which each run of the token `mark` is tokenised as one and repeated.
+    """Tokenise a text with images, treating each run of image tokens as one and repeating its id.
 
-    An image is a thousand such tokens, and a tokenizer takes as long for each as for a word.
+    Args:
+        text: rendered conversation in which each image is a run of the token `mark`.
+        mark: id of the image token.
+        tokenizer: a transformers tokenizer; a call with a text gives `input_ids`.
+
+    Returns:
+        token ids, as the tokenizer gives for the full text. An image is about a thousand such tokens, and
+        a tokenizer takes as long for each as for a word.
     """
     name = str(tokenizer.convert_ids_to_tokens(mark))
     run = re.compile(f"(?:{re.escape(name)})+")
-    lengths = [len(found[0]) // len(name) for found in run.finditer(text)]
+    lengths = [len(match[0]) // len(name) for match in run.finditer(text)]
     tokens = tokenizer(run.sub(lambda _: name, text), add_special_tokens=False)["input_ids"]
     if tokens.count(mark) != len(lengths):  # the token is no word of its own
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    found, repeats = list[int](), iter(lengths)
+    ids, repeats = list[int](), iter(lengths)
     for token in tokens:
-        found += [token] * next(repeats) if token == mark else [token]
-    return found
+        ids += [token] * next(repeats) if token == mark else [token]
+    return ids

@@ -1,4 +1,6 @@
-"""Models by name: who plays a role of a workflow, in settings (`Player`) and as typed (`player_of`)."""
+"""Models by name: who plays a role of a workflow, in settings (`Player`) and on the command line
+(`player_of`).
+"""
 
 from __future__ import annotations
 
@@ -27,38 +29,51 @@ class Player:
 
 
 def load_player(player: Player, common: Mapping[str, Any] | None = None) -> Model:
-    """The backend of a player.
+    """Load the backend of a player.
 
     Args:
         player: name, backend and options.
         common: options that are set where the backend has them and the player does not set them.
 
+    Returns:
+        a model that answers conversations.
+
     Raises:
         ConfigError: no such backend, or an option that it does not have.
     """
     backend = plugins.load("models", player.backend)
-    known = inspect.signature(backend).parameters
-    if unknown := [key for key in player.options if key not in known]:
+    parameters = inspect.signature(backend).parameters
+    if unknown := [key for key in player.options if key not in parameters]:
         raise ConfigError(
-            f"the backend {player.backend} has no option {unknown[0]!r}{plugins.nearest(unknown[0], known)}"
+            f"the backend {player.backend} has no option {unknown[0]!r}"
+            f"{plugins.nearest(unknown[0], parameters)}"
         )
-    shared = {key: value for key, value in (common or {}).items() if key in known}
+    shared = {key: value for key, value in (common or {}).items() if key in parameters}
     return backend(model_folder(player.model), **(shared | player.options))  # type: ignore[no-any-return]
 
 
 def model_folder(name: str) -> str:
-    """A finished training stage keeps its checkpoint in model/; everything else stands for itself."""
+    """Resolve the folder of a finished training stage to its checkpoint in `model/`.
+
+    Args:
+        name: a folder, a hub id or any other name of a model.
+
+    Returns:
+        `NAME/model` where that has a config.json, otherwise `name` unchanged.
+    """
     inside = Path(name) / "model"
     return str(inside) if (inside / "config.json").is_file() else name
 
 
 def player_of(text: str, served: str = "") -> Player:
-    """The player that a word of the command line names: URL#NAME, file.py:function, a folder, starter, or a
-    hub id.
+    """Parse a model of the command line: URL#NAME, file.py:function, a folder, starter, or a hub id.
 
     Args:
-        text: as typed behind --model.
+        text: value of --model.
         served: name of the model behind a URL, where the URL does not say it.
+
+    Returns:
+        the player with its backend.
 
     Raises:
         ConfigError: a URL without a name.
@@ -76,11 +91,14 @@ def player_of(text: str, served: str = "") -> Player:
 
 
 def by_name(texts: list[str], option: str) -> tuple[str, dict[str, str]]:
-    """What stands without a name, and what with one, of words such as `starter` and `director=out/sft`.
+    """Split the values of a repeatable option into one without a name and those of the form NAME=VALUE.
 
     Args:
-        texts: as typed behind an option that is repeatable.
-        option: for what is wrong.
+        texts: such as `starter` and `director=out/sft`; the path of an existing file has no name.
+        option: for the message of an error.
+
+    Returns:
+        (value without a name or "", name -> value).
 
     Raises:
         ConfigError: two without a name, or two of one name.

@@ -1,9 +1,9 @@
-"""Messages to tokens and loss mask: ONE render for training, rollouts, evaluation and serving.
+"""Render messages to tokens and loss mask: ONE render for training, rollouts, evaluation and serving.
 
 A conversation is cut before and after each assistant message by the chat template itself, and each piece
 is tokenised on its own; so the tokens of a prompt are the first tokens of the same conversation in
 training. Only `assistant` and `document` pieces carry loss, image tokens never do. A special token that
-stands in somebody's text is broken up, so text can neither forge a turn nor stand for an image.
+occurs in a text is broken up, so text can neither forge a turn nor stand for an image.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Thinking = Literal["auto", "on", "off"]
-THINKING = "medxiaohe_thinking"  # attribute of a processor: what its chat template is told of thoughts
+THINKING = "medxiaohe_thinking"  # attribute of a processor: value of the chat template's switch for thoughts
 SWITCHES = ("enable_thinking", "thinking")  # names that chat templates have for it
 # what a model writes itself around thoughts and calls; tokenizers differ in whether these are special tokens
 OWN_MARKS = ("<think>", "</think>", "[THINK]", "[/THINK]", "<tool_call>", "</tool_call>")
@@ -37,12 +37,12 @@ REWRITES = (
 
 
 class RewritesTurns(DataError):
-    """The chat template writes an earlier turn otherwise than when it was new."""
+    """The chat template writes an earlier turn differently from when it was the last one."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """One conversation as the model sees it. `mask` is True where a token carries loss."""
+    """A tokenised conversation. `mask` is True where a token carries loss."""
 
     tokens: tuple[int, ...]
     mask: tuple[bool, ...]
@@ -51,7 +51,7 @@ class Rendered:
     num_images: int = 0
 
     def cut(self, max_tokens: int) -> Rendered:
-        """The first `max_tokens` tokens; DataError when that would cut into an image.
+        """Truncate the row to its first `max_tokens` tokens.
 
         Args:
             max_tokens: length of the result at most.
@@ -78,10 +78,20 @@ def render(
     opener: Callable[[ImageRef], Image] = images.open_image,
     tools: Sequence[Tool] = (),
 ) -> Rendered:
-    """Tokens and mask of a whole conversation, the gold answer included. `tools` are those it was offered.
+    """Tokenise a conversation for training, with the mask of the tokens that carry loss.
+
+    Args:
+        messages: the conversation, gold answer included, or a document.
+        processor: of the model.
+        opener: decodes the pixels of a reference.
+        tools: those that the conversation was offered.
+
+    Returns:
+        token ids and mask, (tokens,) each, with the features of its images.
 
     Raises:
-        DataError: for no assistant message, and for several where the chat template rewrites earlier turns.
+        DataError: there is no assistant message; RewritesTurns where the chat template rewrites earlier
+            turns, so that one row cannot hold several.
     """
     rows = render_turns(messages, processor, opener, tools)
     if len(rows) > 1:
@@ -107,6 +117,13 @@ def render_turns(
         opener: makes pixels of a reference; None: tokens and mask alone, from the sizes that the images'
             headers tell, with no pixel unpacked and no features.
         tools: those that were offered.
+
+    Returns:
+        rows in the order of the assistant messages; one row where the chat template appends turns
+        unchanged.
+
+    Raises:
+        DataError: there is no assistant message.
     """
     if messages and messages[0].role == "document":
         return [_join([_document(message, processor, opener) for message in messages], processor)]
@@ -116,8 +133,8 @@ def render_turns(
     turns = [_turn(messages[:end], processor, tools) for end in ends]
     if (texts := _appended(turns)) is not None:
         pieces, start = [], 0
-        for end, asked, turn in zip(ends, texts, turns, strict=True):
-            pieces.append(_piece(asked, messages[start : end - 1], False, processor, opener))
+        for end, text, turn in zip(ends, texts, turns, strict=True):
+            pieces.append(_piece(text, messages[start : end - 1], False, processor, opener))
             pieces.append(_piece(turn.answer, (), True, processor, opener))
             start = end
         return [_join(pieces, processor)]
@@ -134,8 +151,7 @@ def render_prompt(
     tools: Sequence[Tool] = (),
     opener: Callable[[ImageRef], Image] | None = images.open_image,
 ) -> Rendered:
-    """Tokens of a conversation up to where the model should go on: what rollouts, evaluation and serving
-    see.
+    """Tokenise a conversation up to the next reply of the model, for rollouts, evaluation and serving.
 
     Args:
         messages: the conversation, gold excluded.
@@ -151,7 +167,7 @@ def render_prompt(
     """
     if not messages:
         raise DataError("nothing to ask: the conversation has no message")
-    if messages[0].role == "document":  # a text to go on with, as it is: no chat template, no end
+    if messages[0].role == "document":  # a text to continue, unchanged: no chat template, no end
         return _piece(
             "\n".join(plain(m.text, processor) for m in messages), tuple(messages), False, processor, opener
         )
@@ -162,8 +178,8 @@ def render_prompt(
     if texts is None:  # earlier turns are not as they were when they were new: all is one piece
         return _piece(last, messages, False, processor, opener)
     pieces, start = [], 0
-    for end, asked, turn in zip(ends, texts, turns, strict=False):
-        pieces.append(_piece(asked, messages[start : end - 1], False, processor, opener))
+    for end, text, turn in zip(ends, texts, turns, strict=False):
+        pieces.append(_piece(text, messages[start : end - 1], False, processor, opener))
         pieces.append(_piece(turn.answer, (), False, processor, opener))
         start = end
     pieces.append(_piece(texts[-1], messages[start:], False, processor, opener))
@@ -172,8 +188,9 @@ def render_prompt(
 
 @dataclass(frozen=True)
 class _Turn:
-    """One assistant message by the chat template: what stands before it, what the model writes, and both as
-    the template writes them in an earlier turn."""
+    """An assistant message as the chat template writes it: the text before it, the text of the model, and
+    both as the template writes them in an earlier turn.
+    """
 
     asked: str
     answer: str
@@ -181,27 +198,27 @@ class _Turn:
 
 
 def _turn(messages: Sequence[Message], processor: Any, tools: Sequence[Tool]) -> _Turn:
-    """Of the assistant message that ends these. DataError where what is written does not follow what is
-    asked.
+    """Render the last assistant message by the chat template; DataError where its text does not follow the
+    generation prompt.
 
     Some templates ask with "assistant\n" and write "assistant \n": the answer then follows what was asked.
     """
-    asked = _template(messages[:-1], processor, generation=True, tools=tools)
+    prompt = _template(messages[:-1], processor, generation=True, tools=tools)
     answered = _template(messages, processor, generation=False, tools=tools)
-    if answered.startswith(asked):
-        return _Turn(asked, answered[len(asked) :], answered)
-    same = next((i for i, (a, b) in enumerate(zip(asked, answered, strict=False)) if a != b), len(answered))
-    if asked[same:].strip():
+    if answered.startswith(prompt):
+        return _Turn(prompt, answered[len(prompt) :], answered)
+    same = next((i for i, (a, b) in enumerate(zip(prompt, answered, strict=False)) if a != b), len(answered))
+    if prompt[same:].strip():
         raise DataError(
             "the chat template does not ask for an answer in the way it writes one, so training and rollout"
             " would differ: set thinking to on or off as the rows have thoughts or none, or use a template"
             " whose generation prompt begins the assistant's turn"
         )
-    return _Turn(asked, answered[same:].lstrip(), answered)
+    return _Turn(prompt, answered[same:].lstrip(), answered)
 
 
 def _appended(turns: Sequence[_Turn]) -> list[str] | None:
-    """Of each turn what stands between the one before and its answer; None where an earlier turn is
+    """List the text between each turn and the answer before it; None where an earlier turn is
     rewritten."""
     texts, before = [], ""
     for turn in turns:
@@ -215,7 +232,7 @@ def _appended(turns: Sequence[_Turn]) -> list[str] | None:
 def batch(
     rows: Sequence[Rendered], processor: Any, side: str = "right", shared: int = 0
 ) -> dict[str, torch.Tensor]:
-    """Padded tensors of several conversations: input_ids, attention_mask, labels [batch, length], and image
+    """Pad several conversations to tensors: input_ids, attention_mask, labels (batch, length), and image
     features.
 
     `side` is where the padding goes: "right" for training, "left" for generation; there after the first
@@ -236,6 +253,7 @@ def batch(
     length = max(len(row.tokens) for row in rows)
     ids, attention, labels = [], [], []
     for row in rows:
+        # padding goes after position `at`: the end of the row, or behind the shared prefix
         gap = length - len(row.tokens)
         label = [token if keep else IGNORED for token, keep in zip(row.tokens, row.mask, strict=True)]
         at = shared if side == "left" else len(row.tokens)
@@ -251,11 +269,11 @@ def batch(
 
 
 def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, torch.Tensor]:
-    """Tensors of sequences that each hold several conversations: input_ids, labels [batch, length],
-    position_ids [batch, length] or [4, batch, length], image features.
+    """Pack sequences of several conversations each to tensors: input_ids, labels (batch, length),
+    position_ids (batch, length) or (4, batch, length), image features.
 
     Positions start again with every conversation, and there is no attention mask: that is how transformers
-    knows what must not see what. No conversation is asked to predict the first token of the next.
+    derives the attention mask. No conversation is trained to predict the first token of the next.
 
     Args:
         sequences: for each sequence its conversations.
@@ -271,12 +289,16 @@ def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, t
     out: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
     positions = []
     for rows in sequences:
+        # padding at the end of the sequence
         gap = length - sum(len(row.tokens) for row in rows)
+        # the first token of each conversation is no target: its prediction would come from the conversation
+        # before
         labels = [
             [IGNORED, *(t if keep else IGNORED for t, keep in zip(r.tokens[1:], r.mask[1:], strict=True))]
             for r in rows
         ]
         out["input_ids"].append([token for row in rows for token in row.tokens] + [pad] * gap)
+        # positions restart at 0 for every conversation, and for the padding
         each = [family.positions(processor, row.tokens, row.features) for row in rows]
         each.append(torch.arange(gap).expand(each[0].shape[0], -1))
         positions.append(torch.cat(each, dim=1))
@@ -289,13 +311,21 @@ def pack(sequences: Sequence[Sequence[Rendered]], processor: Any) -> dict[str, t
 
 
 def _inputs(rows: Sequence[Rendered], input_ids: torch.Tensor, processor: Any) -> dict[str, torch.Tensor]:
-    """What a model reads beside tokens: the images of the rows, and what each token is."""
+    """Build the model inputs besides tokens: the images of the rows, and the type of each token."""
     family = families.of(processor)
     return family.joined([row.features for row in rows]) | family.per_token(input_ids, processor)
 
 
 def on_device(tensors: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
-    """Inputs where the model is, pixels in its precision."""
+    """Move model inputs to the device of the model, floating-point tensors (pixels) also to its dtype.
+
+    Args:
+        tensors: inputs by name.
+        model: its `device` and `dtype` are used.
+
+    Returns:
+        the same names with the moved tensors.
+    """
     device, dtype = model.device, model.dtype
     return {
         name: t.to(device, dtype) if t.is_floating_point() else t.to(device) for name, t in tensors.items()
@@ -303,11 +333,9 @@ def on_device(tensors: Mapping[str, torch.Tensor], model: Any) -> dict[str, torc
 
 
 def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()) -> list[dict[str, Any]]:
-    """Messages in the Hugging Face chat layout with content parts, as the processor's chat template reads
-    them.
+    """Convert messages to the Hugging Face chat layout with content parts, as chat templates read them.
 
-    What a template does not know is told in words it does: tools and calls by `tool_prompt`, a system
-    prompt in
+    What a template does not support is written as text: tools and calls by `tool_prompt`, a system prompt in
     front of the first turn.
 
     Args:
@@ -324,8 +352,8 @@ def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()
             {"type": "function", "function": {"name": c.name, "arguments": dict(c.arguments)}}
             for c in message.calls
         ]
-        kept = OWN_MARKS if message.role == "assistant" else ()
-        content = [part for item in message.parts for part in _parts(item, processor, kept)]
+        marks = OWN_MARKS if message.role == "assistant" else ()
+        content = [part for item in message.parts for part in _parts(item, processor, marks)]
         if message.role == "system":  # some templates read its first part only
             content = [{"type": "text", "text": "".join(part["text"] for part in content)}]
         rows.append({"role": message.role, "content": content, **({"tool_calls": calls} if calls else {})})
@@ -339,34 +367,41 @@ def chat(messages: Sequence[Message], processor: Any, tools: Sequence[Tool] = ()
     return rows
 
 
-def plain(text: str, processor: Any, kept: Sequence[str] = ()) -> str:
-    """The text with every special token of the model broken up but those `kept`: `<image>` is `< image>`.
+def plain(text: str, processor: Any, marks: Sequence[str] = ()) -> str:
+    """Break up every special token of the model in a text: `<image>` becomes `< image>`.
 
     Args:
         text: of a message.
         processor: of the model.
-        kept: special tokens that stay whole.
+        marks: special tokens that are left unchanged.
 
     Returns:
         the text; no special token can be read from it
     """
     for token in special_tokens(processor):
-        if token in text and token not in kept:
+        if token in text and token not in marks:
             text = text.replace(token, f"{token[0]} {token[1:]}")
     return text
 
 
 def special_tokens(processor: Any) -> list[str]:
-    """Special tokens of two characters and more, longest first."""
+    """List the special tokens of a processor, its image token included.
+
+    Args:
+        processor: with a transformers tokenizer.
+
+    Returns:
+        tokens of two characters and more, longest first, so that no token is a prefix of a later one.
+    """
     tokenizer = processor.tokenizer
-    found = {str(t) for t in tokenizer.all_special_tokens} | {getattr(processor, "image_token", "<image>")}
-    found |= {t.content for t in tokenizer.added_tokens_decoder.values() if t.special}
-    return sorted((t for t in found if len(t) > 1), key=lambda t: (-len(t), t))
+    tokens = {str(t) for t in tokenizer.all_special_tokens} | {getattr(processor, "image_token", "<image>")}
+    tokens |= {t.content for t in tokenizer.added_tokens_decoder.values() if t.special}
+    return sorted((t for t in tokens if len(t) > 1), key=lambda t: (-len(t), t))
 
 
-def _parts(item: Any, processor: Any, kept: Sequence[str] = ()) -> list[dict[str, Any]]:
+def _parts(item: Any, processor: Any, marks: Sequence[str] = ()) -> list[dict[str, Any]]:
     if isinstance(item, str):
-        return [{"type": "text", "text": plain(item, processor, kept)}]
+        return [{"type": "text", "text": plain(item, processor, marks)}]
     if isinstance(item, ImageRef):
         return [{"type": "image"}]
     if isinstance(item, ToolResult):
@@ -390,8 +425,8 @@ def _template(
     templates.bound()
     rows = chat(messages, processor, tools)
     offered = schemas(tools) if tools and tool_prompt.writes_tools(processor) else None
-    wanted = getattr(processor, THINKING, None)
-    switch = {} if wanted is None else dict.fromkeys(SWITCHES, wanted)
+    thinking = getattr(processor, THINKING, None)
+    switch = {} if thinking is None else dict.fromkeys(SWITCHES, thinking)
     try:
         text = processor.apply_chat_template(
             rows, tokenize=False, add_generation_prompt=generation, tools=offered, **switch
@@ -402,18 +437,22 @@ def _template(
 
 
 def set_thinking(processor: Any, thinking: Thinking) -> None:
-    """Have every render by this processor ask for thoughts, or for none; "auto" leaves it to the template.
+    """Set whether every later render by this processor asks for thoughts.
+
+    Args:
+        processor: changed in place.
+        thinking: "on", "off", or "auto", which leaves it to the template.
 
     Raises:
         ModelError: the chat template has no such switch, so the setting would change nothing.
     """
     if thinking == "auto":
         return
-    asked = [Message("user", ("hello",))]
+    messages = [Message("user", ("hello",))]
     texts = set()
-    for wanted in (True, False):
-        setattr(processor, THINKING, wanted)
-        texts.add(_template(asked, processor, generation=True))
+    for value in (True, False):
+        setattr(processor, THINKING, value)
+        texts.add(_template(messages, processor, generation=True))
     if len(texts) == 1:
         delattr(processor, THINKING)
         raise ModelError(
@@ -459,7 +498,7 @@ def _piece(
         opened = [opener(ref) for ref in refs]
         out = dict(processor(text=[text], images=[opened], add_special_tokens=False, return_tensors="pt"))
         tokens = out.pop("input_ids")[0].tolist()
-        # what the processor says of each token, `families` says of a whole batch
+        # token types of the processor; `families` computes them for a batch
         per_token = {name for name in out if name.endswith(families.PER_TOKEN)} | {"attention_mask"}
         features = {name: value for name, value in out.items() if name not in per_token}
     mark = family.image_token_id(processor)

@@ -1,4 +1,4 @@
-"""What one request to a model gives: a message and its tokens, or the error."""
+"""Result of one request to a model: a message and its token counts, or the error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Reply:
     of one conversation costs the others nothing.
 
     `tokens_in` and `tokens_out` are those that the server counted, None where it does not say; `began` is
-    when a request that failed was made, on the clock `time.monotonic`.
+    time of a request that failed, by `time.monotonic`, in seconds.
     """
 
     message: Message | None = None

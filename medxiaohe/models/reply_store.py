@@ -1,5 +1,5 @@
-"""Replies of models on disk, addressed by content: one SQLite file that survives kill -9 and that processes
-may share.
+"""Store replies of models on disk, addressed by content: one SQLite file that survives kill -9 and that
+processes may share.
 
     journal   of one run: each reply is written as it comes and read again when the run resumes
     cache     shared by runs: holds only what was usable, and what it knows is free
@@ -34,12 +34,13 @@ CREATE TABLE IF NOT EXISTS replies (
 
 
 class ReplyStore:
-    """Replies by (scope, key, n): whose they are, what was asked (`request_key`), and the how-manieth time.
+    """Replies by (scope, key, n): the model and its settings, the content of the request (`request_key`), and
+    which of several requests with this content.
 
     Args:
-        path: The file, made where it is missing; None keeps replies for the life of the process.
+        path: The file, created where it is missing; None stores replies in memory.
         shared: The file is a cache that other runs use; else it is the journal of one run.
-        earlier: Files in which versions before kept the same replies in another format.
+        earlier: Files with the same replies in the format of earlier versions.
 
     Raises:
         ConfigError: One of `earlier` exists, or the file is of a later version.
@@ -48,7 +49,7 @@ class ReplyStore:
 
     def __init__(self, path: Path | None, *, shared: bool = False, earlier: Sequence[Path] = ()) -> None:
         self.path, self.shared = path, shared
-        if old := [one for one in earlier if one.exists()]:
+        if old := [file for file in earlier if file.exists()]:
             raise ConfigError(
                 f"{old[0]} has replies in the format of an earlier version, which is not read: delete it, and"
                 " they are asked for again"
@@ -72,7 +73,19 @@ class ReplyStore:
             ) from error
 
     def get(self, scope: str, key: str, n: int = 0) -> Reply | None:
-        """The reply to the n-th request of this content, or None."""
+        """Look up the reply to the n-th request with this content.
+
+        Args:
+            scope: whose reply it is: name of the model, its weights and settings.
+            key: content address of the request (`request_key`).
+            n: which of several requests with the same content, from 0.
+
+        Returns:
+            the reply with its token counts, None where there is none.
+
+        Raises:
+            StorageError: the row is damaged.
+        """
         with self._lock:
             row = self._base.execute(
                 "SELECT reply, tokens_in, tokens_out FROM replies WHERE scope = ? AND key = ? AND n = ?",
@@ -88,7 +101,15 @@ class ReplyStore:
             ) from error
 
     def put(self, scope: str, replies: Iterable[tuple[str, int, Reply]]) -> None:
-        """Keep (key, n, reply) in one transaction."""
+        """Write replies in one transaction; one of the same scope, key and number is replaced.
+
+        Args:
+            scope: as for `get`.
+            replies: (key, n, reply).
+
+        Raises:
+            StorageError: the disk is full, read-only or failing.
+        """
         rows = [
             (scope, key, n, io.encoded(reply.message).decode(), reply.tokens_in, reply.tokens_out)
             for key, n, reply in replies
@@ -100,19 +121,40 @@ class ReplyStore:
         self._write("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def forget(self, scope: str, keys: Iterable[str]) -> None:
-        """Drop replies that turned out to be unusable."""
+        """Delete all replies to some requests, such as those that could not be used.
+
+        Args:
+            scope: as for `get`.
+            keys: content addresses of the requests.
+
+        Raises:
+            StorageError: the disk is full, read-only or failing.
+        """
         self._write("DELETE FROM replies WHERE scope = ? AND key = ?", [(scope, key) for key in keys])
 
     def keep_only(self, scope: str) -> None:
-        """Drop the replies of every other scope."""
+        """Delete the replies of every other scope.
+
+        Args:
+            scope: the one to keep.
+
+        Raises:
+            StorageError: the disk is full, read-only or failing.
+        """
         self._write("DELETE FROM replies WHERE scope != ?", [(scope,)])
 
     @property
     def empty(self) -> bool:
+        """Whether the store holds no reply.
+
+        Returns:
+            True also for a new file.
+        """
         with self._lock:
             return self._base.execute("SELECT 1 FROM replies LIMIT 1").fetchone() is None
 
     def close(self) -> None:
+        """Close the SQLite connection."""
         self._base.close()
 
     def delete(self) -> None:
@@ -138,7 +180,7 @@ class ReplyStore:
             ) from error
 
     def _open(self) -> None:
-        """Make the table, or bring that of an earlier version to this one; other processes wait."""
+        """Create the table, or migrate that of an earlier version; other processes wait."""
         version = self._base.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise ConfigError(

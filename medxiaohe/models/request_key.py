@@ -1,4 +1,4 @@
-"""The content address of a request: everything a model is shown, images by their bytes."""
+"""Content address of a request: everything that a model is shown, images by their bytes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from medxiaohe.types import ImageRef, Message, Tool, ToolResult
 def request_key(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
     """Hash what a model is shown: roles, words, image bytes, tool calls and results, offered tools.
 
+    Args:
+        messages: the conversation.
+        tools: those that are offered.
+
     Returns:
         32 hex digits. The path of an image is no part of them, nor is the evidence of a tool result, which
         is for the record and never sent.
@@ -29,7 +33,15 @@ def request_key(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
 
 
 def shown_part(part: Any) -> Any:
-    """A part of a message as the model sees it: of an image the digest of its bytes, wherever the file is."""
+    """Convert a part of a message to JSON as the model sees it: an image is the digest of its bytes,
+    whichever path the file has.
+
+    Args:
+        part: text, ImageRef, ToolCall or ToolResult.
+
+    Returns:
+        JSON data; of a tool result its text, images and error, without evidence and data.
+    """
     if isinstance(part, str):
         return part
     if isinstance(part, ImageRef):

@@ -1,5 +1,4 @@
-"""A cross-encoder: query and passage are read together, and one number says how well they match (Nogueira and
-Cho 2019)."""
+"""Rerank with a cross-encoder: query and passage are read together and scored (Nogueira and Cho 2019)."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ BATCH = 32
 
 @functools.lru_cache(maxsize=2)
 def cross_encoder(folder: Path, device: str = "cpu") -> Callable[[Sequence[tuple[str, str]]], list[float]]:
-    """The scorer of a folder in hub layout with one output: `train.retriever` writes one.
+    """Load a cross-encoder in hub layout with one output, such as one of `train.retriever`.
 
     Args:
         folder: of the model and its tokenizer.

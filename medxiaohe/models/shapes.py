@@ -1,6 +1,6 @@
-"""The sizes of well-known models, for estimates where their hub cannot be reached: numbers of the
-config.json of each repository, as of November 2026. What is not named is as transformers has it by default
-for the architecture.
+"""Sizes of well-known models, for estimates where their hub cannot be reached: numbers of the config.json of
+each repository, as of November 2026. Values that are not listed are the defaults of transformers for the
+architecture.
 """
 
 from __future__ import annotations
@@ -64,14 +64,17 @@ def config(name: str) -> Any:
     Args:
         name: `starter`, a folder or a hub id; a hub id of SHAPES needs no hub.
 
+    Returns:
+        a transformers configuration.
+
     Raises:
         ConfigError: there is no such model, or its hub cannot be reached.
     """
     from transformers import AutoConfig
 
-    known = SHAPES.get(name.partition("@")[0])
-    if known is not None and not Path(name).is_dir():
-        return AutoConfig.for_model(known[0], **known[1])
+    listed = SHAPES.get(name.partition("@")[0])
+    if listed is not None and not Path(name).is_dir():
+        return AutoConfig.for_model(listed[0], **listed[1])
     try:
         return AutoConfig.from_pretrained(checkpoint.resolve(name))
     except MedError as error:
@@ -81,7 +84,7 @@ def config(name: str) -> Any:
 
 
 def empty(name: str, dtype: Any) -> Any:
-    """The model of a configuration with weights that have sizes and no memory (torch's device meta).
+    """Build a model without memory for its weights (torch's device meta).
 
     Args:
         name: starter, a folder, a hub id, or a key of `SHAPES`.
@@ -93,8 +96,8 @@ def empty(name: str, dtype: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    found = config(name)
-    sees = hasattr(found, "vision_config")
+    settings = config(name)
+    sees = hasattr(settings, "vision_config")
     reader = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     with torch.device("meta"):
-        return reader.from_config(found, dtype=dtype)
+        return reader.from_config(settings, dtype=dtype)

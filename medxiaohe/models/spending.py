@@ -1,4 +1,4 @@
-"""What requests to a model cost, and how much of it a client may spend."""
+"""Count what requests to a model cost, and limit how much of it a client may spend."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from medxiaohe.errors import ConfigError
 from medxiaohe.types import Message
 
 LETTERS_A_TOKEN = 4  # of English: an estimate where the server does not count tokens
-SPENT = "the budget"  # how the reason begins of what was not asked because the budget was spent
+SPENT = "the budget"  # first words of the reason where a request would exceed the budget
 
 
 @dataclass(frozen=True, slots=True)
 class CallBudget:
-    """The most a client may spend. None sets no limit; prices are for a million tokens, in any currency."""
+    """Limits on what a client may spend. None sets no limit; prices are for a million tokens, in any
+    currency.
+    """
 
     max_calls: int | None = None
     max_tokens: int | None = None
@@ -31,17 +33,29 @@ class CallBudget:
 
     @property
     def limited(self) -> bool:
-        """Whether anything is limited."""
+        """Whether any limit is set.
+
+        Returns:
+            True where the number of calls, tokens or the cost is limited.
+        """
         return self.max_calls is not None or self.max_tokens is not None or self.max_cost is not None
 
     def cost(self, tokens_in: float, tokens_out: float) -> float:
-        """Cost of tokens, in the unit of the prices (which are for a million tokens)."""
+        """Compute the price of tokens.
+
+        Args:
+            tokens_in: tokens of prompts.
+            tokens_out: tokens of replies.
+
+        Returns:
+            cost in the currency of the prices, which are for a million tokens.
+        """
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
 
 
 @dataclass
 class Spending:
-    """What was spent: requests, tokens in and out, money."""
+    """Count of requests, tokens in and out, and cost."""
 
     calls: int = 0
     tokens_in: float = 0.0
@@ -49,12 +63,18 @@ class Spending:
     cost: float = 0.0
 
     def add(self, budget: CallBudget, tokens_in: float, tokens_out: float = 0.0) -> None:
-        """Count the tokens of a request and what they cost."""
+        """Add the tokens of a request and their cost; the number of calls is counted by the caller.
+
+        Args:
+            budget: for its prices.
+            tokens_in: tokens of the prompt.
+            tokens_out: tokens of the reply.
+        """
         self.tokens_in, self.tokens_out = self.tokens_in + tokens_in, self.tokens_out + tokens_out
         self.cost += budget.cost(tokens_in, tokens_out)
 
     def refusal(self, budget: CallBudget, tokens_in: float) -> str:
-        """Why a request of so many tokens is beyond the budget, or "".
+        """Say why a request would exceed the budget.
 
         Args:
             budget: the limits.
@@ -73,5 +93,12 @@ class Spending:
 
 
 def estimated_tokens(messages: Sequence[Message]) -> float:
-    """Tokens of a conversation, by its letters; images are not counted."""
+    """Estimate the number of tokens of a conversation from its characters.
+
+    Args:
+        messages: only their text is counted; images and tool calls are not.
+
+    Returns:
+        characters / LETTERS_A_TOKEN, not rounded.
+    """
     return sum(len(message.text) for message in messages) / LETTERS_A_TOKEN

@@ -1,8 +1,8 @@
-"""The embedded default: a small real vision-language model from weights inside registry packages.
+"""The starter model: a small real vision-language model from weights inside registry packages.
 
     language model   SmolLM2-135M-Instruct, dequantised from its Q4_1 GGUF (Apache-2.0)
     vision tower     DINOv2-small with registers (Apache-2.0), frozen in every shipped recipe
-    projector        two layers, FRESH: it knows nothing before training, and config.json says so
+    projector        two layers, FRESH: untrained, and config.json says so
     architecture     LLaVA (`LlavaForConditionalGeneration`): plain transformers, no torchvision, no remote
                      code
 
@@ -43,7 +43,7 @@ CHAT_TEMPLATE = """\
 
 
 def folder() -> Path:
-    """The starter checkpoint, built on first use (about half a minute) and verified by hash afterwards.
+    """Build the starter checkpoint on first use (about half a minute); later it is verified by hash.
 
     Returns:
         a folder in hub layout, in the cache
@@ -51,22 +51,30 @@ def folder() -> Path:
     Raises:
         MissingExtra: torch, transformers or gguf is not installed.
     """
-    place = assets.cache_root() / "models" / f"starter-{VERSION}"
+    path = assets.cache_root() / "models" / f"starter-{VERSION}"
     plugins.need("torch", "transformers", "gguf", why="the starter model")
-    with io.in_turn(place):  # a second process waits, then finds it built
-        if (place / io.MANIFEST).exists():
-            io.verify(place)
-            return place
-        with io.publish(place) as draft:
+    with io.in_turn(path):  # a second process waits, then finds it built
+        if (path / io.MANIFEST).exists():
+            io.verify(path)
+            return path
+        with io.publish(path) as draft:
             model, processor = build()
             model.save_pretrained(draft)
             processor.save_pretrained(draft)
             io.write_json(draft / "provenance.json", provenance())
-    return place
+    return path
 
 
 def build() -> tuple[Any, Any]:
-    """The model and its processor, in memory; the same weights every time."""
+    """Build the starter vision-language model and its processor in memory, with the same weights every time.
+
+    Returns:
+        (model in evaluation mode, float32; processor).
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+        AssetError: the weights could not be downloaded, or their hash is wrong.
+    """
     plugins.need("torch", "transformers", why="the starter")
     import torch
     from transformers import AutoModel, AutoModelForCausalLM, LlavaConfig, LlavaForConditionalGeneration
@@ -111,7 +119,7 @@ def build() -> tuple[Any, Any]:
 
 
 def build_processor(language_folder: Path, gguf: str) -> Any:
-    """The processor: the language model's tokenizer with a token for images, and 84 x 84 pixels.
+    """Build the processor: the language model's tokenizer with an image token, and images of 84 x 84 pixels.
 
     Args:
         language_folder: of the language model.
@@ -142,6 +150,11 @@ def build_processor(language_folder: Path, gguf: str) -> Any:
 
 
 def provenance() -> dict[str, Any]:
-    """Where the weights come from, for the model card."""
+    """Describe the origin of the starter's weights, for the model card.
+
+    Returns:
+        version, initialisation of the projector, and the asset (package, version, license) of each
+        component.
+    """
     parts = {name: assets.spec(name) for name in PARTS}
     return {"version": VERSION, "projector": "fresh, seed 0", **{k: io.to_json(v) for k, v in parts.items()}}

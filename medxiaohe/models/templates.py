@@ -1,4 +1,4 @@
-"""Chat templates are rendered in a child process with limits: a template is a program that came with a model.
+"""Render chat templates in a child process with limits: a template is a program that came with a model.
 
 The sandbox of Jinja keeps a template from files and modules, not from loops without end or texts that double.
 So every template that transformers renders in this process, for a tokenizer or a processor, is rendered by a
@@ -36,7 +36,7 @@ _children: dict[int, _Child] = {}
 
 
 def _fresh_lock() -> None:
-    """In a forked process nobody is there to release the lock."""
+    """Replace the lock in a forked process, in which no thread would release it."""
     global _lock
     _lock = threading.Lock()
 
@@ -45,7 +45,10 @@ os.register_at_fork(after_in_child=_fresh_lock)
 
 
 def bound() -> None:
-    """Let transformers render chat templates within limits, from now on in this process."""
+    """Patch transformers so that this process renders chat templates within limits of time and memory.
+
+    A second call changes nothing. A template that is too long, too slow or too large then raises ModelError.
+    """
     from transformers.utils import chat_template_utils as utils
 
     plain: Any = utils._compile_jinja_template
@@ -62,31 +65,57 @@ def bound() -> None:
 
 
 class _Template:
-    """What transformers uses of a compiled template; the text is compiled in the child only, which folds
-    constants."""
+    """The interface of a compiled template that transformers uses; the text is compiled in the child only,
+    since compiling folds constants.
+    """
 
     def __init__(self, text: str, plain: Any) -> None:
         self._text, self._plain = text, plain
 
     @property
     def environment(self) -> Any:
+        """The Jinja environment, which transformers reads.
+
+        Returns:
+            that of an empty template.
+        """
         return self._plain("").environment
 
     def render(self, **values: Any) -> str:
+        """Render the template in the child process.
+
+        Args:
+            values: variables of the template, as JSON data.
+
+        Returns:
+            the text.
+
+        Raises:
+            ModelError: it needs more than SECONDS, MEMORY_MIB or MAX_TEXT.
+            jinja2.TemplateError: the template is wrong, or refuses the conversation.
+        """
         return render(self._text, values)
 
     def generate(self, **_: Any) -> Any:
+        """Refuse the streaming interface, which transformers uses for the mask of `generation` blocks.
+
+        Raises:
+            ModelError: always.
+        """
         raise ModelError("the mask of `generation` blocks is not made here: models.render makes one")
 
 
 def render(template: str, values: dict[str, Any], *, strict: bool = False) -> str:
-    """The text of a template.
+    """Render a chat template in the child process.
 
     Args:
         template: of Jinja, with what transformers adds.
         values: plain data.
         strict: a name without a value is an error, a last newline stays, and there is `regex_replace`: as
             lm-evaluation-harness renders the texts of its tasks.
+
+    Returns:
+        the text.
 
     Raises:
         ModelError: the template needs more than SECONDS, MEMORY_MIB or MAX_TEXT.
@@ -128,9 +157,22 @@ class _Child:
 
     @property
     def alive(self) -> bool:
+        """Whether the process runs.
+
+        Returns:
+            False once it has ended.
+        """
         return self._process.poll() is None
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request and wait for its answer, at most WAIT_SECONDS.
+
+        Args:
+            request: JSON data.
+
+        Returns:
+            the answer of the child, or one that says why it died.
+        """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request, default=str).encode() + b"\n")
@@ -148,7 +190,7 @@ class _Child:
         return {"limit": f"{SECONDS:g} s" if late else f"{MEMORY_MIB} MiB"}
 
     def _answer(self, seconds: float) -> dict[str, Any]:
-        """The next line of the child, which does not outlive a line that is too late, too long or missing."""
+        """Read the next line of the child; it is killed where that is too late, too long or missing."""
         assert self._process.stdout is not None
         deadline = time.monotonic() + seconds
         while b"\n" not in self._buffer:
@@ -161,10 +203,11 @@ class _Child:
             if not data:
                 return self._died()
         line, _, self._buffer = self._buffer.partition(b"\n")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def stop(self) -> None:
+        """Kill the process and close its pipes; a forked process leaves the child of its parent alone."""
         atexit.unregister(self.stop)
         if self._owner == os.getpid():  # a forked process does not end the child of its parent
             self._process.kill()
@@ -238,30 +281,30 @@ def _late(*_: Any) -> None:
 
 
 def _compiler() -> Any:
-    """`_compile_jinja_template` of transformers, from its file alone: the whole takes seconds to import."""
+    """Load `_compile_jinja_template` from its file only: transformers takes seconds to import."""
     spec = importlib.util.find_spec("transformers")
     assert spec is not None and spec.origin is not None
     folder = Path(spec.origin).parent / "utils"
-    package, logs, there = (types.ModuleType(f"alone{name}") for name in ("", ".logging", ".import_utils"))
+    package, logs, imports = (types.ModuleType(f"alone{name}") for name in ("", ".logging", ".import_utils"))
     package.__path__ = []
     import logging
 
     logs.get_logger = logging.getLogger  # type: ignore[attr-defined]
-    there.is_jinja_available = lambda: True  # type: ignore[attr-defined]
-    there.is_torch_available = there.is_vision_available = lambda: False  # type: ignore[attr-defined]
-    package.logging, package.import_utils = logs, there  # type: ignore[attr-defined]
-    sys.modules |= {"alone": package, "alone.logging": logs, "alone.import_utils": there}
+    imports.is_jinja_available = lambda: True  # type: ignore[attr-defined]
+    imports.is_torch_available = imports.is_vision_available = lambda: False  # type: ignore[attr-defined]
+    package.logging, package.import_utils = logs, imports  # type: ignore[attr-defined]
+    sys.modules |= {"alone": package, "alone.logging": logs, "alone.import_utils": imports}
     name = "alone.chat_template_utils"
-    found = importlib.util.spec_from_file_location(name, folder / "chat_template_utils.py")
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
+    source = importlib.util.spec_from_file_location(name, folder / "chat_template_utils.py")
+    assert source is not None and source.loader is not None
+    module = importlib.util.module_from_spec(source)
     sys.modules[name] = module
-    found.loader.exec_module(module)
+    source.loader.exec_module(module)
     return module._compile_jinja_template
 
 
 def _limit() -> None:
-    """Writable memory may grow by MEMORY_MIB; RLIMIT_AS would count mapped libraries too."""
+    """Limit the growth of writable memory to MEMORY_MIB; RLIMIT_AS would count mapped libraries too."""
     import resource
 
     if not os.path.exists("/proc/self/status"):  # not Linux: only the time is limited

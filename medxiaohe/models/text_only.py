@@ -1,5 +1,6 @@
-"""A language model without eyes behind the same processor interface: a tokenizer that refuses images in one
-sentence."""
+"""Processor of a language model without vision: a tokenizer behind the processor interface that refuses
+images.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +11,34 @@ from medxiaohe.errors import DataError
 
 
 class TextProcessor:
-    """What `models.render` needs of a processor, from a tokenizer alone."""
+    """The processor interface that `models.render` needs, from a tokenizer only."""
 
     def __init__(self, tokenizer: Any, name: str) -> None:
         self.tokenizer, self.name = tokenizer, name
 
     def apply_chat_template(self, rows: Sequence[dict[str, Any]], **options: Any) -> str:
-        """Messages with content parts, told to the tokenizer's template as plain strings."""
+        """Render messages with the tokenizer's chat template, which takes plain strings.
+
+        Args:
+            rows: messages whose `content` is a list of parts; texts are concatenated.
+            options: passed to the tokenizer.
+
+        Returns:
+            the rendered text.
+
+        Raises:
+            DataError: a part is an image: the model reads text only.
+        """
         if any(part["type"] == "image" for row in rows for part in row["content"]):
             raise self._blind()
-        told = [{**row, "content": "".join(part["text"] for part in row["content"])} for row in rows]
-        return str(self.tokenizer.apply_chat_template(told, **options))
+        plain = [{**row, "content": "".join(part["text"] for part in row["content"])} for row in rows]
+        return str(self.tokenizer.apply_chat_template(plain, **options))
 
     def __call__(self, **_: Any) -> Any:
         raise self._blind()
 
     def save_pretrained(self, folder: Any) -> None:
+        """Save the tokenizer files in a folder."""
         self.tokenizer.save_pretrained(folder)
 
     def _blind(self) -> DataError:

@@ -1,10 +1,11 @@
-"""Tools for chat templates that know none: told in the system prompt, in the form of Hermes and Qwen models.
+"""Describe tools in the system prompt for chat templates without tools, in the form of Hermes and Qwen
+models.
 
     # Tools ... <tools> {"type": "function", ...} </tools>         in the system prompt
     <tool_call> {"name": "zoom", "arguments": {...}} </tool_call>   what the model writes, and is trained to
     <tool_response> ... </tool_response>                            a turn of the user, images included
 
-Many templates drop what they do not know without a word: tools that are offered, calls in training rows,
+Many templates silently drop what they do not support: tools that are offered, calls in training rows,
 results.
 `writes_tools` tries a template before it is trusted with them. One that writes calls in a form that
 `wire.reply_from_text` does not read counts as one that knows none, because its calls would be lost.
@@ -46,23 +47,41 @@ _known: dict[tuple[str, str], bool] = {}  # (question, chat template) -> answer
 
 
 def writes_tools(processor: Any) -> bool:
-    """Whether the chat template writes tools, calls that we can read, and results."""
+    """Test whether the chat template renders tool definitions, tool results, and tool calls in a form that
+    can be read back.
+
+    Args:
+        processor: its template is tried once; the answer is cached.
+
+    Returns:
+        True where the template may be trusted with tools.
+    """
     return _ask("tools", processor, _tries_tools)
 
 
 def writes_system(processor: Any) -> bool:
-    """Whether the chat template has a place for a system prompt."""
+    """Test whether the chat template renders a system prompt.
+
+    Args:
+        processor: its template is tried once; the answer is cached.
+
+    Returns:
+        True where the text of a system message is in the rendered prompt.
+    """
     return _ask("system", processor, _tries_system)
 
 
 def told(rows: Sequence[Row], schemas: Sequence[Mapping[str, Any]], processor: Any) -> list[Row]:
-    """Rows of a conversation in which tools, calls and results are words of a system prompt and of turns.
+    """Rewrite a conversation so that tools, calls and results are text of the system prompt and of turns.
 
     Args:
         rows: messages in the chat layout with content parts, as `render.chat` makes them.
         schemas: tools as chat templates take them.
+
+    Returns:
+        rows with the roles system, user and assistant only; neighbouring turns of the user are joined.
     """
-    found: list[Row] = []
+    result: list[Row] = []
     for row in rows:
         parts = list(row["content"])
         if row["role"] == "tool":
@@ -72,21 +91,21 @@ def told(rows: Sequence[Row], schemas: Sequence[Mapping[str, Any]], processor: A
             texts = [_written(call["function"]) for call in calls]
             parts += [_text(("\n" if parts or i else "") + text) for i, text in enumerate(texts)]
             row = {"role": row["role"], "content": parts}
-        if found and row["role"] == "user" == found[-1]["role"]:  # some templates want turns to alternate
-            row = {"role": "user", "content": [*found.pop()["content"], _text("\n"), *row["content"]]}
-        found.append({**row, "content": _merged(row["content"])})
-    return _offered(found, schemas, processor) if schemas else found
+        if result and row["role"] == "user" == result[-1]["role"]:  # some templates want turns to alternate
+            row = {"role": "user", "content": [*result.pop()["content"], _text("\n"), *row["content"]]}
+        result.append({**row, "content": _merged(row["content"])})
+    return _offered(result, schemas, processor) if schemas else result
 
 
 def _merged(parts: Sequence[Row]) -> list[Row]:
-    """Texts that follow each other as one: some templates trim each part."""
-    found: list[Row] = []
+    """Join texts that follow each other: some templates trim each content part."""
+    result: list[Row] = []
     for part in parts:
-        if found and part["type"] == "text" == found[-1]["type"]:
-            found[-1] = _text(found[-1]["text"] + part["text"])
+        if result and part["type"] == "text" == result[-1]["type"]:
+            result[-1] = _text(result[-1]["text"] + part["text"])
         else:
-            found.append(part)
-    return found
+            result.append(part)
+    return result
 
 
 def _offered(rows: list[Row], schemas: Sequence[Mapping[str, Any]], processor: Any) -> list[Row]:
@@ -123,15 +142,15 @@ def _ask(question: str, processor: Any, tries: Any) -> bool:
 
 
 def _tries_tools(processor: Any) -> bool:
-    asked: Row = {"role": "user", "content": [_text("hello")]}
+    question: Row = {"role": "user", "content": [_text("hello")]}
     answered: Row = {
         "role": "assistant",
         "content": [],
         "tool_calls": [{"type": "function", "function": CALL}],
     }
     result: Row = {"role": "tool", "content": [_text(RESULT)]}
-    offered = processor.apply_chat_template([asked], tokenize=False, tools=[PROBE])
-    written = processor.apply_chat_template([asked, answered, result], tokenize=False, tools=[PROBE])
+    offered = processor.apply_chat_template([question], tokenize=False, tools=[PROBE])
+    written = processor.apply_chat_template([question, answered, result], tokenize=False, tools=[PROBE])
     read = [wire.call_of(match[1], "") for match in wire.CALL.finditer(written.removeprefix(offered))]
     same = [call for call in read if call and (call.name, dict(call.arguments)) == tuple(CALL.values())]
     return CALL["name"] in offered and len(same) == 1 and RESULT in written

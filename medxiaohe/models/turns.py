@@ -1,8 +1,8 @@
-"""The tokens that stand between two turns of a model: rollouts keep what was sampled as it was, and add only
-what came from outside.
+"""Tokens between two turns of a model: rollouts keep the sampled tokens unchanged, and add only what came
+from outside.
 
 Tokens of a whole conversation are then those of `render`, as long as the model samples the tokens that its
-tokenizer would make of the same text; what it really sampled is what its probabilities are of.
+tokenizer would produce for the same text; its probabilities are those of the tokens it sampled.
 """
 
 from __future__ import annotations
@@ -35,18 +35,14 @@ def render_next(
     ended: bool = True,
     opener: Callable[[ImageRef], Image] = images.open_image,
 ) -> Rendered:
-    """What follows the last assistant message, up to where the model should go on: the answers of tools, and
-    turn marks.
-
-    `ended`: the model has sampled the mark that ends its turn; where it has not, that mark is the first token
-    here. RewritesTurns when the chat template
-    rewrites earlier turns, DataError when it writes no end of turn.
+    """Tokenise what follows the last assistant message up to the next reply: tool results and turn marks.
 
     Args:
         messages: the conversation; the last assistant message was sampled.
         processor: of the model.
         tools: functions that the model may call.
-        ended: whether the sampled tokens include the mark that ends the turn.
+        ended: whether the sampled tokens include the mark that ends the turn; where they do not, that mark
+            is the first token here.
         opener: how images are opened.
 
     Returns:
@@ -72,22 +68,33 @@ def render_next(
 
 
 def end_mark(text: str, processor: Any) -> tuple[str, int]:
-    """The special token that ends a turn, the last one of a text that ends with the turn, and where it
-    stands; -1 where there is none."""
+    """Find the special token that ends a turn: the last one in the text.
+
+    Args:
+        text: an assistant's turn as the chat template renders it.
+        processor: for its special tokens.
+
+    Returns:
+        (token, its offset in characters); ("", -1) or an offset of -1 where the text has none.
+    """
     places = {token: text.rfind(token) for token in special_tokens(processor) if token not in OWN_MARKS}
     end = max(places, key=lambda token: (places[token], len(token)), default="")
     return end, places.get(end, -1)
 
 
 def end_of_turn(processor: Any) -> int | None:
-    """The id of the token that the chat template ends an assistant's turn with; None where it writes none."""
+    """Find the token with which the chat template ends an assistant's turn.
+
+    Returns:
+        its id, None where the template writes none.
+    """
     turn = _turn([Message("user", ("hello",)), Message("assistant", ("hello",))], processor, ())
     end, at = end_mark(turn.answer, processor)
     return int(processor.tokenizer.convert_tokens_to_ids(end)) if at >= 0 else None
 
 
 def written(tokens: Sequence[int], processor: Any) -> str:
-    """Text of sampled tokens, without special tokens other than the marks of thoughts and calls.
+    """Decode sampled tokens, without special tokens other than the marks of thoughts and calls.
 
     Some tokenizers have those as special tokens; without them a thought would be read as the answer.
 
@@ -101,5 +108,5 @@ def written(tokens: Sequence[int], processor: Any) -> str:
     tokenizer = processor.tokenizer
     special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     special |= set(tokenizer.all_special_ids)
-    kept = {tokenizer.convert_tokens_to_ids(mark) for mark in OWN_MARKS} - {tokenizer.unk_token_id}
-    return str(tokenizer.decode([token for token in tokens if token in kept or token not in special]))
+    marks = {tokenizer.convert_tokens_to_ids(mark) for mark in OWN_MARKS} - {tokenizer.unk_token_id}
+    return str(tokenizer.decode([token for token in tokens if token in marks or token not in special]))

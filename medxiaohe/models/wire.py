@@ -1,4 +1,4 @@
-"""Messages in the OpenAI chat layout, which servers and vLLM read, and replies read back from it or from
+"""Convert messages to the OpenAI chat layout, which servers and vLLM read, and parse replies from it or from
 text.
 
 Images travel as data URIs of freshly encoded PNG: exactly the pixels a local model would see, and none of the
@@ -23,12 +23,26 @@ CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)  # Hermes and Qwen
 
 
 def conversation(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages as the `messages` of a chat completion request."""
+    """Convert messages to the `messages` of an OpenAI chat completion request.
+
+    Args:
+        messages: images become data URIs.
+
+    Returns:
+        rows of role and content, in order; one message may become several rows.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
     return [row for message in messages for row in _rows(message)]
 
 
 def schemas(tools: Sequence[Tool]) -> list[dict[str, Any]]:
-    """Tools as the `tools` of a chat completion request and of chat templates."""
+    """Convert tools to the `tools` of a chat completion request and of chat templates.
+
+    Returns:
+        {"type": "function", "function": {name, description, parameters}} for each, in order.
+    """
     return [
         {
             "type": "function",
@@ -39,8 +53,8 @@ def schemas(tools: Sequence[Tool]) -> list[dict[str, Any]]:
 
 
 def reply_from_text(text: str, messages: Sequence[Message], tools: Sequence[Tool]) -> Message:
-    """The assistant message of generated text; `<tool_call>{...}</tool_call>` becomes a ToolCall when tools
-    were offered.
+    """Parse generated text to an assistant message; `<tool_call>{...}</tool_call>` becomes a ToolCall where
+    tools were offered.
 
     What is not a well-formed call stays text: the workflow sees what the model wrote.
 
@@ -65,7 +79,7 @@ def reply_from_text(text: str, messages: Sequence[Message], tools: Sequence[Tool
 
 
 def reply_from_json(answer: Mapping[str, Any], messages: Sequence[Message]) -> Message:
-    """The assistant message of `choices[0].message`; DataError when it is not one.
+    """Parse `choices[0].message` of a chat completion to an assistant message.
 
     Args:
         answer: `choices[0].message` of a chat completion.
@@ -102,19 +116,33 @@ def reply_from_json(answer: Mapping[str, Any], messages: Sequence[Message]) -> M
 
 
 def call_numbers(messages: Iterable[Message]) -> Iterator[int]:
-    """Numbers for the ids of new calls, after those the conversation already has."""
+    """Number new tool calls, after those that the conversation already has.
+
+    Args:
+        messages: the conversation so far.
+
+    Returns:
+        an endless iterator over the numbers.
+    """
     return itertools.count(sum(len(message.calls) for message in messages))
 
 
 def data_uri(ref: ImageRef) -> str:
-    """The pixels of a reference as the data URI of a PNG."""
+    """Encode the pixels of a reference as the data URI of a PNG, without metadata.
+
+    Returns:
+        "data:image/png;base64,...".
+
+    Raises:
+        DataError: the image cannot be read (images.open_image).
+    """
     out = io.BytesIO()
     images.open_image(ref).save(out, format="PNG", icc_profile=None, exif=None)  # pixels only
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
 def call_of(written: str, name: str) -> ToolCall | None:
-    """Read a tool call from JSON {name, arguments}; None where it is not one.
+    """Parse a tool call from JSON {name, arguments}.
 
     Args:
         written: the JSON.

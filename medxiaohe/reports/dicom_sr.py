@@ -1,6 +1,6 @@
-"""A report as a DICOM Comprehensive 3D SR after TID 1500, with the boxes of its evidence as regions.
+"""Write a report as a DICOM Comprehensive 3D SR by TID 1500, with the boxes of its evidence as regions.
 
-Needs the extra `sr`. It refers to the DICOM image that the report is of, and says that nobody verified it.
+Needs the extra `sr`. It refers to the DICOM image of the report, and is marked as unverified.
 Identifiers are made of the report's text, so equal reports are equal documents.
 """
 
@@ -26,11 +26,15 @@ EMPTY = (
 )  # fmt: skip
 
 
-def dicom_sr(found: Document, image: Any) -> Any:
-    """The report as an SR dataset, which `save_as` writes.
+def dicom_sr(report: Document, image: Any) -> Any:
+    """Convert a report to a DICOM Structured Report.
 
     Args:
+        report: as `of_trace` returns it.
         image: pydicom dataset of the image; patient and study are taken from it.
+
+    Returns:
+        a dataset, which `save_as` writes.
 
     Raises:
         MissingExtra: highdicom is not installed.
@@ -44,7 +48,7 @@ def dicom_sr(found: Document, image: Any) -> Any:
     if missing := [tag for tag in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID") if tag not in image]:
         raise DataError(f"the DICOM image has no {missing[0]}, which a structured report must name")
     image = _completed(image)
-    rows = list(_rows(found))
+    rows = list(_rows(report))
     if not rows:
         raise DataError("the report states no finding, so there is nothing to write as DICOM SR")
     source = sr.SourceImageForRegion(image.SOPClassUID, image.SOPInstanceUID)
@@ -52,7 +56,7 @@ def dicom_sr(found: Document, image: Any) -> Any:
     for number, (finding, sentence, box) in enumerate(rows, 1):
         common = {
             "tracking_identifier": sr.TrackingIdentifier(
-                uid=_uid(found, number), identifier=f"finding {number}"
+                uid=_uid(report, number), identifier=f"finding {number}"
             ),
             "finding_type": _coded(finding, sr),
             "qualitative_evaluations": [
@@ -85,7 +89,7 @@ def dicom_sr(found: Document, image: Any) -> Any:
     observer = sr.ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-            uid=_uid(found, 0), name="medxiaohe"
+            uid=_uid(report, 0), name="medxiaohe"
         ),
     )
     content = sr.MeasurementReport(
@@ -95,34 +99,34 @@ def dicom_sr(found: Document, image: Any) -> Any:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values of the image that are not ours
-        made = hd.sr.Comprehensive3DSR(
+        dataset = hd.sr.Comprehensive3DSR(
             evidence=[image],
             content=content,
             series_number=9000,
-            series_instance_uid=_uid(found, -1),
-            sop_instance_uid=_uid(found, -2),
+            series_instance_uid=_uid(report, -1),
+            sop_instance_uid=_uid(report, -2),
             instance_number=1,
             manufacturer="medxiaohe",
             is_complete=True,
             is_verified=False,
             series_description="Research report, not for clinical use",
         )
-    return made
+    return dataset
 
 
 def _completed(image: Any) -> Any:
     """A copy of the dataset in which attributes that may be empty are there."""
-    whole = copy(image)
+    completed = copy(image)
     for name in EMPTY:
-        if name not in whole:
-            setattr(whole, name, "")
-    return whole
+        if name not in completed:
+            setattr(completed, name, "")
+    return completed
 
 
-def _rows(found: Document) -> Iterator[tuple[Finding, Sentence, tuple[int, int, int, int] | None]]:
+def _rows(report: Document) -> Iterator[tuple[Finding, Sentence, tuple[int, int, int, int] | None]]:
     """Each finding with its sentence, once for each box of its evidence, or once without one."""
-    by_id = {item.id: item for item in found.evidence}
-    for sentence in found.findings:
+    by_id = {item.id: item for item in report.evidence}
+    for sentence in report.findings:
         boxes = [box for id in sentence.evidence if (box := _box(by_id.get(id))) is not None]
         for finding in sentence.findings:
             if not boxes:
@@ -147,6 +151,6 @@ def _outline(box: tuple[int, int, int, int]) -> Any:
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]], float)
 
 
-def _uid(found: Document, number: int) -> str:
-    digest = hashlib.sha256(f"{found.study}\0{found.text}\0{number}".encode()).digest()
+def _uid(report: Document, number: int) -> str:
+    digest = hashlib.sha256(f"{report.study}\0{report.text}\0{number}".encode()).digest()
     return f"{ROOT}{int.from_bytes(digest[:15], 'big')}"

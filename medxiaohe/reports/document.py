@@ -1,5 +1,4 @@
-"""A report as it is written in every format: read out of a trace, so that formats cannot say different
-things."""
+"""Read a report out of a trace, for every format, so that formats cannot differ in content."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ NOTE = "decisions"
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of a section, with what it rests on."""
+    """Sentence of a section, with its claims' ruling and evidence."""
 
     text: str
     action: str  # keep, hedge, cut, replace, add
@@ -31,7 +30,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A report: `text` is the whole of it; `claims` have offsets in it and `rulings` are one for each."""
+    """A report: `text` is all of it; `claims` have offsets in it, with one ruling each in `rulings`."""
 
     study: str
     given: Mapping[str, str]  # Indication, Comparison, Technique
@@ -48,11 +47,15 @@ class Document:
 
     @property
     def verified(self) -> int:
-        """How many claims are supported."""
+        """Number of claims that are supported.
+
+        Returns:
+            rulings with the label `supported`.
+        """
         return sum(ruling.label == "supported" for ruling in self.rulings)
 
     def ruling_of(self, claim: Claim) -> Ruling:
-        """The ruling that counts for a claim.
+        """Look up the ruling on a claim.
 
         Args:
             claim: of the report.
@@ -60,11 +63,17 @@ class Document:
         Returns:
             its ruling
         """
-        return next(one for one in self.rulings if one.claim == claim.id)
+        return next(ruling for ruling in self.rulings if ruling.claim == claim.id)
 
 
 def of_trace(trace: Trace) -> Document:
-    """The report of a trace of the workflow `report`.
+    """Read the report out of a trace of the workflow `report`.
+
+    Args:
+        trace: a finished trace.
+
+    Returns:
+        the report.
 
     Raises:
         DataError: the trace is of another workflow, or ended before there was a report.
@@ -79,7 +88,7 @@ def of_trace(trace: Trace) -> Document:
     rows: dict[str, list[Sentence]] = {"findings": [], "impression": [], "cut": []}
     for row in notes[-1].given or ():
         rows[row["section"]].append(_sentence(row))
-    asked = next((step.model for step in trace.steps if step.kind == "ask"), "")
+    model = next((step.model for step in trace.steps if step.kind == "ask"), "")
     return Document(
         trace.prompt.id,
         {
@@ -95,63 +104,63 @@ def of_trace(trace: Trace) -> Document:
         trace.evidence,
         tuple(image for message in trace.prompt.messages for image in message.images),
         trace.answer.rpartition("Limits: ")[2],
-        asked,
+        model,
     )
 
 
-def to_json(found: Document) -> dict[str, Any]:
-    """A report as JSON: sections with their sentences, claims, rulings and evidence.
+def to_json(report: Document) -> dict[str, Any]:
+    """Convert a report to JSON: sections with their sentences, claims, rulings and evidence.
 
     Args:
-        found: the report, read by `of_trace`.
+        report: the report, read by `of_trace`.
 
     Returns:
         JSON of the format `FORMAT`
     """
-    sections = {"Findings": found.findings, "Impression": found.impression}
+    sections = {"Findings": report.findings, "Impression": report.impression}
     return {
         "format": FORMAT,
         "statement": STATEMENT,
-        "study": found.study,
-        "model": found.model,
-        "given": dict(found.given),
-        "sections": {name: [_row(one) for one in rows] for name, rows in sections.items()},
-        "limits": found.limits,
-        "cut": [_row(one) for one in found.cut],
-        "text": found.text,
-        "verified": found.verified,
-        "claims": io.to_json(list(found.claims)),
-        "rulings": io.to_json(list(found.rulings)),
-        "evidence": [_evidence(one) for one in found.evidence],
+        "study": report.study,
+        "model": report.model,
+        "given": dict(report.given),
+        "sections": {name: [_row(item) for item in rows] for name, rows in sections.items()},
+        "limits": report.limits,
+        "cut": [_row(item) for item in report.cut],
+        "text": report.text,
+        "verified": report.verified,
+        "claims": io.to_json(list(report.claims)),
+        "rulings": io.to_json(list(report.rulings)),
+        "evidence": [_evidence(item) for item in report.evidence],
     }
 
 
-def _evidence(one: Evidence) -> dict[str, Any]:
+def _evidence(evidence: Evidence) -> dict[str, Any]:
     """Evidence without file names, which may name a patient."""
-    row: dict[str, Any] = io.to_json(one)
+    row: dict[str, Any] = io.to_json(evidence)
     for image in row.get("images", ()):
         image["uri"] = f"sha256:{image['sha256']}" if image.get("sha256") else ""
     return row
 
 
-def _row(one: Sentence) -> dict[str, Any]:
+def _row(sentence: Sentence) -> dict[str, Any]:
     return {
-        "text": one.text,
-        "action": one.action,
-        "label": one.label,
-        "findings": io.to_json(list(one.findings)),
-        "evidence": list(one.evidence),
-        "why": one.why,
+        "text": sentence.text,
+        "action": sentence.action,
+        "label": sentence.label,
+        "findings": io.to_json(list(sentence.findings)),
+        "evidence": list(sentence.evidence),
+        "why": sentence.why,
     }
 
 
 def _sentence(row: Mapping[str, Any]) -> Sentence:
-    found: Sequence[Mapping[str, Any]] = row.get("findings", ())
+    findings: Sequence[Mapping[str, Any]] = row.get("findings", ())
     return Sentence(
         row["text"],
         row["action"],
         row["label"],
-        tuple(Finding(**one) for one in found),
+        tuple(Finding(**finding) for finding in findings),
         tuple(row.get("evidence", ())),
         row.get("why", ""),
     )

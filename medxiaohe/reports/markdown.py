@@ -1,4 +1,6 @@
-"""A report as Markdown: sentences with a symbol and a word for their ruling, and the evidence below."""
+"""Write a report as Markdown: sentences with a symbol and a word for their ruling, followed by the
+evidence.
+"""
 
 from __future__ import annotations
 
@@ -20,55 +22,60 @@ WORDS = {
 ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|&])")
 
 
-def markdown(found: Document) -> str:
-    """The report as a Markdown document; all text of models and documents is escaped.
+def markdown(document: Document) -> str:
+    """Write a report as a Markdown document; all text of models and documents is escaped.
 
     Args:
-        found: the report, read by `of_trace`.
+        document: the report, read by `of_trace`.
 
     Returns:
         text in Markdown
     """
-    numbers = {item.id: n for n, item in enumerate(_cited(found), 1)}
+    numbers = {item.id: n for n, item in enumerate(_cited(document), 1)}
     rows = ["# Report", "", f"**{STATEMENT}**", ""]
-    for name, text in found.given.items():
+    for name, text in document.given.items():
         rows += [f"## {name}", "", escaped(text), ""]
-    for name, sentences in (("Findings", found.findings), ("Impression", found.impression)):
+    for name, sentences in (("Findings", document.findings), ("Impression", document.impression)):
         rows += [f"## {name}", ""]
-        rows += [_line(one, numbers) for one in sentences] or ["Nothing could be verified."]
+        rows += [_line(sentence, numbers) for sentence in sentences] or ["Nothing could be verified."]
         rows.append("")
-    rows += ["## Limits", "", escaped(found.limits), ""]
+    rows += ["## Limits", "", escaped(document.limits), ""]
     if numbers:
         rows += ["## Evidence", ""]
-        rows += [f"{n}. {_shown(item)}" for n, item in enumerate(_cited(found), 1)] + [""]
-    if found.cut:
+        rows += [f"{n}. {_shown(item)}" for n, item in enumerate(_cited(document), 1)] + [""]
+    if document.cut:
         rows += ["## Removed from the draft", ""]
-        rows += [f"- ~~{escaped(one.text)}~~ {WORDS[one.label]}: {escaped(one.why)}" for one in found.cut] + [
-            ""
-        ]
+        rows += [
+            f"- ~~{escaped(sentence.text)}~~ {WORDS[sentence.label]}: {escaped(sentence.why)}"
+            for sentence in document.cut
+        ] + [""]
     return "\n".join(rows)
 
 
 def escaped(text: str) -> str:
-    """Text on one line that Markdown shows as it is."""
+    """Escape a text so that Markdown shows it literally on one line.
+
+    Returns:
+        line breaks and repeated blanks become one blank.
+    """
     return ACTIVE.sub(r"\\\1", " ".join(text.split()))
 
 
-def _line(one: Sentence, numbers: dict[str, int]) -> str:
-    cited = ", ".join(str(numbers[id]) for id in one.evidence if id in numbers)
+def _line(sentence: Sentence, numbers: dict[str, int]) -> str:
+    cited = ", ".join(str(numbers[id]) for id in sentence.evidence if id in numbers)
     cited = f", evidence {cited}" if cited else ""
-    return f"- {SIGNS[one.label]} {escaped(one.text)} *({WORDS[one.label]}{cited})*"
+    return f"- {SIGNS[sentence.label]} {escaped(sentence.text)} *({WORDS[sentence.label]}{cited})*"
 
 
-def _cited(found: Document) -> Sequence[Evidence]:
-    ids = {id for one in (*found.findings, *found.impression) for id in one.evidence}
-    return [item for item in found.evidence if item.id in ids]
+def _cited(document: Document) -> Sequence[Evidence]:
+    ids = {id for sentence in (*document.findings, *document.impression) for id in sentence.evidence}
+    return [item for item in document.evidence if item.id in ids]
 
 
 def _shown(item: Evidence) -> str:
-    where = ""
+    locator = ""
     if item.at is not None and item.at.span is not None:
-        where = f", letters {item.at.span[0]} to {item.at.span[1]}"
+        locator = f", letters {item.at.span[0]} to {item.at.span[1]}"
     if item.at is not None and item.at.box is not None:
-        where = f", box {', '.join(map(str, item.at.box))}"
-    return f"{escaped(item.text)} ({escaped(item.source or item.by or item.kind)}{where})"
+        locator = f", box {', '.join(map(str, item.at.box))}"
+    return f"{escaped(item.text)} ({escaped(item.source or item.by or item.kind)}{locator})"

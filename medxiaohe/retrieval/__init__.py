@@ -1,1 +1,1 @@
-"""Finding passages: documents, and indexes over them."""
+"""Retrieval of passages: documents, and indexes over them."""

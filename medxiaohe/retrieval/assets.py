@@ -1,4 +1,4 @@
-"""Knowledge that comes with assets: what the tools clinical, drug and relations look up."""
+"""Knowledge from assets: data of the tools clinical, drug and relations."""
 
 from __future__ import annotations
 
@@ -17,13 +17,21 @@ TEXTS = (".json", ".md", ".tsv")
 
 
 def texts(folder: Path) -> dict[str, str]:
-    """Texts of an asset's folder by their names below it."""
+    """Read the text files of an asset's folder and of those below.
+
+    Returns:
+        path relative to the folder -> text, in the order of the paths; only the suffixes TEXTS.
+    """
     paths = sorted(path for path in folder.rglob("*") if path.suffix in TEXTS)
     return {path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in paths}
 
 
 def resources() -> dict[str, Callable[[], Any]]:
-    """Resources of tools by name; the asset of one is obtained when a tool first needs it."""
+    """List the resources of tools that come with assets.
+
+    Returns:
+        name -> function that opens the resource; its asset is obtained when a tool first needs it.
+    """
     return {
         "guidelines": guidelines,
         "interactions": _interactions,
@@ -34,7 +42,14 @@ def resources() -> dict[str, Callable[[], Any]]:
 
 @cache
 def guidelines() -> Guidelines:
-    """Summaries of guidelines and differentials; the asset is obtained when it is first needed."""
+    """Open the summaries of guidelines and differentials; obtains the asset where it is not in the cache.
+
+    Returns:
+        an index that is searched by `sections` and `differential`.
+
+    Raises:
+        AssetError: the asset could not be downloaded, or its hash is wrong.
+    """
     return Guidelines(texts(assets.folder("open_medicine")))
 
 
@@ -52,9 +67,9 @@ def _interactions() -> Interactions:
 def _graph() -> graph.GraphStore:
     """The graph of CMeKG; its store is built once, beside the asset's folder."""
     facts = assets.folder(graph.CMEKG)
-    place = facts.with_name(f"{facts.name}-graph-{io.digest(facts)[:8]}-{FORMAT}")
-    with io.in_turn(place):
-        if not (place / io.MANIFEST).is_file():
-            with io.publish(place) as draft:
+    path = facts.with_name(f"{facts.name}-graph-{io.digest(facts)[:8]}-{FORMAT}")
+    with io.in_turn(path):
+        if not (path / io.MANIFEST).is_file():
+            with io.publish(path) as draft:
                 graph.build_graph(draft, graph.cmekg(facts))
-    return graph.GraphStore(place)
+    return graph.GraphStore(path)

@@ -1,5 +1,6 @@
-"""BM25 over a few passages in memory, of the standard library alone (Robertson and Zaragoza 2009): the facts
-of a case, a file of passages. retrieval/text.py is for corpora."""
+"""BM25 over a few passages in memory, with the standard library only (Robertson and Zaragoza 2009): the
+facts of a case, a file of passages. retrieval/text.py is for corpora.
+"""
 
 import math
 import re
@@ -10,17 +11,20 @@ from dataclasses import replace
 from medxiaohe.errors import DataError
 from medxiaohe.types import Evidence
 
+# saturation of the term frequency, strength of the length normalisation: usual values (section 3.2)
 K1, B = 1.5, 0.75
 
 
 class BM25:
+    """Inverted index over passages with BM25 scores; a Store."""
+
     def __init__(
         self,
         passages: Iterable[Evidence],
         searched: Iterable[str] = (),
         split: Callable[[str], list[str]] | None = None,
     ):
-        """Index passages.
+        """Build the inverted index.
 
         Args:
             passages: what is returned.
@@ -40,8 +44,7 @@ class BM25:
         self.mean_length = sum(self.lengths) / max(1, len(self.lengths))
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query the `top` passages that share a word with it, best first; equals in the order they
-        came.
+        """Search passages that share a term with each query.
 
         Args:
             queries: texts.
@@ -53,7 +56,7 @@ class BM25:
         return [self._search(query, top) for query in queries]
 
     def get(self, id: str) -> Evidence:
-        """The passage of an id; DataError when there is none.
+        """Look up a passage.
 
         Args:
             id: of a passage.
@@ -74,15 +77,22 @@ class BM25:
         for term in sorted(
             set(self.split(query))
         ):  # sorted: the sum of floats does not depend on the hash seed
-            found = self.postings.get(term, ())
-            rarity = math.log(1 + (len(self.passages) - len(found) + 0.5) / (len(found) + 0.5))
-            for i, count in found:
+            postings = self.postings.get(term, ())
+            # idf = ln(1 + (N - n + 0.5) / (n + 0.5)), which is never negative
+            rarity = math.log(1 + (len(self.passages) - len(postings) + 0.5) / (len(postings) + 0.5))
+            for i, count in postings:
+                # K = k1 (1 - b + b dl / avdl)
                 length = K1 * (1 - B + B * self.lengths[i] / self.mean_length)
+                # idf * tf (k1 + 1) / (tf + K)
                 scores[i] = scores.get(i, 0.0) + rarity * count * (K1 + 1) / (count + length)
         best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:top]
         return tuple(replace(self.passages[i], score=score) for i, score in best)
 
 
 def words(text: str) -> list[str]:
-    """Words in lower case; each Chinese character is a word."""
+    """Split a text into lower-case words; each Chinese character is a word.
+
+    Returns:
+        words in order, repeats included.
+    """
     return re.findall(r"[\u4e00-\u9fff]|[^\W\u4e00-\u9fff]+", text.casefold())

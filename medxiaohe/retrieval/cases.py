@@ -1,4 +1,4 @@
-"""Cases with images that are searched by an image or by words: what the tool `similar_cases` looks up."""
+"""Search cases by an image or by text, for the tool `similar_cases`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SIDE = 32  # pixels of the thumbnails that are compared
 
 
 class Cases:
-    """Cases by the cosine of their images (grey thumbnails of 32 x 32 pixels without their mean) or by the
-    words of their texts (BM25).
+    """Cases that are searched by the cosine of their images (grey thumbnails of 32 x 32 pixels without
+    their mean) or by BM25 over their texts.
 
     Thumbnails see layout and brightness, not findings: a tool of your own by the name `similar_cases` with an
     encoder of your field finds better ones.
@@ -28,14 +28,14 @@ class Cases:
     pure = True
 
     def __init__(self, cases: Sequence[Evidence]) -> None:
-        """Take cases, each with its text and its images; DataError where there is none."""
+        """Index cases, each with its text and its images."""
         if not cases:
             raise DataError("there is no case: a collection of nothing has no similar case")
         self.cases = tuple(cases)
 
     @classmethod
     def read(cls, path: Path) -> Cases:
-        """Cases of a file of passages with images (retrieval/passages.py).
+        """Read cases from a file of passages with images (retrieval/passages.py).
 
         Args:
             path: a JSON lines file of passages with images.
@@ -45,14 +45,16 @@ class Cases:
         """
         return cls(
             [
-                replace(case, kind="record", images=tuple(images.ref(Path(one.uri)) for one in case.images))
+                replace(
+                    case, kind="record", images=tuple(images.ref(Path(image.uri)) for image in case.images)
+                )
                 for case in passages.read(path)
             ]
         )
 
     def like_image(self, image: ImageRef, top: int, others: Sequence[str] = ()) -> tuple[Evidence, ...]:
-        """The cases whose image is most like this one, best first; never those whose image has a digest of
-        `others`, nor the image itself.
+        """Retrieve the cases with the most similar images; the image itself and those with a digest of
+        `others` are excluded.
 
         Args:
             image: what is compared.
@@ -62,17 +64,17 @@ class Cases:
         Returns:
             cases by cosine of their thumbnails
         """
-        asked = _thumbnail(image)
+        query = _thumbnail(image)
         barred = {*others, image.sha256} - {""}
         scored = [
-            (-_cosine(asked, own), case.id, case)
+            (-_cosine(query, own), case.id, case)
             for case, own in zip(self.cases, self._thumbnails, strict=True)
-            if not barred & {one.sha256 for one in case.images}
+            if not barred & {own_image.sha256 for own_image in case.images}
         ]
         return tuple(case for _, _, case in sorted(scored, key=lambda row: row[:2])[:top])
 
     def like_text(self, text: str, top: int) -> tuple[Evidence, ...]:
-        """The cases whose words match best.
+        """Retrieve the cases whose text matches best.
 
         Args:
             text: the query.
@@ -82,7 +84,7 @@ class Cases:
             cases by BM25, best first
         """
         by_id = {case.id: case for case in self.cases}
-        return tuple(by_id[one.id] for one in self._index.search([text], top)[0])
+        return tuple(by_id[hit.id] for hit in self._index.search([text], top)[0])
 
     @cached_property
     def _thumbnails(self) -> list[list[float]]:
@@ -98,6 +100,7 @@ def _thumbnail(image: ImageRef) -> list[float]:
     small = images.open_image(image).convert("L").resize((SIDE, SIDE))
     values = [float(value) for value in small.tobytes()]
     mean = math.fsum(values) / len(values)
+    # without the mean the cosine compares structure, not brightness
     centred = [value - mean for value in values]
     norm = math.sqrt(math.fsum(value * value for value in centred)) or 1.0
     return [value / norm for value in centred]

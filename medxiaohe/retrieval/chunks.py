@@ -1,4 +1,4 @@
-"""Chunks: parts of a document that are searched one by one, cut where sentences end."""
+"""Split documents into chunks that are searched one by one, at the ends of sentences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])\s*|\n+")
 def chunks(
     text: str, size: int = CHARACTERS, overlap: int = OVERLAP, unit: Unit = "characters"
 ) -> list[tuple[int, int]]:
-    """Cut a text into spans that together cover all of it but white space between them.
+    """Split a text into overlapping spans that cover all of it except white space between them.
 
     Args:
         text: the document.
@@ -34,12 +34,14 @@ def chunks(
     if unit == "tokens":
         return _by_tokens(text, size, overlap)
     characters = size
+    # offsets behind sentence ends, and behind white space where a sentence may be too long
     ends = [match.end() for match in ENDS.finditer(text)]
     spaces = [match.end() for match in re.finditer(r"\s+", text)] if len(text) > characters else []
     spans: list[tuple[int, int]] = []
     start, covered, size = 0, 0, len(text)
     while covered < size:
         limit = min(start + characters, size)
+        # the last sentence end within the limit, or else white space, or else the limit itself
         end = limit if limit == size else _last(ends, start, limit) or _last(spaces, start, limit) or limit
         if end <= covered:  # the overlap alone, before a word that does not fit behind it
             start = covered
@@ -64,12 +66,14 @@ def _by_tokens(text: str, size: int, overlap: int) -> list[tuple[int, int]]:
     first, covered = 0, 0
     while covered < len(tokens):
         limit = min(first + size, len(tokens))
+        # the last sentence end within the limit, or else the limit
         last = limit if limit == len(tokens) else _last(ends, first, limit) or limit
         if last <= covered:  # the overlap alone, before a sentence that does not fit behind it
             first = covered
             continue
         spans.append((tokens[first][0], tokens[last - 1][1]))
         covered = last
+        # the next chunk repeats the last sentences that fit in the overlap
         low = max(first + 1, last - overlap)
         first = _first(ends, low, last) or last
     return spans

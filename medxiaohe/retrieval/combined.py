@@ -1,4 +1,4 @@
-"""Stores that a YAML file combines, each entry a store or a mapping of its own:
+"""Combine stores by a YAML file, each entry a store or a mapping of its own:
 
     fuse: [out/text, out/dense]      by reciprocal rank; with `weights: [1, 2]` where they count differently
     rerank: out/retriever/1/model    a cross-encoder orders the first `depth` (20) results again
@@ -34,15 +34,18 @@ Open = Callable[[str], Store]
 
 
 def read(path: Path, open_one: Callable[..., Store], privacy: str) -> Store:
-    """The store that a YAML file describes.
+    """Open the stores that a YAML file combines.
 
     Args:
-        path: of the file.
+        path: the YAML file; paths inside it are relative to its folder.
         open_one: opens the path of a single store.
-        privacy: of what is remote.
+        privacy: mode of the privacy guard for remote stores.
+
+    Returns:
+        the combined store.
 
     Raises:
-        ConfigError: the file is none, or has a key that is none.
+        ConfigError: the file does not exist, or has an unknown key.
         PrivacyError: `privacy` does not let queries go to a service.
     """
     if not path.is_file():
@@ -50,38 +53,40 @@ def read(path: Path, open_one: Callable[..., Store], privacy: str) -> Store:
     return _combined(bounded_yaml.read(path), str(path), path.parent, open_one, privacy)
 
 
-def _combined(value: Any, where: str, folder: Path, open_one: Callable[..., Store], privacy: str) -> Store:
-    again = partial(_combined, where=where, folder=folder, open_one=open_one, privacy=privacy)
+def _combined(value: Any, location: str, folder: Path, open_one: Callable[..., Store], privacy: str) -> Store:
+    again = partial(_combined, location=location, folder=folder, open_one=open_one, privacy=privacy)
     if isinstance(value, str):
         path = value if value.startswith("asset:") or Path(value).is_absolute() else str(folder / value)
         return open_one(path, privacy=privacy)
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{where}: a store is a path or a mapping of {', '.join(KEYS)}, not {value!r}")
+        raise ConfigError(f"{location}: a store is a path or a mapping of {', '.join(KEYS)}, not {value!r}")
     for key in value:
         if key not in KEYS:
-            raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), KEYS)}")
-    given = [key for key in ONE_OF if key in value]
-    if len(given) != 1:
-        raise ConfigError(f"{where}: give one of {', '.join(ONE_OF)}, not {len(given)} of them")
-    what = value[given[0]]
+            raise ConfigError(f"{location}: unknown key {key!r}{nearest(str(key), KEYS)}")
+    chosen = [key for key in ONE_OF if key in value]
+    if len(chosen) != 1:
+        raise ConfigError(f"{location}: give one of {', '.join(ONE_OF)}, not {len(chosen)} of them")
+    content = value[chosen[0]]
     store: Store
-    if given == ["fuse"]:
-        if not isinstance(what, list) or not what:
-            raise ConfigError(f"{where}: fuse is a list of stores")
+    if chosen == ["fuse"]:
+        if not isinstance(content, list) or not content:
+            raise ConfigError(f"{location}: fuse is a list of stores")
         weights = value.get("weights") or []
-        if weights and (len(weights) != len(what) or not all(isinstance(w, int | float) for w in weights)):
-            raise ConfigError(f"{where}: {len(what)} stores are fused and {len(weights)} weights given")
-        store = Fused([again(one) for one in what], weights)
-    elif given == ["route"]:
-        if not isinstance(what, Mapping) or set(what) != {"zh", "en"}:
-            raise ConfigError(f"{where}: route has a store for zh, which is Chinese script, and one for en")
-        store = Routed({name: again(one) for name, one in what.items()}, language)
-    elif given == ["remote"]:
-        store = Service(str(what), privacy)
+        if weights and (len(weights) != len(content) or not all(isinstance(w, int | float) for w in weights)):
+            raise ConfigError(f"{location}: {len(content)} stores are fused and {len(weights)} weights given")
+        store = Fused([again(entry) for entry in content], weights)
+    elif chosen == ["route"]:
+        if not isinstance(content, Mapping) or set(content) != {"zh", "en"}:
+            raise ConfigError(
+                f"{location}: route has a store for zh, which is Chinese script, and one for en"
+            )
+        store = Routed({name: again(entry) for name, entry in content.items()}, language)
+    elif chosen == ["remote"]:
+        store = Service(str(content), privacy)
     else:
-        store = again(what)
+        store = again(content)
     if "filter" in value:
-        store = Filtered(store, matching(**_filter(value["filter"], where)))
+        store = Filtered(store, matching(**_filter(value["filter"], location)))
     if "rerank" in value:
         from medxiaohe.models.rerank import cross_encoder
 
@@ -92,15 +97,19 @@ def _combined(value: Any, where: str, folder: Path, open_one: Callable[..., Stor
 
 
 def language(query: str) -> str:
-    """zh where a query has Chinese characters, en else."""
+    """Detect the script of a query, to route it to a store.
+
+    Returns:
+        "zh" where it has a Chinese character, "en" otherwise.
+    """
     return "zh" if re.search(r"[\u3400-\u9fff]", query) else "en"
 
 
-def _filter(value: Any, where: str) -> dict[str, Any]:
+def _filter(value: Any, location: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{where}: filter is a mapping of {', '.join(FILTERS)}")
+        raise ConfigError(f"{location}: filter is a mapping of {', '.join(FILTERS)}")
     for key in value:
         if key not in FILTERS:
-            raise ConfigError(f"{where}: unknown key {key!r} of filter{nearest(str(key), FILTERS)}")
-    lists = {key: [str(one) for one in value[key]] for key in FILTERS[:3] if key in value}
+            raise ConfigError(f"{location}: unknown key {key!r} of filter{nearest(str(key), FILTERS)}")
+    lists = {key: [str(item) for item in value[key]] for key in FILTERS[:3] if key in value}
     return lists | {key: str(value[key]) for key in FILTERS[3:] if key in value}

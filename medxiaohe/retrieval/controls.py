@@ -1,8 +1,9 @@
-"""Controls of a knowledge source: what a workflow gains with the right source counts only against these.
+"""Negative controls of a knowledge source: the gain of a workflow with the right source counts only
+compared with these.
 
 none       no source: tools that search are left out
 dead       the source fails at the first query: RetrieverDown, which ends a run
-exchanged  searched as it is, but each document comes with the text of another one
+exchanged  searched unchanged, but each document is returned with the text of another one
 rewired    a graph in which every node keeps the number of its facts of each kind, and their other ends are
            drawn at random: what is left of a gain is due to degree alone (Maslov and Sneppen 2002)
 """
@@ -31,28 +32,37 @@ Knowledge = Literal["right", "none", "dead", "exchanged", "rewired"]
 
 
 class Dead:
-    """A store that cannot be reached, whatever it is asked."""
+    """A store that cannot be reached."""
 
     pure = False
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """Raises RetrieverDown."""
+        """Fail, as a retriever does that is down.
+
+        Raises:
+            RetrieverDown: always.
+        """
         raise RetrieverDown("the source is the control `dead`, which answers nothing: this run is its test")
 
     def get(self, id: str) -> Evidence:
-        """Raises RetrieverDown."""
+        """Fail, as a retriever does that is down.
+
+        Raises:
+            RetrieverDown: always.
+        """
         return self.search([id], 1)[0][0]
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("_"):
             raise AttributeError(name)
-        return lambda *given, **named: self.search([], 1)
+        return lambda *args, **named: self.search([], 1)
 
 
 @dataclass(frozen=True)
 class Exchanged:
-    """A store whose results come with the text of other documents of a pool: ids, ranks and scores are those
-    of the right ones."""
+    """A store whose results have the text of other documents of a pool; ids, ranks and scores are those of
+    the right ones.
+    """
 
     store: Store
     pool: tuple[Evidence, ...]
@@ -60,11 +70,11 @@ class Exchanged:
     pure: bool = True
 
     def __post_init__(self) -> None:
-        if len({one.text for one in self.pool}) < 2:
+        if len({document.text for document in self.pool}) < 2:
             raise ConfigError("the control `exchanged` needs two texts that differ")
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """The results of the store with other texts.
+        """Search the store and exchange the texts of its results.
 
         Args:
             queries: texts.
@@ -74,26 +84,37 @@ class Exchanged:
             results whose ids, ranks and scores are those of the store, and whose texts are not
         """
         check(queries, top)
-        return [tuple(map(self._other, found)) for found in self.store.search(queries, top)]
+        return [tuple(map(self._other, results)) for results in self.store.search(queries, top)]
 
     def get(self, id: str) -> Evidence:
-        """The document with another text."""
+        """Read the document of an id with the text of another one of the pool.
+
+        Returns:
+            the document with the text, digest and locator of another one.
+
+        Raises:
+            DataError: there is no document of this id.
+        """
         return self._other(self.store.get(id))
 
-    def _other(self, one: Evidence) -> Evidence:
-        draw = random.Random(f"{self.seed} {one.id}")
-        while (other := self.pool[draw.randrange(len(self.pool))]).text == one.text:
+    def _other(self, document: Evidence) -> Evidence:
+        draw = random.Random(f"{self.seed} {document.id}")
+        while (replacement := self.pool[draw.randrange(len(self.pool))]).text == document.text:
             pass
-        return replace(one, text=other.text, sha256=other.sha256, at=other.at)
+        return replace(document, text=replacement.text, sha256=replacement.sha256, at=replacement.at)
 
 
 def controlled(name: str, source: Any, knowledge: Knowledge, seed: int = 0) -> Any:
-    """A source of knowledge as a control has it.
+    """Replace a source of knowledge by one of its controls.
 
     Args:
         name: of the resource: library, graph, guidelines, cases ...
         source: the right one.
-        knowledge: which control; `none` is no matter of a source.
+        knowledge: which control; `none` leaves the tool out and is not handled here.
+        seed: of the random exchange or rewiring.
+
+    Returns:
+        the control, or the source itself for every other value of `knowledge`.
 
     Raises:
         ConfigError: the control is not there for such a source.
@@ -101,15 +122,15 @@ def controlled(name: str, source: Any, knowledge: Knowledge, seed: int = 0) -> A
     if knowledge == "dead":
         return Dead()
     if knowledge == "rewired" and isinstance(source, GraphStore):
-        place = assets.cache_root() / "controls"
+        cache = assets.cache_root() / "controls"
         return rewired(
-            source, place / f"{io.fingerprint([source.record, io.digest(source.folder), seed])}", seed
+            source, cache / f"{io.fingerprint([source.record, io.digest(source.folder), seed])}", seed
         )
     if knowledge == "exchanged" and not isinstance(source, GraphStore):
         if isinstance(source, Cases):
-            texts = [one.text for one in source.cases]
+            texts = [case.text for case in source.cases]
             turned = zip(source.cases, (*texts[1:], texts[0]), strict=True)
-            return Cases([replace(one, text=text) for one, text in turned])
+            return Cases([replace(case, text=text) for case, text in turned])
         return exchanged(source, seed)
     if knowledge == "exchanged":
         raise ConfigError(
@@ -119,14 +140,23 @@ def controlled(name: str, source: Any, knowledge: Knowledge, seed: int = 0) -> A
 
 
 def exchanged(store: Store, seed: int = 0) -> Exchanged:
-    """The control of a store: a library of passages, or a text or dense store.
+    """Build the control of a store whose documents come with texts of other documents.
+
+    Args:
+        store: a library of passages, or a text or dense store.
+        seed: of the random choice, which depends on the id of the document too.
+
+    Returns:
+        a store with the same ids, ranks and scores.
 
     Raises:
         ConfigError: its documents cannot be listed, or it has but one text.
     """
     corpus = getattr(store, "corpus", None)
     if corpus is not None:
-        texts = (Evidence(one.id, one.text, "", sha256=one.sha256) for one in corpus.every())
+        texts = (
+            Evidence(document.id, document.text, "", sha256=document.sha256) for document in corpus.every()
+        )
         return Exchanged(store, tuple(texts), seed)
     pool = getattr(store, "passages", None)
     if pool is None:
@@ -138,10 +168,16 @@ def exchanged(store: Store, seed: int = 0) -> Exchanged:
 
 
 def rewired(store: GraphStore, folder: Path, seed: int = 0) -> GraphStore:
-    """The control of a graph, in a folder that is written whole and opened again when it is there.
+    """Build the rewired control of a graph (Maslov and Sneppen 2002): the objects of each predicate are
+    permuted among its subjects, so each node keeps its number of facts of each predicate.
 
-    The objects of all facts of a predicate are dealt out anew among its subjects, so each node is the subject
-    and the object of as many facts of each predicate as before.
+    Args:
+        store: the right graph.
+        folder: where the control is published; opened again where it exists.
+        seed: of the permutation.
+
+    Returns:
+        the rewired graph.
 
     Raises:
         StorageError: the file cannot be written.
@@ -163,11 +199,12 @@ def _deal(file: Path, seed: int) -> None:
             database.execute("PRAGMA journal_mode = OFF")
             predicates = database.execute("SELECT DISTINCT predicate FROM relation ORDER BY predicate")
             for (predicate,) in predicates.fetchall():
-                found = (
+                query = (
                     "SELECT id, object FROM relation WHERE predicate = ? AND object IS NOT NULL ORDER BY id"
                 )
-                rows = database.execute(found, (predicate,)).fetchall()
-                objects = [other for _, other in rows]
+                rows = database.execute(query, (predicate,)).fetchall()
+                # a permutation of the objects among the facts of one predicate keeps every degree
+                objects = [target for _, target in rows]
                 random.Random(f"{seed} {predicate}").shuffle(objects)
                 dealt = zip(objects, (id for id, _ in rows), strict=True)
                 database.executemany("UPDATE relation SET object = ? WHERE id = ?", dealt)

@@ -1,4 +1,4 @@
-"""The documents of a store and their chunks, on disk: read in place, appended by segments.
+"""Documents of a store and their chunks, on disk: read in place, appended by segments.
 
     documents.N.zst    rows of documents as JSON lines, in zstandard frames of about 32 KB
     documents.N.ids    (hash of the id, address), in the order of the hashes
@@ -39,12 +39,12 @@ KEPT_FRAMES = 64  # frames that stay unpacked: 2 MB
 
 
 class Writer:
-    """Adds documents as one more segment of a folder; `close` writes what stands beside them."""
+    """Writer of one more segment of documents; `close` writes the index of its ids."""
 
     def __init__(
         self, folder: Path, characters: int = CHARACTERS, overlap: int = OVERLAP, unit: Unit = "characters"
     ):
-        """Begin the segment after those of the folder.
+        """Start the segment after those of the folder.
 
         Raises:
             DataError: chunks that cannot overlap so.
@@ -68,11 +68,14 @@ class Writer:
     def add(self, document: Evidence) -> list[tuple[str, bool]]:
         """Write a document.
 
+        Args:
+            document: with text; its id must be new.
+
         Returns:
             (text, whether the document begins with it) of its chunks, in order.
 
         Raises:
-            DataError: it has no id or text, a level that is none, or an id that is already there.
+            DataError: it has no id or text, an unknown level, or an id that exists already.
         """
         check_document(document)
         key = _hash(document.id)
@@ -94,7 +97,12 @@ class Writer:
         return [(document.text[start:end], not number) for number, (start, end) in enumerate(spans)]
 
     def close(self) -> None:
-        """Write the rest; DataError where there was no document."""
+        """Write the last frame and the index of ids, and flush all files to disk.
+
+        Raises:
+            DataError: no document was added.
+            StorageError: the disk is full or read-only.
+        """
         if self._frame:
             self._end_frame()
         for file in self._open:
@@ -109,7 +117,7 @@ class Writer:
         io.write(self.folder / f"documents.{self.number}.ids", lambda file: file.write(ids))
 
     def abort(self) -> None:
-        """Close the files as they are."""
+        """Close the files without completing the segment."""
         for file in self._open:
             file.close()
 
@@ -121,7 +129,7 @@ class Writer:
 
 
 class Corpus:
-    """Documents and chunks that `Writer` wrote, mapped into memory."""
+    """Documents and chunks that `Writer` wrote, memory-mapped."""
 
     def __init__(self, folder: Path):
         import zstandard
@@ -137,25 +145,37 @@ class Corpus:
 
     @property
     def packed_bytes(self) -> int:
-        """Bytes of the compressed documents, over all segments."""
+        """Size of the compressed documents.
+
+        Returns:
+            bytes, over all segments.
+        """
         return self._bytes[-1]
 
     @property
     def chunks(self) -> int:
-        """Number of chunks, over all segments."""
+        """Number of chunks.
+
+        Returns:
+            their count over all segments.
+        """
         return self._chunks[-1]
 
     @property
     def documents(self) -> int:
-        """Number of documents, over all segments."""
+        """Number of documents.
+
+        Returns:
+            their count over all segments.
+        """
         return sum(len(part.ids) // 2 for part in self._parts)
 
     def chunk(self, number: int, score: float = 0.0) -> Evidence:
-        """A chunk by its number, with its span in its document.
+        """Read a chunk by its number, with its span in its document.
 
         Args:
             number: from 0, over all segments.
-            score: what the result says of it.
+            score: score of the result.
 
         Returns:
             the text of the chunk; its locator has the span in the document, in characters
@@ -170,11 +190,18 @@ class Corpus:
         )  # fmt: skip
 
     def has(self, id: str) -> bool:
-        """Whether there is a document of this id."""
+        """Say whether there is a document of this id.
+
+        Args:
+            id: of a document, not of a chunk.
+
+        Returns:
+            True where a segment holds it.
+        """
         return self._address(id) is not None
 
     def get(self, id: str) -> Evidence:
-        """The whole document of a document's or chunk's id; DataError when there is none.
+        """Read a full document.
 
         Args:
             id: of a document, or of a chunk ("DOCUMENT#2").
@@ -191,7 +218,11 @@ class Corpus:
         raise DataError(f"{self.folder} has no document {id!r}")
 
     def every(self) -> Iterator[Evidence]:
-        """Every document, in the order they were added."""
+        """Iterate over all documents, decompressed as a stream.
+
+        Yields:
+            documents, in the order in which they were added.
+        """
         for part in self._parts:
             with open(part.path, "rb") as file:
                 reader = self._unpack.stream_reader(file, read_across_frames=True)
@@ -199,7 +230,7 @@ class Corpus:
                     yield evidence(io.parse_row(line.decode()))
 
     def verify(self) -> int:
-        """The number of documents; DataError where one cannot be found by its id or chunks leave it.
+        """Read every document and look it up by its id.
 
         Returns:
             the number of documents
@@ -257,8 +288,8 @@ def _segments(folder: Path) -> list[Path]:
 def _lines(reader: Any) -> Iterator[bytes]:
     rest = b""
     while block := reader.read(2**20):
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
 
 
 def _hash(id: str) -> int:
@@ -283,8 +314,13 @@ def check_document(document: Evidence) -> None:
 
 
 def row(document: Evidence) -> dict[str, Any]:
-    """A document as JSON, without what is empty."""
-    found = {
+    """Convert a document to a JSON row without its empty fields; the digest of the text is computed where it
+    is missing.
+
+    Returns:
+        a mapping that `evidence` reads.
+    """
+    fields = {
         "id": document.id,
         "text": document.text,
         "source": document.source,
@@ -294,12 +330,19 @@ def row(document: Evidence) -> dict[str, Any]:
         "level": document.level,
         "images": [io.to_json(image) for image in document.images],
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in fields.items() if value}
 
 
 def evidence(row: Mapping[str, Any]) -> Evidence:
-    """The document of a row."""
-    images = tuple(_image(one) for one in row.get("images", ()))
+    """Convert a JSON row to the document that it describes.
+
+    Args:
+        row: with `id`; every other field may be missing.
+
+    Returns:
+        a passage without score and locator.
+    """
+    images = tuple(_image(image) for image in row.get("images", ()))
     noted = {key: row.get(key, "") for key in ("sha256", "license", "date", "level")}
     return Evidence(row["id"], row.get("text", ""), row.get("source", ""), images, **noted)
 
@@ -310,7 +353,7 @@ def _image(row: Mapping[str, Any]) -> ImageRef:
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write store.json with the sizes of all files, by which a truncated store is recognised.
+    """Write store.json with the sizes of all files, by which a truncated store is detected.
 
     Args:
         folder: of the store.
@@ -321,7 +364,15 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_record(folder: Path, kind: str, format: int = FORMAT) -> dict[str, Any]:
-    """The record of a store, compared with its files.
+    """Read the record of a store and compare it with its files.
+
+    Args:
+        folder: of the store.
+        kind: expected kind, such as "text" or "dense".
+        format: expected number of the format.
+
+    Returns:
+        the record.
 
     Raises:
         DataError: no store of this kind and format, or files that are missing or of another size.
@@ -332,20 +383,32 @@ def read_record(folder: Path, kind: str, format: int = FORMAT) -> dict[str, Any]
     if not isinstance(record, dict) or record.get("kind") != kind or record.get("format") != format:
         raise DataError(f"{folder} is no {kind} store of format {format}: build it again")
     for name, size in record["files"].items():
-        there = (folder / name).stat().st_size if (folder / name).is_file() else -1
-        if there != size:
-            raise broken(folder, f"{name} has {max(there, 0):,} bytes instead of {size:,}")
+        actual = (folder / name).stat().st_size if (folder / name).is_file() else -1
+        if actual != size:
+            raise broken(folder, f"{name} has {max(actual, 0):,} bytes instead of {size:,}")
     return record
 
 
 def broken(folder: Path, why: str) -> DataError:
-    """The error of a store that is not as it was written."""
+    """Make the error for a store whose files differ from what was written.
+
+    Args:
+        why: the difference, in words.
+
+    Returns:
+        the DataError, not raised.
+    """
     return DataError(f"{folder} is truncated or damaged ({why}): build it again")
 
 
 def carry(old: Path, draft: Path) -> None:
-    """Begin a draft with the files of a store, which no one changes: links where the disk allows, copies
-    else."""
+    """Start a draft with the files of an existing store, which are never changed: hard links where the file
+    system allows, copies otherwise.
+
+    Args:
+        old: folder of the store; its record and manifest are not taken over.
+        draft: folder of the new one.
+    """
     for name in _files(old):
         if name in (RECORD, io.MANIFEST, io.RECORD):
             continue
@@ -361,7 +424,7 @@ def _files(folder: Path) -> list[str]:
 
 
 def counted(documents: Iterable[Evidence], writer: Writer) -> Iterator[tuple[str, bool, str]]:
-    """(text, whether it begins its document, the document's text) of every chunk as documents are added.
+    """Add documents and iterate over their chunks.
 
     Args:
         documents: in the order in which they are added.

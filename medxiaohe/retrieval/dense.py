@@ -1,4 +1,4 @@
-"""The dense store: chunks of documents as vectors of an embedder, compared by cosine, memory-mapped.
+"""Dense store: chunks of documents as vectors of an embedder, compared by cosine, memory-mapped.
 
 documents.N.*    the documents, whole, and where their chunks are (retrieval/corpus.py)
 vectors.N.*      the vectors of the chunks (retrieval/vectors.py)
@@ -27,7 +27,7 @@ TOGETHER = 2048  # chunks that are encoded at once
 
 
 class Encoder(Protocol):
-    """What makes vectors of texts (models/embed.py)."""
+    """Protocol of text embedders (models/embed.py)."""
 
     @property
     def name(self) -> str: ...
@@ -47,7 +47,7 @@ def build_dense(
     encoder: Encoder | None = None,
     approximate: int = APPROXIMATE,
 ) -> dict[str, Any]:
-    """Write a dense store into an empty folder, or more documents into one.
+    """Build a dense store in an empty folder, or add documents to one.
 
     Args:
         folder: a draft, which the caller publishes.
@@ -71,8 +71,8 @@ def build_dense(
 
     def batches() -> Iterator[np.ndarray]:
         texts = (text for text, _, _ in counted(documents, writer))
-        while some := list(islice(texts, TOGETHER)):
-            yield encoder.encode(some, kind="document")
+        while group := list(islice(texts, TOGETHER)):
+            yield encoder.encode(group, kind="document")
         writer.close()
 
     try:
@@ -88,13 +88,13 @@ def build_dense(
 
 
 class DenseStore:
-    """A dense store that `build_dense` wrote."""
+    """Dense store that `build_dense` wrote."""
 
     pure = True
     KIND = "dense"
 
     def __init__(self, folder: Path, encoder: Encoder | None = None):
-        """Open a folder.
+        """Open a dense store.
 
         Args:
             folder: of the store.
@@ -114,11 +114,15 @@ class DenseStore:
 
     @property
     def size(self) -> int:
-        """Number of chunks."""
+        """Number of chunks.
+
+        Returns:
+            as the record of the store says.
+        """
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query the `top` chunks by cosine, equals by id; DataError as `store.check` says.
+        """Search chunks by the cosine of their vectors.
 
         Args:
             queries: texts.
@@ -131,18 +135,35 @@ class DenseStore:
             DataError: no query, an empty one, or `top` below 1.
         """
         check(queries, top)
-        asked = self.encoder.encode(list(queries), kind="query")
-        return [self._evidence(found, top) for found in self.vectors.search(asked, min(top, self.size))]
+        vectors = self.encoder.encode(list(queries), kind="query")
+        return [self._evidence(hits, top) for hits in self.vectors.search(vectors, min(top, self.size))]
 
     def get(self, id: str) -> Evidence:
-        """The whole document of a document's or chunk's id; DataError when there is none."""
+        """Read a full document.
+
+        Args:
+            id: of a document, or of a chunk ("DOCUMENT#2").
+
+        Returns:
+            the document.
+
+        Raises:
+            DataError: there is none.
+        """
         return self.corpus.get(id)
 
     def verify(self) -> int:
-        """The number of documents; DataError where one cannot be found by its id."""
+        """Read every document and look it up by its id.
+
+        Returns:
+            number of documents.
+
+        Raises:
+            DataError: the store is truncated or damaged.
+        """
         return self.corpus.verify()
 
-    def _evidence(self, found: Sequence[tuple[float, int]], top: int) -> tuple[Evidence, ...]:
-        results = [self.corpus.chunk(row, score) for score, row in found]
-        results.sort(key=lambda one: (-one.score, one.id))
+    def _evidence(self, hits: Sequence[tuple[float, int]], top: int) -> tuple[Evidence, ...]:
+        results = [self.corpus.chunk(row, score) for score, row in hits]
+        results.sort(key=lambda chunk: (-chunk.score, chunk.id))
         return tuple(results[:top])

@@ -1,4 +1,4 @@
-"""Drug interactions and doses by renal function, from tables: the assets ddi_ansm and open_medicine.
+"""Look up drug interactions and doses by renal function in tables: the assets ddi_ansm and open_medicine.
 
 The names of the French thesaurus are found by their international names in English ("warfarin", "valproic
 acid"), by names that differ in the United States ("acetaminophen"), and in French. A class stands for its
@@ -47,7 +47,7 @@ OTHER_NAMES = {
 
 @dataclass(frozen=True)
 class Interaction:
-    """An entry of the thesaurus that holds for two drugs."""
+    """Entry of the thesaurus that holds for two drugs."""
 
     level: str  # the gravest of its levels, in English
     first: str  # drug or class, as the thesaurus has it
@@ -56,58 +56,87 @@ class Interaction:
 
 
 class Interactions:
-    """The thesaurus of the files of the asset ddi_ansm (retrieval/assets.py)."""
+    """Thesaurus of drug interactions, from the files of the asset ddi_ansm (retrieval/assets.py)."""
 
     pure = True
 
     def __init__(self, files: Mapping[str, str]):
-        """Take file name -> text; nothing is parsed before it is asked for."""
+        """Take file name -> text; it is parsed when first used."""
         self.files = files
 
     def substance(self, name: str) -> str:
-        """The thesaurus's name of a substance or class, or "" where it is not listed under this name."""
+        """Normalise the name of a drug or class to that of the thesaurus.
+
+        Args:
+            name: international name, a name of the United States or a French one; case, accents and signs
+                do not matter.
+
+        Returns:
+            the name in the thesaurus, "" where it is not listed.
+        """
         plain = key(name)
         return self._names.get(OTHER_NAMES.get(plain, plain)) or self._names.get(_english(plain)) or ""
 
     def classes(self, substance: str) -> tuple[str, ...]:
-        """Classes that the thesaurus puts a substance in."""
+        """List the classes that the thesaurus puts a substance in.
+
+        Args:
+            substance: as `substance` returns it.
+
+        Returns:
+            names of classes; empty where it is in none.
+        """
         return self._classes.get(substance, ())
 
     def rxnorm(self, substance: str) -> str:
-        """RxNorm's code of a substance, or ""."""
+        """Look up the RxNorm code of a substance.
+
+        Args:
+            substance: as `substance` returns it.
+
+        Returns:
+            the code, "" where there is none.
+        """
         return self._rxnorm.get(substance, "")
 
     def between(self, first: str, second: str) -> list[Interaction]:
-        """Every entry that holds for two substances or classes of the thesaurus, the gravest first; an entry
-        that is listed in both directions with the same words once.
+        """Look up every entry that holds for two substances or classes; an entry that is listed in both
+        directions with the same text counts once.
 
         Args:
             first: the thesaurus's name of a substance or class (see `substance`).
-            second: the same of the other.
+            second: name of the second one.
 
         Returns:
             interactions, the gravest level first
         """
-        one, two = ({key(name) for name in (each, *self.classes(each))} for each in (first, second))
+        left, right = ({key(name) for name in (each, *self.classes(each))} for each in (first, second))
         rows = [
             row for row in self._rows
-            if (row[0] in one and row[1] in two) or (row[0] in two and row[1] in one)
+            if (row[0] in left and row[1] in right) or (row[0] in right and row[1] in left)
         ]  # fmt: skip
         once = {
             (frozenset(row[:2]), str(row[3]["severity_levels"]), row[3]["interaction_mechanism"]): row
             for row in reversed(rows)
         }
-        found = [self._interaction(number, entry, span) for _, _, number, entry, span in once.values()]
+        interactions = [self._interaction(number, entry, span) for _, _, number, entry, span in once.values()]
         grave = list(dict.fromkeys(LEVELS.values()))
-        return sorted(found, key=lambda one: (grave.index(one.level), one.evidence.id))
+        return sorted(interactions, key=lambda item: (grave.index(item.level), item.evidence.id))
 
     def count(self, substance: str) -> int:
-        """How many entries hold for a substance."""
+        """Count the entries that hold for a substance, by its own name or by one of its classes.
+
+        Args:
+            substance: as `substance` returns it.
+
+        Returns:
+            number of entries.
+        """
         names = {key(name) for name in (substance, *self.classes(substance))}
         return sum(bool(names & {row[0], row[1]}) for row in self._rows)
 
     def _interaction(self, number: int, entry: Mapping[str, Any], span: tuple[int, int]) -> Interaction:
-        levels = [(_level(one["level"]), one["info"]) for one in entry["severity_levels"]]
+        levels = [(_level(level_row["level"]), level_row["info"]) for level_row in entry["severity_levels"]]
         grave = list(dict.fromkeys(LEVELS.values()))
         lines = [f"{entry['main_drug']} + {entry['plus_drug']}"]
         lines += [f"level: {level}{'; ' + ' '.join(info.split()) if info else ''}" for level, info in levels]
@@ -147,7 +176,7 @@ class Interactions:
         names: dict[str, str] = {}
         listed = [
             *self._classes,
-            *(one for classes in self._classes.values() for one in classes),
+            *(class_name for classes in self._classes.values() for class_name in classes),
             *(entry[name] for *_, entry, _ in self._rows for name in ("main_drug", "plus_drug")),
         ]
         for name in listed:
@@ -163,17 +192,16 @@ class Interactions:
 
 
 class RenalDoses:
-    """Doses by renal function, of the files of the asset open_medicine (retrieval/assets.py)."""
+    """Doses by renal function, from the files of the asset open_medicine (retrieval/assets.py)."""
 
     pure = True
 
     def __init__(self, files: Mapping[str, str]):
-        """Take file name -> text; nothing is parsed before it is asked for."""
+        """Take file name -> text; it is parsed when first used."""
         self.files = files
 
     def dose(self, name: str, clearance: float | None = None) -> Evidence | None:
-        """The doses of a drug by creatinine clearance in mL/min, or the one for a clearance; None where the
-        drug is not listed under this name.
+        """Look up the doses of a drug by creatinine clearance.
 
         Args:
             name: of the drug, in English.
@@ -204,6 +232,11 @@ class RenalDoses:
 
     @property
     def size(self) -> int:
+        """Number of drugs with a dose by renal function.
+
+        Returns:
+            each counted once, whichever names it has.
+        """
         return len({drug for drug, _, _ in self._drugs.values()})
 
     @cached_property
@@ -224,7 +257,11 @@ class RenalDoses:
 
 
 def key(name: str) -> str:
-    """A name in small letters without accents, signs and double spaces."""
+    """Normalise a name for look-up: lower-case ASCII letters and digits, without accents and signs.
+
+    Returns:
+        words separated by one blank.
+    """
     plain = unicodedata.normalize("NFKD", name.casefold().replace("œ", "oe"))
     return " ".join(re.findall(r"[a-z0-9]+", plain.encode("ascii", "ignore").decode()))
 

@@ -1,4 +1,4 @@
-"""The graph store: facts of a tree and of CMeKG, in one SQLite file that is read in place.
+"""Graph store: facts of an entity tree and of CMeKG, in one SQLite file that is read in place.
 
     graph.sqlite   node(id, code, name), name(key, node), relation(id, subject, predicate, object, value, ...)
     store.json     format, counts and the size of the file
@@ -28,9 +28,9 @@ FILE = "graph.sqlite"
 CMEKG = "cmekg"
 CMEKG_LICENSE = "MIT (cmekg authors)"
 CMEKG_NAMES = ("英文名", "英文名称", "别称", "别名", "商品名", "通用名")  # predicates whose objects are names
-LONGEST_NAME = 24  # Chinese characters of a name that is looked for in a query
+LONGEST_NAME = 24  # Chinese characters of the longest name that is searched for in a query
 MOST_WORDS = 6  # English words of such a name
-MOST_SEARCHED = 300  # characters of a query in which names are looked for
+MOST_SEARCHED = 300  # characters of a query that are searched for names
 TABLES = """
 CREATE TABLE node (id INTEGER PRIMARY KEY, code TEXT NOT NULL, name TEXT NOT NULL);
 CREATE TABLE name (key TEXT NOT NULL, node INTEGER NOT NULL, PRIMARY KEY (key, node)) WITHOUT ROWID;
@@ -50,17 +50,32 @@ Fact = tuple[int, int, str, str, str | None, float | None, str, str]
 
 
 def cmekg(folder: Path) -> Iterator[Relation | tuple[str, str]]:
-    """Facts of the asset cmekg, and (node, name) for the other names of a node."""
+    """Read the facts of the asset cmekg.
+
+    Args:
+        folder: of the asset, with relations.jsonl.
+
+    Yields:
+        facts, and (node, name) for the other names of a node.
+    """
     for row in io.read_jsonl(folder / "relations.jsonl"):
         for predicate, objects in row["relations"].items():
-            for one in objects:
-                yield Relation(row["subject"], predicate, one, source=CMEKG, license=CMEKG_LICENSE)
+            for target in objects:
+                yield Relation(row["subject"], predicate, target, source=CMEKG, license=CMEKG_LICENSE)
                 if predicate in CMEKG_NAMES:
-                    yield row["subject"], one
+                    yield row["subject"], target
 
 
 def tree(folder: Path) -> Iterator[Relation | tuple[str, str]]:
-    """Facts of a tree by the names of its entities, and (node, name) for their other names."""
+    """Read the facts of an entity tree, with entities by their names.
+
+    Args:
+        folder: of the tree, with relations.jsonl.
+
+    Yields:
+        (node, name) for names, synonyms and ids of entities, then facts with two entities of the tree, or
+        with one and a value.
+    """
     entities = Tree.load(folder).entities
     for entity in entities.values():
         for name in (entity.name, *entity.synonyms):
@@ -80,7 +95,7 @@ def tree(folder: Path) -> Iterator[Relation | tuple[str, str]]:
 
 
 def build_graph(folder: Path, facts: Iterable[Relation | tuple[str, str]]) -> dict[str, Any]:
-    """Write a graph store into an empty folder.
+    """Build a graph store in an empty folder.
 
     Args:
         folder: a draft, which the caller publishes.
@@ -137,7 +152,7 @@ def build_graph(folder: Path, facts: Iterable[Relation | tuple[str, str]]) -> di
 
 
 class GraphStore:
-    """A graph store that `build_graph` wrote."""
+    """Graph store that `build_graph` wrote."""
 
     pure = True
 
@@ -151,8 +166,15 @@ class GraphStore:
         self._lines = lru_cache(1024)(self._document_of)
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query, facts about the nodes whose names are in it, longest names first; those whose
-        predicate or other end is in the query come before the others.
+        """Search facts by the names of nodes in each query.
+
+        Args:
+            queries: texts.
+            top: most facts of a query.
+
+        Returns:
+            for each query its facts, best first: longer names first, and facts whose predicate or other
+            end is in the query before the others.
 
         Raises:
             DataError: a query or `top` that cannot be searched for.
@@ -161,8 +183,17 @@ class GraphStore:
         return [self._search(query, top) for query in queries]
 
     def get(self, id: str) -> Evidence:
-        """All facts of which a node, or the subject of a fact, is the subject; DataError when there is
-        none."""
+        """Read all facts of which a node is the subject, as one document.
+
+        Args:
+            id: code of a node, or "relation/N" for the subject of that fact.
+
+        Returns:
+            a document with one fact a line.
+
+        Raises:
+            DataError: there is no such node, or it is the subject of no fact.
+        """
         number = id.removeprefix("relation/")
         if id.startswith("relation/") and number.isdigit():
             rows = self._database.execute(
@@ -176,15 +207,32 @@ class GraphStore:
         return Evidence(name, text, "graph", kind="relation", sha256=sha256)
 
     def verify(self) -> int:
-        """The number of nodes; DataError where the file is damaged."""
+        """Run SQLite's quick_check on the file.
+
+        Returns:
+            number of nodes, as the record of the store says.
+
+        Raises:
+            DataError: the file is damaged.
+        """
         (state,) = self._database.execute("PRAGMA quick_check").fetchone()
         if state != "ok":
             raise DataError(f"{self.folder / FILE} is damaged ({state}): build it again")
         return int(self.record["nodes"])
 
     def about(self, name: str, predicate: str = "", other: str = "", top: int = 30) -> tuple[Evidence, ...]:
-        """Facts of a node by any of its names, as subject or object, with a predicate and another node if
-        given; empty where there is none."""
+        """Look up facts of the nodes that have a name, as subject or object.
+
+        Args:
+            name: of a node; case does not matter.
+            predicate: only predicates that contain this text; "" for all.
+            other: only facts with this name at the other end; "" for all.
+            top: most facts.
+
+        Returns:
+            facts with a score of 1; those of which the node is the subject come first. Empty where there
+            is none.
+        """
         facts = [
             fact
             for node in self._nodes(name)
@@ -195,27 +243,50 @@ class GraphStore:
         return tuple(self._evidence(fact, 1.0) for fact in dict.fromkeys(facts))[:top]
 
     def mentions(self, text: str) -> list[tuple[int, int, int]]:
-        """(start, end, node) of the names in a text, in order, none inside a longer one; a name of several
-        nodes stands for each of them."""
+        """Find the names of nodes in a text by longest match.
+
+        Args:
+            text: compared without regard to case.
+
+        Returns:
+            (start, end, node) in characters, in order, none inside a longer one; a name of several nodes
+            has a row for each.
+        """
         return sorted(self._mentions(text))
 
     def name(self, node: int) -> str:
-        """The name of a node."""
+        """Look up the name of a node.
+
+        Args:
+            node: number of the node, which must exist.
+
+        Returns:
+            the name that it was built with.
+        """
         return str(self._database.execute("SELECT name FROM node WHERE id = ?", (node,)).fetchone()[0])
 
     def degree(self, node: int) -> int:
-        """The number of facts a node is in."""
-        found = self._database.execute(
+        """Count the facts of a node.
+
+        Returns:
+            number of facts with it as subject plus those with it as object; a fact about itself counts
+            twice.
+        """
+        counts = self._database.execute(
             "SELECT (SELECT COUNT(*) FROM relation WHERE subject = ?) + "
             "(SELECT COUNT(*) FROM relation WHERE object = ?)",
             (node, node),
         )
-        return int(found.fetchone()[0])
+        return int(counts.fetchone()[0])
 
     def edges(self, node: int) -> list[tuple[int, Evidence]]:
-        """(the node at the other end, the fact) of every fact of a node that has two ends."""
-        found = "SELECT r.id, r.subject, r.object FROM relation r WHERE r.subject = ? OR r.object = ?"
-        ends = {id: (a, b) for id, a, b in self._database.execute(found, (node, node)) if b is not None}
+        """List the facts of a node that have two ends.
+
+        Returns:
+            (node at the other end, fact); those of which the node is the subject come first.
+        """
+        query = "SELECT r.id, r.subject, r.object FROM relation r WHERE r.subject = ? OR r.object = ?"
+        ends = {id: (a, b) for id, a, b in self._database.execute(query, (node, node)) if b is not None}
         return [
             (ends[fact[0]][1] if ends[fact[0]][0] == node else ends[fact[0]][0], self._evidence(fact, 1.0))
             for fact in self._facts(node)
@@ -223,28 +294,43 @@ class GraphStore:
         ]
 
     def neighbours(self, node: int) -> set[int]:
-        """The nodes at the other ends of the facts of a node."""
+        """List the nodes that share a fact with a node.
+
+        Returns:
+            numbers of nodes, the node itself excluded.
+        """
         rows = self._database.execute(
             "SELECT object FROM relation WHERE subject = ?"
             " UNION SELECT subject FROM relation WHERE object = ?",
             (node, node),
         )
-        return {other for (other,) in rows if other is not None and other != node}
+        return {neighbour for (neighbour,) in rows if neighbour is not None and neighbour != node}
 
     def knows(self, name: str) -> bool:
-        """Whether any node has this name."""
+        """Say whether any node has this name.
+
+        Args:
+            name: case and repeated blanks do not matter.
+
+        Returns:
+            True where it is the name or another name of a node.
+        """
         return bool(self._nodes(name))
 
     def _search(self, query: str, top: int) -> tuple[Evidence, ...]:
         named = list(self._named(_key(query[:MOST_SEARCHED])))
-        asked = set(terms(query))
+        query_terms = set(terms(query))
         scored: dict[Fact, float] = {}
         for rank, (key, node) in enumerate(named):
-            rest = {other for other, _ in named} - {key}
+            # other names of the query, besides this one
+            rest = {name for name, _ in named} - {key}
             for fact in self._facts(node):
                 about = set(terms(fact[3]))
                 end = _key(fact[4] or "") if fact[1] == node else _key(fact[2])
-                share = len(about & asked) / len(about) if about else 0.0
+                # share of the predicate's terms that are in the query
+                share = len(about & query_terms) / len(about) if about else 0.0
+                # long and early names first; +10 for the predicate, +20 for the other end in the query, +1 as
+                # subject
                 score = len(key) / (1 + rank) + 10 * share + 20 * (end in rest) + (fact[1] == node)
                 scored[fact] = max(score, scored.get(fact, 0.0))
         order = sorted(scored, key=lambda fact: (-scored[fact], fact[0]))
@@ -257,28 +343,31 @@ class GraphStore:
 
     def _mentions(self, query: str) -> Iterator[tuple[int, int, int]]:
         """(start, end, node) of the same."""
+        # words, and single Chinese characters: a name begins and ends at the border of a run
         runs = [(m.start(), m.end()) for m in re.finditer(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+", query)]
         spans: set[tuple[int, int]] = {(0, len(query))}
         for first, (start, _) in enumerate(runs):
             for last in range(first, min(first + LONGEST_NAME, len(runs))):
+                # runs of more than one character are English words
                 words = sum(end - begin > 1 for begin, end in runs[first : last + 1])
                 if words <= MOST_WORDS:
                     spans.add((start, runs[last][1]))
         taken: list[tuple[int, int]] = []
+        # longest spans first; a span that overlaps an accepted one is dropped
         for start, end in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
             if end - start < 2 or any(start < high and low < end for low, high in taken):
                 continue
-            if found := self._nodes(query[start:end].strip("?？!！。,，.;:")):
+            if nodes := self._nodes(query[start:end].strip("?？!！。,，.;:")):
                 taken.append((start, end))
-                yield from ((start, end, node) for node in found)
+                yield from ((start, end, node) for node in nodes)
 
     def _nodes(self, name: str) -> list[int]:
         rows = self._database.execute("SELECT node FROM name WHERE key = ? ORDER BY node", (_key(name),))
         return [node for (node,) in rows]
 
     def _facts(self, node: int) -> list[Fact]:
-        found = "WHERE r.subject = ? OR r.object = ? ORDER BY r.subject != ?, r.id"
-        return self._database.execute(f"{FACTS} {found}", (node, node, node)).fetchall()
+        condition = "WHERE r.subject = ? OR r.object = ? ORDER BY r.subject != ?, r.id"
+        return self._database.execute(f"{FACTS} {condition}", (node, node, node)).fetchall()
 
     def _document_of(self, node: int) -> tuple[str, str, dict[int, tuple[int, int]], str]:
         """Text, hash, span of each fact, and name of the document of a node."""

@@ -1,5 +1,6 @@
-"""Sections that summarise clinical guidelines, and differential diagnoses by complaint: the asset
-open_medicine."""
+"""Search sections that summarise clinical guidelines, and differential diagnoses by complaint: the asset
+open_medicine.
+"""
 
 from __future__ import annotations
 
@@ -25,43 +26,70 @@ ORDER = ("must_not_miss", "common", "less_common", "rare")
 
 
 class Guidelines:
-    """Guideline sections and differentials of the asset's files (retrieval/assets.py)."""
+    """Guideline sections and differential diagnoses, from the files of the asset (retrieval/assets.py)."""
 
     pure = True
 
     def __init__(self, files: Mapping[str, str]):
-        """Take file name -> text; nothing is parsed before it is asked for."""
+        """Take file name -> text; it is parsed when first used."""
         self.files = files
 
     def sections(self, question: str, top: int) -> tuple[Evidence, ...]:
-        """The `top` parts of sections that match a question best, each with its span in its section."""
+        """Search the sections of guidelines by BM25.
+
+        Args:
+            question: words to search for.
+            top: most passages.
+
+        Returns:
+            parts of sections, best first, each with its span in its section in characters.
+        """
         return self.index.search([question], top)[0]
 
     def differential(self, complaint: str, top: int) -> tuple[Evidence, ...]:
-        """Diagnoses of the differential that matches a complaint best, those that must not be missed first;
-        empty where no differential shares a word with it."""
+        """Look up the differential diagnosis of the complaint that matches best.
+
+        Args:
+            complaint: in words, such as "chest pain".
+            top: most diagnoses.
+
+        Returns:
+            diagnoses, those that must not be missed first; empty where no differential shares a word with
+            the complaint.
+        """
         matches = self._complaints.search([complaint], 1)[0]
         return tuple(self.diagnoses(matches[0].id))[:top] if matches else ()
 
     @cached_property
     def complaints(self) -> tuple[str, ...]:
-        """What there are differentials for."""
+        """List the complaints that have a differential diagnosis.
+
+        Returns:
+            their names, as `diagnoses` takes them, in alphabetical order.
+        """
         folder = PurePosixPath(DIFFERENTIALS)
         return tuple(sorted(p.stem for p in map(PurePosixPath, self.files) if p.parent == folder))
 
     def diagnoses(self, complaint: str) -> list[Evidence]:
-        """Every diagnosis of a differential, with its span in the file; the most urgent first."""
+        """List every diagnosis of a differential.
+
+        Args:
+            complaint: one of `complaints`.
+
+        Returns:
+            diagnoses with their span in the file, in the order of urgency, then of the file.
+        """
         text, table = self._differential(complaint)
-        found = []
+        ranked = []
         for _, row, span in json_parts(text, "diagnoses"):
             lines = [f"{row['name']} ({str(row['likelihood']).replace('_', ' ')})"]
             for key in ("key_features", "red_flags", "recommended_tests"):
-                named = [str(one) for one in row.get(key) or () if not str(one).startswith("calculate_")]
+                named = [str(item) for item in row.get(key) or () if not str(item).startswith("calculate_")]
                 if named:
                     lines.append(f"{key.replace('_', ' ')}: {'; '.join(named)}")
             rank = ORDER.index(row["likelihood"]) if row["likelihood"] in ORDER else len(ORDER)
-            found.append((rank, span, "\n".join(lines)))
-        found.sort(key=lambda one: (one[0], one[1]))
+            ranked.append((rank, span, "\n".join(lines)))
+        ranked.sort(key=lambda entry: (entry[0], entry[1]))
         source = f"{table['title']}, after {table['source_description']} doi:{table['source_doi']}"
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         return [
@@ -69,7 +97,7 @@ class Guidelines:
                 f"differential/{complaint}#{number}", shown, source, sha256=sha256, at=Locator(span=span),
                 level=LEVEL, license=LICENSE,
             )
-            for number, (_, span, shown) in enumerate(found)
+            for number, (_, span, shown) in enumerate(ranked)
         ]  # fmt: skip
 
     def _differential(self, complaint: str) -> tuple[str, Mapping[str, Any]]:
@@ -89,6 +117,11 @@ class Guidelines:
 
     @cached_property
     def index(self) -> BM25:
+        """The BM25 index over parts of sections.
+
+        Returns:
+            passages with title and text searched; built when first used.
+        """
         parts = []
         for document in documents(self.files):
             spans = chunks(document.text)
@@ -101,7 +134,17 @@ class Guidelines:
 
 
 def documents(files: Mapping[str, str]) -> Iterator[Evidence]:
-    """Every section as a whole document; DataError where the registry and the files differ."""
+    """Iterate over all sections of guidelines as full documents.
+
+    Args:
+        files: name -> text, with guidelines/registry.json.
+
+    Yields:
+        documents, in the order of the registry.
+
+    Raises:
+        DataError: the registry names a file that is missing.
+    """
     for guideline in json.loads(files["guidelines/registry.json"]):
         for section in guideline["sections"]:
             name = f"guidelines/content/{guideline['id']}/{section}.md"

@@ -1,4 +1,4 @@
-"""The image store: images of documents as vectors, searched by an image, or by words where the embedder has
+"""Image store: images of documents as vectors, searched by an image, or by text where the embedder has
 both.
 
     documents.N.*    the documents with the names and hashes of their images (retrieval/corpus.py)
@@ -38,7 +38,7 @@ def build_images(
     encoder: ImageEmbedder | None = None,
     approximate: int = APPROXIMATE,
 ) -> dict[str, Any]:
-    """Write an image store into an empty folder, or more documents into one.
+    """Build an image store in an empty folder, or add documents to one.
 
     Args:
         folder: a draft, which the caller publishes.
@@ -63,7 +63,7 @@ def build_images(
         for document in documents:
             if not document.images:
                 raise DataError(f"document {document.id!r} has no image: an image store is of images")
-            refs = tuple(one if one.sha256 else images.ref(Path(one.uri)) for one in document.images)
+            refs = tuple(image if image.sha256 else images.ref(Path(image.uri)) for image in document.images)
             writer.add(replace(document, images=refs, text=document.text or document.id))
             for number, ref in enumerate(refs):
                 places.append((document.id, number))
@@ -89,7 +89,7 @@ def build_images(
 
 
 class ImageStore:
-    """An image store that `build_images` wrote."""
+    """Image store that `build_images` wrote."""
 
     pure = True
 
@@ -102,21 +102,28 @@ class ImageStore:
         self.corpus = Corpus(folder)
         self.vectors = Vectors(folder, self.record["dim"])
         paths = sorted(folder.glob("images.*.json"), key=lambda path: int(path.name.split(".")[1]))
-        self._places: list[list[Any]] = [place for path in paths for place in io.read_json(path)]
+        self._places: list[list[Any]] = [entry for path in paths for entry in io.read_json(path)]
         if not self.vectors.size == len(self._places) == self.record["chunks"]:
             raise broken(folder, f"{self.vectors.size} vectors for {len(self._places)} images")
 
     @property
     def size(self) -> int:
-        """Number of images."""
+        """Number of images.
+
+        Returns:
+            as the record of the store says.
+        """
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[Query], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query the `top` documents with the nearest images, equals by id; each with its image.
+        """Search documents by the cosine of their nearest image; each is returned with that image.
 
         Args:
             queries: images; or words, where the embedder has vectors of them.
             top: how many.
+
+        Returns:
+            for each query documents with the cosine of their nearest image as score, best first.
 
         Raises:
             DataError: words, where the embedder has none; what `store.check` refuses.
@@ -131,23 +138,41 @@ class ImageStore:
         return results
 
     def get(self, id: str) -> Evidence:
-        """The document of an id; DataError when there is none."""
+        """Read a full document.
+
+        Args:
+            id: of a document.
+
+        Returns:
+            the document with its images.
+
+        Raises:
+            DataError: there is none.
+        """
         return self.corpus.get(id)
 
     def verify(self) -> int:
-        """The number of documents; DataError where one cannot be found by its id."""
+        """Read every document and look it up by its id.
+
+        Returns:
+            number of documents.
+
+        Raises:
+            DataError: the store is truncated or damaged.
+        """
         return self.corpus.verify()
 
     def _depth(self, top: int) -> int:
-        """Enough images for so many documents, as documents have several."""
+        """Estimate how many images to retrieve for `top` documents, which may have several each."""
+        # mean number of images of a document, rounded up; twice as many as needed on average
         per = max(1, -(-self.size // max(1, self.corpus.documents)))
         return min(self.size, top * per * 2)
 
-    def _documents(self, found: Sequence[tuple[float, int]], top: int) -> tuple[Evidence, ...]:
+    def _documents(self, hits: Sequence[tuple[float, int]], top: int) -> tuple[Evidence, ...]:
         best: dict[str, Evidence] = {}
-        for score, row in found:
+        for score, row in hits:
             id, number = self._places[row]
             if id not in best:
                 document = self.corpus.get(id)
                 best[id] = replace(document, images=(document.images[number],), score=score, kind="record")
-        return tuple(sorted(best.values(), key=lambda one: (-one.score, one.id))[:top])
+        return tuple(sorted(best.values(), key=lambda item: (-item.score, item.id))[:top])

@@ -1,10 +1,10 @@
-"""Reports that are searched by an image or by words, with the model that train.motor left.
+"""Search reports by an image or by text, with the model of the stage train.motor.
 
 reports.jsonl   id, text, study, patient, image and license of each report
 vectors.f32     a row of each report, of length one
 store.json      counts and the sizes of the files
 
-What it gives is a reference for people, never evidence of what an image shows: the reports are of others.
+Results are a reference for people, never evidence of what an image shows: the reports are of other patients.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KIND, FORMAT = "image reports", 1
 
 
 def build(folder: Path, reports: Sequence[Evidence], model: ImageReportModel, patients: Sequence[str]) -> int:
-    """Write an index.
+    """Build an index of reports.
 
     Args:
         folder: does not exist yet.
@@ -44,10 +44,11 @@ def build(folder: Path, reports: Sequence[Evidence], model: ImageReportModel, pa
     io.write(folder / VECTORS, lambda file: file.write(vectors.tobytes()))
     rows = (
         {
-            "id": one.id, "text": one.text, "study": one.source, "patient": patient, "license": one.license,
-            "images": [{"uri": image.uri, "sha256": image.sha256} for image in one.images],
+            "id": item.id, "text": item.text, "study": item.source, "patient": patient,
+            "license": item.license,
+            "images": [{"uri": image.uri, "sha256": image.sha256} for image in item.images],
         }
-        for one, patient in zip(reports, patients, strict=True)
+        for item, patient in zip(reports, patients, strict=True)
     )  # fmt: skip
     count = io.write_jsonl(folder / REPORTS, rows)
     files = {name: (folder / name).stat().st_size for name in (REPORTS, VECTORS)}
@@ -59,7 +60,7 @@ def build(folder: Path, reports: Sequence[Evidence], model: ImageReportModel, pa
 
 
 class ImageReportStore:
-    """The index of a train.motor stage: a Store, and `like_image`."""
+    """Index of reports of a train.motor stage: a Store, and `like_image`."""
 
     pure = True
 
@@ -78,21 +79,21 @@ class ImageReportStore:
 
         from medxiaohe.models.image_report.reader import ImageReportModel
 
-        place = folder / FOLDER
-        record = io.read_json(place / RECORD) if (place / RECORD).is_file() else {}
+        path = folder / FOLDER
+        record = io.read_json(path / RECORD) if (path / RECORD).is_file() else {}
         if not isinstance(record, dict) or record.get("kind") != KIND or record.get("format") != FORMAT:
             raise DataError(f"{folder}: no index of reports: give the folder of a train.motor stage")
         for name, size in record["files"].items():
-            if not (place / name).is_file() or (place / name).stat().st_size != size:
-                raise DataError(f"{place / name} is truncated or missing: run train.motor again")
+            if not (path / name).is_file() or (path / name).stat().st_size != size:
+                raise DataError(f"{path / name} is truncated or missing: run train.motor again")
         shape = (record["reports"], record["dim"])
-        self._vectors = np.memmap(place / VECTORS, dtype="<f4", mode="r", shape=shape)
-        self._rows: list[dict[str, Any]] = [json.loads(line) for _, line in io.lines(place / REPORTS)]
+        self._vectors = np.memmap(path / VECTORS, dtype="<f4", mode="r", shape=shape)
+        self._rows: list[dict[str, Any]] = [json.loads(line) for _, line in io.lines(path / REPORTS)]
         self._by_id = {row["id"]: row for row in self._rows}
         self.model = model or ImageReportModel(folder)
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """Reports by the cosine of their vector and that of the words; DataError as `store.check` says.
+        """Search reports by the cosine of their vectors and that of a text.
 
         Args:
             queries: texts.
@@ -109,35 +110,51 @@ class ImageReportStore:
         return [self._best(line, top, frozenset()) for line in scores]
 
     def get(self, id: str) -> Evidence:
-        """The report of an id; DataError when there is none."""
+        """Read a report.
+
+        Args:
+            id: of the report.
+
+        Returns:
+            its text and image as evidence.
+
+        Raises:
+            DataError: there is none.
+        """
         if id not in self._by_id:
             raise DataError(f"the index has no report {id!r}")
         return _evidence(self._by_id[id])
 
     def like_image(self, image: ImageRef, top: int, others: Sequence[str] = ()) -> tuple[Evidence, ...]:
-        """Reports whose vector is most like that of an image, best first.
+        """Retrieve the reports whose vectors are most similar to that of an image.
 
         Args:
-            image: asked about.
-            top: reports.
-            others: studies and patients whose reports are left out, and digests of images.
+            image: the query; reports with the same image are excluded by its digest.
+            top: most reports.
+            others: studies, patients and digests of images whose reports are excluded.
+
+        Returns:
+            reports with their cosine as score, best first.
+
+        Raises:
+            DataError: the image cannot be read.
         """
         (line,) = self.model.images([image]) @ self._vectors.T
         return self._best(line, top, frozenset({*others, image.sha256} - {""}))
 
     def _best(self, scores: Any, top: int, barred: frozenset[str]) -> tuple[Evidence, ...]:
         order = sorted(range(len(self._rows)), key=lambda n: (-scores[n], self._rows[n]["id"]))
-        found: list[Evidence] = []
+        results: list[Evidence] = []
         for n in order:
             row = self._rows[n]
-            names = {row["study"], row["patient"], *(one["sha256"] for one in row["images"])}
+            names = {row["study"], row["patient"], *(image["sha256"] for image in row["images"])}
             if not barred & names:
-                found.append(replace(_evidence(row), score=float(scores[n])))
-                if len(found) == top:
+                results.append(replace(_evidence(row), score=float(scores[n])))
+                if len(results) == top:
                     break
-        return tuple(found)
+        return tuple(results)
 
 
 def _evidence(row: dict[str, Any]) -> Evidence:
-    pictures = tuple(ImageRef(one["uri"], sha256=one["sha256"]) for one in row["images"])
+    pictures = tuple(ImageRef(image["uri"], sha256=image["sha256"]) for image in row["images"])
     return Evidence(row["id"], row["text"], row["study"], pictures, kind="record", license=row["license"])

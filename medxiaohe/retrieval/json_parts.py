@@ -1,4 +1,4 @@
-"""Parts of a JSON text with the spans they have in it, so that evidence from a table says where it is."""
+"""Parse parts of a JSON text with their spans, so that evidence from a table has a locator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BETWEEN = re.compile(r"[\s,:]*")
 
 
 def json_parts(text: str, key: str = "") -> Iterator[tuple[str, Any, tuple[int, int]]]:
-    """Walk through an object or array of a JSON text.
+    """Iterate over the members of an object or array of a JSON text, with their spans.
 
     Args:
         text: a JSON text, whose outermost value is an object or array.

@@ -1,4 +1,4 @@
-"""Libraries, which the tool `search` searches: a store, a file of passages, or a service."""
+"""Open libraries, which the tool `search` searches: a store, a file of passages, or a service."""
 
 from __future__ import annotations
 
@@ -28,12 +28,20 @@ KINDS: Mapping[str, Callable[[Path], Built]] = {
 
 
 def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> Store:
-    """The store of a folder that `knowledge build` wrote, stores that a YAML file combines
-    (retrieval/combined.py), the library of a file of passages (retrieval/passages.py), the guideline
-    summaries of asset:open_medicine, or what a service at `url` searches.
+    """Open a source of passages.
+
+    Args:
+        path: folder that `knowledge build` wrote, YAML file that combines stores (retrieval/combined.py),
+            file of passages (retrieval/passages.py), or "asset:open_medicine" for the guideline
+            summaries.
+        url: address of a service that is searched instead; "" for none.
+        privacy: mode of the privacy guard for a service.
+
+    Returns:
+        a store that can be searched.
 
     Raises:
-        DataError: the folder is no store or holds several; the file has no passage, or a row that is none.
+        DataError: the folder is no store or holds several; the file has no passage, or an invalid row.
         PrivacyError: `privacy` does not let queries go to `url`.
     """
     if url:
@@ -46,7 +54,7 @@ def open_library(path: str = "", url: str = "", privacy: str = "local_only") -> 
 
 
 def source_documents(items: Iterable[Evidence], libraries: Iterable[str]) -> dict[str, bytes]:
-    """Return the whole documents that evidence was cut from: a trace that has them needs no store.
+    """Read the full documents that evidence was cut from: a trace that includes them needs no store.
 
     Args:
         items: evidence with the SHA-256 of its document; other items have no document here.
@@ -56,10 +64,10 @@ def source_documents(items: Iterable[Evidence], libraries: Iterable[str]) -> dic
         SHA-256 -> UTF-8 bytes of the document. A document that a library no longer has, or has with other
         words, is left out.
     """
-    wanted = {item.sha256: item for item in items if item.sha256 and not item.images}
+    by_digest = {item.sha256: item for item in items if item.sha256 and not item.images}
     documents: dict[str, bytes] = {}
     for store in map(open_library, libraries):
-        for digest, item in wanted.items():
+        for digest, item in by_digest.items():
             with suppress(DataError):
                 text = store.get(item.id).text.encode()
                 if hashlib.sha256(text).hexdigest() == digest:
@@ -68,7 +76,7 @@ def source_documents(items: Iterable[Evidence], libraries: Iterable[str]) -> dic
 
 
 def open_store(folder: Path) -> Built:
-    """The store in a folder: its own, or the only version below it; DataError where there is none.
+    """Open the store of a folder: its own, or the only version below it.
 
     Args:
         folder: of a store, or above exactly one.
@@ -82,17 +90,17 @@ def open_store(folder: Path) -> Built:
     below = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
     if len(below) > 1:
         raise DataError(f"{folder} holds several stores ({', '.join(p.name for p in below)}): name one")
-    place = below[0] if below else folder
-    record = io.read_json(place / RECORD) if (place / RECORD).is_file() else None
+    store_folder = below[0] if below else folder
+    record = io.read_json(store_folder / RECORD) if (store_folder / RECORD).is_file() else None
     kind = record.get("kind") if isinstance(record, dict) else ""
-    return KINDS.get(kind if isinstance(kind, str) else "", text.TextStore)(place)
+    return KINDS.get(kind if isinstance(kind, str) else "", text.TextStore)(store_folder)
 
 
 def append(folder: Path, documents: Iterable[Evidence], out: Path) -> dict[str, Any]:
-    """Publish a new version of a store that has more documents: a segment is added, none is rebuilt.
+    """Publish a new version of a store with more documents: a segment is added, none is rebuilt.
 
     Args:
-        folder: the store, which stays as it is.
+        folder: the store, which is not changed.
         documents: whole texts or images whose ids are not in it.
         out: of the new version, which is published whole; it must not be there.
 

@@ -1,5 +1,6 @@
-"""Passages in a JSON lines file: {"id", "text", "source"} a line, and optionally "image" (a file beside
-it), "license", "date" and "level"."""
+"""Read passages from a JSON lines file: {"id", "text", "source"} a line, and optionally "image" (a file in
+the same folder), "license", "date" and "level".
+"""
 
 from __future__ import annotations
 
@@ -12,8 +13,7 @@ from medxiaohe.types import Evidence, ImageRef
 
 
 def read(path: Path) -> list[Evidence]:
-    """The passages of a file, in order; DataError for a row without id or text, for two of one id, and for an
-    empty file.
+    """Read all passages of a file, in order.
 
     Args:
         path: a JSON lines file.
@@ -24,18 +24,18 @@ def read(path: Path) -> list[Evidence]:
     Raises:
         DataError: a row without id or text, two rows of one id, or no row.
     """
-    found = list(rows(path))
-    if not found:
+    passages = list(rows(path))
+    if not passages:
         raise DataError(f"{path} holds no passage: a retriever over nothing finds nothing")
-    ids = [passage.id for passage in found]
+    ids = [passage.id for passage in passages]
     if len(set(ids)) < len(ids):
         twice = next(id for id in ids if ids.count(id) > 1)
         raise DataError(f"{path}: two passages have the id {twice!r}: give each its own")
-    return found
+    return passages
 
 
 def rows(path: Path) -> Iterator[Evidence]:
-    """The passages of a file one by one, unchecked for ids that are there twice.
+    """Read passages one by one, without a check for duplicate ids.
 
     Args:
         path: a JSON lines file; images are paths beside it.

@@ -1,5 +1,5 @@
-"""Intents of a query by prototypes: the mean vector of labelled questions of each intent (MedAide, arXiv
-2410.12532, section on intent recognition).
+"""Classify the intents of a query by prototypes: the mean vector of labelled questions of each intent
+(MedAide, arXiv 2410.12532, section on intent recognition).
 
 paper says                              we do, and why
 17 intents, cosine to each prototype,   the same, with the intents of the rows that are given
@@ -35,7 +35,7 @@ FLOORS = [round(0.02 * n, 2) for n in range(0, 45)]  # of the cosine
 
 @dataclass(frozen=True)
 class Prototypes:
-    """Prototypes of intents.
+    """Prototypes of intents, with threshold and floor.
 
     Attributes:
         vectors: intent -> vector of length one.
@@ -51,7 +51,7 @@ class Prototypes:
     encoder: str = "minilm"
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
-        """Cosines of texts and prototypes, [texts, intents].
+        """Compute the cosine of each text and each prototype.
 
         Args:
             texts: queries.
@@ -62,11 +62,11 @@ class Prototypes:
         import numpy as np
 
         matrix = np.array(list(self.vectors.values()), np.float32)
-        found: np.ndarray = embedder(self.encoder).encode(list(texts)) @ matrix.T
-        return found
+        cosines: np.ndarray = embedder(self.encoder).encode(list(texts)) @ matrix.T
+        return cosines
 
     def of(self, texts: Sequence[str]) -> list[list[str]]:
-        """Intents that each text activates, the likeliest first.
+        """Classify the intents of each text, the most likely first.
 
         Args:
             texts: queries.
@@ -81,16 +81,25 @@ class Prototypes:
         ]
 
     def agents_of(self, intents: Collection[str]) -> list[str]:
-        """Names of the agents that intents activate, sorted."""
-        return sorted({self.agents[one] for one in intents if one in self.agents})
+        """List the agents that intents activate.
+
+        Args:
+            intents: names; one without an agent is passed over.
+
+        Returns:
+            names of agents, sorted, each once.
+        """
+        return sorted({self.agents[intent] for intent in intents if intent in self.agents})
 
 
 def _chosen(cosines: np.ndarray, threshold: float, floor: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """(softmax, which are activated) of each row."""
     import numpy as np
 
+    # softmax over cosine / TEMPERATURE; the largest is subtracted so that exp does not overflow
     raised = np.exp((cosines - cosines.max(1, keepdims=True)) / TEMPERATURE)
     shares = raised / raised.sum(1, keepdims=True)
+    # an intent is active where its share reaches the threshold and the best cosine the floor
     active = (shares >= threshold) & (cosines.max(1, keepdims=True) >= floor)
     return list(zip(shares, active, strict=True))
 
@@ -102,7 +111,7 @@ def fitted(
     encoder: str = "minilm",
     agents: Mapping[str, str] | None = None,
 ) -> Prototypes:
-    """Prototypes of labelled questions, with threshold and floor from development rows.
+    """Fit prototypes to labelled questions; threshold and floor are fitted to development rows.
 
     Args:
         rows: (question, intent), for the prototypes.
@@ -110,6 +119,9 @@ def fitted(
         elsewhere: development queries without medicine, for the floor.
         encoder: embedder.
         agents: intent -> agent.
+
+    Returns:
+        prototypes with vectors of length one.
 
     Raises:
         DataError: an intent of `dev` has no row, or there are no rows.
@@ -120,38 +132,41 @@ def fitted(
         raise DataError("intents: give labelled questions and development rows")
     vectors = embedder(encoder).encode([text for text, _ in rows])
     names = sorted({intent for _, intent in rows})
-    if unknown := sorted({one for _, own in dev for one in own} - set(names)):
+    if unknown := sorted({intent for _, own in dev for intent in own} - set(names)):
         raise DataError(f"intents: no question is labelled {unknown[0]!r}, which a development row has")
     means = {}
     for name in names:
+        # prototype: the mean vector of the intent's questions, scaled to length one
         mean = vectors[[i for i, (_, intent) in enumerate(rows) if intent == name]].mean(0)
         means[name] = (mean / max(1e-9, float(np.linalg.norm(mean)))).tolist()
     plain = Prototypes(means, agents or {}, encoder=encoder)
+    # labels of the development rows, (rows, intents)
     gold = np.array([[name in own for name in names] for _, own in dev])
     cosines = plain.scores([text for text, _ in dev])
     best_elsewhere = plain.scores(elsewhere).max(1) if elsewhere else np.zeros(1)
     # the smallest floor that leaves most queries without medicine silent, then the best threshold above it
-    floor = next((one for one in FLOORS if float((best_elsewhere < one).mean()) >= SILENT), FLOORS[-1])
+    floor = next((low for low in FLOORS if float((best_elsewhere < low).mean()) >= SILENT), FLOORS[-1])
     floor = floor if elsewhere else 0.0
-    best = max(GRID, key=lambda one: _micro(_chosen(cosines, one, floor), gold))
+    best = max(GRID, key=lambda threshold: _micro(_chosen(cosines, threshold, floor), gold))
     return Prototypes(means, agents or {}, best, floor, encoder)
 
 
 def _micro(chosen: list[tuple[np.ndarray, np.ndarray]], gold: np.ndarray) -> float:
     import numpy as np
 
-    said = np.stack([active for _, active in chosen])
-    both = int((said & gold).sum())
-    return 2 * both / max(1, int(said.sum()) + int(gold.sum()))
+    predicted = np.stack([active for _, active in chosen])
+    # micro F1 = 2 TP / (predicted + gold)
+    both = int((predicted & gold).sum())
+    return 2 * both / max(1, int(predicted.sum()) + int(gold.sum()))
 
 
 def f1(
-    said: Sequence[Collection[str]], gold: Sequence[Collection[str]], names: Sequence[str]
+    predicted: Sequence[Collection[str]], gold: Sequence[Collection[str]], names: Sequence[str]
 ) -> dict[str, float]:
-    """Micro F1 over all intents, and macro F1 over those that occur in the gold.
+    """Compute micro F1 over all intents, and macro F1 over those that occur in the gold.
 
     Args:
-        said: intents predicted for each text.
+        predicted: intents predicted for each text.
         gold: right intents of each text.
         names: all intents.
 
@@ -159,27 +174,46 @@ def f1(
         {micro, macro}, each from 0 to 1
     """
     counts = {name: [0, 0, 0] for name in names}  # right, said, gold
-    for own, wanted in zip(said, gold, strict=True):
+    for own, right in zip(predicted, gold, strict=True):
         for name in names:
-            counts[name][0] += name in own and name in wanted
+            counts[name][0] += name in own and name in right
             counts[name][1] += name in own
-            counts[name][2] += name in wanted
-    total = [sum(one[k] for one in counts.values()) for k in range(3)]
+            counts[name][2] += name in right
+    # micro F1 over the counts of all intents; macro F1 is the mean over intents with gold labels
+    total = [sum(count[k] for count in counts.values()) for k in range(3)]
     each = [2 * a / (b + c) for a, b, c in counts.values() if c]
     return {"micro": 2 * total[0] / max(1, total[1] + total[2]), "macro": sum(each) / max(1, len(each))}
 
 
 def save(prototypes: Prototypes, path: Path) -> None:
-    """Write prototypes as JSON, for `read`."""
+    """Write prototypes as JSON, for `read`.
+
+    Args:
+        path: the file; replaced where it exists.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
     io.write_json(path, {**prototypes.__dict__, "vectors": dict(prototypes.vectors)})
 
 
 def read(path: Path) -> Prototypes:
-    """Prototypes of a file; ConfigError where it is none."""
+    """Read prototypes from a JSON file.
+
+    Returns:
+        what `save` wrote.
+
+    Raises:
+        ConfigError: the file is missing or is no file of intent prototypes.
+    """
     try:
-        told: dict[str, Any] = io.read_json(path)
+        settings: dict[str, Any] = io.read_json(path)
         return Prototypes(
-            told["vectors"], told["agents"], float(told["threshold"]), float(told["floor"]), told["encoder"]
+            settings["vectors"],
+            settings["agents"],
+            float(settings["threshold"]),
+            float(settings["floor"]),
+            settings["encoder"],
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(

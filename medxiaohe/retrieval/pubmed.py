@@ -1,5 +1,6 @@
-"""PubMed XML (baseline and update files, .xml or .xml.gz) as a stream of articles, one in memory at a
-time."""
+"""Read PubMed XML (baseline and update files, .xml or .xml.gz) as a stream of articles, one in memory at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +24,8 @@ MAX_RECORD, MAX_ELEMENTS = 16 * 2**20, 400_000
 
 @dataclass(frozen=True, slots=True)
 class Article:
+    """A PubMed record, with the fields that the readers use."""
+
     pmid: str
     title: str  # "[...]." is PubMed's way to say that the title is translated
     abstract: str = ""  # sections keep their label: "METHODS: ..."
@@ -35,12 +38,15 @@ class Article:
 
 
 def articles(path: Path, *, refused: Callable[[DataError], None] | None = None) -> Iterator[Article]:
-    """Every PubmedArticle of a file, or of every .xml and .xml.gz file of a folder, in order of name.
+    """Read the articles of a PubMed XML file, or of every .xml and .xml.gz file of a folder in order of name.
 
     Args:
         path: an XML file, packed or not, or a folder of them.
         refused: receives the error of a record that cannot be used, and the next one is read; without it the
             error is raised.
+
+    Yields:
+        articles, in the order of the file.
 
     Raises:
         DataError: a file is missing, damaged, no PubMed XML, or past a limit; what stands before the damage
@@ -50,8 +56,8 @@ def articles(path: Path, *, refused: Callable[[DataError], None] | None = None) 
         files = sorted(p for p in path.rglob("*") if p.name.endswith((".xml", ".xml.gz")))
         if not files:
             raise DataError(f"no .xml or .xml.gz file in {path}")
-        for one in files:
-            yield from articles(one, refused=refused)
+        for source in files:
+            yield from articles(source, refused=refused)
         return
     if not path.exists():
         raise DataError(f"no such file: {path}")
@@ -67,7 +73,8 @@ def articles(path: Path, *, refused: Callable[[DataError], None] | None = None) 
 
 
 def split_of(pmid: str) -> Split:
-    """90 % train, 5 % validation, 5 % test: the one rule of everything that reads PubMed.
+    """Assign an article to a split: 90 % train, 5 % validation, 5 % test. Everything that reads PubMed
+    uses this rule.
 
     Args:
         pmid: PubMed id as text.
@@ -153,8 +160,8 @@ def _section(element: xml.Element) -> str:
 
 def _year(article: xml.Element) -> int | None:
     date = article.find("Journal/JournalIssue/PubDate")
-    found = re.search(r"\b(1[89]|20)\d\d\b", " ".join(date.itertext())) if date is not None else None
-    return int(found[0]) if found else None
+    match = re.search(r"\b(1[89]|20)\d\d\b", " ".join(date.itertext())) if date is not None else None
+    return int(match[0]) if match else None
 
 
 def _text(element: xml.Element | None) -> str:

@@ -1,4 +1,4 @@
-"""What tools work on beside arguments and images: a library, knowledge of assets, named stores."""
+"""Resources of tools besides arguments and images: a library, knowledge of assets, named stores."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from medxiaohe.retrieval.library import open_library
 
 
 def resources(library: str | None, stores: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What tools work on beside arguments and images, read when a tool needs it: a library, knowledge that
-    comes with assets, and the stores `graph`, `cases` and `prototypes`.
+    """List the resources of tools besides arguments and images, opened when a tool needs them: a library,
+    knowledge from assets, and the stores `graph`, `cases` and `prototypes`.
 
     Args:
         library: a store, a file of passages, a service, or None.
@@ -37,9 +37,9 @@ def resources(library: str | None, stores: Mapping[str, str] | None = None) -> d
 
 
 def _graph(path: str) -> GraphStore:
-    found = open_library(path)
-    if not isinstance(found, GraphStore):
+    store = open_library(path)
+    if not isinstance(store, GraphStore):
         raise ConfigError(
             f"stores.graph: {path} is no graph store: make one with `medxiaohe knowledge build`"
         )
-    return found
+    return store

@@ -1,5 +1,5 @@
-"""A retriever behind HTTP: POST {"queries": [...], "k": n}, answered with {"passages": [[{"id", "text",
-"source", "score"}]]} (Med-RwR).
+"""Client of a retriever behind HTTP: POST {"queries": [...], "k": n}, answered with {"passages": [[{"id",
+"text", "source", "score"}]]} (Med-RwR).
 
 A retriever that is down is an error of its own, RetrieverDown, after a few tries: not an empty list, which a
 policy would take for "nothing is known", and not a message to the model. The query leaves this machine only
@@ -21,7 +21,9 @@ from medxiaohe.types import Evidence
 
 @dataclass(frozen=True)
 class Service:
-    """`timeout` is in seconds for one answer; the wait is doubled at each of the `retries`."""
+    """Retriever behind HTTP. `timeout` is in seconds for one answer; the wait is doubled at each of the
+    `retries`.
+    """
 
     url: str
     privacy: str = "local_only"
@@ -34,8 +36,7 @@ class Service:
         guard.check(self.url, self.privacy, False, "the query of a model")
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query the `top` passages, best first, asked for in one request. RetrieverDown when the
-        service does not say which.
+        """Request the passages of all queries in one request.
 
         Args:
             queries: texts.
@@ -62,13 +63,19 @@ class Service:
         )
 
     def get(self, id: str) -> Evidence:
-        """DataError: the protocol of the service has no whole documents."""
+        """Refuse: the protocol of the service has passages and no full documents.
+
+        Raises:
+            DataError: always.
+        """
         raise DataError(f"the retriever at {self.url} gives passages and no whole document: {id!r}")
 
     def _ask(self, queries: Sequence[str], top: int) -> bytes:
-        there = guard.check(self.url, self.privacy, False, "the query of a model")
+        destination = guard.check(self.url, self.privacy, False, "the query of a model")
         body = json.dumps({"queries": list(queries), "k": top}, ensure_ascii=False).encode()
-        status, answer, _ = post.post(there, "", body, {"Content-Type": "application/json"}, self.timeout)
+        status, answer, _ = post.post(
+            destination, "", body, {"Content-Type": "application/json"}, self.timeout
+        )
         if status != 200:
             raise _Wrong(f"status {status}")
         return answer

@@ -1,4 +1,4 @@
-"""The text store: chunks of documents in a tantivy index (BM25; Robertson and Zaragoza 2009), memory-mapped.
+"""Text store: chunks of documents in a tantivy index (BM25; Robertson and Zaragoza 2009), memory-mapped.
 
 documents.N.*   the documents, whole, and where their chunks are (retrieval/corpus.py)
 index/          tantivy: terms of each chunk, and its number
@@ -35,7 +35,7 @@ def build_text(
     overlap: int = OVERLAP,
     unit: Unit = "characters",
 ) -> dict[str, Any]:
-    """Write a text store into an empty folder, document by document, or more documents into one.
+    """Build a text store in an empty folder, document by document, or add documents to one.
 
     Args:
         folder: a draft, which the caller publishes.
@@ -48,7 +48,7 @@ def build_text(
         {"documents": n, "chunks": n} of what was added.
 
     Raises:
-        DataError: no document, an id twice, a document without id or text, a level that is none.
+        DataError: no document, an id twice, a document without id or text, an unknown level.
         StorageError: the index cannot be written.
     """
     plugins.need("tantivy", why="an index of texts")
@@ -61,9 +61,9 @@ def build_text(
         index.register_tokenizer(ANALYZER, analyzer())
         terms_of = index.writer(HEAP, 1)
         number = writer.first_chunk
-        for text, first, whole in counted(documents, writer):
+        for text, first, full_text in counted(documents, writer):
             # a later part is found by the title too, since it may not repeat what it is about
-            title = "" if first else whole.lstrip().partition("\n")[0][:MOST_TITLE]
+            title = "" if first else full_text.lstrip().partition("\n")[0][:MOST_TITLE]
             terms_of.add_document(tantivy.Document(words=spaced(f"{title}\n{text}"), chunk=number))
             number += 1
         writer.close()
@@ -85,12 +85,12 @@ def build_text(
 
 
 class TextStore:
-    """A text store that `build_text` wrote, opened in place: only the parts that a query needs are read."""
+    """Text store that `build_text` wrote, opened in place: only the parts that a query needs are read."""
 
     pure = True
 
     def __init__(self, folder: Path):
-        """Open a folder.
+        """Open a text store.
 
         Raises:
             DataError: no store, one of another format, or one whose files are missing or truncated.
@@ -113,11 +113,22 @@ class TextStore:
 
     @property
     def size(self) -> int:
-        """Number of chunks."""
+        """Number of chunks.
+
+        Returns:
+            as the record of the store says.
+        """
         return int(self.record["chunks"])
 
     def search(self, queries: Sequence[str], top: int) -> list[tuple[Evidence, ...]]:
-        """For each query the `top` chunks by BM25 (k1 1.2, b 0.75), equals by id.
+        """Search chunks by BM25 (k1 1.2, b 0.75).
+
+        Args:
+            queries: texts.
+            top: most chunks of a query.
+
+        Returns:
+            for each query its chunks, best first; equal scores in the order of their ids.
 
         Raises:
             DataError: `top` below 1; a query that is empty, too long, or of stop words only.
@@ -126,29 +137,47 @@ class TextStore:
         return [self._search(query, min(top, self.size)) for query in queries]
 
     def get(self, id: str) -> Evidence:
-        """The whole document of a document's or chunk's id; DataError when there is none."""
+        """Read a full document.
+
+        Args:
+            id: of a document, or of a chunk ("DOCUMENT#2").
+
+        Returns:
+            the document.
+
+        Raises:
+            DataError: there is none.
+        """
         return self.corpus.get(id)
 
     def verify(self) -> int:
-        """The number of documents; DataError where one cannot be found by its id."""
+        """Read every document and look it up by its id.
+
+        Returns:
+            number of documents.
+
+        Raises:
+            DataError: the store is truncated or damaged.
+        """
         return self.corpus.verify()
 
     def _search(self, query: str, top: int) -> tuple[Evidence, ...]:
         looked_for = list(dict.fromkeys(terms(query)))
         if not looked_for:
             raise DataError("the query has only stop words or signs: name what to look for")
+        # a disjunction: every term that occurs adds its BM25 score
         should = self._tantivy.Occur.Should
-        asked = self._tantivy.Query.boolean_query([(should, self._term(term)) for term in looked_for])
+        condition = self._tantivy.Query.boolean_query([(should, self._term(term)) for term in looked_for])
         depth = top + 1
         while True:  # deeper while the last result has equals, so that ids and not positions break ties
-            hits = self._searcher.search(asked, depth, count=False).hits
+            hits = self._searcher.search(condition, depth, count=False).hits
             if len(hits) < depth or hits[-1][0] < hits[top - 1][0]:
                 break
             depth *= 2
         numbers = self._searcher.fast_field_values(CHUNK, [address for _, address in hits])
-        found = [self.corpus.chunk(n, score) for (score, _), n in zip(hits, numbers, strict=True)]
-        found.sort(key=lambda one: (-one.score, one.id))
-        return tuple(found[:top])
+        chunks = [self.corpus.chunk(n, score) for (score, _), n in zip(hits, numbers, strict=True)]
+        chunks.sort(key=lambda chunk: (-chunk.score, chunk.id))
+        return tuple(chunks[:top])
 
     def _term(self, value: str) -> Any:
         return self._tantivy.Query.term_query(self._schema, WORDS, value, index_option="freq")
@@ -172,8 +201,9 @@ def _opened(folder: Path) -> Any:
 
 
 def _name_segments(index: Path) -> None:
-    """Number the segments, whose names tantivy draws at random: the same texts give the same bytes. Those of
-    earlier appends have their numbers."""
+    """Rename segments, whose names tantivy draws at random, to numbers, so that the same texts give the
+    same bytes. Segments of earlier appends have their numbers.
+    """
     meta = io.read_json(index / "meta.json")
     text = (index / "meta.json").read_text()
     managed = (index / ".managed.json").read_text()

@@ -1,4 +1,4 @@
-"""Vectors of chunks on disk, compared by cosine: exactly, and in large segments through a graph of near ones.
+"""Search vectors of chunks on disk by cosine: exactly, and in large segments through an HNSW graph.
 
 vectors.N.f16       a row of each chunk of segment N, of length one, float16
 vectors.N.faiss     of a segment of many rows: HNSW over the same rows in 8 bits (Malkov and Yashunin 2018),
@@ -24,14 +24,16 @@ APPROXIMATE = 100_000  # rows of a segment from which on it gets a graph: below,
 CONNECTIVITY, EXPANSION_ADD = (
     24,
     80,
-)  # of the graph: neighbours of a node, and how many are looked at for them
+)  # of the graph: neighbours of a node, and candidates that are examined for them
 EXPANSION_SEARCH = 192  # nodes that stay in sight while searching
 TOGETHER = 4_096  # rows that are linked between two reports of progress
-CANDIDATES = 4  # times as many as asked for come out of a graph and are compared exactly
+CANDIDATES = 4  # times `top` candidates are taken from a graph and compared exactly
 
 
 class Named(Protocol):
-    """What a store remembers of its embedder, of texts or images; one with weights has their digest too."""
+    """Identity of an embedder that a store records, of texts or images; one with weights has their digest
+    too.
+    """
 
     @property
     def name(self) -> str: ...
@@ -40,13 +42,26 @@ class Named(Protocol):
 
 
 def described(encoder: Named) -> dict[str, Any]:
-    """The lines of a store's record that say which embedder made its vectors."""
+    """Describe an embedder for the record of a store.
+
+    Returns:
+        its name, its dimension, and the digest of its weights, "" without weights.
+    """
     return {"embedder": encoder.name, "dim": encoder.dim, "weights": getattr(encoder, "weights", "")}
 
 
 def refuse_other(folder: Path, record: Mapping[str, Any], encoder: Named) -> None:
-    """DataError where an embedder is not the one that a store's record describes: another name, dimension or
-    weights (a model that was trained again has the name of the old one)."""
+    """Check that an embedder is the one with which the vectors of a store were computed.
+
+    Args:
+        folder: of the store, for the message.
+        record: of the store, with what `described` returned when it was built.
+        encoder: embedder of the queries.
+
+    Raises:
+        DataError: it has another name, dimension or weights (a model that was trained again has the name
+            of the old one).
+    """
     mine = described(encoder)
     if (mine["embedder"], mine["dim"]) != (record["embedder"], record["dim"]):
         raise DataError(
@@ -108,9 +123,11 @@ def _write_graph(folder: Path, number: int, vectors: np.ndarray) -> None:
     graph.hnsw.efConstruction = EXPANSION_ADD
     draft = folder / f".vectors.{number}.faiss"
     threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)  # the order in which rows come in decides the graph: the same bytes
+    # one thread: the graph depends on the order of insertion, and equal input must give equal bytes
+    faiss.omp_set_num_threads(1)
     meter = Meter("link near vectors", len(vectors))
     try:
+        # the range of each dimension for the 8-bit codes, from the first BLOCK rows
         graph.train(vectors[:BLOCK].astype(np.float32))
         for start in range(0, len(vectors), TOGETHER):
             block = vectors[start : start + TOGETHER].astype(np.float32)
@@ -126,67 +143,71 @@ def _write_graph(folder: Path, number: int, vectors: np.ndarray) -> None:
 
 
 class Vectors:
-    """The vectors of all segments of a store, mapped into memory."""
+    """Vectors of all segments of a store, memory-mapped."""
 
     def __init__(self, folder: Path, dim: int):
-        """Open them; DataError where a graph is none."""
+        """Open the vectors of all segments; DataError for a damaged graph."""
         import numpy as np
 
         self._segments = []
         self.size = 0
         for path in sorted(folder.glob("vectors.*.f16"), key=lambda path: int(path.name.split(".")[1])):
+            # two bytes a number
             rows = path.stat().st_size // (2 * dim)
             matrix = np.memmap(path, dtype="<f2", mode="r", shape=(rows, dim))
             self._segments.append((self.size, matrix, _graph(path.with_suffix(".faiss"))))
             self.size += rows
 
-    def search(self, asked: np.ndarray, top: int) -> list[list[tuple[float, int]]]:
-        """The nearest rows of each query.
+    def search(self, queries: np.ndarray, top: int) -> list[list[tuple[float, int]]]:
+        """Search the nearest rows of each query by cosine.
 
         Args:
-            asked: queries of length one, float32 (n, dim).
+            queries: vectors of length one, float32 (n, dim).
             top: how many.
 
         Returns:
             (cosine, row) of each query, best first, every equal of the last one with it.
         """
-        found: list[list[tuple[float, int]]] = [[] for _ in asked]
+        hits: list[list[tuple[float, int]]] = [[] for _ in queries]
         for first, matrix, graph in self._segments:
-            for own, more in zip(found, self._near(asked, matrix, graph, top), strict=True):
-                own += [(score, first + row) for score, row in more]
-        return [_best(own, top) for own in found]
+            for own, near in zip(hits, self._near(queries, matrix, graph, top), strict=True):
+                own += [(score, first + row) for score, row in near]
+        return [_best(own, top) for own in hits]
 
     def _near(
-        self, asked: np.ndarray, matrix: np.ndarray, graph: Any, top: int
+        self, queries: np.ndarray, matrix: np.ndarray, graph: Any, top: int
     ) -> list[list[tuple[float, int]]]:
         import numpy as np
 
         if graph is not None and top * CANDIDATES < len(matrix):
+            # the graph finds candidates by 8-bit codes; the float16 rows then give exact cosines
             graph.hnsw.efSearch = max(EXPANSION_SEARCH, top * CANDIDATES)
-            _, keys = graph.search(asked, top * CANDIDATES)
+            _, keys = graph.search(queries, top * CANDIDATES)
             near = []
-            for query, rows in zip(asked, keys, strict=True):
+            for query, rows in zip(queries, keys, strict=True):
+                # faiss pads missing candidates with -1
                 rows = np.sort(rows[rows >= 0])  # in the order they lie on disk
                 scores = matrix[rows].astype(np.float32) @ query
                 near.append(_best(list(zip(scores.tolist(), rows.tolist(), strict=True)), top))
             return near
-        near = [[] for _ in asked]
+        near = [[] for _ in queries]
         for start in range(0, len(matrix), BLOCK):
-            block = asked @ matrix[start : start + BLOCK].astype(np.float32).T
+            # cosines of all queries and a block of rows, (n, BLOCK)
+            block = queries @ matrix[start : start + BLOCK].astype(np.float32).T
             for own, scores in zip(near, block, strict=True):
-                # every equal of the last one is kept, so that ids break ties
+                # keep every row that ties with the last one, so that ids break ties
                 least = np.partition(scores, -min(top, len(scores)))[-min(top, len(scores))]
-                kept = np.flatnonzero(scores >= least)
-                own += [(float(scores[i]), start + int(i)) for i in kept]
+                selected = np.flatnonzero(scores >= least)
+                own += [(float(scores[i]), start + int(i)) for i in selected]
         return near
 
 
-def _best(found: list[tuple[float, int]], top: int) -> list[tuple[float, int]]:
-    found.sort(key=lambda one: (-one[0], one[1]))
-    if len(found) <= top:
-        return found
-    least = found[top - 1][0]
-    return [one for one in found if one[0] >= least]
+def _best(hits: list[tuple[float, int]], top: int) -> list[tuple[float, int]]:
+    hits.sort(key=lambda hit: (-hit[0], hit[1]))
+    if len(hits) <= top:
+        return hits
+    least = hits[top - 1][0]
+    return [hit for hit in hits if hit[0] >= least]
 
 
 def _graph(path: Path) -> Any:

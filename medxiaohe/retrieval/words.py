@@ -1,5 +1,6 @@
-"""Terms of texts and queries: English words without stop words, stemmed; Chinese characters and pairs of
-characters; both in mixed text."""
+"""Tokenise texts and queries for search: stemmed English words without stop words; Chinese characters and
+bigrams; both in mixed text.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ CHINESE = re.compile(r"[\u3400-\u9fff]+")
 
 
 def terms(text: str) -> list[str]:
-    """Split a text into what is indexed and searched.
+    """Tokenise a text into the terms that are indexed and searched.
 
     Args:
         text: of any length and script.
@@ -29,12 +30,18 @@ def terms(text: str) -> list[str]:
         Terms in order, repeated as in the text: Snowball stems (Porter 2) of words in lower case that are no
         stop words; of a run of Chinese characters each character, then each pair of neighbours.
     """
-    found: list[str] = analyzer().analyze(spaced(text))
-    return found
+    tokens: list[str] = analyzer().analyze(spaced(text))
+    return tokens
 
 
 def spaced(text: str) -> str:
-    """A text in which blanks stand between the Chinese characters and pairs of neighbours that are terms."""
+    """Separate Chinese characters and pairs of neighbours by blanks, so that a word tokeniser takes them as
+    terms.
+
+    Returns:
+        the text; runs of Chinese become their characters followed by their pairs, the remainder is
+        unchanged.
+    """
     if text.isascii():
         return text
     return CHINESE.sub(lambda run: f" {' '.join([*run[0], *map(''.join, pairwise(run[0]))])} ", text)
@@ -42,7 +49,7 @@ def spaced(text: str) -> str:
 
 @cache
 def analyzer() -> Any:
-    """tantivy's splitter at signs, with lower case, stop words and stems.
+    """Build tantivy's tokeniser: split at signs, lower case, remove stop words, stem.
 
     Returns:
         a tantivy TextAnalyzer

@@ -59,12 +59,15 @@ def tool(
         example: arguments that work, for the documentation and the contract test.
         seconds: time limit of one call.
 
+    Returns:
+        the Tool, or a decorator that makes one where `function` is left out.
+
     Raises:
         ConfigError: the function has no docstring, or a parameter of another type; unknown effects; a
             negative time limit.
     """
     if function is None:
-        return lambda given: _made(given, version, pure, effects, dict(example or {}), seconds)
+        return lambda target: _made(target, version, pure, effects, dict(example or {}), seconds)
     return _made(function, version, pure, effects, dict(example or {}), seconds)
 
 
@@ -89,7 +92,7 @@ def _made(
         (resources if parameter.kind is parameter.KEYWORD_ONLY else shown).append(parameter)
     parameters, absent = schema_of(name, shown, hints_of(function))
 
-    @wraps(function)  # so that the function and its file can be told from the tool
+    @wraps(function)  # so that the function and its file can be found from the tool
     def run(**arguments: Any) -> ToolResult:
         return as_result(function(**{**absent, **arguments}))
 

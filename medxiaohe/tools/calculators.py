@@ -24,23 +24,32 @@ def calculators(name: str, inputs: list[str]) -> ToolResult:
     """A clinical formula or score by name, such as anion_gap, gfr_ckd_epi, creatinine_clearance, sofa,
     wells_embolism, child_pugh, qtc_bazett, due_date. `inputs` are lines "name: value unit" or "name: yes";
     with none the answer says which are needed. Cite the result as [id]."""
-    found = find(name)
-    given = _read(inputs)
-    result = evaluate(found, given)
-    unit = "" if found.unit == "date" else f" {found.unit}".rstrip()
-    values = ", ".join(f"{key} {value}" for key, value in given.items())
-    text = f"{found.title}: {result}{unit} ({values})"
-    if found.limits:
-        text += f". For {found.limits}"
+    calculator = find(name)
+    values_by_name = _read(inputs)
+    result = evaluate(calculator, values_by_name)
+    unit = "" if calculator.unit == "date" else f" {calculator.unit}".rstrip()
+    values = ", ".join(f"{key} {value}" for key, value in values_by_name.items())
+    text = f"{calculator.title}: {result}{unit} ({values})"
+    if calculator.limits:
+        text += f". For {calculator.limits}"
     digest = sha256(text.encode()).hexdigest()
     evidence = Evidence(
-        f"calculation/{found.name}/{digest[:12]}", text, found.source, kind="calculation", by="calculators"
+        f"calculation/{calculator.name}/{digest[:12]}",
+        text,
+        calculator.source,
+        kind="calculation",
+        by="calculators",
     )
     return ToolResult(
         "",
-        (f"[{evidence.id}] {text}. Source: {found.source}",),
+        (f"[{evidence.id}] {text}. Source: {calculator.source}",),
         evidence=(evidence,),
-        data={"calculator": found.name, "value": result, "unit": found.unit, "inputs": given},
+        data={
+            "calculator": calculator.name,
+            "value": result,
+            "unit": calculator.unit,
+            "inputs": values_by_name,
+        },
     )
 
 
@@ -48,7 +57,7 @@ def _read(inputs: list[str]) -> dict[str, str]:
     """Lines "name: value unit" as a mapping."""
     if len(inputs) > MOST:
         raise ToolError(f"at most {MOST} inputs, not {len(inputs)}")
-    given: dict[str, str] = {}
+    values: dict[str, str] = {}
     for line in inputs:
         name, mark, value = line.partition(":" if ":" in line else "=")
         name = name.strip().lower().replace(" ", "_").replace("-", "_")
@@ -56,7 +65,7 @@ def _read(inputs: list[str]) -> dict[str, str]:
             raise ToolError(
                 f"{line[:80]!r} is no input: write 'name: value unit', such as 'sodium: 140 mEq/L'"
             )
-        if name in given:
+        if name in values:
             raise ToolError(f"{name} is given twice")
-        given[name] = value.strip()
-    return given
+        values[name] = value.strip()
+    return values

@@ -24,7 +24,8 @@ def contrast(
     darkest, brightest = np.percentile(seen.max(axis=2), (low, high))
     if brightest <= darkest:
         raise ToolError(f"image {image} has one value between these percentiles: take them further apart")
+    # linear stretch between the percentiles, clipped to 0 .. 255
     spread = np.clip((seen - darkest) / (brightest - darkest), 0, 1) * 255
     spread = 255 - spread if invert else spread
-    how = f"from {darkest:.0f} to {brightest:.0f} of 255{', inverted' if invert else ''}"
-    return ToolResult("", (f"Image {image}, values {how}:", returned(np.rint(spread).astype(np.uint8))))
+    stretch = f"from {darkest:.0f} to {brightest:.0f} of 255{', inverted' if invert else ''}"
+    return ToolResult("", (f"Image {image}, values {stretch}:", returned(np.rint(spread).astype(np.uint8))))

@@ -58,10 +58,10 @@ def dicom(file: str, *, studies: Path) -> ToolResult:
     name in the folder of studies. Only numbers and terms of the standard are told, nothing about the patient,
     dates or places, and no free text."""
     path = _inside(file, Path(studies))
-    found = header(path)
-    if not found:
+    attributes = header(path)
+    if not attributes:
         raise ToolError(f"the header of {file} says nothing about its picture")
-    text = "\n".join(f"{name}: {value}" for name, value in found.items())
+    text = "\n".join(f"{name}: {value}" for name, value in attributes.items())
     evidence = Evidence(
         f"dicom/{hashlib.sha256(file.encode()).hexdigest()[:12]}",
         text,
@@ -70,7 +70,7 @@ def dicom(file: str, *, studies: Path) -> ToolResult:
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         by="dicom",
     )
-    return ToolResult("", (f"[{evidence.id}]\n{text}",), evidence=(evidence,), data=found)
+    return ToolResult("", (f"[{evidence.id}]\n{text}",), evidence=(evidence,), data=attributes)
 
 
 def _inside(file: str, folder: Path) -> Path:
@@ -85,7 +85,14 @@ def _inside(file: str, folder: Path) -> Path:
 
 
 def header(path: Path) -> dict[str, Any]:
-    """Attributes of the keep-list of de-identification (privacy/dicom_keep.py) that are numbers or terms.
+    """Read the attributes of a DICOM header that are numbers or terms of the standard
+    (privacy/dicom_keep.py).
+
+    Args:
+        path: a DICOM file; its pixels are not read.
+
+    Returns:
+        keyword -> value.
 
     Raises:
         ToolError: the file is no DICOM file, or is damaged.

@@ -71,19 +71,19 @@ def drug(
 
 def _interaction(name: str, other: str, interactions: Interactions) -> ToolResult:
     first, second = interactions.substance(name), interactions.substance(other)
-    for asked, listed in ((name, first), (other, second)):
+    for given_name, listed in ((name, first), (other, second)):
         if not listed:
             return ToolResult(
                 "",
                 (
-                    f"{asked} is not listed under this name in {ANSM}: nothing is known here about its"
+                    f"{given_name} is not listed under this name in {ANSM}: nothing is known here about its"
                     " interactions; try its generic name",
                 ),
             )
     if key(first) == key(second):
         raise ToolError(f"{name} and {other} are the same drug, {first}")
-    found = interactions.between(first, second)
-    if not found:
+    entries = interactions.between(first, second)
+    if not entries:
         return ToolResult(
             "",
             (
@@ -91,14 +91,14 @@ def _interaction(name: str, other: str, interactions: Interactions) -> ToolResul
                 " there is none",
             ),
         )
-    shown = found[:MOST_ENTRIES]
-    lines = [f"{first} + {second}: at its gravest {found[0].level} ({len(found)} entries of {ANSM})"]
+    shown = entries[:MOST_ENTRIES]
+    lines = [f"{first} + {second}: at its gravest {entries[0].level} ({len(entries)} entries of {ANSM})"]
     lines += [f"[{item.evidence.id}] {item.evidence.text}" for item in shown]
     return ToolResult(
         "",
         ("\n".join(lines),),
         evidence=tuple(item.evidence for item in shown),
-        data={"first": first, "second": second, "level": found[0].level, "entries": len(found)},
+        data={"first": first, "second": second, "level": entries[0].level, "entries": len(entries)},
     )
 
 

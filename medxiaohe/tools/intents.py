@@ -29,7 +29,7 @@ def intents(text: str, *, prototypes: Prototypes) -> ToolResult:
     activates; none where it asks for nothing medical."""
     if not text.strip() or len(text) > MOST_TEXT:
         raise ToolError(f"give a text of 1 to {MOST_TEXT:,} characters, not of {len(text):,}")
-    (found,) = prototypes.of([text])
-    agents = prototypes.agents_of(found)
-    shown = f"Intents: {', '.join(found) or 'none'}. Agents: {', '.join(agents) or 'none'}."
-    return ToolResult("", (shown,), data={"intents": found, "agents": agents})
+    (names,) = prototypes.of([text])
+    agents = prototypes.agents_of(names)
+    shown = f"Intents: {', '.join(names) or 'none'}. Agents: {', '.join(agents) or 'none'}."
+    return ToolResult("", (shown,), data={"intents": names, "agents": agents})

@@ -52,27 +52,30 @@ def measure(
         length = hypot(x2 - x1, y2 - y1) * scale
         text = f"the line from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) of image {image}"
         return _result(ref, f"{text} is {length:.4g} {unit} long", {"length": round(length, 4), "unit": unit})
-    found = parts(mask_of(seen), least_pixels)
-    pixel_area = sum(part.area for part in found)
+    components = parts(mask_of(seen), least_pixels)
+    # areas scale with the square of the pixel width
+    pixel_area = sum(part.area for part in components)
     area = pixel_area * scale**2
     square = "mm2" if spacing_mm else "pixels"
     data: dict[str, object] = {
-        "count": len(found),
+        "count": len(components),
         "area": round(area, 4),
         "unit": unit,
         "share": round(pixel_area / (width * height), 6),
-        "parts": [_sizes(part, scale) for part in found[:SHOWN]],
+        "parts": [_sizes(part, scale) for part in components[:SHOWN]],
     }
-    text = f"the mask of image {image} has {len(found)} parts of {area:.6g} {square} in all"
-    if found:
-        text += f"; the largest has {found[0].area * scale**2:.6g} {square}, a diameter of"
-        text += f" {sqrt(4 * found[0].area / pi) * scale:.4g} {unit}"
+    text = f"the mask of image {image} has {len(components)} parts of {area:.6g} {square} in all"
+    if components:
+        text += f"; the largest has {components[0].area * scale**2:.6g} {square}, a diameter of"
+        text += f" {sqrt(4 * components[0].area / pi) * scale:.4g} {unit}"
     if other_image is not None:
-        other = sum(part.area for part in parts(mask_of(pixels(chosen(images, other_image))), least_pixels))
-        if not other:
+        other_area = sum(
+            part.area for part in parts(mask_of(pixels(chosen(images, other_image))), least_pixels)
+        )
+        if not other_area:
             raise ToolError(f"the mask of image {other_image} is empty: there is no ratio to it")
-        data["ratio"] = round(pixel_area / other, 6)
-        text += f"; the ratio of its area to that of image {other_image} is {pixel_area / other:.4g}"
+        data["ratio"] = round(pixel_area / other_area, 6)
+        text += f"; the ratio of its area to that of image {other_image} is {pixel_area / other_area:.4g}"
     return _result(ref, text, data)
 
 

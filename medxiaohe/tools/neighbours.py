@@ -37,18 +37,18 @@ def neighbours(text: str, *, graph: GraphStore, top: int = 50) -> ToolResult:
     may matter next, the most telling first. Cite facts as [id]."""
     if not text.strip() or len(text) > MOST_TEXT:
         raise ToolError(f"give a text of 1 to {MOST_TEXT:,} characters, not of {len(text):,}")
-    found = around(graph, text, top)
-    facts = found.direct[:MOST_FACTS]
+    near = around(graph, text, top)
+    facts = near.direct[:MOST_FACTS]
     lines = [f"[{fact.id}] {fact.text}" for fact in facts]
     shown = (
-        f"Mentioned: {', '.join(found.entities) or 'none'}. Denied: {', '.join(found.denied) or 'none'}.\n"
+        f"Mentioned: {', '.join(near.entities) or 'none'}. Denied: {', '.join(near.denied) or 'none'}.\n"
         f"Facts between them:\n{chr(10).join(lines) or 'none'}\n"
-        f"Neighbours: {', '.join(found.potential) or 'none'}."
+        f"Neighbours: {', '.join(near.potential) or 'none'}."
     )
     data = {
-        "entities": list(found.entities),
-        "denied": list(found.denied),
+        "entities": list(near.entities),
+        "denied": list(near.denied),
         "direct": lines,
-        "potential": list(found.potential),
+        "potential": list(near.potential),
     }
     return ToolResult("", (shown,), facts, data=data)

@@ -39,17 +39,21 @@ def scholar(
         )
     try:
         check([query], top)
-        dated = Filtered(library, lambda one: first <= year_of(one) <= last)
-        (found,) = dated.search([query], top)
+        dated = Filtered(library, lambda document: first <= year_of(document) <= last)
+        (papers,) = dated.search([query], top)
     except DataError as error:  # the model can ask otherwise
         raise ToolError(str(error)) from error
-    if not found:
+    if not papers:
         return ToolResult("", ("the library has no paper of these years that matches",))
-    lines = [f"[{item.id}] ({year_of(item)}) {item.text}" for item in found]
-    return ToolResult("", ("\n".join(lines),), evidence=found)
+    lines = [f"[{item.id}] ({year_of(item)}) {item.text}" for item in papers]
+    return ToolResult("", ("\n".join(lines),), evidence=papers)
 
 
-def year_of(one: Evidence) -> int:
-    """The year of its date, or 0."""
-    year = one.date[:4]
+def year_of(document: Evidence) -> int:
+    """Read the year of a document's date.
+
+    Returns:
+        the year, 0 where there is none.
+    """
+    year = document.date[:4]
     return int(year) if len(year) == 4 and year.isdigit() else 0

@@ -22,7 +22,7 @@ def search(query: str, *, library: Store, top: int = 5) -> tuple[Evidence, ...]:
     """Passages of the medical library that match the query, best first. Cite them as [id]."""
     try:
         check([query], top)
-        (found,) = library.search([query], top)
+        (passages,) = library.search([query], top)
     except DataError as error:  # the model can ask otherwise
         raise ToolError(str(error)) from error
-    return tuple(found)
+    return tuple(passages)

@@ -24,18 +24,18 @@ def segment(image: int, what: Literal["vessels", "white cells"], *, images: Sequ
     ref = chosen(images, image)
     seen = pixels(ref)
     require(seen, FUNDUS if what == "vessels" else SMEAR, f"segment {what}")
-    found = vessels(seen) if what == "vessels" else cells(seen)
+    result = vessels(seen) if what == "vessels" else cells(seen)
     text = (
-        f"{what} of image {image}: {found.mask.sum()} pixels, {found.share:.1%} of {found.of}, confidence"
-        f" {found.confidence:.2f}"
+        f"{what} of image {image}: {result.mask.sum()} pixels, {result.share:.1%} of {result.of}, confidence"
+        f" {result.confidence:.2f}"
     )
-    evidence = region(ref, text, by="segment", score=found.confidence)
+    evidence = region(ref, text, by="segment", score=result.confidence)
     return ToolResult(
         "",
-        (f"[{evidence.id}] {text}. The mask:", returned(found.picture())),
+        (f"[{evidence.id}] {text}. The mask:", returned(result.picture())),
         evidence=(evidence,),
         data={
-            "what": what, "pixels": int(found.mask.sum()), "share": round(found.share, 4),
-            "confidence": round(found.confidence, 2),
+            "what": what, "pixels": int(result.mask.sum()), "share": round(result.share, 4),
+            "confidence": round(result.confidence, 2),
         },
     )  # fmt: skip

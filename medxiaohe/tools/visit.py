@@ -40,6 +40,6 @@ def visit(id: str, start: int = 0, size: int = 2_000, *, library: Store) -> Tool
         at=Locator(span=(start, end)),
         by="visit",
     )
-    more = f"; the next window starts at {end}" if end < length else "; this is its end"
-    head = f"characters {start} to {end} of {length:,} of {document.id}{more}"
+    continuation = f"; the next window starts at {end}" if end < length else "; this is its end"
+    head = f"characters {start} to {end} of {length:,} of {document.id}{continuation}"
     return ToolResult("", (f"{head}\n[{window.id}] {window.text}",), evidence=(window,))

@@ -24,9 +24,14 @@ def zoom(
     if not (0 <= left < right <= 100 and 0 <= top < bottom <= 100):
         raise ToolError("left, top, right and bottom are percent, with left below right and top below bottom")
     ref = images[image - 1]
-    whole = open_image(ref)
+    full_image = open_image(ref)
     at_left, at_top = ref.box[:2] if ref.box else (0, 0)
-    sides = (left * whole.width, top * whole.height, right * whole.width, bottom * whole.height)
+    sides = (
+        left * full_image.width,
+        top * full_image.height,
+        right * full_image.width,
+        bottom * full_image.height,
+    )
     x, y, x_end, y_end = (round(side / 100) for side in sides)
     if x_end - x < LEAST or y_end - y < LEAST:
         raise ToolError(f"that part is smaller than {LEAST} pixels: take a larger one")

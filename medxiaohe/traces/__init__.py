@@ -1,4 +1,4 @@
-"""Traces that anyone verifies offline: what a workflow did, as records that nobody can change unseen.
+"""Traces that anyone can verify offline: tamper-evident records of what a workflow did.
 
 records.py seals a trace, store.py appends it to a log, verify.py checks a log; docs/traces.md has the format.
 """

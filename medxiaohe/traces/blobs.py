@@ -1,4 +1,4 @@
-"""Files by the SHA-256 of their bytes: those of blobs/, and those of folders that are named beside it."""
+"""Look up files by the SHA-256 of their bytes: those of blobs/, and those of further folders."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from medxiaohe.traces.store import SHA256, blob_path
 
 
 class Blobs:
-    """Looks sources of traces up by digest. Nothing here trusts that a file has the bytes of its name."""
+    """Look-up of sources of traces by digest. A file is not trusted to have the bytes of its name."""
 
     def __init__(self, folder: Path, beside: Sequence[Path] = ()) -> None:
-        """`beside` are folders of files, each of which is hashed once."""
+        """Take the folder of traces, and further folders, whose files are hashed once."""
         self.folder = folder
         files = (file for item in beside for file in sorted(item.rglob("*")))
         self._beside = {io.sha256(f): f for f in files if f.is_file() and not f.is_symlink()}
 
     def path(self, name: str) -> Path | None:
-        """Where the file of a digest is; None where there is none. Never a path that a record spells.
+        """Find the file with a digest. Paths in records are never used.
 
         Args:
             name: SHA-256 digest, 64 hex digits.
@@ -33,7 +33,7 @@ class Blobs:
         return inside if inside.is_file() else self._beside.get(name)
 
     def read(self, name: str) -> bytes | None:
-        """The bytes of the file, whatever they are; None where there is none.
+        """Read the file with a digest.
 
         Args:
             name: SHA-256 digest, 64 hex digits.

@@ -1,4 +1,5 @@
-"""Canonical JSON (RFC 8785, JCS): equal values have equal bytes, so that a digest of a value means something.
+"""Serialise JSON canonically (RFC 8785, JCS): equal values have equal bytes, so that a digest of a value
+is meaningful.
 
 Numbers are integers that a double holds exactly. Floats are refused: two programs print them in two ways.
 `packed` writes them as decimal text, which `unpacked` reads back without loss.
@@ -14,17 +15,21 @@ from typing import Any, NoReturn
 
 from medxiaohe.errors import DataError
 
-MAX_DEPTH = 64
+MAX_DEPTH = 64  # levels; deeper JSON could exhaust the stack of a verifier
 MAX_INTEGER = 2**53 - 1  # RFC 8785, section 3.2.2.3 and appendix D
+# characters whose order differs between UTF-16 code units and code points
 _RARE = re.compile("[\ud800-\U0010ffff]")
 _TAGS = {"$float", "$int", "$object"}
 
 
 def dumps(value: Any) -> bytes:
-    """Canonical bytes of JSON data.
+    """Serialise JSON data canonically (RFC 8785): sorted keys, no blanks, UTF-8.
 
     Args:
         value: of str, int, bool, None, list, tuple and Mapping with text keys.
+
+    Returns:
+        bytes; equal data give equal bytes.
 
     Raises:
         DataError: a float, an integer above 2**53 - 1, half of a surrogate pair, nested deeper than 64, or
@@ -41,7 +46,13 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(data: bytes) -> Any:
-    """Read canonical JSON; anything that `dumps` would not have written is refused.
+    """Parse canonical JSON; anything that `dumps` would not have written is refused.
+
+    Args:
+        data: UTF-8 bytes.
+
+    Returns:
+        the value.
 
     Raises:
         DataError: not JSON, not canonical, a key twice, or what `dumps` refuses.
@@ -53,10 +64,14 @@ def loads(data: bytes) -> Any:
 
 
 def parse(data: bytes) -> tuple[Any, Callable[[Any], bytes]]:
-    """Read JSON that may not be canonical, and what writes it, or a part of it, in canonical form.
+    """Parse JSON that may not be canonical.
 
-    Whoever calls this compares what is written with the data: that shows keys out of order and keys that
-    come twice.
+    Args:
+        data: UTF-8 bytes.
+
+    Returns:
+        (value, function that serialises it or a part of it canonically). The caller compares that with
+        `data`, which detects keys out of order and duplicate keys.
 
     Raises:
         DataError: not JSON, or what `dumps` refuses.
@@ -91,7 +106,15 @@ def _integer(text: str) -> int:
 
 
 def packed(value: Any) -> Any:
-    """JSON data in which floats and large integers are written as text; `unpacked` is the inverse.
+    """Encode floats and large integers as tagged text, which canonical JSON can hold; `unpacked` is the
+    inverse.
+
+    Args:
+        value: JSON data.
+
+    Returns:
+        {"$float": text} for a float, {"$int": text} for an integer above 2**53 - 1; an object that looks
+        like a tag is wrapped as {"$object": ...}.
 
     Raises:
         DataError: NaN or infinity.
@@ -111,7 +134,7 @@ def packed(value: Any) -> Any:
 
 
 def unpacked(value: Any) -> Any:
-    """The inverse of `packed`; DataError where a number is none.
+    """Invert `packed`.
 
     Args:
         value: what `packed` returned.
@@ -163,6 +186,7 @@ def _check(value: Any, depth: int) -> bool:
 def _sorted(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {
+            # RFC 8785, section 3.2.3: keys in the order of their UTF-16 code units
             key: _sorted(value[key])
             for key in sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))
         }

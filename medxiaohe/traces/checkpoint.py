@@ -1,4 +1,4 @@
-"""Signed checkpoints of a log: origin, size and root, as a C2SP tlog-checkpoint in a C2SP signed note.
+"""Sign checkpoints of a log: origin, size and root, as a C2SP tlog-checkpoint in a C2SP signed note.
 
     medxiaohe/traces
     2
@@ -26,7 +26,7 @@ _ED25519 = b"\x01"  # C2SP signed-note: the type of the signature
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a checkpoint says of a log."""
+    """State of a log: its size and its Merkle root."""
 
     size: int  # traces
     root: bytes  # 32 bytes
@@ -34,12 +34,16 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """The body of the note: origin, size, base64 of the root, each on a line."""
+        """The body of the signed note.
+
+        Returns:
+            origin, size and base64 of the root, each on a line.
+        """
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
 def new_key(name: str) -> tuple[str, str]:
-    """A new Ed25519 key.
+    """Generate an Ed25519 key pair.
 
     Args:
         name: of whoever signs; without blanks and "+".
@@ -59,7 +63,7 @@ def new_key(name: str) -> tuple[str, str]:
 
 
 def public_key(private: str) -> str:
-    """The public key of a private one; DataError where it is none.
+    """Derive the public key of a private one.
 
     Args:
         private: text of a private key.
@@ -75,7 +79,7 @@ def public_key(private: str) -> str:
 
 
 def sign(checkpoint: Checkpoint, private: str = "") -> str:
-    """The checkpoint as a signed note; without a key a note that nobody signed.
+    """Write a checkpoint as a signed note; without a key it is unsigned.
 
     Args:
         checkpoint: what is signed.
@@ -96,7 +100,13 @@ def sign(checkpoint: Checkpoint, private: str = "") -> str:
 
 
 def parse(note: str) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
-    """A checkpoint and its signatures, each a name and the bytes of key id and signature.
+    """Parse a checkpoint and its signatures.
+
+    Args:
+        note: text of the signed note.
+
+    Returns:
+        (checkpoint, [(name of the signer, key id and signature as bytes)]).
 
     Raises:
         DataError: it is no checkpoint.
@@ -122,7 +132,14 @@ def parse(note: str) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
 
 
 def check_signature(note: str, public: str) -> str:
-    """Why a note is not signed with a key, or "" where it is.
+    """Verify the Ed25519 signature of a note.
+
+    Args:
+        note: text of the signed note.
+        public: public key, NAME+HASH+BASE64.
+
+    Returns:
+        "" where the signature is valid, otherwise why it is not.
 
     Raises:
         DataError: not a note, or not a public key.
@@ -173,7 +190,9 @@ def _verifier(name: str, public: bytes) -> str:
 
 
 def _id(name: str, public: bytes) -> bytes:
-    """The first four bytes of SHA-256 over name, line feed, type and key (C2SP signed-note)."""
+    """Compute the key id: the first four bytes of SHA-256 over name, line feed, type and key (C2SP
+    signed-note).
+    """
     return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
 
 

@@ -1,4 +1,4 @@
-"""Traces for programs of others: OpenTelemetry spans (GenAI semantic conventions), in-toto statements."""
+"""Export traces: OpenTelemetry spans (GenAI semantic conventions), in-toto statements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PREDICATE = "https://medxiaohe.org/trace/v1"
 
 
 def read(trace: Stored) -> tuple[list[Record], dict[str, Opening]]:
-    """The records and openings of a trace; DataError where they cannot be read.
+    """Parse the records and openings of a trace.
 
     Args:
         trace: as it is stored.
@@ -32,7 +32,7 @@ def read(trace: Stored) -> tuple[list[Record], dict[str, Opening]]:
 
 
 def in_toto(trace: Stored) -> dict[str, Any]:
-    """An in-toto Statement v1: its subject is the answer of the trace, its predicate the head.
+    """Convert a trace to an in-toto Statement v1: the subject is its answer, the predicate its head.
 
     Args:
         trace: as it is stored.
@@ -57,12 +57,16 @@ def in_toto(trace: Stored) -> dict[str, Any]:
 
 
 def open_telemetry(trace: Stored, *, content: bool = False) -> dict[str, Any]:
-    """One line of an OTLP file (JSON lines): a span `invoke_agent`, below it `chat` and `execute_tool`.
-
-    Traces hold no times, so each span begins and ends at its step number, in nanoseconds.
+    """Convert a trace to one line of an OTLP file (JSON lines): a span `invoke_agent` with children `chat`
+    and `execute_tool`.
 
     Args:
+        trace: as it is stored.
         content: with messages, arguments and results, where they are open.
+
+    Returns:
+        the JSON row. Traces hold no times, so each span begins and ends at its step number, in
+        nanoseconds.
     """
     scope = {"scope": {"name": "medxiaohe"}, "spans": _spans(trace, content)}
     service = {"attributes": _attributes({"service.name": "medxiaohe"})}

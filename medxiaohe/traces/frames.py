@@ -1,4 +1,4 @@
-"""Width and height of an image from the first bytes of its file, without decoding it: PNG and JPEG."""
+"""Read width and height of an image from the first bytes of its file, without decoding it: PNG and JPEG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # start-of-frame markers of 
 
 
 def frame_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels, or None where the bytes are of neither format.
+    """Parse the width and height of a PNG or JPEG from its header.
 
     Args:
         data: the first bytes of a file.

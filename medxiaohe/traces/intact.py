@@ -1,4 +1,4 @@
-"""Whether the records of one trace are those that were sealed, and fit each other."""
+"""Check that the records of one trace are those that were sealed, and consistent with each other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SALT = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The records of one trace that passed, and the openings of those that are open."""
+    """Records of a trace that passed every check, with the openings of those that are open."""
 
     index: int
     records: tuple[Record, ...]  # the head last
@@ -45,7 +45,7 @@ class Opened:
     trace: Trace | None = None  # as it was recorded, where all of it is open
 
     def value(self, id: str) -> Any:
-        """What a record opens to, or None where it is closed.
+        """Look up the opened value of a record.
 
         Args:
             id: of a record.
@@ -57,20 +57,19 @@ class Opened:
 
 
 class _Bad(Exception):
-    """The first record that is wrong, and why."""
+    """Raised for the first record that is wrong, with the reason."""
 
     def __init__(self, record: str, why: str) -> None:
         super().__init__(why)
         self.record, self.why = record, why
 
 
-def check_records(trace: Stored, found: Verdict) -> Opened | None:
-    """Check one trace; its first bad record is added to the verdict, and then there is nothing to go on
-    with.
+def check_records(trace: Stored, verdict: Verdict) -> Opened | None:
+    """Check the records of a trace; its first problem is added to the verdict and ends the check.
 
     Args:
         trace: as it is stored.
-        found: the verdict that is added to.
+        verdict: the verdict that is added to.
 
     Returns:
         the open records, or None where one is bad
@@ -78,9 +77,9 @@ def check_records(trace: Stored, found: Verdict) -> Opened | None:
     try:
         opened = _checked(trace)
     except _Bad as bad:
-        found.add(trace.index, bad.record, "intact", bad.why)
+        verdict.add(trace.index, bad.record, "intact", bad.why)
         return None
-    level = found.levels["intact"]
+    level = verdict.levels["intact"]
     level.checked += len(opened.records)
     level.closed += opened.closed
     return opened
@@ -116,7 +115,7 @@ def _checked(trace: Stored) -> Opened:
 
 
 def _records(trace: Stored) -> tuple[Record, ...]:
-    """The records as objects, each with its right id, fields and place under the head."""
+    """Parse the records and check the id, the fields and the hash under the head of each."""
     count = len(trace.lines) - 1
     head = _parsed(trace.lines[-1], count)
     _shaped(head, _HEAD)
@@ -183,7 +182,7 @@ def _opening(record: Record, openings: Mapping[str, Opening], values: Mapping[st
 
 
 def _refers(record: Record, earlier: Mapping[str, Record], steps: int) -> None:
-    """A record refers to earlier records of the right kind only, so there is no circle."""
+    """Check that a record refers to earlier records of the right kind only, so that there is no cycle."""
     id, kind = record["id"], record["kind"]
 
     def refer(to: Any, *kinds: str) -> None:
@@ -266,12 +265,12 @@ def _consistent(record: Record, value: Any, opened: Opened, by_id: Mapping[str, 
         ):
             raise _Bad(id, "its error does not fit why it stopped")
         own = [words_of(m) for m in value["messages"] if m["role"] == "assistant"]
-        asked = opened.value("source/0")
-        if not own and asked is not None:
+        prompt = opened.value("source/0")
+        if not own and prompt is not None:
             own = [
-                words_of(m) for m in asked.get("messages", [])[: value["begins"]] if m["role"] == "assistant"
+                words_of(m) for m in prompt.get("messages", [])[: value["begins"]] if m["role"] == "assistant"
             ]
-        if (own or asked is not None) and value["text"] != (own[-1] if own else ""):
+        if (own or prompt is not None) and value["text"] != (own[-1] if own else ""):
             raise _Bad(id, "the answer is not the last message of the assistant")
     elif kind == "claim":
         answer = opened.value(record["of"])
@@ -282,7 +281,14 @@ def _consistent(record: Record, value: Any, opened: Opened, by_id: Mapping[str, 
 
 
 def results(value: Any) -> list[Any]:
-    """The rows of evidence in what a step got, or in the messages of an answer."""
+    """Collect the rows of evidence from the result of a step, or from the messages of an answer.
+
+    Args:
+        value: JSON data.
+
+    Returns:
+        rows of Evidence in every ToolResult, in order.
+    """
     if isinstance(value, dict):
         if value.get("type") == "ToolResult":
             return list(value.get("evidence", []))
@@ -291,5 +297,12 @@ def results(value: Any) -> list[Any]:
 
 
 def words_of(message: Mapping[str, Any]) -> str:
-    """The words of a message."""
+    """Join the text parts of a message.
+
+    Args:
+        message: JSON row with `parts`.
+
+    Returns:
+        the texts, joined by line breaks.
+    """
     return "\n".join(part for part in message["parts"] if isinstance(part, str))

@@ -1,4 +1,4 @@
-"""A trace as FHIR R4B: a Bundle of a DocumentReference with the answer, and the Provenance of it.
+"""Export a trace as FHIR R4B: a Bundle of a DocumentReference with the answer, and its Provenance.
 
 For traces that are no reports; those are DiagnosticReports (reports/fhir.py). Sources, model and the trace
 itself are named by digest, so that whoever has the folder of traces can look them up. Its status is
@@ -21,10 +21,15 @@ RULING = "urn:medxiaohe:ruling"
 
 
 def fhir(name: str, records: Sequence[Record], openings: Mapping[str, Opening]) -> dict[str, Any]:
-    """The bundle of a trace; the words of its answer where they are open.
+    """Convert a trace to a FHIR R4B Bundle.
 
     Args:
         name: SHA-256 of the head.
+        records: of the trace.
+        openings: of its sealed records; the text of the answer is included where it is open.
+
+    Returns:
+        the Bundle as JSON data.
     """
     answer = next(record for record in records if record["kind"] == "answer")
     attachment: dict[str, Any] = {"contentType": "text/plain"}
@@ -69,5 +74,13 @@ def _provenance(name: str, records: Sequence[Record]) -> dict[str, Any]:
 
 
 def named(system: str, value: str) -> dict[str, Any]:
-    """An entity of a Provenance that is named by a digest."""
+    """Build a FHIR Provenance.entity that names a source by its digest.
+
+    Args:
+        system: URI of the identifier system.
+        value: the digest.
+
+    Returns:
+        a JSON row with the role `source`.
+    """
     return {"role": "source", "what": {"identifier": {"system": system, "value": value}}}

@@ -1,4 +1,4 @@
-"""A trace as records, one line of canonical JSON each, and the way back.
+"""Convert a trace to records, one line of canonical JSON each, and back.
 
     {"id": "source/0", "kind": "source", "of": "prompt", "sealed": SHA-256}
     {"id": "generation/1", "kind": "generation", "step": 0, "model": ..., "sealed": ...}
@@ -38,7 +38,7 @@ Pixels = Callable[[ImageRef], bytes | None]  # RGB bytes of what a reference sho
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A trace as it is written: lines that everybody may see, and what opens them."""
+    """Written form of a trace: public lines, and the openings of what they seal."""
 
     lines: tuple[bytes, ...]  # canonical records, the head last
     openings: Mapping[str, Opening]  # id of a record -> its opening
@@ -47,22 +47,53 @@ class Sealed:
 
     @property
     def head(self) -> bytes:
+        """The last line, which has the Merkle root over the others.
+
+        Returns:
+            canonical JSON without a line break.
+        """
         return self.lines[-1]
 
 
 def commitment(salt: bytes, data: bytes) -> str:
-    """SHA-256 in hex over the salt and the canonical bytes of a value."""
+    """Compute the commitment to a value: SHA-256(salt || data).
+
+    Args:
+        salt: bytes of the salt.
+        data: canonical JSON of the value.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     return hashlib.sha256(salt + data).hexdigest()
 
 
 def opening_line(trace: str, salts: Mapping[str, str], values: Mapping[str, bytes]) -> bytes:
-    """The canonical line that opens records of a trace: id -> salt in hex, id -> canonical value."""
+    """Write the canonical line that opens the sealed records of a trace.
+
+    Args:
+        trace: its name, the SHA-256 of its head.
+        salts: record id -> salt in hex.
+        values: record id -> canonical JSON of the value; an id without a salt is left out.
+
+    Returns:
+        {"openings": {id: [salt, value]}, "trace": ...}, ids sorted.
+    """
     rows = b",".join(b'"%b":["%b",%b]' % (i.encode(), salts[i].encode(), values[i]) for i in sorted(salts))
     return b'{"openings":{%b},"trace":"%b"}' % (rows, trace.encode())
 
 
 def head_of(lines: Sequence[bytes], origin: Mapping[str, str]) -> bytes:
-    """The head of records: their hashes, the Merkle root over them, and what produced the trace."""
+    """Write the head of a trace: hashes of its records, the Merkle root over them, and what produced the
+    trace.
+
+    Args:
+        lines: canonical JSON of each record, in order.
+        origin: digests of model, tools, settings and versions.
+
+    Returns:
+        canonical JSON without a line break.
+    """
     hashes = [merkle.leaf_hash(line) for line in lines]
     return dumps(
         {
@@ -84,12 +115,16 @@ def seal(
     digests: Mapping[str, str] | None = None,
     pixels: Pixels | None = None,
 ) -> Sealed:
-    """Write a trace as records.
+    """Convert a trace to sealed records.
 
     Args:
-        secret: of whoever records, at least 16 bytes; salts are made of it.
-        digests: of the model, the tools, the stores: beside those of `trace.origin`.
+        trace: what is recorded.
+        secret: of whoever records, at least 16 bytes; salts are derived from it.
+        digests: of model, tools and stores, added to those of `trace.origin`.
         pixels: reads what an ImageRef shows, to record the digest of each region.
+
+    Returns:
+        lines, openings and the files of images.
 
     Raises:
         DataError: what no record can hold: half of a surrogate pair, NaN, a ruling on a claim that is not
@@ -101,7 +136,14 @@ def seal(
 
 
 def restore(records: Sequence[Record], openings: Mapping[str, Opening]) -> Trace:
-    """The trace that was recorded, its images named by digest.
+    """Rebuild the trace from its records and openings.
+
+    Args:
+        records: of one trace, the head included.
+        openings: record id -> (salt, value).
+
+    Returns:
+        the trace, its images named by digest.
 
     Raises:
         DataError: an opening is missing, or the records are not of a trace.
@@ -131,14 +173,14 @@ def restore(records: Sequence[Record], openings: Mapping[str, Opening]) -> Trace
             elif kind == "answer":
                 value = opened(record)
                 own = value["messages"]
-                asked = row["prompt"].get("messages", [])[: value["begins"]]
-                row |= {"messages": [*asked, *own], "error": value["error"]}
+                prompt_messages = row["prompt"].get("messages", [])[: value["begins"]]
+                row |= {"messages": [*prompt_messages, *own], "error": value["error"]}
                 row["stop"] = record["stop"]
             elif kind == "claim":
                 value = opened(record)
                 names[record["id"]] = value["claim"]["id"]
-                more = {"at": record["at"], "evidence": [names[item] for item in record["evidence"]]}
-                row["claims"].append({**value["claim"], "needs": record["needs"], **more})
+                references = {"at": record["at"], "evidence": [names[item] for item in record["evidence"]]}
+                row["claims"].append({**value["claim"], "needs": record["needs"], **references})
             elif kind == "ruling":
                 row["rulings"].append(
                     {
@@ -157,7 +199,7 @@ def restore(records: Sequence[Record], openings: Mapping[str, Opening]) -> Trace
 
 
 def regions(shown: ImageRef, at: Locator | None) -> list[ImageRef]:
-    """What an image of evidence shows, and the box of its locator where that has one.
+    """List the regions that evidence refers to: an image, and the box of its locator where that has one.
 
     Args:
         shown: the image.
@@ -172,7 +214,7 @@ def regions(shown: ImageRef, at: Locator | None) -> list[ImageRef]:
 
 
 def pixels_digest(parts: Sequence[ImageRef], pixels: Pixels | None) -> str:
-    """SHA-256 over the pixels of regions; "" where they cannot be decoded.
+    """Hash the decoded pixels of regions with SHA-256.
 
     Args:
         parts: regions of images.
@@ -187,7 +229,14 @@ def pixels_digest(parts: Sequence[ImageRef], pixels: Pixels | None) -> str:
 
 
 def renamed(value: Any) -> Any:
-    """JSON rows in which images are named by the digest of their bytes, where they have one."""
+    """Name images in JSON rows by the digest of their bytes.
+
+    Args:
+        value: JSON data; not changed.
+
+    Returns:
+        a copy in which an ImageRef with a digest has the uri "sha256:DIGEST".
+    """
     if isinstance(value, dict):
         row = {key: renamed(item) for key, item in value.items()}
         if row.get("type") == "ImageRef" and row.get("sha256"):
@@ -202,7 +251,7 @@ def _pictures(got: Any) -> list[ImageRef]:
 
 
 class _Writer:
-    """Numbers records and looks up which earlier record each one refers to."""
+    """Writer that numbers records and resolves references to earlier ones."""
 
     def __init__(self, trace: Trace, secret: bytes, pixels: Pixels | None) -> None:
         self.trace, self.secret, self.pixels = trace, secret, pixels
@@ -215,6 +264,17 @@ class _Writer:
         self._claims: dict[str, str] = {}
 
     def sealed(self, origin: Mapping[str, str]) -> Sealed:
+        """Write the records of the trace: prompt, images, steps, answer, conclusions, and the head.
+
+        Args:
+            origin: digests of what produced the trace.
+
+        Returns:
+            lines, openings and the files of images.
+
+        Raises:
+            DataError: there are more than MAX_RECORDS records.
+        """
         trace = self.trace
         self._add("source", {"of": "prompt"}, io.to_json(trace.prompt))
         for image in (image for message in trace.prompt.messages for image in message.images):
@@ -323,6 +383,10 @@ class _Writer:
 
 
 def by_digest(trace: Trace) -> Trace:
-    """The trace with its images named by the digest of their bytes, as `restore` gives it back."""
+    """Name the images of a trace by the digest of their bytes.
+
+    Returns:
+        the trace as `restore` gives it back.
+    """
     rows = renamed(io.to_json(trace))
     return io.trace_from_json(rows)

@@ -1,4 +1,4 @@
-"""Redaction: a copy of a folder of traces in which fewer records are open, and the log is the same."""
+"""Redact a folder of traces: a copy with fewer open records and the same log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def redacted(folder: Path, out: Path, keep: Sequence[str]) -> tuple[int, int]:
         records = [loads(line) for line in trace.lines[:-1]]
         ids = {record["id"] for record in records if record["kind"] in keep}
         blobs.update({r["sha256"]: None for r in records if "sha256" in r and r["id"] in ids})
-        result = {id: one for id, one in parse_openings(trace.openings)[1].items() if id in ids}
+        result = {id: opening for id, opening in parse_openings(trace.openings)[1].items() if id in ids}
         sealed, shown = sealed + len(records), shown + len(result)
         return result
 

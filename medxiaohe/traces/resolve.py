@@ -1,5 +1,6 @@
-"""Whether the locators of a trace open: its sources are the bytes that were recorded, a span of a document
-holds the quote, a box lies in its image and shows the same pixels."""
+"""Check the locators of a trace: its sources have the recorded bytes, a span of a document has the quoted
+text, a box lies in its image and shows the same pixels.
+"""
 
 from __future__ import annotations
 
@@ -18,39 +19,39 @@ _ABSENT = "a source is not in blobs/"
 
 
 class Resolver:
-    """Checks traces against files by digest."""
+    """Checker of traces against files by digest."""
 
     def __init__(self, blobs: Blobs, pixels: Pixels | None) -> None:
         self.blobs, self.pixels = blobs, pixels
         self._frames: dict[str, tuple[bool, tuple[int, int] | None]] = {}  # digest -> right bytes, frame
 
-    def check(self, opened: Opened, found: Verdict) -> None:
-        """Add what was checked, what was not and what is wrong to the verdict.
+    def check(self, opened: Opened, verdict: Verdict) -> None:
+        """Check the sources, spans and regions of a trace, and add the results to the verdict.
 
         Args:
             opened: the open records of a trace.
-            found: the verdict that is added to.
+            verdict: the verdict that is added to.
         """
         sources = {r["id"]: r for r in opened.records if r["kind"] == "source"}
         wrong = {id for id, record in sources.items() if "sha256" in record and self._source(record) is False}
         for record in opened.records:
             if record["id"] in wrong:
                 why = "its file in blobs/ has other bytes than were recorded"
-                found.add(opened.index, record["id"], "resolved", why)
+                verdict.add(opened.index, record["id"], "resolved", why)
             elif record["kind"] == "source" and "sha256" in record:
-                self._count(found, "" if self._source(record) else _ABSENT)
+                self._count(verdict, "" if self._source(record) else _ABSENT)
             elif record["kind"] == "evidence":
-                self._evidence(record, opened, sources.get(record["source"]), found)
+                self._evidence(record, opened, sources.get(record["source"]), verdict)
 
-    def _count(self, found: Verdict, skipped: str) -> None:
-        level = found.levels["resolved"]
+    def _count(self, verdict: Verdict, skipped: str) -> None:
+        level = verdict.levels["resolved"]
         if skipped:
             level.skip(skipped)
         else:
             level.checked += 1
 
     def _source(self, record: Record) -> bool | None:
-        """Whether the file of a source is what was recorded; None where it is not there."""
+        """Check that the file of a source has the recorded bytes; None where it is missing."""
         name = record["sha256"]
         if name not in self._frames:
             data = self.blobs.read(name)
@@ -59,9 +60,9 @@ class Resolver:
             self._frames[name] = hashlib.sha256(data).hexdigest() == name, frame_size(data)
         return self._frames[name][0]
 
-    def _evidence(self, record: Record, opened: Opened, source: Record | None, found: Verdict) -> None:
+    def _evidence(self, record: Record, opened: Opened, source: Record | None, verdict: Verdict) -> None:
         value = opened.value(record["id"])
-        level = found.levels["resolved"]
+        level = verdict.levels["resolved"]
         if value is None:
             level.closed += 1
             return
@@ -80,9 +81,9 @@ class Resolver:
         except (KeyError, TypeError, ValueError, AttributeError):
             why, skipped = "its locator is not valid", ""
         if why:
-            found.add(opened.index, record["id"], "resolved", why)
+            verdict.add(opened.index, record["id"], "resolved", why)
         else:
-            self._count(found, skipped)
+            self._count(verdict, skipped)
 
     def _quote(self, row: dict[str, Any], name: str) -> str:
         try:

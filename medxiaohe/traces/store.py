@@ -1,4 +1,4 @@
-"""A folder of traces that only grows.
+"""Append-only store of traces.
 
     log.jsonl        records, one canonical line each; a trace ends with its head
     openings.jsonl   one line a trace: what opens its sealed records
@@ -6,7 +6,7 @@
     blobs/ab/SHA256  images and documents
     secret           what the salts are made of; stays with whoever records
 
-An append is done when the checkpoint is on disk. What a kill left behind the checkpoint is cut off by the
+An append is complete when the checkpoint is on disk. What a kill left after the checkpoint is cut off by the
 next append, which writes it again: no line that a checkpoint covers ever changes.
 """
 
@@ -37,7 +37,7 @@ _HEAD = re.compile(rb'"id":"head/\d+","kind":"head"')
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The lines of one trace, as they lie in the log."""
+    """Lines of one trace as they are in the log."""
 
     index: int  # from 0
     line: int  # number of the first line in log.jsonl, from 1
@@ -46,10 +46,10 @@ class Stored:
 
 
 class Log:
-    """Appends traces to a folder. One process at a time: who comes second waits for its turn."""
+    """Append-only log of traces in a folder. One process writes at a time; another one waits."""
 
     def __init__(self, folder: Path, private_key: str = "", *, secret: bytes = b"") -> None:
-        """Open or make a log.
+        """Open or create a log.
 
         Args:
             private_key: signs checkpoints; without one they are unsigned.
@@ -68,7 +68,7 @@ class Log:
         self._frontier = merkle.Frontier()
 
     def append(self, traces: Sequence[Sealed], blobs: Mapping[str, bytes] | None = None) -> list[str]:
-        """Add traces, with one checkpoint for all of them (group commit).
+        """Append traces, with one checkpoint for all of them (group commit).
 
         Args:
             blobs: documents and images by SHA-256, of which those that the traces name are stored; images
@@ -103,7 +103,7 @@ class Log:
         return [head_name(trace.head) for trace in traces]
 
     def _recover(self) -> None:
-        """Cut off what a killed append left behind the checkpoint."""
+        """Truncate what a killed append wrote after the checkpoint."""
         log = self.folder / LOG
         if self._known == (log.stat().st_size if log.exists() else 0):
             return
@@ -148,7 +148,13 @@ class Log:
 
 
 def stored(folder: Path) -> Iterator[Stored]:
-    """The traces of a folder, in order, one at a time.
+    """Read the traces of a folder, one at a time.
+
+    Args:
+        folder: with log.jsonl and openings.jsonl.
+
+    Yields:
+        traces in the order of the log.
 
     Raises:
         DataError: no log, a torn last line, or more records without a head than a trace may have.
@@ -173,7 +179,7 @@ def stored(folder: Path) -> Iterator[Stored]:
 
 
 def read_checkpoint(folder: Path) -> tuple[Checkpoint, str]:
-    """The checkpoint of a folder, or of a file, and its text; DataError where there is none.
+    """Read the checkpoint of a folder or of a file.
 
     Args:
         folder: of traces, or a file with a checkpoint.
@@ -198,7 +204,13 @@ def read_checkpoint(folder: Path) -> tuple[Checkpoint, str]:
 
 
 def parse_openings(line: bytes) -> tuple[str, dict[str, Opening], dict[str, bytes]]:
-    """The name of the trace, its openings by record, and the canonical bytes of each value.
+    """Parse a line of openings.jsonl.
+
+    Args:
+        line: without the line break; b"" for a trace without openings.
+
+    Returns:
+        (name of the trace, record id -> (salt, value), record id -> canonical JSON of the value).
 
     Raises:
         DataError: the line is no canonical line of openings.
@@ -218,7 +230,7 @@ def parse_openings(line: bytes) -> tuple[str, dict[str, Opening], dict[str, byte
 
 
 def read_blob(folder: Path, name: str) -> bytes | None:
-    """The bytes of a blob, whatever they are, or None where there is none.
+    """Read a stored file by its digest.
 
     Args:
         folder: of traces.
@@ -228,7 +240,7 @@ def read_blob(folder: Path, name: str) -> bytes | None:
         bytes, or None
     """
     if not SHA256.fullmatch(name):
-        return None  # never a path that somebody wrote into a record
+        return None  # never a path from a record
     try:
         with io.open_regular(blob_path(folder, name)) as file:
             return file.read()
@@ -237,12 +249,27 @@ def read_blob(folder: Path, name: str) -> bytes | None:
 
 
 def blob_path(folder: Path, name: str) -> Path:
-    """Where the file of a digest lies: blobs/ab/SHA256."""
+    """Compute the path of a stored file from its digest: blobs/ab/SHA256.
+
+    Args:
+        folder: of the traces.
+        name: SHA-256 of the bytes, in hex.
+
+    Returns:
+        the path; the file need not exist.
+    """
     return folder / BLOBS / name[:2] / name
 
 
 def head_name(head: bytes) -> str:
-    """The name of a trace: the SHA-256 of its head."""
+    """Compute the name of a trace: the SHA-256 of its head.
+
+    Args:
+        head: canonical JSON of the head, without the line break.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     return hashlib.sha256(head).hexdigest()
 
 
@@ -252,12 +279,12 @@ def _opened(trace: Sealed) -> bytes:
 
 
 def write_copy(
-    folder: Path, out: Path, kept: Callable[[Stored], dict[str, Opening]], blobs: Mapping[str, Any]
+    folder: Path, out: Path, select: Callable[[Stored], dict[str, Opening]], blobs: Mapping[str, Any]
 ) -> None:
-    """A copy of a log with other openings: the log and the checkpoint are the same bytes.
+    """Copy a log with other openings; log and checkpoint have the same bytes.
 
     Args:
-        kept: the openings that a trace keeps; called for each trace, in order.
+        select: returns the openings that a trace keeps; called for each trace, in order.
         blobs: their names, which are read when every trace was seen.
     """
     if out.exists() and any(out.iterdir()):
@@ -266,7 +293,7 @@ def write_copy(
 
     def openings(file: IO[bytes]) -> None:
         for trace in stored(folder):
-            opened = kept(trace)
+            opened = select(trace)
             values = {id: dumps(value) for id, (_, value) in opened.items()}
             salts = {id: salt for id, (salt, _) in opened.items()}
             file.write(opening_line(head_name(trace.lines[-1]), salts, values) + b"\n")
@@ -304,7 +331,7 @@ def _truncate(path: Path, size: int) -> None:
 
 
 def secret_of(path: Path) -> bytes:
-    """The secret in a file, which is made where there is none; DataError where it holds something else.
+    """Read the secret of a file, which is created where it is missing.
 
     Args:
         path: of the file; it is created with 32 random bytes, readable by its owner only.

@@ -1,4 +1,4 @@
-"""What a verification found: problems by record, and by level how much was checked, and how much was not."""
+"""Result of a verification: problems by record, and by level how much was checked, and how much was not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Z = 1.959964  # of a two-sided interval of 95 %
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One record that is not what it should be."""
+    """A record that fails a check."""
 
     trace: int  # from 0; -1: the log as a whole
     record: str  # its id, or "log", "checkpoint", "openings"
@@ -32,7 +32,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Level:
-    """How far one level got."""
+    """Counts of one level of checks."""
 
     checked: int = 0
     not_checked: int = 0  # what it needs is not here
@@ -42,29 +42,38 @@ class Level:
     notes: dict[str, int] = field(default_factory=dict)  # how they differ -> how often
 
     def skip(self, why: str) -> None:
-        """Count something that could not be checked, with the reason."""
+        """Count something that could not be checked.
+
+        Args:
+            why: the reason, counted by its text.
+        """
         self.not_checked += 1
         self.reasons[why] = self.reasons.get(why, 0) + 1
 
-    def compare(self, same: bool, how: str = "") -> None:
-        """Count one comparison of a level that is a rate.
+    def compare(self, same: bool, difference: str = "") -> None:
+        """Count one comparison of a level that reports a rate.
 
         Args:
             same: whether both sides agree.
-            how: in what way they differ.
+            difference: in what way they differ, "" where they agree.
         """
         self.checked += 1
         self.agrees += same
         if not same:
-            self.notes[how] = self.notes.get(how, 0) + 1
+            self.notes[difference] = self.notes.get(difference, 0) + 1
 
     def interval(self) -> tuple[float, float, float]:
-        """The share that agrees, with its 95 % interval (Wilson 1927).
+        """Compute the rate of agreement with its 95 % interval (Wilson 1927).
 
         Returns:
             (share, lower bound, upper bound), each from 0 to 1
+
+        Raises:
+            ZeroDivisionError: nothing was checked.
         """
         n, share = self.checked, self.agrees / self.checked
+        # Wilson score interval: centre (p + z^2 / 2n) / (1 + z^2 / n), half width z sqrt(p (1 - p) / n + z^2
+        # / 4n^2) / (1 + z^2 / n)
         middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
         half = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
         return share, max(0.0, middle - half), min(1.0, middle + half)
@@ -80,12 +89,18 @@ class Verdict:
     levels: dict[str, Level] = field(default_factory=lambda: {name: Level() for name in LEVELS})
 
     def add(self, trace: int, record: str, level: str, why: str) -> None:
-        """Record a problem: the number of the trace, the id of the record, the level, and why."""
+        """Record a problem.
+
+        Args:
+            trace: number of the trace.
+            record: id of the record.
+            level: one of LEVELS.
+            why: the reason, in words.
+        """
         self.problems.append(Problem(trace, record, level, why))
 
     def state(self, level: str) -> str:
-        """One of: failed, not checked (nothing of it was), partly (some of it was not), verified; of a level
-        that is a rate: reported, or not checked.
+        """Summarise a level in one word.
 
         Args:
             level: name of a level.

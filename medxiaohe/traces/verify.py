@@ -1,4 +1,4 @@
-"""Verification of a folder of traces, without a network and without trusting who wrote it."""
+"""Verify a folder of traces, without a network and without trusting who wrote it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ASKED_FOR = {"regenerated": "no model", "entailed": "no second verifier"}
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of doing a part of a trace again."""
+    """Result of replaying a part of a trace."""
 
     step: int  # -1: the whole trace
     same: bool | None  # None: it cannot be done again here
@@ -30,7 +30,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One comparison of a level that is a rate."""
+    """One comparison of a level that reports a rate."""
 
     same: bool | None  # None: there was nothing to compare
     why: str = ""
@@ -55,12 +55,15 @@ def verify(
 
     Args:
         public_key: of whoever signed; without one the signature counts as not checked.
-        since: an earlier checkpoint that somebody else kept: shows truncation and forks by the signer too.
+        since: an earlier checkpoint from another copy: detects truncation and forks by the signer too.
         pixels: reads the RGB bytes of a region; without it regions are checked by their frame only.
         replay: does tools and the workflow of a trace again; without it that level is not checked.
         regenerate: asks the model of a trace again.
         entail: asks a second verifier about the claims of a trace.
         blobs: where files are looked up by digest; by default blobs/ of the folder.
+
+    Returns:
+        problems by record, and for each level how much was checked and how much was not.
 
     Raises:
         DataError: there is no log, or `since` is no checkpoint.
@@ -102,33 +105,33 @@ def verify(
     return result
 
 
-def _log(folder: Path, public_key: str, frontier: merkle.Frontier, found: Verdict) -> None:
+def _log(folder: Path, public_key: str, frontier: merkle.Frontier, verdict: Verdict) -> None:
     """Compare the log with its checkpoint, and the checkpoint with its signature."""
-    intact = found.levels["intact"]
+    intact = verdict.levels["intact"]
     try:
         checkpoint, note = store.read_checkpoint(folder)
         why = notes.check_signature(note, public_key) if public_key else ""
     except DataError as error:
-        found.add(-1, "checkpoint", "intact", str(error).removeprefix(f"{folder}/"))
+        verdict.add(-1, "checkpoint", "intact", str(error).removeprefix(f"{folder}/"))
         return
     if not public_key:
         intact.skip("no public key was given, so the signature was not looked at")
     if why:
-        found.add(-1, "checkpoint", "intact", why)
+        verdict.add(-1, "checkpoint", "intact", why)
     if checkpoint.origin != notes.ORIGIN:
-        found.add(-1, "checkpoint", "intact", f"of the log {checkpoint.origin!a}, not of {notes.ORIGIN}")
+        verdict.add(-1, "checkpoint", "intact", f"of the log {checkpoint.origin!a}, not of {notes.ORIGIN}")
     if checkpoint.size != frontier.size:
         why = f"the log has {frontier.size} traces, its checkpoint covers {checkpoint.size}"
-        found.add(-1, "log", "intact", why)
+        verdict.add(-1, "log", "intact", why)
     elif checkpoint.root != frontier.root():
         why = "a head was changed, or heads changed places: the root is another"
-        found.add(-1, "log", "intact", why)
+        verdict.add(-1, "log", "intact", why)
     else:
         intact.checked += 1
 
 
-def _replay(opened: Opened, replay: Replay | None, found: Verdict) -> None:
-    level = found.levels["replayed"]
+def _replay(opened: Opened, replay: Replay | None, verdict: Verdict) -> None:
+    level = verdict.levels["replayed"]
     if replay is None:
         level.skip("replay was not asked for")
         return
@@ -142,11 +145,11 @@ def _replay(opened: Opened, replay: Replay | None, found: Verdict) -> None:
         elif item.same:
             level.checked += 1
         else:
-            found.add(opened.index, steps.get(item.step, opened.answer), "replayed", item.why)
+            verdict.add(opened.index, steps.get(item.step, opened.answer), "replayed", item.why)
 
 
-def _compare(trace: Trace | None, name: str, compare: Compare | None, found: Verdict) -> None:
-    level = found.levels[name]
+def _compare(trace: Trace | None, name: str, compare: Compare | None, verdict: Verdict) -> None:
+    level = verdict.levels[name]
     if compare is None:
         level.skip(f"{ASKED_FOR[name]} was given")
         return

@@ -1,5 +1,5 @@
-"""A specialist of train.moe as a model: the roles `expert_1` to `expert_6` of the workflow `medcot`, or the
-mixture behind all of them.
+"""Answer as a specialist of train.moe: the roles `expert_1` to `expert_6` of the workflow `medcot`, or the
+mixture of all of them.
 
     medxiaohe eval run --model starter --model expert_1=out/moe/model --tasks vqa_rad --workflow medcot
 
@@ -21,7 +21,7 @@ BLOCK = re.compile(r"\[begin (caption|rationale) (\w+)[^\]]*\]\n(.*?)\n\[end \1 
 
 
 def experts(model: str, expert: int = 0) -> Experts:
-    """A model from the folder `model` of a train.moe stage.
+    """Load a specialist from the folder `model` of a train.moe stage.
 
     Args:
         model: the folder.
@@ -34,6 +34,8 @@ def experts(model: str, expert: int = 0) -> Experts:
 
 
 class Experts:
+    """A specialist behind the interface of models."""
+
     def __init__(self, folder: Path, expert: int) -> None:
         from medxiaohe.models.experts import specialist
 
@@ -46,7 +48,7 @@ class Experts:
         self.expert = expert
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One answer to each conversation, on a last line that begins with "Answer:".
+        """Answer closed questions, each on a last line that begins with "Answer:".
 
         Args:
             conversations: with the question in the first user message.
@@ -61,13 +63,13 @@ class Experts:
         questions = []
         for talk in conversations:
             users = [message for message in talk if message.role == "user"]
-            told = {name: text for name, _, text in BLOCK.findall(users[-1].text) if text != "none"}
+            blocks = {name: text for name, _, text in BLOCK.findall(users[-1].text) if text != "none"}
             images = [image for message in talk for image in message.images]
             # the question is the first message of the user; the last one asks for the answer
             image = images[0] if images else None
-            written = (told.get("caption", ""), told.get("rationale", ""))
+            written = (blocks.get("caption", ""), blocks.get("rationale", ""))
             questions.append(Question(users[0].text, image, *written))
         arrays = specialist.prepared(questions, self.facts)
-        said = specialist.answers(self.network, arrays, self.facts.candidates)
-        words = [one.experts[self.expert - 1] if self.expert else one.gate for one in said]
+        results = specialist.answers(self.network, arrays, self.facts.candidates)
+        words = [result.experts[self.expert - 1] if self.expert else result.gate for result in results]
         return [Message("assistant", (f"Answer: {word}",)) for word in words]

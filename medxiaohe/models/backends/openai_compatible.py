@@ -1,5 +1,5 @@
-"""Any server that speaks OpenAI chat completions: vLLM, SGLang, Ollama, llama.cpp, transformers serve, hosted
-APIs.
+"""Client of servers with the OpenAI chat completions API: vLLM, SGLang, Ollama, llama.cpp, transformers
+serve, hosted APIs.
 
 The guard decides on every call where it may go, and the connection is made to what the guard returned:
 no proxy of the environment, no redirect, no second reading of the address. Error messages name the host and
@@ -116,6 +116,8 @@ def openai_compatible(
 
 @dataclass(frozen=True)
 class OpenAICompatible:
+    """Client of one model at one server; build it with `openai_compatible`."""
+
     name: str
     url: str
     api_key_env: str
@@ -133,7 +135,7 @@ class OpenAICompatible:
     concurrent: ClassVar[bool] = True  # takes requests from several threads at once
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One reply for each conversation, in order; the first failure raises and ends the others.
+        """Answer a batch of conversations; the first failure raises and cancels the others.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -145,13 +147,13 @@ class OpenAICompatible:
         Raises:
             ModelError: a request failed for good.
         """
-        found: dict[int, Message] = {}
+        messages: dict[int, Message] = {}
         for group in self.outcomes(conversations, tools):
-            for i, one in group:
-                if one.message is None:
-                    raise one.error or ModelError(f"{self._who()} gave no reply")
-                found[i] = one.message
-        return [found[i] for i in range(len(conversations))]
+            for i, reply in group:
+                if reply.message is None:
+                    raise reply.error or ModelError(f"{self._who()} gave no reply")
+                messages[i] = reply.message
+        return [messages[i] for i in range(len(conversations))]
 
     def outcomes(
         self,
@@ -159,16 +161,15 @@ class OpenAICompatible:
         tools: Sequence[Tool] = (),
         keep: Keep = lambda group: None,
     ) -> Iterator[list[tuple[int, Reply]]]:
-        """Reply or ModelError of each conversation, with its index, in groups as they come.
+        """Request a reply or ModelError for each conversation, in groups as they come.
 
-        `keep` is called with each as soon as it is there, in the thread that asked and before that asks
-        anything else. Raises ServerGone where no request can succeed, after the requests that were under way
-        have ended.
+        `keep` is called with each result at once, in the thread of its request and before the next request
+        of that thread. ServerGone is raised after the requests in flight have ended.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
             tools: functions that the model may call.
-            keep: called with each group, for a journal.
+            keep: called with each group, to write a journal.
 
         Yields:
             groups of (index of the conversation, reply or error)
@@ -184,10 +185,10 @@ class OpenAICompatible:
 
         stop = threading.Event()
         if len(conversations) == 1:  # no thread of its own
-            one = outcome(0)
-            if isinstance(one.error, ServerGone):
-                raise one.error
-            yield [(0, one)]
+            result = outcome(0)
+            if isinstance(result.error, ServerGone):
+                raise result.error
+            yield [(0, result)]
             return
         done: queue.SimpleQueue[tuple[int, Future[Reply]]] = queue.SimpleQueue()
         end: BaseException | None = None
@@ -218,7 +219,11 @@ class OpenAICompatible:
             raise end
 
     def with_seed(self, seed: int) -> OpenAICompatible:
-        """The same server, sampled with another seed."""
+        """Copy the backend with another sampling seed.
+
+        Returns:
+            the same server and settings.
+        """
         return replace(self, seed=seed)
 
     def _outcome(self, messages: Sequence[Message], tools: Sequence[Tool], stop: threading.Event) -> Reply:
@@ -239,7 +244,7 @@ class OpenAICompatible:
             return Reply(error=error, began=began)
 
     def _ask(self, body: bytes, messages: Sequence[Message], stop: threading.Event) -> Reply:
-        """The reply of the first answer that can be used; waits and asks again while that may help."""
+        """Send a request until an answer can be used; waits and retries while that may help."""
         failure = ModelError("")
         for attempt in range(self.retries + 1):
             wait, times = self.first_wait * 2**attempt, f"{attempt + 1} times"
@@ -281,25 +286,28 @@ class OpenAICompatible:
         if isinstance(error, post.NotReached):
             return ServerGone(f"{self._who()} could not be reached, {times}: {hint}")
         late = isinstance(error, TimeoutError)
-        what = f"did not answer within {self.timeout:g} s" if late else "broke off its answer"
-        return ModelError(f"{self._who()} {what}, {times}: {hint}")
+        problem = f"did not answer within {self.timeout:g} s" if late else "broke off its answer"
+        return ModelError(f"{self._who()} {problem}, {times}: {hint}")
 
     def _refusal(self, status: int, code: str, times: str) -> ModelError:
-        said = f"{self._who()} answered {status}{code}"
+        problem = f"{self._who()} answered {status}{code}"
         kind: type[ModelError] = RequestRejected
         if status in RETRIED:
             kind = ServerGone if "insufficient_quota" in code else ModelError
-            return kind(f"{said}, {times}: check that it runs, or raise timeout or retries")
+            return kind(f"{problem}, {times}: check that it runs, or raise timeout or retries")
         if status in REFUSES_ALL or 300 <= status < 400:
             # one item's word does not end a run; many in a row do later on too (asking.Client)
             if True not in self.heard:
                 self.heard.append(False)
             gone = True not in self.heard and len(self.heard) >= REFUSALS
             kind = ServerGone if gone else ModelError
-        return kind(f"{said}: {self._hint(status)}")
+        return kind(f"{problem}: {self._hint(status)}")
 
     def destination(self) -> guard.Destination:
-        """Where requests go, if the privacy guard allows it.
+        """Resolve the address of the server, if the privacy guard allows it.
+
+        Returns:
+            scheme, host, port and path, with the IP addresses to connect to.
 
         Raises:
             PrivacyError: the guard refuses the address.
@@ -311,7 +319,8 @@ class OpenAICompatible:
         return f"the conversation for the model {self.name!r}"
 
     def headers(self) -> dict[str, str]:
-        """Read when they are needed, so that the key is in no object that could be printed.
+        """Build the headers of a request. The key is read at each request, so that no object that could be
+        printed holds it.
 
         Returns:
             headers of a request, with the key where one is set
@@ -350,7 +359,7 @@ class OpenAICompatible:
 
 
 def _end(future: Future[Reply]) -> BaseException | None:
-    """What a finished request says about all others: the server is gone, or an image cannot be read."""
+    """Decide what a finished request means for all others: the server is gone, or an image cannot be read."""
     if (failure := future.exception()) is not None:
         return failure
     error = future.result().error
@@ -358,26 +367,26 @@ def _end(future: Future[Reply]) -> BaseException | None:
 
 
 def _read(answer: bytes, messages: Sequence[Message]) -> Reply:
-    """The reply in the body of an answer; DataError, with what is wrong, where there is none."""
+    """Parse the reply in the body of an answer; DataError with the reason where there is none."""
     try:
         bounded_json.check(answer, MAX_CONTAINERS)
-        found = json.loads(answer)
-        message = wire.reply_from_json(found["choices"][0]["message"], messages)
+        body = json.loads(answer)
+        message = wire.reply_from_json(body["choices"][0]["message"], messages)
         if problem := io.unwritable(message):
             raise DataError(problem)
-        return Reply(message, None, *_usage(found))
+        return Reply(message, None, *_usage(body))
     except DataError:
         raise
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise DataError("the answer is not a chat completion in JSON") from None
 
 
-def _usage(found: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Tokens in and out, where the server tells them."""
-    usage = found.get("usage")
+def _usage(body: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Read the token counts, where the server reports them."""
+    usage = body.get("usage")
     counts = [usage.get(key) if isinstance(usage, dict) else None for key in USAGE]
-    known = [count if type(count) is int and count >= 0 else None for count in counts]
-    return known[0], known[1]
+    valid = [count if type(count) is int and count >= 0 else None for count in counts]
+    return valid[0], valid[1]
 
 
 def _code(answer: bytes) -> str:

@@ -1,10 +1,10 @@
-"""Your own Python function as a model: `--model mine/bot.py:answer`.
+"""Use a Python function as a model: `--model mine/bot.py:answer`.
 
     def answer(messages):        # the conversation so far, a sequence of types.Message, without the gold
         return "B"               # a string, or a types.Message of role assistant
 
 A function whose first parameter is called `conversations` gets many of them at once and returns as many
-answers. An object with a method `reply`, or a class that makes one, is used as it is.
+answers. An object with a method `reply`, or a class of such objects, is used directly.
 """
 
 from __future__ import annotations
@@ -33,32 +33,47 @@ def python(model: str, options: dict[str, Any] | None = None) -> Model:
     """
     if ":" not in model:
         raise ConfigError(f"no Python model {model!r}: write file.py:function or package.module:function")
-    found = plugins.load_object(model)
-    if inspect.isclass(found):
-        found = found(**(options or {}))
-    if hasattr(found, "reply"):
-        if not getattr(found, "name", ""):
+    loaded = plugins.load_object(model)
+    if inspect.isclass(loaded):
+        loaded = loaded(**(options or {}))
+    if hasattr(loaded, "reply"):
+        if not getattr(loaded, "name", ""):
             raise ConfigError(f"{model} needs an attribute `name`: it is the model's name in the results")
-        return found  # type: ignore[no-any-return]
-    if not callable(found):
+        return loaded  # type: ignore[no-any-return]
+    if not callable(loaded):
         raise ConfigError(f"{model} is no function and has no method `reply`")
-    return Function(model, found)
+    return Function(model, loaded)
 
 
 class Function:
+    """A Python function behind the interface of models."""
+
     def __init__(self, name: str, answer: Callable[..., Any]) -> None:
         self.name = name
         self._answer = answer
         self._batched = next(iter(inspect.signature(answer).parameters), "") == "conversations"
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One message for each conversation, in order."""
+        """Call the function and collect its answers.
+
+        Args:
+            conversations: each a sequence of messages.
+            tools: not passed on.
+
+        Returns:
+            one assistant message for each conversation, in order.
+
+        Raises:
+            ModelError: the function returns another number of answers, or something else than text or a
+                message.
+        """
         return [message for group in self.replies(conversations, tools) for _, message in group]
 
     def replies(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[list[tuple[int, Message]]]:
-        """One by one, unless the function wants all of them: what is answered survives a kill.
+        """Call the function for one conversation at a time, or for all where it takes batches, so that
+        answered ones survive a kill.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -75,10 +90,10 @@ class Function:
             for i, messages in enumerate(conversations):
                 yield [(i, _message(self.name, self._answer(messages)))]
             return
-        said = list(self._answer(conversations))
-        if len(said) != len(conversations):
-            raise ModelError(f"{self.name} gave {len(said)} answers to {len(conversations)} conversations")
-        yield [(i, _message(self.name, answer)) for i, answer in enumerate(said)]
+        answers = list(self._answer(conversations))
+        if len(answers) != len(conversations):
+            raise ModelError(f"{self.name} gave {len(answers)} answers to {len(conversations)} conversations")
+        yield [(i, _message(self.name, answer)) for i, answer in enumerate(answers)]
 
 
 def _message(name: str, answer: Any) -> Message:

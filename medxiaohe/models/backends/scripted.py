@@ -1,4 +1,4 @@
-"""A model whose replies are written beforehand: for tests of control flow, never for a number."""
+"""A model with scripted replies: for tests of control flow, never for a number."""
 
 from __future__ import annotations
 
@@ -28,24 +28,36 @@ def scripted(model: str = "", answer: Answer | Iterable[Reply] = ("",), nats: Na
 
 
 class Scripted:
-    """`conversations` holds everything it was asked, in order."""
+    """Model with scripted replies; `conversations` records every request, in order."""
 
     def __init__(self, name: str, answer: Answer | Iterable[Reply], nats: Nats | None = None) -> None:
         self.name = name
         if nats is not None:
             self.choice_nats = lambda talks, offered: [
-                [nats(talk, one) for one in answers] for talk, answers in zip(talks, offered, strict=True)
+                [nats(talk, option) for option in answers]
+                for talk, answers in zip(talks, offered, strict=True)
             ]
         self.conversations: list[tuple[Message, ...]] = []
         self._answer = answer if callable(answer) else _in_order(answer)
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """The next scripted reply for each conversation; ModelError when they run out."""
+        """Take the next scripted reply for each conversation.
+
+        Args:
+            conversations: recorded in `conversations`.
+            tools: ignored.
+
+        Returns:
+            one message for each conversation, in order.
+
+        Raises:
+            ModelError: the replies have run out.
+        """
         replies = []
         for conversation in conversations:
             self.conversations.append(tuple(conversation))
-            said = self._answer(conversation)
-            replies.append(Message("assistant", (said,)) if isinstance(said, str) else said)
+            reply = self._answer(conversation)
+            replies.append(Message("assistant", (reply,)) if isinstance(reply, str) else reply)
         return replies
 
 

@@ -1,5 +1,4 @@
-"""Any checkpoint in Hugging Face layout, answered with plain transformers: batched, greedy unless told
-otherwise.
+"""Answer with any checkpoint in Hugging Face layout by plain transformers: batched, greedy by default.
 
 Greedy is Pass@1. Sampling settings that a checkpoint carries in generation_config.json (top_p,
 repetition_penalty, ...) are not used: two checkpoints are compared on the same terms, and the same call gives
@@ -52,7 +51,7 @@ def transformers(
         temperature: 0 is greedy decoding.
         seed: of sampling.
         device: auto, cpu, cuda, ...
-        thinking: what the chat template is asked for: auto, on or off.
+        thinking: auto, on or off: whether the chat template asks for thoughts.
         device_map: auto spreads the model over all GPUs.
         attn_implementation: as transformers names it; "": its default.
 
@@ -74,6 +73,8 @@ def transformers(
 
 
 class Transformers:
+    """A loaded checkpoint behind the interface of models; build it with `transformers`."""
+
     def __init__(
         self, loaded: checkpoint.Loaded, batch_size: int, max_new_tokens: int, temperature: float, seed: int
     ) -> None:
@@ -87,7 +88,7 @@ class Transformers:
         self._lengths: dict[str, int] = {}  # tokens of texts
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One reply for each conversation; those of like length are answered together.
+        """Generate one reply for each conversation; conversations of similar length share a batch.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -96,16 +97,16 @@ class Transformers:
         Returns:
             assistant messages
         """
-        found = dict(pair for group in self.replies(conversations, tools) for pair in group)
-        return [found[i] for i in range(len(conversations))]
+        replies = dict(pair for group in self.replies(conversations, tools) for pair in group)
+        return [replies[i] for i in range(len(conversations))]
 
     def replies(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[list[tuple[int, Message]]]:
-        """The same replies batch by batch, each with the index of its conversation.
+        """Generate replies batch by batch.
 
-        What is sampled depends on the seed and the batch, not on what was asked before: a run that resumes
-        after some batches goes on as one that was never stopped.
+        Samples depend on the seed and the batch, not on earlier requests: a run that resumes
+        after some batches continues like one that was never stopped.
 
         Args:
             conversations: each a sequence of messages that ends with what is answered.
@@ -122,14 +123,21 @@ class Transformers:
             ]
 
     def with_seed(self, seed: int) -> Transformers:
-        """The same weights, sampled with another seed."""
-        other = copy.copy(self)
-        other.seed = seed
-        return other
+        """Copy the backend with another sampling seed; both share the weights.
+
+        Returns:
+            the copy.
+        """
+        backend = copy.copy(self)
+        backend.seed = seed
+        return backend
 
     def count(self, messages: Sequence[Message]) -> int:
-        """The number of tokens of the words of messages; marks of the chat template and images are not
-        counted."""
+        """Count the text tokens of messages.
+
+        Returns:
+            number of tokens; those of the chat template and of images are not counted.
+        """
         return sum(self._tokens_of(text) for message in messages for text in _words(message.parts))
 
     def _tokens_of(self, text: str) -> int:
@@ -140,10 +148,9 @@ class Transformers:
         return self._lengths[text]
 
     def token_nats(self, texts: Sequence[str], max_tokens: int = 256) -> list[tuple[float, int]]:
-        """Of each text, cut to `max_tokens`: its summed negative log-likelihood in nats, and how many tokens
-        that counts.
+        """Score texts by their summed negative log-likelihood in nats, cut to `max_tokens`.
 
-        The first token is given, not scored. Text that looks like a special token is read as plain text.
+        The first token is not scored. Text that looks like a special token is read as plain text.
 
         Args:
             texts: plain texts.
@@ -163,7 +170,7 @@ class Transformers:
     def choice_nats(
         self, conversations: Sequence[Sequence[Message]], answers: Sequence[Sequence[str]], end: bool = True
     ) -> list[list[float]]:
-        """Of each conversation, the negative log-likelihood in nats of each of its answers.
+        """Score the answers to each conversation by negative log-likelihood in nats.
 
         `end` includes the end of the turn, so that "A" is not also the beginning of "All of these".
 
@@ -182,32 +189,33 @@ class Transformers:
                 rows += [self._with(prompt, self._tail(messages, answer, end)) for answer in choices]
             nats = iter(self._nats(rows))
             return [[next(nats)[0] for _ in choices] for choices in answers]
-        found: dict[int, list[float]] = {}
+        results: dict[int, list[float]] = {}
         for chosen, prompts in self._batches(conversations):
             tails = [[self._tail(conversations[i], answer, end) for answer in answers[i]] for i in chosen]
             shared = self.beginnings.length(prompts)
-            known = self.beginnings.cache(prompts[0].tokens[:shared], len(prompts)) if shared else None
-            found.update(
+            cache = self.beginnings.cache(prompts[0].tokens[:shared], len(prompts)) if shared else None
+            results.update(
                 zip(
                     chosen,
-                    ranking.nats(self.model, self.processor, prompts, tails, known, shared),
+                    ranking.nats(self.model, self.processor, prompts, tails, cache, shared),
                     strict=True,
                 )
             )
-        return [found[i] for i in range(len(conversations))]
+        return [results[i] for i in range(len(conversations))]
 
     def _batches(
         self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()
     ) -> Iterator[tuple[list[int], list[Rendered]]]:
-        """Those of like length together, with their indices. Pixels are read batch by batch, words once for
-        all."""
+        """Group conversations of similar length with their indices. Pixels are read batch by batch, text once
+        for all.
+        """
         rendered = [
-            None if _pictures(one) else render.render_prompt(one, self.processor, tools)
-            for one in conversations
+            None if _pictures(messages) else render.render_prompt(messages, self.processor, tools)
+            for messages in conversations
         ]
         sizes = [
-            self._length(one) if row is None else len(row.tokens)
-            for one, row in zip(conversations, rendered, strict=True)
+            self._length(messages) if row is None else len(row.tokens)
+            for messages, row in zip(conversations, rendered, strict=True)
         ]
         order = sorted(range(len(conversations)), key=sizes.__getitem__)
         for start in range(0, len(order), self.batch_size):
@@ -227,14 +235,14 @@ class Transformers:
         return sum(map(len, texts)) + IMAGE_LENGTH * _pictures(messages)
 
     def _tail(self, messages: Sequence[Message], answer: str, end: bool) -> tuple[int, ...]:
-        """The tokens a chat template writes for an answer; they do not depend on what was asked.
+        """Tokenise an answer as the chat template writes it; the tokens do not depend on the prompt.
 
         Behind a document they are those that the answer adds to its text, and no end (lm-eval does the same).
         """
         if messages[0].role == "document":
             before = render.render_prompt(messages, self.processor).tokens
-            whole = (*messages[:-1], Message("document", (messages[-1].text + answer,)))
-            return tuple(render.render_prompt(whole, self.processor).tokens[len(before) :])
+            extended = (*messages[:-1], Message("document", (messages[-1].text + answer,)))
+            return tuple(render.render_prompt(extended, self.processor).tokens[len(before) :])
         if not end:
             return tuple(
                 self.processor.tokenizer(render.plain(answer, self.processor), add_special_tokens=False)[
@@ -248,14 +256,14 @@ class Transformers:
         return self._tails[key]
 
     def _with(self, prompt: Rendered, tail: tuple[int, ...]) -> Rendered:
-        """A prompt with an answer, which alone is scored."""
+        """Append an answer to a prompt; only the answer is scored."""
         mask = (False,) * len(prompt.tokens) + (True,) * len(tail)
         return replace(prompt, tokens=prompt.tokens + tail, mask=mask)
 
     def _scored(self, messages: Sequence[Message], answer: str) -> Rendered:
         row = render.render_turns([*messages, Message("assistant", (answer,))], self.processor)[-1]
-        given = len(render.render_prompt(messages, self.processor).tokens)
-        return replace(row, mask=(False,) * given + row.mask[given:])
+        prompt_length = len(render.render_prompt(messages, self.processor).tokens)
+        return replace(row, mask=(False,) * prompt_length + row.mask[prompt_length:])
 
     def _generate(self, rows: Sequence[Rendered], seed: int) -> Iterator[str]:
         import torch
@@ -281,7 +289,7 @@ class Transformers:
         return [results.get(i, (0.0, 0)) for i in range(len(rows))]
 
     def _passes(self, rows: Sequence[Rendered]) -> Iterator[list[int]]:
-        """Indices of rows that go through the model together; rows with nothing to score go nowhere."""
+        """Group the indices of rows for one forward pass; rows with nothing to score are left out."""
         chosen: list[int] = []
         for i in sorted(
             (i for i in range(len(rows)) if any(rows[i].mask[1:])), key=lambda i: len(rows[i].tokens)
@@ -299,10 +307,12 @@ class Transformers:
         import torch
 
         inputs = self._inputs(rows, "right")
+        # logits at token t predict token t + 1: shift the labels by one
         labels_BT = inputs.pop("labels")[:, 1:]
         with torch.inference_mode():
             logits_BTV = self.model(**inputs).logits[:, :-1]
         for logits_TV, labels_T in zip(logits_BTV, labels_BT, strict=True):
+            # row by row, so that only one row of logits is converted to float32
             total = torch.nn.functional.cross_entropy(
                 logits_TV.float(), labels_T, ignore_index=render.IGNORED, reduction="sum"
             )
@@ -321,7 +331,7 @@ def _seed(seed: int, rows: Sequence[Rendered]) -> int:
 
 
 def special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
-    """The padding token, and every token that ends a reply.
+    """Look up the padding token and every token that ends a reply.
 
     Args:
         loaded: a model with its processor.
@@ -345,10 +355,19 @@ def special_ids(loaded: checkpoint.Loaded) -> tuple[int, frozenset[int]]:
 
 
 def generation(loaded: checkpoint.Loaded, max_new_tokens: int, temperature: float) -> Any:
-    """A GenerationConfig with every setting that could change an answer, because what is missing is taken
-    from
-    the checkpoint. A model never writes the token that stands for an image: there would be no image for
-    it."""
+    """Build a GenerationConfig that sets every value which could change an answer: transformers takes missing
+    ones from the checkpoint.
+
+    Args:
+        loaded: for its padding and end tokens, and its image token, which is never generated: it would
+            have no image.
+        max_new_tokens: most tokens of a reply.
+        temperature: 0 for greedy decoding; otherwise sampling over the full distribution (top_p 1, top_k
+            off).
+
+    Returns:
+        a transformers.GenerationConfig.
+    """
     from transformers import GenerationConfig
 
     sampling = (
@@ -366,7 +385,7 @@ def generation(loaded: checkpoint.Loaded, max_new_tokens: int, temperature: floa
 
 
 def _words(parts: Iterable[Part]) -> Iterator[str]:
-    """The texts of a message, those inside results of tools and calls too."""
+    """List the texts of a message, those inside tool results and calls included."""
     for part in parts:
         if isinstance(part, str):
             yield part

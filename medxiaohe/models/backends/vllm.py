@@ -1,4 +1,4 @@
-"""vLLM in this process: the fast backend for large models on a GPU.
+"""Run vLLM in this process: the fast backend for large models on a GPU.
 
 Not run by the tests, which have no GPU: they cover only what happens when vLLM is not installed. It speaks
 the same messages as `openai_compatible`; vLLM applies the chat template of the checkpoint itself. It does not
@@ -56,19 +56,32 @@ def vllm(
 
 
 class VLLM:
+    """A vLLM engine behind the interface of models; build it with `vllm`."""
+
     def __init__(self, name: str, engine: Any, sampling: Any) -> None:
         self.name, self.engine, self.sampling = name, engine, sampling
 
     def with_seed(self, seed: int) -> VLLM:
-        """The same weights, sampled with another seed."""
+        """Copy the backend with another sampling seed; both share the engine.
+
+        Returns:
+            the copy.
+        """
         sampling = self.sampling.clone()
         sampling.seed = seed
         return VLLM(self.name, self.engine, sampling)
 
     def reply(self, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool] = ()) -> list[Message]:
-        """One reply for each conversation, in order."""
-        asked = [wire.conversation(messages) for messages in conversations]
-        outputs = self.engine.chat(asked, self.sampling, tools=wire.schemas(tools) or None, use_tqdm=False)
+        """Generate one reply for each conversation in one batch.
+
+        Args:
+            tools: functions that the model may call; vLLM writes them by the chat template.
+
+        Returns:
+            assistant messages, in order.
+        """
+        requests = [wire.conversation(messages) for messages in conversations]
+        outputs = self.engine.chat(requests, self.sampling, tools=wire.schemas(tools) or None, use_tqdm=False)
         return [
             wire.reply_from_text(output.outputs[0].text, messages, tools)
             for output, messages in zip(outputs, conversations, strict=True)

@@ -1,4 +1,4 @@
-"""What the specialist reads: words as vectors, images as patch features of a frozen tower."""
+"""Input features of the specialist: word vectors, and patch features of a frozen vision tower."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEAR = 8  # images encoded together
 
 @dataclass(frozen=True)
 class Question:
-    """A closed question with what was written about its image.
+    """A closed question with its image, caption and rationale.
 
     Attributes:
         text: of the question; caption and rationale: "" where there is none.
@@ -42,17 +42,35 @@ class Question:
 
 
 def words_of(question: Question, longest: int) -> list[tuple[str, int]]:
-    """(word, segment) of a question: its own words, then caption and rationale, each cut to what is left."""
-    found: list[tuple[str, int]] = []
+    """Split a question, its caption and its rationale into words, cut to a length.
+
+    Args:
+        longest: most words in all; what comes last is cut.
+
+    Returns:
+        (casefolded word, segment): segment 0 is the question, 1 the caption, 2 the rationale. [("?", 0)]
+        where there is no word.
+    """
+    words: list[tuple[str, int]] = []
     for segment, text in enumerate((question.text, question.caption, question.rationale)):
-        found += [(word, segment) for word in WORD.findall(text.casefold())]
-    return found[:longest] or [("?", 0)]
+        words += [(word, segment) for word in WORD.findall(text.casefold())]
+    return words[:longest] or [("?", 0)]
 
 
 def padded(
     questions: Sequence[Question], vectors: dict[str, np.ndarray], dim: int, longest: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vectors of words [rows, words, dim], segments and mask [rows, words]."""
+    """Stack word vectors of questions, padded with zeros to the longest.
+
+    Args:
+        vectors: word -> vector (dim,).
+        dim: width of the vectors.
+        longest: most words of a question.
+
+    Returns:
+        (vectors (rows, words, dim) float32, segments (rows, words) int64, mask (rows, words) int64 with 1
+        at words).
+    """
     rows = [words_of(question, longest) for question in questions]
     width = max(map(len, rows))
     text = np.zeros((len(rows), width, dim), np.float32)
@@ -65,17 +83,31 @@ def padded(
 
 
 def vectors_of(words: Sequence[str], embedder: Embedder) -> dict[str, np.ndarray]:
-    """Word -> vector of length one."""
+    """Embed each distinct word once.
+
+    Args:
+        words: may repeat.
+
+    Returns:
+        word -> vector of length one, (dim,).
+    """
     unique = sorted(set(words))
     return dict(zip(unique, embedder.encode(unique), strict=True))
 
 
 def patches_of(images: Sequence[ImageRef | None], tower: str) -> dict[ImageRef | None, np.ndarray]:
-    """Features [SIDE * SIDE, dim] of each image; zeros for None.
+    """Compute patch features of images with a frozen vision tower.
 
     Args:
         images: each is encoded once.
         tower: "colours", "dinov2" (the package asset), or a folder with a vision model in hub layout.
+
+    Returns:
+        image -> features (SIDE * SIDE, width of the tower), float32; zeros for None.
+
+    Raises:
+        ModelError: the tower cannot be loaded.
+        DataError: an image cannot be read.
     """
     unique = [image for image in dict.fromkeys(images) if image is not None]
     encode = _colours if tower == COLOURS else _tower(tower) if unique else _colours
@@ -85,16 +117,17 @@ def patches_of(images: Sequence[ImageRef | None], tower: str) -> dict[ImageRef |
         rows.append(encode([open_image(image).convert("RGB").resize((PIXELS, PIXELS)) for image in batch]))
         meter.advance(len(batch))
     meter.close()
-    found: dict[ImageRef | None, np.ndarray] = {}
+    features: dict[ImageRef | None, np.ndarray] = {}
     if unique:
-        found |= zip(unique, np.concatenate(rows), strict=True)
-    dim = found[unique[0]].shape[1] if unique else 6
-    return found | {None: np.zeros((SIDE * SIDE, dim), np.float32)}
+        features |= zip(unique, np.concatenate(rows), strict=True)
+    dim = features[unique[0]].shape[1] if unique else 6
+    return features | {None: np.zeros((SIDE * SIDE, dim), np.float32)}
 
 
 def _colours(pictures: Sequence[Any]) -> np.ndarray:
     cell = PIXELS // SIDE
     pixels = np.stack([np.asarray(picture, np.float32) / 255 for picture in pictures])
+    # (pictures, SIDE, cell, SIDE, cell, 3): mean and standard deviation of each cell and channel
     cells = pixels.reshape(len(pictures), SIDE, cell, SIDE, cell, 3)
     both = np.concatenate([cells.mean((2, 4)), cells.std((2, 4))], -1)
     flat: np.ndarray = both.reshape(len(pictures), SIDE * SIDE, 6)
@@ -119,13 +152,15 @@ def _tower(name: str) -> Any:
 
     def encode(pictures: Sequence[Any]) -> np.ndarray:
         pixels = np.stack([np.asarray(picture, np.float32) / 255 for picture in pictures])
+        # normalise as the tower was trained; (pictures, 3, height, width)
         pixels = ((pixels - mean) / spread).transpose(0, 3, 1, 2).copy()
         with torch.inference_mode():
             hidden = model(pixel_values=torch.from_numpy(pixels)).last_hidden_state
-        # behind the first token and the registers stand the patches, row by row
+        # patch tokens follow the class token and the registers, row by row
         patches = hidden[:, 1 + getattr(model.config, "num_register_tokens", 0) :]
         side = int(patches.shape[1] ** 0.5)
         grid = patches.transpose(1, 2).reshape(len(pictures), -1, side, side)
+        # average the grid to SIDE x SIDE patches
         small = torch.nn.functional.adaptive_avg_pool2d(grid, SIDE)
         rows: np.ndarray = small.flatten(2).transpose(1, 2).numpy()
         return rows

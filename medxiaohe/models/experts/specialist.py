@@ -1,4 +1,4 @@
-"""A trained specialist: its files, and what it answers."""
+"""Save, load and apply a trained specialist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Facts:
-    """What a folder says beside the weights.
+    """Metadata of a specialist that is stored with its weights.
 
     Attributes:
         text: embedder of words; tower: of images.
@@ -38,7 +38,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Answered:
-    """What a specialist answers to one question.
+    """Answer of a specialist to one question.
 
     Attributes:
         gate: the mixture's answer; experts: of each expert alone; vote: the plurality of the experts, of
@@ -53,7 +53,11 @@ class Answered:
 
 
 def save(network: Specialist, facts: Facts, folder: Path) -> None:
-    """Write weights (safetensors, no pickle) and facts."""
+    """Write weights (safetensors, no pickle) and facts to a folder.
+
+    Args:
+        folder: made where it is missing.
+    """
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,13 +66,23 @@ def save(network: Specialist, facts: Facts, folder: Path) -> None:
 
 
 def load(folder: Path) -> tuple[Specialist, Facts]:
-    """A network and its facts; ModelError where the folder is none of train.moe."""
+    """Read a network and its facts from a folder.
+
+    Args:
+        folder: `model` of a stage train.moe.
+
+    Returns:
+        (network in evaluation mode, facts).
+
+    Raises:
+        ModelError: the folder has no such files, or they do not fit together.
+    """
     from safetensors.torch import load_file
 
     try:
-        told = io.read_json(folder / FACTS)
-        shape = Shape(**told["shape"])
-        facts = Facts(told["text"], told["tower"], tuple(told["candidates"]), shape)
+        metadata = io.read_json(folder / FACTS)
+        shape = Shape(**metadata["shape"])
+        facts = Facts(metadata["text"], metadata["tower"], tuple(metadata["candidates"]), shape)
         network = Specialist(shape)
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -80,13 +94,21 @@ def load(folder: Path) -> tuple[Specialist, Facts]:
 
 
 def prepared(questions: Sequence[Question], facts: Facts) -> dict[str, np.ndarray]:
-    """Arrays of all questions and of the candidates, as the network reads them."""
+    """Compute the input arrays of all questions and candidates.
+
+    Args:
+        facts: which embedder, tower and candidates to use.
+
+    Returns:
+        words (n, words, dim), segments and mask (n, words), patches (n, patches, width of the tower),
+        candidates (candidates, dim).
+    """
     encoder = embedder(facts.text)
-    words = [word for one in questions for word, _ in words_of(one, facts.shape.longest)]
+    words = [word for question in questions for word, _ in words_of(question, facts.shape.longest)]
     vectors = vectors_of(words, encoder)
     text, segments, mask = padded(questions, vectors, encoder.dim, facts.shape.longest)
-    images = patches_of([one.image for one in questions], facts.tower)
-    patches = np.stack([images[one.image] for one in questions])
+    images = patches_of([question.image for question in questions], facts.tower)
+    patches = np.stack([images[question.image] for question in questions])
     candidates = encoder.encode(list(facts.candidates))
     return {
         "words": text, "segments": segments, "mask": mask, "patches": patches, "candidates": candidates,
@@ -94,42 +116,68 @@ def prepared(questions: Sequence[Question], facts: Facts) -> dict[str, np.ndarra
 
 
 def batch(arrays: dict[str, np.ndarray], rows: Sequence[int]) -> dict[str, Any]:
-    """Tensors of some rows, without the columns that are padding in all of them."""
+    """Select rows as tensors, without the columns that are padding in all of them.
+
+    Args:
+        arrays: as `prepared` returns them.
+        rows: numbers of the rows.
+
+    Returns:
+        the same names; `candidates` is not selected by row.
+    """
     import torch
 
     chosen = list(rows)
     width = int(arrays["mask"][chosen].sum(1).max())
-    found = {"candidates": torch.from_numpy(arrays["candidates"])}
-    found["patches"] = torch.from_numpy(arrays["patches"][chosen])
+    tensors = {"candidates": torch.from_numpy(arrays["candidates"])}
+    tensors["patches"] = torch.from_numpy(arrays["patches"][chosen])
     for name in ("words", "segments", "mask"):
-        found[name] = torch.from_numpy(arrays[name][chosen][:, :width])
-    return found
+        tensors[name] = torch.from_numpy(arrays[name][chosen][:, :width])
+    return tensors
 
 
 def answers(network: Specialist, arrays: dict[str, np.ndarray], candidates: Sequence[str]) -> list[Answered]:
-    """What the network answers to each question, in order."""
+    """Answer questions with the network, in batches of BATCH.
+
+    Args:
+        arrays: as `prepared` returns them.
+        candidates: texts of the answers, in the order of their scores.
+
+    Returns:
+        one Answered for each question, in order.
+    """
     import torch
 
-    found: list[Answered] = []
+    results: list[Answered] = []
     network.eval()
     for start in range(0, len(arrays["mask"]), BATCH):
         rows = range(start, min(start + BATCH, len(arrays["mask"])))
         with torch.inference_mode():
             read = network(**batch(arrays, rows))
-        kept = read.mask.unsqueeze(-1)
-        weights = ((read.weights * kept).sum(1) / kept.sum(1)).tolist()
+        # mean routing weight of each expert over the words of the question
+        valid = read.mask.unsqueeze(-1)
+        weights = ((read.weights * valid).sum(1) / valid.sum(1)).tolist()
+        # answer of the mixture and of each expert
         gates, alone = read.gate.argmax(-1).tolist(), read.experts.argmax(-1).tolist()
         for gate, own, weight in zip(gates, alone, weights, strict=True):
-            said = tuple(candidates[one] for one in own)
-            vote = voted(said, weight)
-            found.append(Answered(candidates[gate], said, vote, tuple(round(w, 6) for w in weight)))
-    return found
+            votes = tuple(candidates[index] for index in own)
+            vote = voted(votes, weight)
+            results.append(Answered(candidates[gate], votes, vote, tuple(round(w, 6) for w in weight)))
+    return results
 
 
-def voted(said: Sequence[str], weights: Sequence[float]) -> str:
-    """The answer of most experts; of equal ones that of more weight."""
-    counts = Counter(said)
+def voted(votes: Sequence[str], weights: Sequence[float]) -> str:
+    """Take a plurality vote over the answers of experts.
+
+    Args:
+        votes: answer of each expert.
+        weights: weight of each expert, which breaks ties; equal sums are broken by the text.
+
+    Returns:
+        the winning answer.
+    """
+    counts = Counter(votes)
     heard: Counter[str] = Counter()
-    for one, weight in zip(said, weights, strict=True):
-        heard[one] += weight  # type: ignore[assignment]
-    return max(counts, key=lambda one: (counts[one], heard[one], one))
+    for answer, weight in zip(votes, weights, strict=True):
+        heard[answer] += weight  # type: ignore[assignment]
+    return max(counts, key=lambda answer: (counts[answer], heard[answer], answer))

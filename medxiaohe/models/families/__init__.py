@@ -1,2 +1,1 @@
-"""What is particular to a family of vision-language models: one file each, found by the class of its
-processor."""
+"""Adapters of families of vision-language models: one file each, selected by the class of the processor."""

@@ -1,9 +1,8 @@
-"""The adapter of a family of vision-language models: everything that differs between their processors.
+"""Adapter of a family of vision-language models: everything that differs between their processors.
 
 `of(processor)` is the adapter of a processor, `named("Qwen3VLProcessor")` that of a class of processors. Most
-models need no file: the default takes what transformers calls by the same name in all of them. A new family
-is
-a file in this folder with one `FAMILY = Family(...)`, and a row of tests/models/test_families.py.
+models need no file: the default uses the names that transformers has for all of them. A new family is a file
+in this folder with one `FAMILY = Family(...)`, and a row of tests/models/test_families.py.
 """
 
 from __future__ import annotations
@@ -24,54 +23,91 @@ if TYPE_CHECKING:
 
 
 def of(processor: Any) -> Family:
-    """The adapter of a processor, the default where no file of this folder names its class."""
+    """Select the adapter of a processor by the name of its class.
+
+    Returns:
+        the default adapter where no file of this folder names the class.
+    """
     return named(type(processor).__name__)
 
 
 def named(processor_class: str) -> Family:
-    """The adapter of a class of processors by its name, as `processor_class` of a checkpoint has it."""
+    """Select the adapter of a processor class by its name.
+
+    Args:
+        processor_class: as the key `processor_class` of a checkpoint has it, such as "Qwen3VLProcessor".
+
+    Returns:
+        the default adapter where no file of this folder names the class.
+    """
     return _table().get(processor_class, DEFAULT)
 
 
 def known() -> list[Family]:
-    """The families that have a file of their own, by name."""
-    return sorted({family.name: family for family in _table().values()}.values(), key=lambda one: one.name)
+    """List the families that have a file of their own.
+
+    Returns:
+        in the order of their names.
+    """
+    return sorted(
+        {family.name: family for family in _table().values()}.values(), key=lambda adapter: adapter.name
+    )
 
 
 @functools.cache
 def _table() -> dict[str, Family]:
-    """Name of a processor class -> adapter, from the files beside this one."""
+    """Map names of processor classes to adapters, from the files of this folder."""
     package = __package__ or "medxiaohe.models.families"
     folder = importlib.import_module(package).__path__
     files = sorted(m.name for m in pkgutil.iter_modules(folder) if m.name != "family")
-    found = [importlib.import_module(f"{package}.{name}").FAMILY for name in files]
-    return {name: family for family in found for name in family.processors}
+    families = [importlib.import_module(f"{package}.{name}").FAMILY for name in files]
+    return {name: family for family in families for name in family.processors}
 
 
 def image_token_id(processor: Any) -> int | None:
-    """The token that stands for one feature vector of an image; None for a model that reads text only."""
+    """Look up the token that stands for one feature vector of an image.
+
+    Returns:
+        its id, None for a model that reads text only.
+    """
     return getattr(processor, "image_token_id", None)
 
 
 def placeholder(processor: Any) -> str:
-    """The text that the processor expands to the tokens of an image."""
+    """Look up the text that the processor expands to the tokens of an image.
+
+    Returns:
+        such as "<image>".
+    """
     return str(getattr(processor, "image_token", "<image>"))
 
 
 def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
-    """What the processor writes in place of each image, from sizes alone, by its own arithmetic.
+    """Write the tokens that the processor puts in place of each image, from sizes alone, by its own
+    arithmetic.
 
     Args:
         processor: of a model that reads images.
         sizes: (width, height) in pixels of the images that are rendered together.
+
+    Returns:
+        one text for each image: its tokens repeated.
     """
-    told = processor._get_num_multimodal_tokens(image_sizes=[(height, width) for width, height in sizes])
+    counts = processor._get_num_multimodal_tokens(image_sizes=[(height, width) for width, height in sizes])
     token = processor.tokenizer.convert_ids_to_tokens(of(processor).image_token_id(processor))
-    return [token * number for number in told.num_image_tokens]
+    return [token * number for number in counts.num_image_tokens]
 
 
 def cannot_limit(processor: Any, smallest: int, largest: int) -> None:
-    """For processors that do not resize by area."""
+    """Refuse a limit of pixels, for processors that do not resize by area.
+
+    Args:
+        smallest: least area in pixels, as configured.
+        largest: greatest area in pixels.
+
+    Raises:
+        ConfigError: always.
+    """
     raise ConfigError(
         f"min_pixels and max_pixels are not for a {type(processor).__name__}, which does not resize images by"
         " their area: leave them at 0"
@@ -79,8 +115,7 @@ def cannot_limit(processor: Any, smallest: int, largest: int) -> None:
 
 
 def stacked(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Features of several conversations along their first dimension, the others padded with zeros at their
-    end.
+    """Concatenate features along their first dimension; other dimensions are padded with zeros at their end.
 
     Args:
         name: of the model input, such as `pixel_values`.
@@ -92,6 +127,7 @@ def stacked(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     import torch
     from torch.nn.functional import pad
 
+    # largest size of each dimension after the first
     sizes = [max(size) for size in zip(*(t.shape[1:] for t in tensors), strict=True)]
     widened = []
     for tensor in tensors:
@@ -102,38 +138,45 @@ def stacked(name: str, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def plain_positions(processor: Any, tokens: Sequence[int], features: Tensors) -> torch.Tensor:
-    """[1, tokens]: 0, 1, 2 ..."""
+    """Number the tokens of a conversation 0, 1, 2, ...
+
+    Args:
+        tokens: token ids.
+        features: not used.
+
+    Returns:
+        position ids, (1, tokens), int64.
+    """
     import torch
 
     return torch.arange(len(tokens))[None]
 
 
 def leave(model: Any) -> None:
-    """For models that need no change."""
+    """Leave the model unchanged: the default of `prepare`."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """What a processor and its model want; each field has the value that most of them share.
+    """Adapter of one family; each field defaults to what most families share.
 
     Attributes:
         name: for messages and the table of docs/models.md.
         processors: names of the processor classes of the family.
         token_types: model input with one number a token, 1 where it is of an image, 0 elsewhere; "" for none.
         image_token_id: the id of an image's tokens, None where there are no images.
-        placeholder: what stands for an image in a text that no chat template writes.
-        expanded: what stands in the tokens for images of given sizes, without their pixels.
-        limit_pixels: makes the processor resize images to at least and at most so many pixels, 0 as it is;
-            saved with the processor, so what comes after training sees the same.
+        placeholder: text of an image where no chat template writes it.
+        expanded: text of the tokens of images, from their sizes.
+        limit_pixels: sets the least and the greatest area in pixels to which the processor resizes, 0 leaves
+            it; saved with the processor, so that evaluation and serving use the same limits.
         join: features of several conversations as one tensor, called for each of the processor's outputs.
         positions: of conversations that share a sequence, from their tokens and image features; each
-            conversation is numbered as if it stood alone.
+            conversation is numbered by itself.
         prepare: changes a model that was loaded, such as a mask that packed rows need.
         packages: import names that the processor needs besides transformers and Pillow.
         language: model type of the language half -> the plain language model of the same weights, where it
-        has
-            another name.
-        backend: what makes pixels, "pil" or "torchvision"; None: torchvision where it is installed.
+            has another name.
+        backend: library that preprocesses pixels, "pil" or "torchvision"; None: torchvision if installed.
     """
 
     name: str = "default"
@@ -151,12 +194,27 @@ class Family:
     backend: str | None = None
 
     def joined(self, parts: Sequence[Tensors]) -> dict[str, torch.Tensor]:
-        """Image features of several pieces or conversations as inputs of one pass."""
+        """Join the image features of several pieces or conversations as inputs of one forward pass.
+
+        Args:
+            parts: tensors by input name; a name may be missing in a part without images.
+
+        Returns:
+            one tensor for each name, joined by `self.join`.
+        """
         names = sorted({name for part in parts for name in part})
         return {name: self.join(name, [part[name] for part in parts if name in part]) for name in names}
 
     def per_token(self, input_ids: torch.Tensor, processor: Any) -> dict[str, torch.Tensor]:
-        """Inputs with a number for each token: {} or {token_types: integers, the shape of input_ids}."""
+        """Build the model input that says for each token whether it is of an image (`token_type_ids`).
+
+        Args:
+            input_ids: token ids, any shape.
+
+        Returns:
+            {token_types: int64 of the shape of `input_ids`, 1 at image tokens}, {} for a family without
+            this input.
+        """
         token = self.image_token_id(processor)
         if not self.token_types or token is None:
             return {}

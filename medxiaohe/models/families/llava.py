@@ -1,8 +1,7 @@
-"""LLaVA 1.5 and the starter: every image has as many tokens, whatever its shape.
+"""LLaVA 1.5 and the starter: every image has the same number of tokens, whatever its shape.
 
-Pixels are made by Pillow wherever it runs: torchvision's differ in the last digit, and the starter's
-figures were
-measured with Pillow's.
+Pixels are computed by Pillow on every machine: those of torchvision differ in the last digit, and the
+figures of the starter were measured with Pillow's.
 """
 
 from medxiaohe.models.families.family import Family

@@ -1,4 +1,4 @@
-"""LLaVA-OneVision: [images, tiles, 3, height, width], tiles padded to the most of the batch.
+"""LLaVA-OneVision: (images, tiles, 3, height, width), padded to the largest number of tiles in the batch.
 
 `batch_num_images` says how many images were rendered together: one alone is cut into tiles, several are not.
 """
@@ -11,6 +11,14 @@ from medxiaohe.models.families.family import expanded as tokens
 
 
 def expanded(processor: Any, sizes: Sequence[tuple[int, int]]) -> list[str]:
+    """Write the token sequence of each image: tiles for an image that is alone, one view for each of several.
+
+    Args:
+        sizes: (width, height) in pixels of the images that are rendered together.
+
+    Returns:
+        one text for each image.
+    """
     if len(sizes) == 1:
         return tokens(processor, sizes)
     dropped = processor.vision_feature_select_strategy == "default"

@@ -1,4 +1,4 @@
-"""SmolVLM and SmolVLM2: tiles as in Idefics3, and a processor that knows videos too."""
+"""SmolVLM and SmolVLM2: tiles as in Idefics3, and a processor that also reads videos."""
 
 from medxiaohe.models.families.family import Family
 from medxiaohe.models.families.idefics3 import expanded, join

@@ -19,7 +19,7 @@ class Attention(nn.Module):  # type: ignore[misc]
         self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
 
     def forward(self, x: Any, memory: Any, mask: Any = None, causal: bool = False) -> Any:
-        """Attend.
+        """Apply scaled dot-product attention with several heads.
 
         Args:
             x: queries, [batch, n, width].
@@ -35,9 +35,10 @@ class Attention(nn.Module):  # type: ignore[misc]
         def split(value: Any) -> Any:
             return value.view(batch, -1, self.heads, width // self.heads).transpose(1, 2)
 
+        # (batch, heads, n or m, width / heads)
         parts = split(self.query(x)), split(self.key(memory)), split(self.value(memory))
-        found = functional.scaled_dot_product_attention(*parts, attn_mask=mask, is_causal=causal)
-        return self.out(found.transpose(1, 2).reshape(batch, n, width))
+        attended = functional.scaled_dot_product_attention(*parts, attn_mask=mask, is_causal=causal)
+        return self.out(attended.transpose(1, 2).reshape(batch, n, width))
 
 
 class Block(nn.Module):  # type: ignore[misc]
@@ -53,7 +54,19 @@ class Block(nn.Module):  # type: ignore[misc]
     def forward(
         self, x: Any, memory: Any = None, mask: Any = None, causal: bool = False, memory_mask: Any = None
     ) -> Any:
-        """[batch, n, width]; `mask` is of self-attention, `memory_mask` of cross-attention."""
+        """Apply self-attention, cross-attention and the feed-forward layer, each with a residual connection.
+
+        Args:
+            x: (batch, n, width).
+            memory: (batch, m, width) for cross-attention, None skips it.
+            mask: of self-attention, broadcast to (batch, heads, n, n); true where attention is allowed.
+            causal: each position attends to itself and those before.
+            memory_mask: of cross-attention.
+
+        Returns:
+            (batch, n, width).
+        """
+        # pre-norm residual layers: x + f(norm(x))
         if self.own is not None:
             normed = self.norms[0](x)
             x = x + self.own(normed, normed, mask, causal)
@@ -63,7 +76,7 @@ class Block(nn.Module):  # type: ignore[misc]
 
 
 class Pool(nn.Module):  # type: ignore[misc]
-    """One vector of a set of tokens: the attention of a learned query."""
+    """Attention pooling: a learned query attends to a set of tokens."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -72,6 +85,13 @@ class Pool(nn.Module):  # type: ignore[misc]
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Any) -> Any:
-        """[batch, n, width] -> [batch, width]"""
-        asked = self.query.expand(len(tokens), -1, -1)
-        return self.norm(self.attention(asked, tokens)[:, 0])
+        """Pool tokens to one vector by the attention of a learned query.
+
+        Args:
+            tokens: (batch, n, width).
+
+        Returns:
+            (batch, width).
+        """
+        query = self.query.expand(len(tokens), -1, -1)
+        return self.norm(self.attention(query, tokens)[:, 0])

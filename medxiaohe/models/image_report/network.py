@@ -47,10 +47,10 @@ class Shape:
 
 
 class Network(nn.Module):  # type: ignore[misc]
-    """All that is trained beside the projector and the tower."""
+    """Every trained module except the projector and the vision tower."""
 
     def __init__(self, shape: Shape, relation: Sequence[Sequence[bool]]):
-        """Draw the weights; a part has the same ones whichever other parts there are.
+        """Initialise the weights; those of a module do not depend on which other modules exist.
 
         Args:
             shape: sizes.
@@ -70,7 +70,7 @@ class Network(nn.Module):  # type: ignore[misc]
         self.tags = part("tags", lambda: nn.Embedding(shape.tags, width))
         self.tag_layers = part("tag_layers", lambda: self._blocks(2 if shape.general else 0))
         self.general = part("general", lambda: self._blocks(int(shape.general), False, True))
-        # specific knowledge: embeddings of the three roles of a triplet, two layers of fusion (MO-3)
+        # specific knowledge: embeddings of the three roles of a triplet, two layers of fusion
         self.terms = part("terms", lambda: nn.ModuleList(self._embedding(shape.terms) for _ in range(3)))
         self.term_norm = nn.LayerNorm(width)
         self.specific = part("specific", lambda: self._blocks(2 if shape.specific else 0, False, True))
@@ -85,10 +85,11 @@ class Network(nn.Module):  # type: ignore[misc]
         self.decoder_norm = nn.LayerNorm(width)
         self.log_temperature = nn.Parameter(torch.tensor(FIRST_TEMPERATURE).log())
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE))
+        # a tag starts at a probability of about 0.1
         self.bias = nn.Parameter(torch.full((shape.tags,), -2.0))
 
     def _part(self, name: str, make: Callable[[], Any]) -> Any:
-        """What `make` gives, with weights that depend on the seed and the name alone."""
+        """Initialise a module with weights that depend on the seed and the name only."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(zlib.crc32(f"{self.shape.seed} {name}".encode()))
             return make()
@@ -97,25 +98,35 @@ class Network(nn.Module):  # type: ignore[misc]
         return nn.ModuleList(Block(self.shape.width, self.shape.heads, own, cross) for _ in range(number))
 
     def _embedding(self, number: int) -> nn.Embedding:
-        found = nn.Embedding(number, self.shape.width, padding_idx=0)
-        nn.init.normal_(found.weight, std=0.05)
-        return found
+        embedding = nn.Embedding(number, self.shape.width, padding_idx=0)
+        nn.init.normal_(embedding.weight, std=0.05)
+        return embedding
 
     @property
     def temperature(self) -> Any:
+        """The learned temperature of the contrastive loss.
+
+        Returns:
+            a scalar tensor between LEAST_TEMPERATURE and 0.5.
+        """
         return self.log_temperature.exp().clamp(LEAST_TEMPERATURE, 0.5)
 
     # ---- images ---------------------------------------------------------------------------------------
 
     def tag_vectors(self) -> Any:
-        """[tags, width]; with general knowledge each has seen the tags that the graph relates to it."""
+        """Compute the vectors of all tags; with general knowledge each attends to the tags that the graph
+        relates to it.
+
+        Returns:
+            (tags, width).
+        """
         vectors = self.tags.weight[None]
         for block in self.tag_layers:
             vectors = block(vectors, mask=self.relation[None, None])
         return vectors[0]
 
     def look(self, tokens: Any) -> tuple[Any, Any]:
-        """Image tokens with general knowledge, and the labels that they show.
+        """Fuse image tokens with general knowledge, and predict the labels of the image.
 
         Args:
             tokens: [batch, n, image], as the projector gives them.
@@ -123,8 +134,10 @@ class Network(nn.Module):  # type: ignore[misc]
         Returns:
             ([batch, n, width], logits [batch, tags])
         """
+        # project image tokens to the width of the network
         tokens = self.norm(self.project(tokens))
         tags = self.tag_vectors()
+        # cross-attention of image tokens to tags
         for block in self.general:
             tokens = block(tokens, tags[None].expand(len(tokens), -1, -1))
         # label logits: cosine of the image and the tag, scaled
@@ -132,11 +145,18 @@ class Network(nn.Module):  # type: ignore[misc]
         return tokens, self.scale.clamp(1.0, MOST_SCALE) * cosine + self.bias
 
     def image_vector(self, tokens: Any) -> Any:
-        """[batch, n, width] -> vectors of length one, [batch, vector]"""
+        """Pool image tokens to an embedding for retrieval.
+
+        Args:
+            tokens: (batch, n, width).
+
+        Returns:
+            vectors of length one, (batch, vector).
+        """
         return functional.normalize(self.image_head(self.pool(tokens)), dim=-1)
 
     def inform(self, tokens: Any, triplets: Any, weights: Any) -> Any:
-        """Image tokens with the triplets of similar reports.
+        """Fuse image tokens with the triplets of similar reports (specific knowledge).
 
         Args:
             tokens: [batch, n, width].
@@ -148,34 +168,60 @@ class Network(nn.Module):  # type: ignore[misc]
         """
         if not len(self.specific):
             return tokens
+        # a triplet is the sum of the embeddings of its three terms
         embedded = sum(table(triplets[..., role]) for role, table in enumerate(self.terms))
+        # weighted by the similarity of its report; one memory token a triplet
         memory = (self.term_norm(embedded) * weights[..., None, None]).flatten(1, 2)
+        # triplets that exist, of reports that exist
         present = ((triplets[..., 0] > 0) & (weights[..., None] > 0)).flatten(1)
-        some = present.any(1)
-        # a row that may look nowhere gives NaN: it looks everywhere and keeps nothing of what it sees
-        mask = (present | ~some[:, None])[:, None, None]
+        has_triplet = present.any(1)
+        # attention over no key gives NaN: such a row attends to everything, and its result is dropped below
+        mask = (present | ~has_triplet[:, None])[:, None, None]
         informed = tokens
         for block in self.specific:
             informed = block(informed, memory, memory_mask=mask)
-        return torch.where(some[:, None, None], informed, tokens)
+        return torch.where(has_triplet[:, None, None], informed, tokens)
 
     # ---- reports --------------------------------------------------------------------------------------
 
     def embed(self, words: Any) -> Any:
-        """[batch, length] -> [batch, length, width]"""
+        """Add embeddings of words and of their positions.
+
+        Args:
+            words: numbers of words, (batch, length).
+
+        Returns:
+            (batch, length, width).
+        """
         return self.words(words) + self.places.weight[: words.shape[1]]
 
     def text_vector(self, words: Any) -> Any:
-        """Vectors of length one of reports, [batch, length] -> [batch, vector]: the mean of their tokens."""
+        """Encode reports to embeddings for retrieval: the mean over their tokens.
+
+        Args:
+            words: numbers of words, (batch, length), padded with PAD.
+
+        Returns:
+            vectors of length one, (batch, vector).
+        """
         seen = words != PAD
         x = self.embed(words)
         for block in self.encoder:
             x = block(x, mask=seen[:, None, None])
+        # mean over real tokens
         mean = (x * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1)
         return functional.normalize(self.text_pool(mean), dim=-1)
 
     def matches(self, words: Any, tokens: Any) -> Any:
-        """Logits of [not matched, matched] of reports and images, [batch, 2]."""
+        """Classify whether report and image belong together (image-text matching).
+
+        Args:
+            words: numbers of words, (batch, length), padded with PAD.
+            tokens: of images, (batch, n, width).
+
+        Returns:
+            logits of [not matched, matched], (batch, 2).
+        """
         seen = words != PAD
         x = self.embed(words)
         for block in self.grounded:
@@ -183,7 +229,15 @@ class Network(nn.Module):  # type: ignore[misc]
         return self.match((x * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1))
 
     def next_words(self, words: Any, tokens: Any) -> Any:
-        """Logits of the word behind each word, [batch, length, words]."""
+        """Predict the next word at each position of reports, given their images.
+
+        Args:
+            words: numbers of words, (batch, length).
+            tokens: of images, (batch, n, width).
+
+        Returns:
+            logits, (batch, length, words).
+        """
         x = self.embed(words)
         for block in self.decoder:
             x = block(x, tokens, causal=True)

@@ -1,4 +1,4 @@
-"""Vision tower and projector of a LLaVA checkpoint, apart from its language model."""
+"""Vision tower and projector of a LLaVA checkpoint, without its language model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from medxiaohe.types import ImageRef
 
 
 class Tower:
-    """What makes tokens of pixels: `features` with the tower, `tokens` with tower and projector."""
+    """Encoder of pixels: `features` by the tower, `tokens` by tower and projector."""
 
     def __init__(self, loaded: Loaded):
         """Take a checkpoint; ModelError for one without a tower and a projector of their own."""
@@ -30,14 +30,28 @@ class Tower:
         self.processor = loaded.processor.image_processor
 
     def pixels(self, refs: Sequence[ImageRef]) -> Any:
-        """[images, 3, height, width]"""
+        """Read and preprocess images with the processor of the checkpoint.
+
+        Returns:
+            (images, 3, height, width).
+
+        Raises:
+            DataError: an image cannot be read.
+        """
         opened = [images.open_image(ref) for ref in refs]
         return self.processor(images=opened, return_tensors="pt")["pixel_values"]
 
     def features(self, pixels: Any) -> Any:
-        """What the projector is given, [images, tokens, width of the tower]."""
+        """Run the vision tower and capture the input of the projector.
+
+        Args:
+            pixels: (images, 3, height, width).
+
+        Returns:
+            (images, tokens, width of the tower).
+        """
         captured: list[Any] = []
-        hook = self.projector.register_forward_pre_hook(lambda _, given: captured.append(given[0]))
+        hook = self.projector.register_forward_pre_hook(lambda _, args: captured.append(args[0]))
         try:
             self._features(pixel_values=pixels.to(next(self.projector.parameters()).dtype))
         finally:
@@ -45,5 +59,12 @@ class Tower:
         return torch.cat(captured).view(len(pixels), -1, captured[0].shape[-1])
 
     def tokens(self, features: Any) -> Any:
-        """Image tokens as the language model would see them, [images, tokens, width of its embeddings]."""
+        """Project features of the tower to image tokens, as the language model would see them.
+
+        Args:
+            features: (images, tokens, width of the tower).
+
+        Returns:
+            (images, tokens, width of the language model's embeddings).
+        """
         return self.projector(features)

@@ -1,4 +1,4 @@
-"""The tokens of a checkpoint that occur in the training reports, numbered from 4.
+"""Vocabulary of the checkpoint's tokens that occur in the training reports, numbered from 4.
 
 A tokenizer has 50,000 to 150,000 tokens, the reports of a data set a few thousand. An embedding of all of
 them would be most of the network and mostly untrained.
@@ -17,15 +17,24 @@ FIRST = 4  # number of the first token of the tokenizer
 
 @dataclass(frozen=True)
 class Vocabulary:
+    """Token ids of a checkpoint that occur in a corpus, in ascending order."""
+
     tokens: tuple[int, ...]  # ids of the tokenizer, sorted
 
     @classmethod
     def of(cls, tokenizer: Any, texts: Iterable[str]) -> Vocabulary:
-        """The vocabulary of some texts."""
-        found: set[int] = set()
+        """Collect the vocabulary of texts.
+
+        Args:
+            tokenizer: of the checkpoint.
+
+        Returns:
+            the distinct token ids, in ascending order.
+        """
+        ids: set[int] = set()
         for text in texts:
-            found.update(tokenizer.encode(text, add_special_tokens=False))
-        return cls(tuple(sorted(found)))
+            ids.update(tokenizer.encode(text, add_special_tokens=False))
+        return cls(tuple(sorted(ids)))
 
     def __len__(self) -> int:
         return FIRST + len(self.tokens)
@@ -35,7 +44,16 @@ class Vocabulary:
         return {token: FIRST + n for n, token in enumerate(self.tokens)}
 
     def encode(self, tokenizer: Any, texts: Sequence[str], length: int) -> list[list[int]]:
-        """Numbers of each text between START and END, cut to `length` and padded to the longest."""
+        """Encode texts as numbers of this vocabulary, between START and END.
+
+        Args:
+            tokenizer: the one with which the vocabulary was collected.
+            length: most numbers of a text, START and END included; longer texts are cut.
+
+        Returns:
+            rows of equal length, padded with PAD; UNKNOWN stands for a token that is not in the
+            vocabulary.
+        """
         rows = []
         for text in texts:
             ids = tokenizer.encode(text, add_special_tokens=False)[: length - 2]

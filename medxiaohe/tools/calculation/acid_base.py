@@ -19,7 +19,16 @@ NORMAL_GAP, NORMAL_BICARBONATE, NORMAL_ALBUMIN = 12.0, 24.0, 4.0  # mEq/L, mEq/L
 
 @calculator("Anion gap", "mEq/L", EMMETT, sodium=SODIUM, chloride=CHLORIDE, bicarbonate=BICARBONATE)
 def anion_gap(*, sodium: float, chloride: float, bicarbonate: float) -> float:
-    """Na - (Cl + HCO3)."""
+    """Compute the anion gap: Na - (Cl + HCO3).
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
+
+    Returns:
+        mEq/L.
+    """
     return sodium - (chloride + bicarbonate)
 
 
@@ -33,13 +42,32 @@ def anion_gap(*, sodium: float, chloride: float, bicarbonate: float) -> float:
     albumin=ALBUMIN,
 )
 def corrected_anion_gap(*, sodium: float, chloride: float, bicarbonate: float, albumin: float) -> float:
-    """Anion gap and 2.5 (4 - albumin)."""
+    """Compute the anion gap corrected for albumin: anion gap + 2.5 (4 - albumin).
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
+        albumin: serum albumin, g/dL.
+
+    Returns:
+        mEq/L.
+    """
     return sodium - (chloride + bicarbonate) + 2.5 * (NORMAL_ALBUMIN - albumin)
 
 
 @calculator("Delta gap", "mEq/L", WRENN, sodium=SODIUM, chloride=CHLORIDE, bicarbonate=BICARBONATE)
 def delta_gap(*, sodium: float, chloride: float, bicarbonate: float) -> float:
-    """Anion gap - 12."""
+    """Compute the delta gap: anion gap - 12.
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
+
+    Returns:
+        mEq/L.
+    """
     return sodium - (chloride + bicarbonate) - NORMAL_GAP
 
 
@@ -53,7 +81,17 @@ def delta_gap(*, sodium: float, chloride: float, bicarbonate: float) -> float:
     albumin=ALBUMIN,
 )
 def corrected_delta_gap(*, sodium: float, chloride: float, bicarbonate: float, albumin: float) -> float:
-    """Corrected anion gap - 12."""
+    """Compute the delta gap from the anion gap corrected for albumin: corrected gap - 12.
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
+        albumin: serum albumin, g/dL.
+
+    Returns:
+        mEq/L.
+    """
     gap = sodium - (chloride + bicarbonate) + 2.5 * (NORMAL_ALBUMIN - albumin)
     return gap - NORMAL_GAP
 
@@ -68,7 +106,19 @@ def corrected_delta_gap(*, sodium: float, chloride: float, bicarbonate: float, a
     bicarbonate=BICARBONATE,
 )
 def delta_ratio(*, sodium: float, chloride: float, bicarbonate: float) -> float:
-    """Delta gap / (24 - HCO3)."""
+    """Compute the delta ratio: delta gap / (24 - HCO3).
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
+
+    Returns:
+        a ratio without unit.
+
+    Raises:
+        ZeroDivisionError: bicarbonate is 24 mEq/L.
+    """
     return (sodium - (chloride + bicarbonate) - NORMAL_GAP) / (NORMAL_BICARBONATE - bicarbonate)
 
 
@@ -83,7 +133,20 @@ def delta_ratio(*, sodium: float, chloride: float, bicarbonate: float) -> float:
     albumin=ALBUMIN,
 )
 def corrected_delta_ratio(*, sodium: float, chloride: float, bicarbonate: float, albumin: float) -> float:
-    """Corrected delta gap / (24 - HCO3)."""
+    """Compute the delta ratio from the corrected delta gap: corrected delta gap / (24 - HCO3).
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        chloride: serum chloride, mEq/L.
+        bicarbonate: serum bicarbonate, mEq/L.
+        albumin: serum albumin, g/dL.
+
+    Returns:
+        a ratio without unit.
+
+    Raises:
+        ZeroDivisionError: bicarbonate is 24 mEq/L.
+    """
     gap = sodium - (chloride + bicarbonate) + 2.5 * (NORMAL_ALBUMIN - albumin)
     return (gap - NORMAL_GAP) / (NORMAL_BICARBONATE - bicarbonate)
 
@@ -97,7 +160,15 @@ def corrected_delta_ratio(*, sodium: float, chloride: float, bicarbonate: float,
     albumin=ALBUMIN,
 )
 def corrected_calcium(*, calcium: float, albumin: float) -> float:
-    """Calcium and 0.8 (4 - albumin)."""
+    """Correct calcium for albumin: Ca + 0.8 (4 - albumin).
+
+    Args:
+        calcium: total serum calcium, mg/dL.
+        albumin: serum albumin, g/dL.
+
+    Returns:
+        mg/dL.
+    """
     return calcium + 0.8 * (NORMAL_ALBUMIN - albumin)
 
 
@@ -110,7 +181,15 @@ def corrected_calcium(*, calcium: float, albumin: float) -> float:
     glucose=GLUCOSE,
 )
 def corrected_sodium(*, sodium: float, glucose: float) -> float:
-    """Na and 0.024 (glucose - 100)."""
+    """Correct sodium for glucose: Na + 0.024 (glucose - 100).
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        glucose: blood glucose, mg/dL.
+
+    Returns:
+        mEq/L.
+    """
     return sodium + 0.024 * (glucose - 100)
 
 
@@ -123,7 +202,16 @@ def corrected_sodium(*, sodium: float, glucose: float) -> float:
     urea_nitrogen=BUN,
 )
 def osmolality(*, sodium: float, glucose: float, urea_nitrogen: float) -> float:
-    """2 Na + BUN / 2.8 + glucose / 18."""
+    """Compute serum osmolality: 2 Na + BUN / 2.8 + glucose / 18.
+
+    Args:
+        sodium: serum sodium, mEq/L.
+        glucose: blood glucose, mg/dL.
+        urea_nitrogen: blood urea nitrogen, mg/dL.
+
+    Returns:
+        mOsm/kg.
+    """
     return 2 * sodium + urea_nitrogen / 2.8 + glucose / 18
 
 
@@ -137,7 +225,16 @@ def osmolality(*, sodium: float, glucose: float, urea_nitrogen: float) -> float:
     triglycerides=number("triglycerides", "mg/dL", 10, 4000, analyte="triglycerides"),
 )
 def ldl_cholesterol(*, total_cholesterol: float, hdl_cholesterol: float, triglycerides: float) -> float:
-    """Total - HDL - triglycerides / 5."""
+    """Compute LDL cholesterol: total - HDL - triglycerides / 5.
+
+    Args:
+        total_cholesterol: in mg/dL.
+        hdl_cholesterol: HDL cholesterol, mg/dL.
+        triglycerides: in mg/dL.
+
+    Returns:
+        mg/dL.
+    """
     return total_cholesterol - hdl_cholesterol - triglycerides / 5
 
 
@@ -150,5 +247,13 @@ def ldl_cholesterol(*, total_cholesterol: float, hdl_cholesterol: float, triglyc
     insulin=number("fasting insulin", "μIU/mL", 0.1, 1000),
 )
 def homa_ir(*, glucose: float, insulin: float) -> float:
-    """Insulin times glucose / 405."""
+    """Compute HOMA-IR: insulin x glucose / 405.
+
+    Args:
+        glucose: blood glucose, mg/dL.
+        insulin: fasting insulin, μIU/mL.
+
+    Returns:
+        an index without unit.
+    """
     return insulin * glucose / 405

@@ -15,7 +15,15 @@ INCH = 2.54  # cm
     height=HEIGHT,
 )
 def body_mass_index(*, weight: float, height: float) -> float:
-    """Weight / height^2."""
+    """Compute the body mass index: weight / height^2.
+
+    Args:
+        weight: body weight, kg.
+        height: in cm.
+
+    Returns:
+        kg/m2.
+    """
     return weight / (height / 100) ** 2
 
 
@@ -28,7 +36,14 @@ def body_mass_index(*, weight: float, height: float) -> float:
     height=HEIGHT,
 )
 def ideal_weight(*, sex: str, height: float) -> float:
-    """50 kg (men) or 45.5 kg (women) and 2.3 kg for each inch over 60."""
+    """Compute the ideal body weight: 50 kg (men) or 45.5 kg (women) + 2.3 kg for each inch of height over 60.
+
+    Args:
+        height: in cm.
+
+    Returns:
+        kg; below 60 inches the same line is continued downwards.
+    """
     return (50 if sex == "male" else 45.5) + 2.3 * (height / INCH - 60)
 
 
@@ -42,7 +57,15 @@ def ideal_weight(*, sex: str, height: float) -> float:
     height=HEIGHT,
 )
 def adjusted_weight(*, sex: str, weight: float, height: float) -> float:
-    """Ideal weight and 0.4 of what the actual one is above it."""
+    """Compute the adjusted body weight: ideal weight + 0.4 (actual weight - ideal weight).
+
+    Args:
+        weight: body weight, kg.
+        height: in cm.
+
+    Returns:
+        kg.
+    """
     ideal = float(ideal_weight.run(sex=sex, height=height))
     return ideal + 0.4 * (weight - ideal)
 
@@ -55,7 +78,15 @@ def adjusted_weight(*, sex: str, weight: float, height: float) -> float:
     height=HEIGHT,
 )
 def target_weight(*, body_mass_index: float, height: float) -> float:
-    """Index times height^2."""
+    """Compute the weight at which a body mass index is reached: index x height^2.
+
+    Args:
+        body_mass_index: target body mass index, kg/m^2.
+        height: in cm.
+
+    Returns:
+        kg.
+    """
     return body_mass_index * (height / 100) ** 2
 
 
@@ -67,7 +98,15 @@ def target_weight(*, body_mass_index: float, height: float) -> float:
     height=HEIGHT,
 )
 def body_surface_area(*, weight: float, height: float) -> float:
-    """sqrt(weight height / 3600)."""
+    """Compute the body surface area: sqrt(weight x height / 3600), in kg and cm.
+
+    Args:
+        weight: body weight, kg.
+        height: in cm.
+
+    Returns:
+        m2.
+    """
     return sqrt(weight * height / 3600)
 
 
@@ -79,5 +118,13 @@ def body_surface_area(*, weight: float, height: float) -> float:
     weight=WEIGHT,
 )
 def maintenance_fluids(*, weight: float) -> float:
-    """4 mL/h for each of the first 10 kg, 2 for each of the next 10, 1 for each one more."""
+    """Compute maintenance fluids: 4 mL/h for each of the first 10 kg, 2 for each of the next 10, 1 for each
+    further kg.
+
+    Args:
+        weight: body weight, kg.
+
+    Returns:
+        mL/h.
+    """
     return 4 * min(weight, 10) + 2 * min(max(weight - 10, 0), 10) + max(weight - 20, 0)

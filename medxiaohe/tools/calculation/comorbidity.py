@@ -44,7 +44,15 @@ def charlson(
     aids: bool,
     **one_point: bool,
 ) -> int:
-    """Age from 50 one point a decade, at most 4; conditions of 1, 2, 3 and 6 points."""
+    """Sum the Charlson Comorbidity Index: age from 50 one point a decade, at most 4; conditions of 1, 2, 3
+    and 6 points. Conditions of one point are the keyword arguments that are not listed.
+
+    Args:
+        age: in years.
+
+    Returns:
+        points, at least 0.
+    """
     points = min(max(int(age // 10) - 4, 0), 4) + sum(one_point.values())
     points += int(stroke or transient_ischaemic_attack) + liver + diabetes + tumor + 6 * aids
     return points + 2 * (hemiplegia + kidney + leukemia + lymphoma)

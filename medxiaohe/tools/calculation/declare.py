@@ -1,4 +1,4 @@
-"""How a calculator is declared: what it takes, in which unit and within which limits, and who published it.
+"""Declare a calculator: its inputs with units and limits, and the publication of its formula.
 
 A calculator is a pure function of keyword arguments in the units that it declares. `evaluate` is the way in:
 it reads values with units ("183 umol/L", "5 ft", "yes"), converts them, refuses what lies outside the
@@ -22,7 +22,7 @@ Kind = Literal["number", "flag", "choice", "date"]
 YES = ("yes", "true", "present", "1", "y")
 NO = ("no", "false", "absent", "0", "n", "none", "not mentioned", "unknown")
 NUMBER = re.compile(r"([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(.*)", re.DOTALL)
-# how units are spelt that the reader of units does not know
+# spellings that the parser of units does not know
 SPELT = (
     (re.compile(r"^\s*(?:beats|breaths)\s*(?:per|/)\s*min(?:ute)?\s*$|^\s*bpm\s*$", re.IGNORECASE), "/min"),
     (re.compile(r"degrees?\s+cel\w+", re.IGNORECASE), "celsius"),
@@ -34,7 +34,7 @@ PER_VOLUME = re.compile(r"^(?:(?:cells?|count|platelets?)\s*/\s*)?(?:[µμu]?L|m
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One value that a calculator takes.
+    """Declaration of an input of a calculator.
 
     Args:
         kind: "number", "flag" (yes or no), "choice" or "date".
@@ -58,18 +58,57 @@ class Input:
 
 
 def number(words: str, unit: str, low: float, high: float, *, analyte: str = "", default: Any = ...) -> Input:
+    """Declare a numeric input.
+
+    Args:
+        words: what it is, for the model.
+        unit: in which the function gets it; "" for none.
+        low: smallest value that is accepted, in that unit.
+        high: largest value that is accepted, in that unit.
+        analyte: name for the conversion between mass and amount of substance.
+        default: value where the input may be left out; `...` makes it required.
+
+    Returns:
+        the input.
+    """
     return Input("number", words, unit, low, high, analyte=analyte, default=default)
 
 
 def flag(words: str) -> Input:
+    """Declare a yes-or-no input, "no" where it is left out.
+
+    Args:
+        words: the finding, for the model.
+
+    Returns:
+        the input.
+    """
     return Input("flag", words, default=False)
 
 
 def choice(words: str, choices: Mapping[str, Any], *, default: Any = ...) -> Input:
+    """Declare an input that is one of several words.
+
+    Args:
+        words: what it is, for the model.
+        choices: word -> value that the function gets.
+        default: value where the input may be left out; `...` makes it required.
+
+    Returns:
+        the input.
+    """
     return Input("choice", words, choices=choices, default=default)
 
 
 def day(words: str) -> Input:
+    """Declare a required date input.
+
+    Args:
+        words: what it is, for the model.
+
+    Returns:
+        the input.
+    """
     return Input("date", words)
 
 
@@ -115,8 +154,12 @@ class Calculator:
     digits: int = 3  # decimal places of the result
 
     def signature(self) -> str:
-        """What it takes, in one line for the model."""
-        return "; ".join(f"{name}: {described(one)}" for name, one in self.inputs.items())
+        """Describe all inputs in one line, for the model.
+
+        Returns:
+            "name: description; ..." in the order of the declaration.
+        """
+        return "; ".join(f"{name}: {described(declared)}" for name, declared in self.inputs.items())
 
 
 def calculator(
@@ -131,6 +174,9 @@ def calculator(
         limits: where it holds.
         digits: decimal places of the result.
         inputs: by the names of the function's parameters.
+
+    Returns:
+        a decorator that turns the function into a Calculator.
     """
 
     def declared(run: Callable[..., Any]) -> Calculator:
@@ -139,14 +185,20 @@ def calculator(
     return declared
 
 
-def evaluate(calculator: Calculator, given: Mapping[str, Any]) -> Any:
-    """The result of a calculator for values with units, as text ("183 umol/L") or as numbers in its own
-    units.
+def evaluate(calculator: Calculator, values_by_name: Mapping[str, Any]) -> Any:
+    """Evaluate a calculator.
+
+    Args:
+        calculator: which formula.
+        values_by_name: values of its inputs: texts with units ("183 umol/L") or numbers in its own units.
+
+    Returns:
+        the result in the unit of the calculator; floats are rounded to its `digits`.
 
     Raises:
         ToolError: an input is unknown, missing, of a unit that does not convert, or outside its limits.
     """
-    values = values_of(calculator, given)
+    values = values_of(calculator, values_by_name)
     try:
         result = calculator.run(**values)
     except (ZeroDivisionError, OverflowError) as error:
@@ -154,115 +206,147 @@ def evaluate(calculator: Calculator, given: Mapping[str, Any]) -> Any:
     return round(result, calculator.digits) if isinstance(result, float) else result
 
 
-def values_of(calculator: Calculator, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every input of a calculator as its function gets it: converted, within limits, defaults filled in.
+def values_of(calculator: Calculator, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert all inputs of a calculator: units, limits, and defaults of those left out.
+
+    Args:
+        calculator: which formula.
+        stated: values by the names of its inputs; None counts as left out.
+
+    Returns:
+        keyword arguments of the function.
 
     Raises:
         ToolError: as `evaluate`.
     """
-    if unknown := next((name for name in given if name not in calculator.inputs), None):
+    if unknown := next((name for name in stated if name not in calculator.inputs), None):
         hint = nearest(str(unknown), calculator.inputs)
         raise ToolError(f"{calculator.name} takes no {unknown!r}{hint}: it takes {calculator.signature()}")
     values: dict[str, Any] = {}
     missing = []
-    for name, one in calculator.inputs.items():
-        if name in given and given[name] is not None:
-            values[name] = read(f"{calculator.name}: {name}", one, given[name])
-        elif one.default is not ...:
-            values[name] = one.default
+    for name, declared_input in calculator.inputs.items():
+        if name in stated and stated[name] is not None:
+            values[name] = read(f"{calculator.name}: {name}", declared_input, stated[name])
+        elif declared_input.default is not ...:
+            values[name] = declared_input.default
         else:
-            missing.append(f"{name} ({described(one)})")
+            missing.append(f"{name} ({described(declared_input)})")
     if missing:
         raise ToolError(f"{calculator.name} also needs {', '.join(missing)}")
     return values
 
 
-def read(where: str, one: Input, given: Any) -> Any:
-    """One value as the function gets it."""
-    if one.kind == "flag":
-        return _flag(where, given)
-    if one.kind == "choice":
-        return _choice(where, one, given)
-    if one.kind == "date":
-        return _date(where, given)
-    return _number(where, one, given)
+def read(label: str, declared: Input, stated_value: Any) -> Any:
+    """Convert a value to what the function of a calculator gets.
+
+    Args:
+        label: "calculator: input", for messages.
+        declared: declaration of the input.
+        stated_value: text such as "183 umol/L" or "yes", a number in the unit of the input, a pair (number,
+            unit), or a date.
+
+    Returns:
+        bool, the value of a choice, a date, or a float in the unit of the input.
+
+    Raises:
+        ToolError: the value cannot be read or converted, or is outside its limits.
+    """
+    if declared.kind == "flag":
+        return _flag(label, stated_value)
+    if declared.kind == "choice":
+        return _choice(label, declared, stated_value)
+    if declared.kind == "date":
+        return _date(label, stated_value)
+    return _number(label, declared, stated_value)
 
 
-def _flag(where: str, given: Any) -> bool:
-    said = str(given).strip().lower()
-    if said in YES or said in NO:
-        return said in YES
-    raise ToolError(f"{where} is yes or no, not {given!r}")
+def _flag(label: str, value: Any) -> bool:
+    answer = str(value).strip().lower()
+    if answer in YES or answer in NO:
+        return answer in YES
+    raise ToolError(f"{label} is yes or no, not {value!r}")
 
 
-def _choice(where: str, one: Input, given: Any) -> Any:
-    choices = one.choices or {}
-    said = " ".join(str(given).lower().split())
-    if said in choices:
-        return choices[said]
-    raise ToolError(f"{where} is one of {', '.join(map(repr, choices))}, not {given!r}")
+def _choice(label: str, declared: Input, value: Any) -> Any:
+    choices = declared.choices or {}
+    answer = " ".join(str(value).lower().split())
+    if answer in choices:
+        return choices[answer]
+    raise ToolError(f"{label} is one of {', '.join(map(repr, choices))}, not {value!r}")
 
 
-def _date(where: str, given: Any) -> date:
-    if isinstance(given, date):
-        return given
-    found = dates(str(given))
-    if len(found) != 1:
-        raise ToolError(f"{where} is a date as month/day/year, such as 03/31/2006, not {given!r}")
-    return found[0]
+def _date(label: str, value: Any) -> date:
+    if isinstance(value, date):
+        return value
+    days = dates(str(value))
+    if len(days) != 1:
+        raise ToolError(f"{label} is a date as month/day/year, such as 03/31/2006, not {value!r}")
+    return days[0]
 
 
-def _number(where: str, one: Input, given: Any) -> float:
-    value, said = _parted(where, given)
-    if said:
-        value = _converted(where, one, value, said)
-    if not one.low <= value <= one.high:
-        span = f"{one.low:g} to {one.high:g} {one.unit}".rstrip()
-        stated = "" if said or not one.unit else f"; no unit was given, so it was taken as {one.unit}"
-        raise ToolError(f"{where} {value:.6g} is outside {span}{stated}")
+def _number(label: str, declared: Input, stated_value: Any) -> float:
+    value, stated_unit = _parted(label, stated_value)
+    if stated_unit:
+        value = _converted(label, declared, value, stated_unit)
+    if not declared.low <= value <= declared.high:
+        span = f"{declared.low:g} to {declared.high:g} {declared.unit}".rstrip()
+        stated = (
+            ""
+            if stated_unit or not declared.unit
+            else f"; no unit was given, so it was taken as {declared.unit}"
+        )
+        raise ToolError(f"{label} {value:.6g} is outside {span}{stated}")
     return value
 
 
-def _parted(where: str, given: Any) -> tuple[float, str]:
+def _parted(label: str, stated_value: Any) -> tuple[float, str]:
     """Number and unit."""
-    if isinstance(given, (int, float)) and not isinstance(given, bool):
-        return float(given), ""
-    if isinstance(given, (tuple, list)) and len(given) == 2:
-        return float(given[0]), str(given[1]).strip()
-    match = NUMBER.fullmatch(str(given).strip())
+    if isinstance(stated_value, (int, float)) and not isinstance(stated_value, bool):
+        return float(stated_value), ""
+    if isinstance(stated_value, (tuple, list)) and len(stated_value) == 2:
+        return float(stated_value[0]), str(stated_value[1]).strip()
+    match = NUMBER.fullmatch(str(stated_value).strip())
     if not match:
-        raise ToolError(f"{where} is a number with its unit, such as '1.2 mg/dL', not {given!r}")
+        raise ToolError(f"{label} is a number with its unit, such as '1.2 mg/dL', not {stated_value!r}")
     return float(match[1].replace(",", "")), match[2].strip()
 
 
-def _converted(where: str, one: Input, value: float, said: str) -> float:
+def _converted(label: str, declared: Input, value: float, stated_unit: str) -> float:
     for pattern, spelt in SPELT:
-        said = pattern.sub(spelt, said)
-    if said.strip() == one.unit:
+        stated_unit = pattern.sub(spelt, stated_unit)
+    if stated_unit.strip() == declared.unit:
         return value
-    if one.unit == "10^9/L" and PER_VOLUME.fullmatch(said.strip()):  # "244,000 µL" is a count per µL
-        said = f"/{said.rpartition('/')[2]}"
-    got, wanted = unit(said), unit(one.unit) if one.unit else None
-    if got is None:
-        raise ToolError(f"{where}: {said!r} is no unit that is known; give it in {one.unit or 'no unit'}")
-    # a fraction and its percentage are one dimension: "0.6" without a unit was taken as it is
-    if wanted is None:
-        if not got.powers:
-            return value * got.factor
-        raise ToolError(f"{where} has no unit, not {said!r}")
-    converted = convert(value, got, wanted, one.analyte)
+    # "244,000 µL" is a count per µL
+    if declared.unit == "10^9/L" and PER_VOLUME.fullmatch(stated_unit.strip()):
+        stated_unit = f"/{stated_unit.rpartition('/')[2]}"
+    stated, target = unit(stated_unit), unit(declared.unit) if declared.unit else None
+    if stated is None:
+        raise ToolError(
+            f"{label}: {stated_unit!r} is no unit that is known; give it in {declared.unit or 'no unit'}"
+        )
+    # a fraction and its percentage are one dimension: "0.6" without a unit was not converted
+    if target is None:
+        if not stated.powers:
+            return value * stated.factor
+        raise ToolError(f"{label} has no unit, not {stated_unit!r}")
+    converted = convert(value, stated, target, declared.analyte)
     if converted is None:
-        raise ToolError(f"{where} cannot be converted from {said!r} to {one.unit}")
+        raise ToolError(f"{label} cannot be converted from {stated_unit!r} to {declared.unit}")
     return converted
 
 
-def described(one: Input) -> str:
-    if one.kind == "flag":
-        return f"{one.words}? yes or no (no)"
-    if one.kind == "choice":
-        said = f"{one.words}, one of {', '.join(one.choices or ())}"
-    elif one.kind == "date":
-        said = f"{one.words} as month/day/year"
+def described(declared: Input) -> str:
+    """Describe an input: what it is, its unit or choices, and whether it may be left out.
+
+    Returns:
+        one phrase, for the model.
+    """
+    if declared.kind == "flag":
+        return f"{declared.words}? yes or no (no)"
+    if declared.kind == "choice":
+        description = f"{declared.words}, one of {', '.join(declared.choices or ())}"
+    elif declared.kind == "date":
+        description = f"{declared.words} as month/day/year"
     else:
-        said = f"{one.words}" + (f" in {one.unit}" if one.unit else "")
-    return said if one.default is ... else f"{said} (may be left out)"
+        description = f"{declared.words}" + (f" in {declared.unit}" if declared.unit else "")
+    return description if declared.default is ... else f"{description} (may be left out)"

@@ -32,6 +32,11 @@ DOSE = number("dose", "mg", 0.001, 5000)
 
 
 def a_day(opioid: str) -> Input:
+    """Declare the daily oral dose of an opioid as an input.
+
+    Returns:
+        a number in mg, 0 where it is left out.
+    """
     return number(f"{opioid} by mouth a day", "mg", 0, 5000, default=0.0)
 
 
@@ -45,7 +50,14 @@ def a_day(opioid: str) -> Input:
     to=choice("the steroid to convert to", {k: k for k in STEROIDS}),
 )
 def steroid_dose(*, steroid: str, dose: float, to: str) -> float:
-    """By the ratio of doses equal to 20 mg of hydrocortisone."""
+    """Convert a dose between corticosteroids, by the doses equal to 20 mg of hydrocortisone.
+
+    Args:
+        dose: in mg.
+
+    Returns:
+        mg of the corticosteroid `to`.
+    """
     return dose * STEROIDS[to] / STEROIDS[steroid]
 
 
@@ -67,7 +79,14 @@ def steroid_dose(*, steroid: str, dose: float, to: str) -> float:
     fentanyl_patch=number("fentanyl patch, an hour", "μg", 0, 400, default=0.0),
 )
 def morphine_equivalents(**doses: float) -> float:
-    """The sum of daily doses times their factors."""
+    """Sum daily opioid doses times their factors: mg of oral morphine with the same effect.
+
+    Returns:
+        mg/day.
+
+    Raises:
+        ToolError: every dose is 0.
+    """
     buccal, patch = doses.pop("fentanyl_buccal"), doses.pop("fentanyl_patch")
     total = sum(OPIOIDS[name] * dose for name, dose in doses.items())
     if not total + buccal + patch:

@@ -27,19 +27,43 @@ QT = number("QT interval", "ms", 100, 1000)
     diastolic=DIASTOLIC,
 )
 def mean_arterial_pressure(*, systolic: float, diastolic: float) -> float:
-    """A third of the systolic and two thirds of the diastolic pressure."""
+    """Compute the mean arterial pressure: systolic / 3 + 2 diastolic / 3.
+
+    Args:
+        systolic: systolic blood pressure, mmHg.
+        diastolic: diastolic blood pressure, mmHg.
+
+    Returns:
+        mmHg.
+    """
     return systolic / 3 + 2 * diastolic / 3
 
 
 @calculator("QTc (Bazett)", "ms", "Bazett 1920", limits="60 to 100/min", heart_rate=HEART_RATE, qt=QT)
 def qtc_bazett(*, heart_rate: float, qt: float) -> float:
-    """QT / sqrt(RR), RR in seconds."""
+    """Correct the QT interval by Bazett: QT / sqrt(RR), with RR = 60 / heart rate in seconds.
+
+    Args:
+        heart_rate: in /min.
+        qt: QT interval, ms.
+
+    Returns:
+        ms.
+    """
     return qt / sqrt(60 / heart_rate)
 
 
 @calculator("QTc (Fridericia)", "ms", "Fridericia 1920", heart_rate=HEART_RATE, qt=QT)
 def qtc_fridericia(*, heart_rate: float, qt: float) -> float:
-    """QT / RR^(1/3)."""
+    """Correct the QT interval by Fridericia: QT / RR^(1/3), with RR = 60 / heart rate in seconds.
+
+    Args:
+        heart_rate: in /min.
+        qt: QT interval, ms.
+
+    Returns:
+        ms.
+    """
     return float(qt / (60 / heart_rate) ** (1 / 3))
 
 
@@ -51,7 +75,15 @@ def qtc_fridericia(*, heart_rate: float, qt: float) -> float:
     qt=QT,
 )
 def qtc_framingham(*, heart_rate: float, qt: float) -> float:
-    """QT and 154 (1 - RR) ms."""
+    """Correct the QT interval by Framingham: QT + 154 (1 - RR), with RR = 60 / heart rate in seconds.
+
+    Args:
+        heart_rate: in /min.
+        qt: QT interval, ms.
+
+    Returns:
+        ms.
+    """
     return qt + 154 * (1 - 60 / heart_rate)
 
 
@@ -63,7 +95,15 @@ def qtc_framingham(*, heart_rate: float, qt: float) -> float:
     qt=QT,
 )
 def qtc_hodges(*, heart_rate: float, qt: float) -> float:
-    """QT and 1.75 (heart rate - 60)."""
+    """Correct the QT interval by Hodges: QT + 1.75 (heart rate - 60).
+
+    Args:
+        heart_rate: in /min.
+        qt: QT interval, ms.
+
+    Returns:
+        ms.
+    """
     return qt + 1.75 * (heart_rate - 60)
 
 
@@ -75,7 +115,15 @@ def qtc_hodges(*, heart_rate: float, qt: float) -> float:
     qt=QT,
 )
 def qtc_rautaharju(*, heart_rate: float, qt: float) -> float:
-    """QT (120 + heart rate) / 180."""
+    """Correct the QT interval by Rautaharju: QT (120 + heart rate) / 180.
+
+    Args:
+        heart_rate: in /min.
+        qt: QT interval, ms.
+
+    Returns:
+        ms.
+    """
     return qt * (120 + heart_rate) / 180
 
 
@@ -106,7 +154,14 @@ def cha2ds2_vasc(
     thromboembolism: bool,
     vascular_disease: bool,
 ) -> int:
-    """One point each; two for age from 75 and for stroke, TIA or thromboembolism."""
+    """Sum CHA2DS2-VASc: one point each; two for age from 75 and for stroke, TIA or thromboembolism.
+
+    Args:
+        age: in years.
+
+    Returns:
+        0 to 9 points.
+    """
     points = 2 if age >= 75 else int(age >= 65)
     points += 2 * (stroke or transient_ischaemic_attack or thromboembolism)
     return points + (sex == "female") + heart_failure + hypertension + diabetes + vascular_disease
@@ -139,7 +194,15 @@ def has_bled(
     drugs: bool,
     drinks_a_week: float,
 ) -> int:
-    """One point each, for age over 65 and from 8 drinks a week too."""
+    """Sum HAS-BLED: one point each, also for age over 65 and for 8 drinks a week or more.
+
+    Args:
+        age: in years.
+        drinks_a_week: alcoholic drinks a week. 0 where it is left out.
+
+    Returns:
+        0 to 9 points.
+    """
     return (
         (age > 65)
         + hypertension
@@ -187,7 +250,15 @@ def heart_score(
     family_history: bool,
     atherosclerosis: bool,
 ) -> int:
-    """0 to 2 points for history, ECG, age (45, 65), risk factors (1, 3 or atherosclerosis) and troponin."""
+    """Sum the HEART score: 0 to 2 points each for history, ECG, age (45, 65), risk factors (1, 3 or
+    atherosclerosis) and troponin.
+
+    Args:
+        age: in years.
+
+    Returns:
+        0 to 10 points.
+    """
     factors = hypertension + diabetes + hypercholesterolaemia + obesity + smoking + family_history
     risk = 2 if factors >= 3 or atherosclerosis else int(factors >= 1)
     return history + ecg + troponin + risk + (2 if age >= 65 else int(age >= 45))
@@ -214,7 +285,14 @@ def cardiac_risk_index(
     insulin: bool,
     creatinine: float,
 ) -> int:
-    """One point each; creatinine over 2 mg/dL."""
+    """Sum the Revised Cardiac Risk Index: one point each, also for creatinine over 2 mg/dL.
+
+    Args:
+        creatinine: serum creatinine, mg/dL.
+
+    Returns:
+        0 to 6 points.
+    """
     return (
         elevated_risk_surgery
         + ischaemic_heart_disease
@@ -249,8 +327,20 @@ def framingham_risk(
     treated: bool,
     smoker: bool,
 ) -> float:
-    """100 (1 - S^exp(sum - mean)) with a logistic sum in the logarithms; the age in the product with smoking
-    is at most 70 for men and 78 for women."""
+    """Compute the 10-year risk 100 (1 - S^exp(sum)): the sum is linear in the logarithms of the inputs minus
+    the population mean, S the baseline survival. In the product with smoking the age is at most 70 for men
+    and 78 for women.
+
+    Args:
+        age: in years.
+        total_cholesterol: in mg/dL.
+        hdl_cholesterol: HDL cholesterol, mg/dL.
+        systolic: systolic blood pressure, mmHg.
+
+    Returns:
+        percent.
+    """
+    # natural logarithms of age, total and HDL cholesterol, and systolic pressure
     years, total, hdl, pressure = map(log, (age, total_cholesterol, hdl_cholesterol, systolic))
     if sex == "male":
         risk = 52.00961 * years + 20.014077 * total - 0.905964 * hdl + 1.305784 * pressure

@@ -31,7 +31,16 @@ from medxiaohe.tools.calculation.declare import (
     exudate=flag("exudate or swelling on tonsils"),
 )
 def centor(*, age: float, temperature: float, no_cough: bool, tender_nodes: bool, exudate: bool) -> int:
-    """One point each, for over 38 C too; age under 15 one more, from 45 one less."""
+    """Sum the Centor score: one point each, also for a temperature over 38 C; one more under 15 years, one
+    less from 45.
+
+    Args:
+        age: in years.
+        temperature: body temperature, degrees Celsius.
+
+    Returns:
+        -1 to 5 points.
+    """
     points = (temperature > 38) + no_cough + tender_nodes + exudate
     return points + (1 if age < 15 else -1 if age >= 45 else 0)
 
@@ -48,7 +57,11 @@ def centor(*, age: float, temperature: float, no_cough: bool, tender_nodes: bool
     no_cough=flag("no cough or coryza"),
 )
 def fever_pain(*, fever: bool, purulence: bool, early: bool, inflamed: bool, no_cough: bool) -> int:
-    """One point each."""
+    """Sum the FeverPAIN score: one point each.
+
+    Returns:
+        0 to 5 points.
+    """
     return fever + purulence + early + inflamed + no_cough
 
 
@@ -73,8 +86,19 @@ def curb_65(
     systolic: float,
     diastolic: float,
 ) -> int:
-    """One point each: urea over 7 mmol/L (nitrogen over 19 mg/dL), 30 breaths, under 90 or up to 60 mmHg, 65
-    years."""
+    """Sum CURB-65: one point each for confusion, urea over 7 mmol/L (nitrogen over 19 mg/dL), 30 breaths/min,
+    pressure under 90 or up to 60 mmHg, and 65 years.
+
+    Args:
+        age: in years.
+        urea_nitrogen: blood urea nitrogen, mg/dL.
+        respiratory_rate: in /min.
+        systolic: systolic blood pressure, mmHg.
+        diastolic: diastolic blood pressure, mmHg.
+
+    Returns:
+        0 to 5 points.
+    """
     return (
         confusion
         + (urea_nitrogen > 19)
@@ -133,7 +157,24 @@ def pneumonia_severity(
     pao2: float,
     effusion: bool,
 ) -> int:
-    """Age (women 10 less) and points of 19 findings."""
+    """Sum the Pneumonia Severity Index: age (10 less for women) and points of 19 findings.
+
+    Args:
+        age: in years.
+        respiratory_rate: in /min.
+        systolic: systolic blood pressure, mmHg.
+        temperature: body temperature, degrees Celsius.
+        heart_rate: in /min.
+        ph: arterial pH.
+        urea_nitrogen: blood urea nitrogen, mg/dL.
+        sodium: serum sodium, mEq/L.
+        glucose: blood glucose, mg/dL.
+        haematocrit: in %.
+        pao2: arterial partial pressure of oxygen, mmHg.
+
+    Returns:
+        points.
+    """
     points = int(age) - (10 if sex == "female" else 0)
     points += 10 * nursing_home + 30 * neoplasm + 20 * liver + 10 * heart_failure
     points += 10 * cerebrovascular + 10 * renal + 20 * altered_mental_status

@@ -27,8 +27,20 @@ from medxiaohe.tools.calculation.declare import (
     creatinine=CREATININE,
 )
 def creatinine_clearance(*, sex: str, age: float, weight: float, height: float, creatinine: float) -> float:
-    """(140 - age) weight / (72 creatinine), times 0.85 for women. The weight is the actual one below a body
-    mass index of 18.5, the smaller of ideal and actual one up to 25, the adjusted one from 25."""
+    """Compute creatinine clearance: (140 - age) weight / (72 creatinine), times 0.85 for women. The weight is
+    the actual one below a body mass index of 18.5, the smaller of ideal and actual weight up to 25, the
+    adjusted weight from 25.
+
+    Args:
+        age: in years.
+        weight: body weight, kg.
+        height: in cm.
+        creatinine: serum creatinine, mg/dL.
+
+    Returns:
+        mL/min.
+    """
+    # the weight in the formula depends on the body mass index (Winter et al. 2012)
     index = weight / (height / 100) ** 2
     ideal = ideal_weight.run(sex=sex, height=height)
     if index < 18.5:
@@ -50,8 +62,16 @@ def creatinine_clearance(*, sex: str, age: float, weight: float, height: float, 
     creatinine=CREATININE,
 )
 def gfr_ckd_epi(*, sex: str, age: float, creatinine: float) -> float:
-    """142 min(Scr/k, 1)^a max(Scr/k, 1)^-1.200 0.9938^age, times 1.012 for women; k 0.7 and a -0.241 for
-    women, 0.9 and -0.302 for men."""
+    """Compute the GFR by CKD-EPI 2021: 142 min(Scr/k, 1)^a max(Scr/k, 1)^-1.200 0.9938^age, times 1.012 for
+    women; k = 0.7 and a = -0.241 for women, 0.9 and -0.302 for men.
+
+    Args:
+        age: in years.
+        creatinine: serum creatinine, mg/dL.
+
+    Returns:
+        mL/min/1.73 m2.
+    """
     k, a, factor = (0.7, -0.241, 1.012) if sex == "female" else (0.9, -0.302, 1.0)
     ratio = creatinine / k
     return float(142 * min(ratio, 1) ** a * max(ratio, 1) ** -1.2 * 0.9938**age * factor)
@@ -70,7 +90,16 @@ def gfr_ckd_epi(*, sex: str, age: float, creatinine: float) -> float:
     ),
 )
 def gfr_mdrd(*, sex: str, age: float, creatinine: float, race: str) -> float:
-    """175 Scr^-1.154 age^-0.203, times 0.742 for women and 1.212 where the formula of 2006 says so."""
+    """Compute the GFR by MDRD: 175 Scr^-1.154 age^-0.203, times 0.742 for women and times 1.212 for the race
+    that the formula of 2006 names.
+
+    Args:
+        age: in years.
+        creatinine: serum creatinine, mg/dL.
+
+    Returns:
+        mL/min/1.73 m2.
+    """
     factor = (0.742 if sex == "female" else 1) * (1.212 if race == "black" else 1)
     return float(175 * creatinine**-1.154 * age**-0.203 * factor)
 
@@ -86,8 +115,17 @@ def gfr_mdrd(*, sex: str, age: float, creatinine: float, race: str) -> float:
     sodium=SODIUM,
 )
 def free_water_deficit(*, sex: str, age: float, weight: float, sodium: float) -> float:
-    """Total body water (Na / 140 - 1); water is 0.6 of the weight in children and men, 0.5 in women and in
-    men from 65, 0.45 in women from 65."""
+    """Compute the free water deficit: total body water (Na / 140 - 1). Water is 0.6 of the weight in children
+    and men, 0.5 in women and in men from 65, 0.45 in women from 65.
+
+    Args:
+        age: in years.
+        weight: body weight, kg.
+        sodium: serum sodium, mEq/L.
+
+    Returns:
+        L; negative below a sodium of 140 mEq/L.
+    """
     if age < 18:
         share = 0.6
     elif age < 65:

@@ -33,7 +33,17 @@ from medxiaohe.tools.calculation.declare import (
     encephalopathy=choice("encephalopathy", {"none": 1, "grade 1-2": 2, "grade 3-4": 3}, default=1),
 )
 def child_pugh(*, bilirubin: float, albumin: float, inr: float, ascites: int, encephalopathy: int) -> int:
-    """1 to 3 points each: bilirubin 2 and 3 mg/dL, albumin 3.5 and 2.8 g/dL, INR 1.7 and 2.3."""
+    """Sum the Child-Pugh score, 1 to 3 points each; limits are bilirubin 2 and 3 mg/dL, albumin 3.5 and 2.8
+    g/dL, INR 1.7 and 2.3.
+
+    Args:
+        bilirubin: total bilirubin, mg/dL.
+        albumin: serum albumin, g/dL.
+        inr: international normalized ratio.
+
+    Returns:
+        5 to 15 points.
+    """
     points = 1 if bilirubin < 2 else 2 if bilirubin <= 3 else 3
     points += 1 if albumin > 3.5 else 2 if albumin >= 2.8 else 3
     points += 1 if inr < 1.7 else 2 if inr <= 2.3 else 3
@@ -55,13 +65,24 @@ def child_pugh(*, bilirubin: float, albumin: float, inr: float, ascites: int, en
 def meld_na(
     *, bilirubin: float, creatinine: float, inr: float, sodium: float, dialysis: bool, haemofiltration: bool
 ) -> int:
-    """MELD(i) = 0.957 ln Cr + 0.378 ln bilirubin + 1.120 ln INR + 0.643, rounded to tenths, times 10; over 11
-    MELD + 1.32 (137 - Na) - 0.033 MELD (137 - Na). Values below 1 count as 1, creatinine at most 4 (4 under
-    dialysis), sodium 125 to 137, MELD-Na 6 to 40."""
+    """Compute MELD-Na: MELD(i) = 0.957 ln Cr + 0.378 ln bilirubin + 1.120 ln INR + 0.643, rounded to tenths,
+    times 10; over 11 MELD + 1.32 (137 - Na) - 0.033 MELD (137 - Na). Values below 1 count as 1, creatinine at
+    most 4 (4 under dialysis), sodium 125 to 137.
+
+    Args:
+        bilirubin: total bilirubin, mg/dL.
+        creatinine: serum creatinine, mg/dL.
+        inr: international normalized ratio.
+        sodium: serum sodium, mEq/L.
+
+    Returns:
+        6 to 40 points, rounded to an integer.
+    """
     cr = 4.0 if dialysis or haemofiltration else min(max(creatinine, 1), 4)
     initial = 0.957 * log(cr) + 0.378 * log(max(bilirubin, 1)) + 1.12 * log(max(inr, 1)) + 0.643
     score = round(initial, 1) * 10
     if score > 11:
+        # MELD-Na corrects for sodium below 137 mEq/L
         lack = 137 - min(max(sodium, 125), 137)
         score = score + 1.32 * lack - 0.033 * score * lack
     return round(min(max(score, 6), 40))
@@ -78,7 +99,17 @@ def meld_na(
     platelets=PLATELETS,
 )
 def fibrosis_4(*, age: float, ast: float, alt: float, platelets: float) -> float:
-    """Age AST / (platelets sqrt(ALT))."""
+    """Compute the FIB-4 index: age x AST / (platelets x sqrt(ALT)).
+
+    Args:
+        age: in years.
+        ast: aspartate aminotransferase, U/L.
+        alt: alanine aminotransferase, U/L.
+        platelets: platelet count, 10^9/L.
+
+    Returns:
+        an index without unit.
+    """
     return age * ast / (platelets * sqrt(alt))
 
 
@@ -109,8 +140,20 @@ def blatchford(
     hepatic_disease: bool,
     cardiac_failure: bool,
 ) -> int:
-    """Points by bands: urea nitrogen 18.2, 22.4, 28 and 70 mg/dL; haemoglobin 13, 12 and 10 g/dL for men, 12
-    and 10 for women; systolic pressure 110, 100 and 90; heart rate 100; melena 1; the rest 2 each."""
+    """Sum the Glasgow-Blatchford score by bands: urea nitrogen 18.2, 22.4, 28 and 70 mg/dL; haemoglobin 13,
+    12 and 10 g/dL for men, 12 and 10 for women; systolic pressure 110, 100 and 90 mmHg; heart rate 100/min;
+    melena 1; the other three findings 2 each.
+
+    Args:
+        urea_nitrogen: blood urea nitrogen, mg/dL.
+        haemoglobin: in g/dL.
+        systolic: systolic blood pressure, mmHg.
+        heart_rate: in /min.
+
+    Returns:
+        0 to 23 points.
+    """
+    # each threshold that is reached adds its points: 2, 3, 4 and 6 for the four bands
     points = sum(p * (urea_nitrogen >= t) for t, p in ((18.2, 2), (22.4, 1), (28, 1), (70, 2)))
     if sex == "male":
         points += 0 if haemoglobin >= 13 else 1 if haemoglobin >= 12 else 3 if haemoglobin >= 10 else 6

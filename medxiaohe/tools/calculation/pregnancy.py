@@ -11,12 +11,25 @@ LAST = day("first day of the last menstrual period")
 
 
 def shown(value: date) -> str:
+    """Format a date as month/day/year.
+
+    Returns:
+        such as 03/31/2006.
+    """
     return value.strftime("%m/%d/%Y")
 
 
 @calculator("Estimated due date", "date", PARIKH, limits="regular cycles", last_period=LAST, cycle=CYCLE)
 def due_date(*, last_period: date, cycle: float) -> str:
-    """280 days after the last period, and as many days more as the cycle is longer than 28."""
+    """Compute the due date: last period + 280 days, and as many days more as the cycle is longer than 28.
+
+    Args:
+        last_period: first day of the last menstrual period.
+        cycle: length of the cycle, days. 28 where it is left out.
+
+    Returns:
+        month/day/year.
+    """
     return shown(last_period + timedelta(days=280 + round(cycle) - 28))
 
 
@@ -24,7 +37,16 @@ def due_date(*, last_period: date, cycle: float) -> str:
     "Estimated date of conception", "date", PARIKH, limits="regular cycles", last_period=LAST, cycle=CYCLE
 )
 def conception_date(*, last_period: date, cycle: float) -> str:
-    """14 days after the last period, and as many days more as the cycle is longer than 28."""
+    """Compute the date of conception: last period + 14 days, and as many days more as the cycle is longer
+    than 28.
+
+    Args:
+        last_period: first day of the last menstrual period.
+        cycle: length of the cycle, days. 28 where it is left out.
+
+    Returns:
+        month/day/year.
+    """
     return shown(last_period + timedelta(days=14 + round(cycle) - 28))
 
 
@@ -37,7 +59,18 @@ def conception_date(*, last_period: date, cycle: float) -> str:
     today=day("the date to count to"),
 )
 def gestational_age(*, last_period: date, today: date) -> str:
-    """Weeks and days since the first day of the last period."""
+    """Compute the time since the first day of the last period.
+
+    Args:
+        last_period: first day of the last menstrual period.
+        today: the date to count to.
+
+    Returns:
+        "W weeks, D days".
+
+    Raises:
+        ToolError: the dates are less than 0 or more than 308 days (44 weeks) apart.
+    """
     days = (today - last_period).days
     if not 0 <= days <= 44 * 7:
         raise ToolError(

@@ -1,4 +1,4 @@
-"""Every calculator by its name."""
+"""Look up calculators by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ FAMILIES = (
 
 @cache
 def calculators() -> MappingProxyType[str, Calculator]:
-    """Calculators of all families, in the order of their names."""
+    """Collect the calculators of all families.
+
+    Returns:
+        name -> calculator, in the order of the names; read-only.
+    """
     result: dict[str, Calculator] = {}
     for family in FAMILIES:
         module = import_module(f"medxiaohe.tools.calculation.{family}")
@@ -38,7 +42,13 @@ def calculators() -> MappingProxyType[str, Calculator]:
 
 
 def find(name: str) -> Calculator:
-    """A calculator by its name; capitals, blanks and hyphens do not matter.
+    """Look up a calculator by its name or title.
+
+    Args:
+        name: case, blanks and hyphens do not matter.
+
+    Returns:
+        the calculator.
 
     Raises:
         ToolError: there is none of this name.

@@ -28,7 +28,16 @@ AMINE = "10^-6 g/kg/min"
 
 
 def band(value: float, steps: tuple[tuple[float, int], ...], above: int) -> int:
-    """Points of the first step that the value is below, else `above`."""
+    """Look up the points of a value in a table of upper limits.
+
+    Args:
+        value: the measured value.
+        steps: (upper limit, exclusive; points), in ascending order.
+        above: points of a value that is below no limit.
+
+    Returns:
+        points.
+    """
     return next((points for limit, points in steps if value < limit), above)
 
 
@@ -70,7 +79,14 @@ def band(value: float, steps: tuple[tuple[float, int], ...], above: int) -> int:
     ),
 )
 def glasgow_coma_scale(*, eye: int | None, verbal: int | None, motor: int) -> int:
-    """The sum of the three; there is none where one cannot be tested (Teasdale et al. 2014)."""
+    """Sum the Glasgow Coma Scale; it has no total where a response cannot be tested (Teasdale et al. 2014).
+
+    Returns:
+        3 to 15 points.
+
+    Raises:
+        ToolError: the response of the eyes or the verbal one is None (not testable).
+    """
     if eye is None or verbal is None:
         raise ToolError("glasgow_coma_scale has no total where a response cannot be tested: state the others")
     return eye + verbal + motor
@@ -96,8 +112,20 @@ def sirs(
     paco2: float | None,
     bands: float,
 ) -> int:
-    """Temperature over 38 or under 36 C, heart rate over 90, breaths over 20 or PaCO2 under 32, white cells
-    over 12 or under 4 x 10^9/L or over 10 % bands."""
+    """Count the SIRS criteria: temperature over 38 or under 36 C, heart rate over 90/min, over 20 breaths/min
+    or PaCO2 under 32 mmHg, white cells over 12 or under 4 x 10^9/L or over 10 % bands.
+
+    Args:
+        temperature: body temperature, degrees Celsius.
+        heart_rate: in /min.
+        respiratory_rate: in /min.
+        white_cells: white cell count, 10^9/L.
+        paco2: arterial partial pressure of carbon dioxide, mmHg. None where it is unknown.
+        bands: immature neutrophils, %. 0 where it is left out.
+
+    Returns:
+        0 to 4 criteria.
+    """
     return (
         (temperature > 38 or temperature < 36)
         + (heart_rate > 90)
@@ -140,11 +168,31 @@ def sofa(
     norepinephrine: float,
     urine: float | None,
 ) -> int:
-    """0 to 4 points for each of six organs; catecholamines in ug/kg/min."""
+    """Sum the SOFA score: 0 to 4 points for each of six organs; catecholamines in ug/kg/min.
+
+    Args:
+        pao2: arterial partial pressure of oxygen, mmHg.
+        fio2: fraction of inspired oxygen, %.
+        platelets: platelet count, 10^9/L.
+        bilirubin: total bilirubin, mg/dL.
+        creatinine: serum creatinine, mg/dL.
+        glasgow: Glasgow Coma Scale. 15 where it is left out.
+        mean_pressure: mean arterial pressure, mmHg. None where it is unknown.
+        dopamine: in ug/kg/min. 0 where it is left out.
+        dobutamine: in ug/kg/min. 0 where it is left out.
+        epinephrine: in ug/kg/min. 0 where it is left out.
+        norepinephrine: in ug/kg/min. 0 where it is left out.
+        urine: urine output a day, mL. None where it is unknown.
+
+    Returns:
+        0 to 24 points.
+    """
+    # PaO2 / FiO2 in mmHg, FiO2 as a fraction; the two worst bands need ventilation
     ratio = 100 * pao2 / fio2
     lung = band(ratio, ((100, 4 if ventilated else 2), (200, 3 if ventilated else 2), (300, 2), (400, 1)), 0)
     blood = band(platelets, ((20, 4), (50, 3), (100, 2), (150, 1)), 0)
     liver = band(bilirubin, ((1.2, 0), (2, 1), (6, 2), (12, 3)), 4)
+    # the worst of the vasopressor bands, or 1 point for a low mean pressure without vasopressors
     amine = max(epinephrine, norepinephrine)
     if dopamine > 15 or amine > 0.1:
         heart = 4
@@ -156,6 +204,7 @@ def sofa(
         heart = int(mean_pressure is not None and mean_pressure < 70)
     brain = band(glasgow, ((6, 4), (10, 3), (13, 2), (15, 1)), 0)
     kidney = band(creatinine, ((1.2, 0), (2, 1), (3.5, 2), (5, 3)), 4)
+    # little urine raises the points of the kidney, never lowers them
     if urine is not None and urine < 500:
         kidney = max(kidney, 4 if urine < 200 else 3)
     return lung + blood + liver + heart + brain + kidney
@@ -208,8 +257,30 @@ def apache_ii(
     chronic_illness: bool,
     admission: int,
 ) -> int:
-    """Twelve physiological values of 0 to 4 points (creatinine twice in acute renal failure, 15 - Glasgow),
-    age of 0 to 6, chronic illness of 2 (elective surgery) or 5."""
+    """Sum APACHE II: twelve physiological values of 0 to 4 points (creatinine doubled in acute renal failure;
+    15 - Glasgow), age of 0 to 6, chronic illness of 2 (elective surgery) or 5.
+
+    Args:
+        age: in years.
+        temperature: body temperature, degrees Celsius.
+        systolic: systolic blood pressure, mmHg.
+        diastolic: diastolic blood pressure, mmHg.
+        heart_rate: in /min.
+        respiratory_rate: in /min.
+        fio2: fraction of inspired oxygen, %.
+        ph: arterial pH.
+        sodium: serum sodium, mEq/L.
+        potassium: serum potassium, mEq/L.
+        creatinine: serum creatinine, mg/dL.
+        haematocrit: in %.
+        white_cells: white cell count, 10^9/L.
+        glasgow: Glasgow Coma Scale.
+        pao2: arterial partial pressure of oxygen, for an FiO2 below 50 %, mmHg. None where it is unknown.
+        gradient: alveolar-arterial gradient, for an FiO2 from 50 %, mmHg. None where it is unknown.
+
+    Returns:
+        0 to 71 points.
+    """
     pressure = systolic / 3 + 2 * diastolic / 3
     # each band as (upper limit, points), from low to high values
     points = band(

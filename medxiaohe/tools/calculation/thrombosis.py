@@ -30,8 +30,15 @@ def wells_embolism(
     haemoptysis: bool,
     malignancy: bool,
 ) -> float:
-    """3 points for signs and for the likeliest diagnosis, 1.5 for over 100/min, immobilisation or surgery,
-    previous events, 1 for the rest."""
+    """Sum the Wells score of pulmonary embolism: 3 points for signs and for the likeliest diagnosis, 1.5 for
+    over 100/min, for immobilisation or surgery and for previous events, 1 for the others.
+
+    Args:
+        heart_rate: in /min.
+
+    Returns:
+        0 to 12.5 points.
+    """
     points = 3.0 * signs + 3.0 * likeliest + 1.5 * (heart_rate > 100) + 1.5 * (immobilisation or surgery)
     return points + 1.5 * (previous_embolism or previous_thrombosis) + haemoptysis + malignancy
 
@@ -66,7 +73,11 @@ def wells_thrombosis(
     previous: bool,
     alternative: bool,
 ) -> int:
-    """One point each, 2 less for an alternative."""
+    """Sum the Wells score of deep vein thrombosis: one point each, 2 less for an alternative diagnosis.
+
+    Returns:
+        -2 to 9 points.
+    """
     points = active_cancer + (bedridden or surgery) + calf + collaterals + leg_swollen + tenderness
     return points + pitting + paralysis + previous - 2 * alternative
 
@@ -98,7 +109,16 @@ def perc(
     previous_thrombosis: bool,
     hormones: bool,
 ) -> int:
-    """How many of 8 criteria: 50 years, 100/min, below 95 %, and what is asked."""
+    """Count the PERC criteria that are positive: 50 years, 100/min, saturation below 95 %, and five findings.
+
+    Args:
+        age: in years.
+        heart_rate: in /min.
+        saturation: oxygen saturation in room air, %.
+
+    Returns:
+        0 to 8 criteria.
+    """
     return (
         (age >= 50)
         + (heart_rate >= 100)
@@ -163,8 +183,16 @@ def perc(
 def caprini(
     *, age: float, surgery: int, mobility: int, body_mass_index: float | None, **present: bool
 ) -> int:
-    """Points: age 41, 61 and 75 (1 to 3), surgery, mobility, body mass index over 25 (1), and 1, 2, 3 or 5
-    for each condition."""
+    """Sum the Caprini score: age 41, 61 and 75 (1 to 3), surgery, mobility, body mass index over 25 (1), and
+    1, 2, 3 or 5 for each condition.
+
+    Args:
+        age: in years.
+        body_mass_index: in kg/m^2. None where it is unknown.
+
+    Returns:
+        points, at least 0.
+    """
     three = (
         "thrombosis",
         "embolism",

@@ -40,7 +40,14 @@ MOST_TOOLS = 200
 
 
 def server_tools(name: str, privacy: str = "local_only") -> tuple[Tool, ...]:
-    """The tools of an MCP server, by the name of a list of tools: "mcp:" and an address or a command.
+    """Connect to an MCP server and list its tools.
+
+    Args:
+        name: "mcp:" and an address or a command.
+        privacy: mode of the privacy guard.
+
+    Returns:
+        tools that call the server.
 
     Raises:
         PrivacyError: `privacy` does not let queries go to the address.
@@ -78,11 +85,11 @@ def _target(name: str, address: str, privacy: str) -> Any:
 
 
 def _url(address: str, privacy: str) -> str:
-    """The address as it is connected to, which is the one that was checked."""
-    there = guard.check(address, privacy, True, "a call of a tool")
-    host = there.addresses[0] if there.addresses else there.host
+    """Write the URL to connect to, with the address that the guard checked."""
+    destination = guard.check(address, privacy, True, "a call of a tool")
+    host = destination.addresses[0] if destination.addresses else destination.host
     host = f"[{host}]" if ":" in host else host
-    return f"{there.scheme}://{host}:{there.port}{there.path}"
+    return f"{destination.scheme}://{host}:{destination.port}{destination.path}"
 
 
 def _tool(connection: _Connection, offered: Any, privacy: str, address: str) -> Tool:
@@ -93,7 +100,7 @@ def _tool(connection: _Connection, offered: Any, privacy: str, address: str) -> 
         schema,
         partial(_called, connection, offered.name, privacy, address),
         pure=False,
-        effects="writes",  # nobody knows what a foreign tool does
+        effects="writes",  # the effects of a foreign tool are unknown
         seconds=CALL + 5,
     )
 
@@ -104,8 +111,8 @@ def _called(
     """One call, with arguments that may leave."""
     remote = address.startswith(("http://", "https://"))
     if remote:  # again at each call: a name may point elsewhere now
-        there = guard.check(address, privacy, True, "a call of a tool")
-        remote = not there.local
+        destination = guard.check(address, privacy, True, "a call of a tool")
+        remote = not destination.local
     if privacy == "deid" and (remote or not address.startswith("http")):
         redact = Redactor()
         arguments = {key: redact.value(value) for key, value in arguments.items()}
@@ -113,7 +120,7 @@ def _called(
 
 
 class _Connection:
-    """A session with a server, held open by a thread of its own."""
+    """Session with a server, which a thread of its own keeps open."""
 
     def __init__(self, name: str, target: Any):
         self._name, self._target = name, target
@@ -146,6 +153,15 @@ class _Connection:
             self._ready.set()
 
     def tools(self) -> list[Any]:
+        """List the tools of the server, page by page.
+
+        Returns:
+            tool descriptions of the MCP library, 1 to MOST_TOOLS.
+
+        Raises:
+            ConfigError: the server does not answer within WAIT seconds, fails, or has none or too many
+                tools.
+        """
         if not self._ready.wait(WAIT) or self._client is None:
             raise ConfigError(
                 f"the MCP server {self._name!r} does not answer ({self._why()}): start it first"
@@ -170,6 +186,18 @@ class _Connection:
         return results
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        """Call a tool of the server.
+
+        Args:
+            name: of the tool at the server.
+            arguments: JSON data.
+
+        Returns:
+            its result.
+
+        Raises:
+            ToolError: the server has stopped, fails, or gives no result within CALL seconds.
+        """
         if self._client is None:
             raise ToolError(f"the MCP server of {name} has stopped ({self._why()})")
         try:
@@ -181,6 +209,7 @@ class _Connection:
         return _result(result)
 
     def close(self) -> None:
+        """Close the session and stop its event loop; waits at most 5 seconds."""
         if self._stop is not None and self._loop.is_running():
             self._loop.call_soon_threadsafe(self._stop.set)
             with suppress(Exception):
@@ -202,7 +231,7 @@ def _innermost(error: BaseException) -> str:
 
 
 def _result(result: Any) -> ToolResult:
-    """What a server answered, as parts; sounds and links are left out by name."""
+    """Convert the answer of a server to parts; sounds and links are replaced by their names."""
     parts: list[str | ImageRef] = []
     for item in result.content:
         if item.type == "text":
@@ -212,13 +241,13 @@ def _result(result: Any) -> ToolResult:
         else:
             parts.append(f"[a part of the kind {item.type} is not shown]")
     if result.is_error:
-        said = "\n".join(part for part in parts if isinstance(part, str))
-        return ToolResult("", (), error=said or "the tool failed and did not say why")
+        message = "\n".join(part for part in parts if isinstance(part, str))
+        return ToolResult("", (), error=message or "the tool failed and did not say why")
     return ToolResult("", tuple(parts) or ("done",), data=result.structured_content)
 
 
 def _picture(data: str) -> ImageRef | str:
-    """An image that came as base64, decoded and kept as pixels."""
+    """Decode an image in base64 and store its pixels."""
     import hashlib
 
     import numpy as np

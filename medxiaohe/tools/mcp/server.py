@@ -37,15 +37,18 @@ INSTRUCTIONS = (
 
 
 def server(tools: Sequence[Tool], images: Path | None = None) -> Server[Any]:
-    """An MCP server of these tools.
+    """Build an MCP server that offers tools.
 
     Args:
         tools: bound to their resources (tools.toolbox.open_tools).
         images: the folder whose files may be named; without it tools that look at images are not offered.
 
+    Returns:
+        a server, for `serve_stdio` or `serve_http`.
+
     Raises:
         MissingExtra: the SDK is not installed.
-        ConfigError: nothing is left to offer.
+        ConfigError: there is no tool to offer.
     """
     need("mcp", why="an MCP server")
     import anyio
@@ -88,18 +91,32 @@ def server(tools: Sequence[Tool], images: Path | None = None) -> Server[Any]:
 
 
 def schema(tool: Tool) -> dict[str, Any]:
-    """The parameters of a tool, and `files` where it looks at images."""
-    given = json.loads(json.dumps(dict(tool.parameters)))
+    """Build the JSON schema of a tool's arguments, with `files` for one that looks at images.
+
+    Returns:
+        a copy; the schema of the tool is not changed.
+    """
+    parameters = json.loads(json.dumps(dict(tool.parameters)))
     if IMAGES in tool.needs:
-        given["properties"][FILES] = FILES_SCHEMA
-        given["required"] = [*given.get("required", ()), FILES]
-    return dict(given)
+        parameters["properties"][FILES] = FILES_SCHEMA
+        parameters["required"] = [*parameters.get("required", ()), FILES]
+    return dict(parameters)
 
 
 def answered(
     name: str, arguments: dict[str, Any], tools: Mapping[str, Tool], images: Path | None
 ) -> ToolResult:
-    """The result of one call; what goes wrong is an error of the result, in a sentence."""
+    """Call a tool by name.
+
+    Args:
+        name: of the tool, as the client sent it.
+        arguments: as the client sent them; `files` is taken out.
+        tools: the tools that are served, by name.
+        images: folder of the images that may be named, None for none.
+
+    Returns:
+        its result; an error of medxiaohe becomes the error of the result.
+    """
     try:
         shown: tuple[ImageRef, ...] = ()
         if name in tools and IMAGES in tools[name].needs:
@@ -110,10 +127,17 @@ def answered(
 
 
 def named(files: Any, folder: Path | None) -> tuple[ImageRef, ...]:
-    """References to the files of these names in the folder.
+    """Resolve names of files in the folder of images.
+
+    Args:
+        files: list of 1 to MOST_FILES names, as the client sent them.
+        folder: the folder that is served, None for none.
+
+    Returns:
+        references with digests, in order.
 
     Raises:
-        ToolError: no list of names, or one that leads out of the folder.
+        ToolError: no list of names, a name that leads out of the folder, or a file that cannot be read.
     """
     if folder is None or not isinstance(files, list) or not files or len(files) > MOST_FILES:
         raise ToolError(
@@ -133,15 +157,15 @@ def named(files: Any, folder: Path | None) -> tuple[ImageRef, ...]:
 
 def _structured(result: ToolResult) -> dict[str, Any] | None:
     """Data and evidence as JSON."""
-    made: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     if result.data is not None:
-        made["data"] = result.data
+        content["data"] = result.data
     if result.evidence:
-        made["evidence"] = [
+        content["evidence"] = [
             {key: value for key, value in io.to_json(item).items() if key != "images"}
             for item in result.evidence
         ]
-    return made or None
+    return content or None
 
 
 def _png(image: ImageRef) -> str:
@@ -150,22 +174,30 @@ def _png(image: ImageRef) -> str:
     return b64encode(out.getvalue()).decode()
 
 
-def serve_stdio(made: Server[Any]) -> None:
-    """Answer the program that started this one, until it closes its end."""
+def serve_stdio(mcp_server: Server[Any]) -> None:
+    """Serve MCP over stdin and stdout, until the client closes its end."""
     import anyio
     from mcp.server.stdio import stdio_server
 
     async def run() -> None:
         async with stdio_server() as (read, write):
-            await made.run(read, write, made.create_initialization_options())
+            await mcp_server.run(read, write, mcp_server.create_initialization_options())
 
     anyio.run(run)
 
 
-def serve_http(made: Server[Any], port: int) -> None:
-    """Answer HTTP at http://127.0.0.1:PORT/mcp, for programs on this machine alone."""
+def serve_http(mcp_server: Server[Any], port: int) -> None:
+    """Serve MCP over HTTP at http://127.0.0.1:PORT/mcp, for programs on this machine only; returns when it is
+    interrupted.
+
+    Args:
+        port: TCP port.
+
+    Raises:
+        MissingExtra: uvicorn is not installed.
+    """
     need("uvicorn", why="an MCP server over HTTP")
     import uvicorn
 
-    app = made.streamable_http_app(host="127.0.0.1")
+    app = mcp_server.streamable_http_app(host="127.0.0.1")
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

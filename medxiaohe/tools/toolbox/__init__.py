@@ -1,4 +1,4 @@
-"""The toolbox: the only way from a name to a tool, and from a call to its result.
+"""Open tools by name and execute tool calls.
 
     open_tools      tools by their names, with the resources they need
     task_tools      those of a task, and those the settings add
@@ -8,7 +8,7 @@
 Evaluation, rollouts, demonstrations, training rows and servers all use these, so a tool is the same in each.
 A resource is what a tool works on besides its arguments: `images` are those of the conversation, given at
 each call; every other one (`library`, the passages that `search` searches) is given once, by the task
-(`Task.resources`) or by the settings. A tool whose resource is not there is refused, never given test data.
+(`Task.resources`) or by the settings. A tool whose resource is missing is refused, never run with test data.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HOW_TO_GIVE = {
 
 
 def open_tools(names: Iterable[str], resources: Mapping[str, Any] | None = None) -> tuple[Tool, ...]:
-    """Tools by their names, each with the resources it needs.
+    """Open tools by their names, each with the resources it needs.
 
     Args:
         names: of tools that ship ("zoom"), of a file ("mine/eye.py:eye") or of a package ("my_pkg.eye:eye").
@@ -51,12 +51,12 @@ def open_tools(names: Iterable[str], resources: Mapping[str, Any] | None = None)
         A tool for each name, in order. Tools that need `images` get them at each call.
 
     Raises:
-        ConfigError: no such tool; two tools of one name; a resource that is needed and not there.
+        ConfigError: no such tool; two tools of one name; a required resource is missing.
     """
-    given = _Resources(resources or {})
-    privacy = given.get(PRIVACY, "local_only")
+    available = _Resources(resources or {})
+    privacy = available.get(PRIVACY, "local_only")
     named = [tool for name in dict.fromkeys(names) for tool in _tools_of(name, privacy)]
-    tools = tuple(_complete(tool, given) for tool in named)
+    tools = tuple(_complete(tool, available) for tool in named)
     called = [tool.name for tool in tools]
     if twice := next((name for name in called if called.count(name) > 1), ""):
         raise ConfigError(f"two tools are called {twice!r}: leave one of them out")
@@ -66,22 +66,30 @@ def open_tools(names: Iterable[str], resources: Mapping[str, Any] | None = None)
 def task_tools(
     task: Task, names: Iterable[str] = (), resources: Mapping[str, Any] | None = None
 ) -> tuple[Tool, ...]:
-    """The tools that settings name, then those of the task; the settings win where two have one name.
+    """Open the tools that settings name, and then those of the task; the settings win where two have one
+    name.
 
     Args:
         task: its `tools`, with its `resources`.
-        names: more tools.
-        resources: these are preferred to the task's.
+        names: tools of the settings.
+        resources: preferred to those of the task.
+
+    Returns:
+        tools with their resources.
+
+    Raises:
+        ConfigError: there is no such tool, or a resource is missing.
     """
-    given = {**task.resources, **(resources or {})}
-    added = open_tools(names, given)
+    merged = {**task.resources, **(resources or {})}
+    added = open_tools(names, merged)
     taken = {tool.name for tool in added}
     own = [name for name in dict.fromkeys(task.tools) if _named(name).name not in taken]
-    return (*added, *open_tools(own, given))
+    return (*added, *open_tools(own, merged))
 
 
 def describe_tools(names: Iterable[str]) -> tuple[Tool, ...]:
-    """Tools by their names, as a model is shown them; they have no resources, so they are not for calls.
+    """Load tools by their names as a model is shown them; they have no resources, so they cannot be
+    called.
 
     Args:
         names: of tools; one that occurs twice is returned once.
@@ -96,7 +104,7 @@ def describe_tools(names: Iterable[str]) -> tuple[Tool, ...]:
 
 
 def bind(tool: Tool, /, **resources: Any) -> Tool:
-    """The tool with these resources. Those it does not take are left out.
+    """Bind resources to a tool; those that it does not take are ignored.
 
     Args:
         tool: what is bound.
@@ -118,7 +126,8 @@ def bind(tool: Tool, /, **resources: Any) -> Tool:
 
 
 def conversation_images(messages: Iterable[Message]) -> tuple[ImageRef, ...]:
-    """Images in the order of a conversation, those that tools returned included; tools count them from 1.
+    """List the images of a conversation in order, those that tools returned included; tools count them
+    from 1.
 
     Args:
         messages: the conversation so far.
@@ -135,18 +144,20 @@ def conversation_images(messages: Iterable[Message]) -> tuple[ImageRef, ...]:
 
 
 def call_tool(call: ToolCall, tools: Sequence[Tool], images: Sequence[ImageRef] = ()) -> ToolResult:
-    """The result of one call of a model.
-
-    What is wrong with the call or goes wrong inside the tool is an error of the result, which the model may
-    read and mend: an unknown tool or argument, an image that is not there, an exception, a time limit.
+    """Execute one tool call of a model.
 
     Args:
         call: name and arguments as the model wrote them.
         tools: those the model was offered.
         images: of the conversation so far (`conversation_images`), for tools that look at them.
 
+    Returns:
+        the result, with the id of the call. What is wrong with the call or goes wrong inside the tool is
+        its error, which the model may read and correct: an unknown tool or argument, an image that does
+        not exist, an exception, a time limit.
+
     Raises:
-        MedError: what no model can mend, such as RetrieverDown.
+        MedError: an error that no model can correct, such as RetrieverDown.
     """
     by_name = {tool.name: tool for tool in tools}
     tool = by_name.get(call.name)
@@ -156,10 +167,10 @@ def call_tool(call: ToolCall, tools: Sequence[Tool], images: Sequence[ImageRef] 
         arguments = checked(tool.name, tool.parameters, call.arguments)
         if IMAGES in tool.needs and not images:
             raise ToolError(f"{tool.name} looks at an image of the conversation, and there is none")
-        whole = bind(tool, images=tuple(images))
-        if whole.needs:
-            raise _missing(whole, whole.needs[0])
-        value = within(tool.seconds, partial(whole.run, **arguments))
+        bound = bind(tool, images=tuple(images))
+        if bound.needs:
+            raise _missing(bound, bound.needs[0])
+        value = within(tool.seconds, partial(bound.run, **arguments))
         return replace(limited(tool.name, as_result(value)), call_id=call.id)
     except ToolError as error:
         return limited(call.name, ToolResult(call.id, (), error=f"ToolError: {error}"))
@@ -176,15 +187,24 @@ def call_tool(call: ToolCall, tools: Sequence[Tool], images: Sequence[ImageRef] 
 
 
 class _Resources:
-    """Resources by name; a function is called once, when its value is first asked for."""
+    """Resources by name; a value that is a function is called once, when it is first needed."""
 
-    def __init__(self, given: Mapping[str, Any]):
-        self._given = dict(given)
+    def __init__(self, resources: Mapping[str, Any]):
+        self._given = dict(resources)
 
     def __contains__(self, name: str) -> bool:
         return name in self._given
 
     def get(self, name: str, default: Any) -> Any:
+        """Look up a resource, and build it where it is a function.
+
+        Args:
+            name: of the resource.
+            default: returned where there is none of this name.
+
+        Returns:
+            its value.
+        """
         try:
             return self[name]
         except KeyError:
@@ -196,20 +216,20 @@ class _Resources:
         return self._given[name]
 
 
-def _complete(tool: Tool, given: _Resources) -> Tool:
+def _complete(tool: Tool, resources: _Resources) -> Tool:
     result = {}
     for name in (*tool.needs, *tool.options):
         own = f"{tool.name}.{name}"  # a resource of this tool alone
-        if own in given or name in given:
-            result[name] = given[own if own in given else name]
+        if own in resources or name in resources:
+            result[name] = resources[own if own in resources else name]
         elif name in tool.needs and name != IMAGES:
             raise _missing(tool, name)
     return bind(tool, **result)
 
 
 def _missing(tool: Tool, name: str) -> ConfigError:
-    how = HOW_TO_GIVE.get(name, f"give `{name}` in the task's resources")
-    return ConfigError(f"the tool {tool.name} needs a {name} and has none: {how}")
+    advice = HOW_TO_GIVE.get(name, f"give `{name}` in the task's resources")
+    return ConfigError(f"the tool {tool.name} needs a {name} and has none: {advice}")
 
 
 def _tools_of(name: str, privacy: str) -> tuple[Tool, ...]:
@@ -226,10 +246,10 @@ def _named(name: str) -> Tool:
     result: Any = plugins.load("tools", name)
     if isinstance(result, Tool):
         return result
-    made = _called(name, result) if callable(result) else result
-    if not isinstance(made, Tool):
-        raise ConfigError(f"{name} is no tool but a {type(made).__name__}: put @tool above the function")
-    return made
+    built = _called(name, result) if callable(result) else result
+    if not isinstance(built, Tool):
+        raise ConfigError(f"{name} is no tool but a {type(built).__name__}: put @tool above the function")
+    return built
 
 
 def _called(name: str, function: Callable[[], Any]) -> Any:

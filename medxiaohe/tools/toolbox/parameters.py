@@ -1,4 +1,4 @@
-"""Parameters of tools: type hints to JSON schema, and arguments that a model wrote checked against it."""
+"""Parameters of tools: convert type hints to JSON schema, and check the arguments that a model wrote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_SHOWN = 80  # characters of an argument in an error message
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Type hints of a function; ConfigError where a name in them is imported for type checkers only.
+    """Evaluate the type hints of a function.
 
     Args:
         function: of a tool.
@@ -40,7 +40,15 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
 def schema_of(
     tool: str, parameters: Sequence[inspect.Parameter], hints: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, None]]:
-    """JSON schema of parameters, and the values of those that may be left out and have no default.
+    """Build the JSON schema of parameters from their type hints.
+
+    Args:
+        tool: name, for messages.
+        parameters: those that the model sees.
+        hints: parameter -> type.
+
+    Returns:
+        (schema, {name: None} for each parameter that may be None and has no default).
 
     Raises:
         ConfigError: a parameter has no type hint, or one that no JSON schema of tools says.
@@ -64,7 +72,7 @@ def schema_of(
 
 
 def _schema(hint: Any) -> dict[str, Any] | None:
-    """JSON schema of one type hint, or None where there is none."""
+    """Convert one type hint to JSON schema; None where it has none."""
     if isinstance(hint, type) and hint in JSON_TYPES:
         return {"type": JSON_TYPES[hint]}
     origin, inner = get_origin(hint), get_args(hint)
@@ -86,8 +94,15 @@ def _schema(hint: Any) -> dict[str, Any] | None:
 
 
 def checked(tool: str, schema: Mapping[str, Any], arguments: Any) -> dict[str, Any]:
-    """The arguments of a call in the types that the schema states: a whole number is accepted for a float and
-    2.0 for an int, "70 kg" is neither.
+    """Check the arguments of a call and convert them to the types of the schema.
+
+    Args:
+        tool: name, for messages.
+        schema: of the parameters.
+        arguments: as the model wrote them.
+
+    Returns:
+        arguments; an integer is accepted for a float and 2.0 for an int, "70 kg" is neither.
 
     Raises:
         ToolError: an argument is unknown, missing or of another type; the sentence says what is allowed.
@@ -105,16 +120,17 @@ def checked(tool: str, schema: Mapping[str, Any], arguments: Any) -> dict[str, A
     }  # fmt: skip
 
 
-def _value(where: str, schema: Mapping[str, Any], value: Any) -> Any:
+def _value(label: str, schema: Mapping[str, Any], value: Any) -> Any:
     kinds = _types(schema)
     if value is None and "null" in kinds:
         return None
     if "array" in kinds and isinstance(value, (list, tuple)):
-        return [_value(f"{where}[{i}]", schema.get("items", {}), item) for i, item in enumerate(value)]
-    fits, fitted = not kinds, value  # a schema without a type, of a tool that was made by hand, takes all
+        return [_value(f"{label}[{i}]", schema.get("items", {}), item) for i, item in enumerate(value)]
+    # a schema without a type, of a tool without the decorator, accepts any value
+    fits, fitted = not kinds, value
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and not abs(value) <= MAX_NUMBER:
-        raise ToolError(f"{where} must be a finite number")
+        raise ToolError(f"{label} must be a finite number")
     for kind in kinds:
         if kind == "string" and isinstance(value, str):
             fits = True
@@ -128,10 +144,10 @@ def _value(where: str, schema: Mapping[str, Any], value: Any) -> Any:
             fits, fitted = True, int(value)
     if not fits:
         names = " or ".join("list" if kind == "array" else kind for kind in kinds)
-        raise ToolError(f"{where} must be a JSON {names}, not {_shown(value)}")
+        raise ToolError(f"{label} must be a JSON {names}, not {_shown(value)}")
     if "enum" in schema and not any(fitted == item and type(fitted) is type(item) for item in schema["enum"]):
         allowed = ", ".join(map(repr, schema["enum"]))
-        raise ToolError(f"{where} must be one of {allowed}, not {_shown(value)}")
+        raise ToolError(f"{label} must be one of {allowed}, not {_shown(value)}")
     return fitted
 
 

@@ -1,4 +1,4 @@
-"""Results of tools: what a function returned, as a ToolResult of limited size."""
+"""Results of tools: convert what a function returned to a ToolResult of limited size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTHING = "nothing found"
 
 
 def as_result(value: Any) -> ToolResult:
-    """Turn what a tool returned into a ToolResult.
+    """Convert what a tool returned to a ToolResult.
 
     Text is taken as it is, Evidence becomes a line `[id] text` with its images, a dataclass or mapping a line
     `name: value` for each field, a list its JSON; the last two are kept as JSON in `data`.
@@ -52,17 +52,23 @@ def as_result(value: Any) -> ToolResult:
 
 
 def _lines(values: Mapping[Any, Any]) -> str:
-    """One line for each field; texts as they are, other values as JSON."""
-    said = {
+    """Write one line for each field; texts unchanged, other values as JSON."""
+    texts = {
         name: v if isinstance(v, str) else json.dumps(io.to_json(v), ensure_ascii=False)
         for name, v in values.items()
     }
-    return "\n".join(f"{name}: {text}" for name, text in said.items())
+    return "\n".join(f"{name}: {text}" for name, text in texts.items())
 
 
 def limited(tool: str, result: ToolResult) -> ToolResult:
-    """The result within its limits: text that is too long is cut, with a line that says so; evidence and data
-    are never cut, since what they record would no longer be what the source says.
+    """Limit the size of a result: text that is too long is cut, with a line that says so.
+
+    Args:
+        tool: name, for messages.
+        result: of one call.
+
+    Returns:
+        the result. Evidence and data are never cut, since they would no longer be what the source says.
 
     Raises:
         ToolError: too much evidence or data, or too many images.
@@ -79,8 +85,8 @@ def limited(tool: str, result: ToolResult) -> ToolResult:
         )
     if len(result.error) > MAX_ERROR:
         result = replace(result, error=f"{result.error[:MAX_ERROR]}...")
-    whole = sum(len(part) for part in result.parts if isinstance(part, str))
-    if whole <= MAX_TEXT + size:  # the evidence as text has its ids beside it
+    length = sum(len(part) for part in result.parts if isinstance(part, str))
+    if length <= MAX_TEXT + size:  # evidence as text includes its ids
         return result
     parts: list[str | ImageRef] = []
     room = MAX_TEXT
@@ -90,5 +96,5 @@ def limited(tool: str, result: ToolResult) -> ToolResult:
             if not part:
                 continue
         parts.append(part)
-    parts.append(f"[the result was cut: this is the first {MAX_TEXT:,} of {whole:,} characters]")
+    parts.append(f"[the result was cut: this is the first {MAX_TEXT:,} of {length:,} characters]")
     return replace(result, parts=tuple(parts))

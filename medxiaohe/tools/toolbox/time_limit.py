@@ -1,4 +1,4 @@
-"""A time limit for one call of a function.
+"""Limit the time of one function call.
 
 The function runs in a daemon thread, so a call that hangs neither stops the run nor its exit. Threads are
 used again: starting one costs more than most tools. What is still running at its limit gets SystemExit at its
@@ -23,14 +23,18 @@ class OutOfTime(Exception):
 
 
 def within(seconds: float, function: Callable[[], Any]) -> Any:
-    """Return what the function returns, or raise what it raises.
+    """Call a function with a time limit.
 
     Args:
         seconds: wall-clock time, at least 0.
         function: runs in another thread, with the context variables of this one.
 
+    Returns:
+        what the function returns.
+
     Raises:
         OutOfTime: it has not returned after `seconds`.
+        Exception: what the function raises.
     """
     call = _Call(function)
     try:
@@ -66,6 +70,11 @@ class _Call:
         self.abandoned = False
 
     def run(self) -> tuple[Any, Exception | None]:
+        """Call the function in the context of its caller.
+
+        Returns:
+            (value, None), or (None, error); SystemExit and other base exceptions become a RuntimeError.
+        """
         try:
             return self.context.run(self.function), None
         except Exception as error:  # raised again in the thread that waits

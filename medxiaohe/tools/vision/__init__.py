@@ -1,2 +1,3 @@
-"""Classical image analysis for tools: what kind of picture one is, blood cells, vessels, masks. numpy and
-Pillow alone; every figure of them is on docs/results/tools.md."""
+"""Classical image analysis for tools: classification by colours, blood cells, vessels, masks, with numpy
+and Pillow only; docs/results/tools.md has every figure.
+"""

@@ -1,7 +1,8 @@
-"""White cells of stained blood smears: what is blue and saturated, closed, in one part of the least size.
+"""Detect white cells of stained blood smears: blue and saturated pixels, closed, as components of a least
+size.
 
-Red cells are not here. In BCCD the annotators marked some of them only: what covers the picture and what they
-counted do not move together (r = 0.00 over 139 pictures), so nothing can be measured (docs/results/tools.md).
+Red cells are not detected. In BCCD the annotators marked only some of them: the covered area and the count
+do not correlate (r = 0.00 over 139 pictures), so nothing can be measured (docs/results/tools.md).
 """
 
 from __future__ import annotations
@@ -23,28 +24,53 @@ MARGIN = 0.08  # of the width and height, to each side: cytoplasm is paler than 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A white cell: its box in pixels of the picture, and how sure it is that it is one, 0 to 1."""
+    """A white cell: its box in pixels of the picture, and a confidence from 0 to 1."""
 
     box: tuple[int, int, int, int]
     confidence: float
 
 
 def stain(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """How much the stain of nuclei shows, in blocks of BLOCK x BLOCK pixels."""
+    """Measure how strongly the stain of nuclei shows: (blue - green) x saturation, averaged over blocks.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        (height // BLOCK, width // BLOCK).
+    """
     values = pixels.astype(np.float64)
     largest = values.max(axis=2)
+    # saturation of HSV: (max - min) / max
     saturation = (largest - values.min(axis=2)) / np.maximum(largest, 1)
+    # nuclei are stained blue-violet: blue exceeds green, and the colour is saturated
     return shrunk((values[..., 2] - values[..., 1]) * saturation, BLOCK)
 
 
 def nuclei(pixels: NDArray[np.uint8]) -> Mask:
-    """Blocks that are stained, without gaps and holes."""
+    """Segment stained nuclei: threshold, morphological closing, and filling of holes.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        mask of blocks, (height // BLOCK, width // BLOCK).
+    """
     stained = stain(pixels) > LEAST_STAIN
+    # closing = dilation and erosion, which joins the lobes of a nucleus; then fill its holes
     return filled(eroded(grown(stained, CLOSED), CLOSED))
 
 
 def white_cells(pixels: NDArray[np.uint8]) -> list[Cell]:
-    """White cells from left to right."""
+    """Detect white cells as connected components of the stained mask.
+
+    Args:
+        pixels: RGB of a stained blood smear, (height, width, 3).
+
+    Returns:
+        cells sorted by their left side, with boxes in pixels that are widened by MARGIN and cut at the
+        border.
+    """
     height, width = pixels.shape[:2]
     shown = stain(pixels)
     labels, count = components(nuclei(pixels))
@@ -52,6 +78,7 @@ def white_cells(pixels: NDArray[np.uint8]) -> list[Cell]:
     for label, (left, top, right, bottom, area) in enumerate(boxes_of(labels, count), 1):
         if area < LEAST_AREA:
             continue
+        # the box is widened by the cytoplasm, which the stain does not show
         wide, high = MARGIN * (right - left) * BLOCK, MARGIN * (bottom - top) * BLOCK
         box = (
             max(0, round(left * BLOCK - wide)),
@@ -59,7 +86,8 @@ def white_cells(pixels: NDArray[np.uint8]) -> list[Cell]:
             min(width, round(right * BLOCK + wide)),
             min(height, round(bottom * BLOCK + high)),
         )
-        # the share of the stain over its threshold, and of the area over the least
+        # confidence: mean stain relative to 2.5 thresholds, times area relative to 1.5 least areas, each at
+        # most 1
         depth = float(shown[labels == label].mean()) / (2.5 * LEAST_STAIN)
         results.append(Cell(box, round(min(1.0, depth) * min(1.0, area / (1.5 * LEAST_AREA)), 2)))
     return sorted(results, key=lambda cell: cell.box)

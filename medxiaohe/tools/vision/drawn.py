@@ -1,4 +1,6 @@
-"""Made-up pictures that look like a blood smear and a fundus photograph, for the contract test and tests."""
+"""Synthetic pictures that look like a blood smear and a fundus photograph, for the contract test and
+tests.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ CELLS = ((160, 140, 45), (420, 300, 50))  # column, row and radius of the nuclei
 
 
 def smear(cells: tuple[tuple[int, int, int], ...] = CELLS) -> NDArray[np.uint8]:
-    """640 x 480 pixels with pale red cells in rows, and stained nuclei."""
+    """Draw a blood smear of 640 x 480 pixels: pale red cells in rows, and stained nuclei.
+
+    Args:
+        cells: (x, y, radius) of the nuclei, in pixels.
+
+    Returns:
+        RGB, (480, 640, 3).
+    """
     import numpy as np
 
     rows, columns = np.mgrid[:480, :640]
@@ -28,7 +37,14 @@ def smear(cells: tuple[tuple[int, int, int], ...] = CELLS) -> NDArray[np.uint8]:
 
 
 def fundus(width: int = 565) -> NDArray[np.uint8]:
-    """A disc of orange light with four dark vessels, in black."""
+    """Draw a fundus photograph: a disc of orange light with four dark vessels on black.
+
+    Args:
+        width: side of the square picture, in pixels.
+
+    Returns:
+        RGB, (width, width, 3).
+    """
     import numpy as np
 
     rows, columns = np.mgrid[:width, :width]
@@ -44,7 +60,11 @@ def fundus(width: int = 565) -> NDArray[np.uint8]:
 
 
 def vessels_of(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Where `fundus` drew vessels."""
+    """Mark the pixels that `fundus` drew as vessels.
+
+    Returns:
+        mask, (height, width).
+    """
     import numpy as np
 
     return np.asarray((picture[..., 1] == 55) & (picture[..., 0] == 150))

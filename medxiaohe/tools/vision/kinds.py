@@ -1,5 +1,6 @@
-"""What kind of picture one is, from its colours: a blood smear, a fundus photograph, a grey picture
-(radiograph, CT, MR) or another colour picture. Image tools refuse a kind that they were not measured on."""
+"""Classify a picture by its colours: a blood smear, a fundus photograph, a grey picture (radiograph, CT,
+MR) or another colour picture. Image tools refuse a kind that they were not measured on.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ GREATEST_GREY = (
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """Means over a picture of SIDE x SIDE pixels; 0 to 255, saturation 0 to 1."""
+    """Colour statistics of a picture of SIDE x SIDE pixels; 0 to 255, saturation 0 to 1."""
 
     from_grey: float  # mean distance of a channel from the grey of its pixel
     saturation: float
@@ -33,15 +34,25 @@ class Colours:
 
 
 def colours(pixels: NDArray[np.uint8]) -> Colours:
-    """The colours of a picture of height x width x 3."""
+    """Measure the colours of a picture after shrinking it to SIDE x SIDE pixels.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        means and percentiles, as `Colours` describes them.
+    """
     import numpy as np
     from PIL import Image
 
+    # box filter: noise and single structures average out
     small = np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
     largest = small.max(axis=2)
     corner = SIDE // 16
+    # the four corners, each 1/16 of the sides
     ends = (slice(None, corner), slice(-corner, None))
     return Colours(
+        # mean absolute difference of a channel from the grey value
         from_grey=float(np.abs(small - small.mean(axis=2, keepdims=True)).mean()),
         saturation=float(((largest - small.min(axis=2)) / np.maximum(largest, 1)).mean()),
         corners=float(np.mean([largest[y, x].mean() for y in ends for x in ends])),
@@ -53,10 +64,14 @@ def colours(pixels: NDArray[np.uint8]) -> Colours:
 
 
 def kind_of(pixels: NDArray[np.uint8]) -> str:
-    """One of GREY, SMEAR, FUNDUS, OTHER.
+    """Classify a picture by its colours.
 
-    The limits lie between what was seen in the pictures of the pack; how often they are right is on
-    docs/results/tools.md.
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        one of GREY, SMEAR, FUNDUS, OTHER. The limits lie between the values measured in the pictures of
+        the pack; docs/results/tools.md has the accuracy.
     """
     seen = colours(pixels)
     if seen.from_grey < GREATEST_GREY:
@@ -79,6 +94,11 @@ def kind_of(pixels: NDArray[np.uint8]) -> str:
 
 def require(pixels: NDArray[np.uint8], kind: str, tool: str) -> None:
     """Refuse a picture of another kind.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+        kind: the kind that the tool was measured on.
+        tool: name, for the message.
 
     Raises:
         ToolError: it looks like another kind; the sentence names both.

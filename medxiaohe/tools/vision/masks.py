@@ -1,4 +1,4 @@
-"""Masks of what was segmented, and what is measured on one."""
+"""Segment vessels and cells, and measure masks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_PARTS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """A mask, the share that it covers of what was searched, and how sure its pixels are, 0 to 1."""
+    """A mask, its share of the searched area, and the confidence of its pixels, 0 to 1."""
 
     mask: Mask
     share: float
@@ -26,28 +26,49 @@ class Segmented:
     confidence: float
 
     def picture(self) -> NDArray[np.uint8]:
-        """White on black, height x width x 3."""
+        """Draw the mask white on black.
+
+        Returns:
+            RGB, (height, width, 3).
+        """
         import numpy as np
 
         return np.repeat((self.mask * np.uint8(255))[..., None], 3, axis=-1)
 
 
 def vessels(pixels: NDArray[np.uint8]) -> Segmented:
-    """Pixels that are likelier than THRESHOLD of a vessel; the confidence is their mean probability."""
+    """Segment the vessels of a fundus photograph: pixels with a probability over THRESHOLD inside the field
+    of view.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        the mask, its share of the field of view, and the mean probability in the mask as confidence.
+    """
     probability, seen = fundus.probabilities(pixels)
     mask = (probability > THRESHOLD) & seen
+    # mean probability of the pixels that were accepted
     confidence = float(probability[mask].mean()) if mask.any() else 0.0
     return Segmented(mask, float(mask.sum() / seen.sum()), "the field of view", confidence)
 
 
 def cells(pixels: NDArray[np.uint8]) -> Segmented:
-    """Stained parts of the size of a cell; the confidence is the mean of the cells'."""
+    """Segment the white cells of a stained blood smear: nuclei of at least LEAST_AREA blocks.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        the mask, its share of the picture, and the mean confidence of the cells, 0 where there is none.
+    """
     small = blood.nuclei(pixels)
     labels, count = components(small)
+    # area of each label in blocks; label 0 is the background
     areas = np.array([0] + [area for *_, area in boxes_of(labels, count)])
-    kept = (areas >= blood.LEAST_AREA)[labels]
+    accepted = (areas >= blood.LEAST_AREA)[labels]
     # blocks as pixels; a picture whose sides are no multiple of a block has an edge that no block covers
-    large = kept.repeat(blood.BLOCK, axis=0).repeat(blood.BLOCK, axis=1)
+    large = accepted.repeat(blood.BLOCK, axis=0).repeat(blood.BLOCK, axis=1)
     height, width = pixels.shape[:2]
     mask = np.pad(large, ((0, height - large.shape[0]), (0, width - large.shape[1])))
     sure = [cell.confidence for cell in blood.white_cells(pixels)]
@@ -55,7 +76,13 @@ def cells(pixels: NDArray[np.uint8]) -> Segmented:
 
 
 def mask_of(pixels: NDArray[np.uint8]) -> Mask:
-    """The mask that a white-on-black picture shows.
+    """Convert a white-on-black picture to a mask.
+
+    Args:
+        pixels: RGB, (height, width, 3).
+
+    Returns:
+        mask, (height, width).
 
     Raises:
         ToolError: it has other values than black and white.
@@ -68,7 +95,7 @@ def mask_of(pixels: NDArray[np.uint8]) -> Mask:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A connected part of a mask, in pixels."""
+    """A connected component of a mask, in pixels."""
 
     area: int
     width: int
@@ -77,7 +104,18 @@ class Part:
 
 
 def parts(mask: Mask, least: int) -> list[Part]:
-    """Connected parts (4 neighbours) of at least so many pixels, the largest first."""
+    """Measure the connected components (4 neighbours) of a mask.
+
+    Args:
+        mask: (height, width).
+        least: smallest area in pixels of a component that is returned.
+
+    Returns:
+        components, the largest first.
+
+    Raises:
+        ToolError: the mask has more than MOST_PARTS components: it is noise.
+    """
     labels, count = components(mask)
     if count > MOST_PARTS:
         raise ToolError(f"the mask has {count:,} parts, more than {MOST_PARTS:,}: it is noise")

@@ -1,4 +1,4 @@
-"""The pixels that a tool looks at and those that it returns."""
+"""Read the pixels that a tool needs, and store those that it returns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def chosen(images: Sequence[ImageRef], image: int) -> ImageRef:
-    """The image of a number, from 1.
+    """Select an image of the conversation by its number.
+
+    Args:
+        images: of the conversation, in order.
+        image: number, from 1.
+
+    Returns:
+        the reference.
 
     Raises:
         ToolError: there is none of this number.
@@ -28,7 +35,13 @@ def chosen(images: Sequence[ImageRef], image: int) -> ImageRef:
 
 
 def pixels(ref: ImageRef) -> NDArray[np.uint8]:
-    """Height x width x 3.
+    """Decode an image.
+
+    Args:
+        ref: which file, frame and box.
+
+    Returns:
+        RGB, (height, width, 3), uint8.
 
     Raises:
         ToolError: the file is no picture that can be opened.
@@ -43,7 +56,17 @@ def pixels(ref: ImageRef) -> NDArray[np.uint8]:
 
 
 def returned(rgb: NDArray[np.uint8]) -> ImageRef:
-    """A picture that a tool made, kept in the cache of medxiaohe by its content."""
+    """Store a picture that a tool computed in the cache, named by its content.
+
+    Args:
+        rgb: (height, width, 3), uint8.
+
+    Returns:
+        a reference to the stored PNG.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
     import numpy as np
 
     return keep(np.ascontiguousarray(rgb), assets.cache_root() / "images")
@@ -52,13 +75,23 @@ def returned(rgb: NDArray[np.uint8]) -> ImageRef:
 def region(
     ref: ImageRef, text: str, *, by: str, box: tuple[int, int, int, int] | None = None, score: float = 0.0
 ) -> Evidence:
-    """What a tool saw in an image, with its place in the original file. `box` is in pixels of what the ref
-    shows."""
+    """Record what a tool measured in an image as evidence, with its box in the original file.
+
+    Args:
+        ref: the image that the tool was shown; its own box is the origin of `box`.
+        text: the finding, in words.
+        by: name of the tool.
+        box: (left, top, right, bottom) in pixels of what `ref` shows; None for all of it.
+        score: confidence, 0 to 1.
+
+    Returns:
+        evidence of the kind `region`; its id is BY/IMAGE/BOX.
+    """
     left, top = ref.box[:2] if ref.box else (0, 0)
     location = (box[0] + left, box[1] + top, box[2] + left, box[3] + top) if box else ref.box
-    place = "" if location is None else ",".join(map(str, location))
+    suffix = "" if location is None else ",".join(map(str, location))
     return Evidence(
-        f"{by}/{ref.sha256[:12] or ref.uri.rpartition('/')[2]}{f'/{place}' if place else ''}",
+        f"{by}/{ref.sha256[:12] or ref.uri.rpartition('/')[2]}{f'/{suffix}' if suffix else ''}",
         text,
         ref.uri.rpartition("/")[2],
         images=(ref,),
