@@ -22,6 +22,19 @@ DONE, PROBLEMS, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command of `medxiaohe`.
+
+    Args:
+        argv: the words after `medxiaohe`; None takes those of this process.
+
+    Returns:
+        the exit code: 0 done, 1 found problems, 2 wrong use, 3 failed, 130 interrupted. An error of a
+        verb is printed to stderr as one sentence (with `--json` also to stdout) and returned as its exit
+        code, never raised.
+
+    Raises:
+        SystemExit: by argparse, after `--help` or `--version` (0) and for words that it cannot parse (2).
+    """
     from medxiaohe.cli.parser import parser
 
     permission.restrict(permission.names_in(sys.argv[1:] if argv is None else argv))

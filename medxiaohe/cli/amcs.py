@@ -15,8 +15,20 @@ MEANING = "this measures similarity of names, not knowledge of entities"
 
 
 def amcs(args: argparse.Namespace) -> int:
-    """Every set but the last with the last one: references first, the tree last, and forward is what the tree
-    covers."""
+    """Measure the AMCS of two or more sets of terms, each compared with the last one (`tree amcs`).
+
+    Give references first and the tree last: the forward score is then what the tree covers.
+
+    Args:
+        args: `sets`, `encoder`, `kind`, `synonyms`, `sample` (terms to average over, 0 for all), `seed`,
+            `keep` (a folder of cached vectors), `out`, `json`.
+
+    Returns:
+        exit code 0; the scores of both directions, with 95 % intervals, are on stdout and in `out`.
+
+    Raises:
+        ConfigError: fewer than two sets, or a negative `sample`.
+    """
     plugins.need("numpy", why="comparing sets of terms")
     from medxiaohe.data.coverage.term_sets import term_set, vectors
     from medxiaohe.entity.tree.amcs import amcs as measure

@@ -21,6 +21,20 @@ from medxiaohe.types import Message, Prompt
 
 
 def ask(args: argparse.Namespace) -> int:
+    """Ask one question of one model, through a workflow, with tools and images (`ask`).
+
+    Args:
+        args: `question`, `model` (one of them for the default role), `image` (files), `workflow`, `tools`
+            (names with commas), `library`, `set` (options of the backend, or `workflow.K=V`), `backend`,
+            `trace` (a folder to append to), `key`, `json`.
+
+    Returns:
+        exit code 0; the answer is on stdout.
+
+    Raises:
+        ConfigError: no model for the default role, or an unknown role, tool or setting.
+        ModelError: the model or the workflow failed; a requested trace is written first.
+    """
     message = Message("user", (*map(images.ref, args.image), args.question))
     options: dict[str, Any] = {}
     settings: dict[str, Any] = {}

@@ -22,6 +22,18 @@ SHOWN = 50  # problems printed; --json has up to a thousand
 
 
 def data(args: argparse.Namespace) -> int:
+    """Validate the rows of a data set without changing them (`data check`).
+
+    Args:
+        args: `path` (a file, a folder or asset:NAME), `reader` ("" to guess it), `set` (options of the
+            reader), `limit` (rows to read, None for all), `json`.
+
+    Returns:
+        exit code 1 if any row has a problem, else 0; the report is on stdout.
+
+    Raises:
+        ConfigError: no such file or folder, or `set` is not option=value in YAML.
+    """
     path = args.path
     if not path.startswith("asset:") and not Path(path).exists():
         raise ConfigError(f"no file or folder {path}")
@@ -54,6 +66,14 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 def as_text(report: Report) -> str:
+    """Format a validation report for a terminal.
+
+    Args:
+        report: counts of problems by code, the first problems, and a decoded sample.
+
+    Returns:
+        counts, a line for recipes, a table of the first `SHOWN` problems with hints, and the sample.
+    """
     num = sum(report.counts.values())
     share = f", {report.with_images:,} with images" if report.with_images else ""
     lines = [

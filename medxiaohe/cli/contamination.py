@@ -16,8 +16,19 @@ from medxiaohe.pages.sections.contamination_page import REASONS, page
 
 
 def contamination(args: argparse.Namespace) -> int:
-    """0 when nothing was found, 1 when rows were (they are out of the corpus already), DataError where
-    nothing was compared."""
+    """Show which training rows matched test items, as a table and as a page with the pairs (`data
+    contamination`).
+
+    Args:
+        args: `report` (contamination.json, or the folder of a data.curate stage), `out` (the page, None
+            for contamination.html), `json`.
+
+    Returns:
+        exit code 0 if no row matched, 1 if rows did (data.curate has removed them from the corpus).
+
+    Raises:
+        DataError: there is no report, it is malformed, or the corpus was compared with no test split.
+    """
     path = (
         args.report
         if args.report.is_file()

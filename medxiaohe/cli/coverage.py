@@ -23,6 +23,21 @@ from medxiaohe.pages.sections.coverage_page import page
 
 
 def coverage(args: argparse.Namespace) -> int:
+    """Count documents, passages and images of a corpus for every entity of a tree (`tree coverage`).
+
+    Args:
+        args: `tree` and `corpora`; `compare` (a second corpus), `reviewed` (corpora that people
+            reviewed), `reader`, `name`, `compare_name`, `amcs` (JSON of `tree amcs --out`), `out` (a
+            folder), `json`.
+
+    Returns:
+        exit code 0; `out` has coverage.jsonl, coverage.csv, summary.json, dead.jsonl (rejected rows) and
+        index.html.
+
+    Raises:
+        ConfigError: no finished tree, or both corpora have one name.
+        DataError: the file of `amcs` is not one that `tree amcs` wrote.
+    """
     folder = finished_folder(args.tree, "--tree")
     sets = {"corpus": args.corpora, "compared": args.compare, "reviewed": args.reviewed}
     result = {
@@ -77,6 +92,7 @@ def _counted(
     counter: counting.Counter, found: dict[str, list[Corpus]], work: Path, dead: IO[bytes]
 ) -> dict[str, counting.Tally]:
     def reject(one: Corpus, letter: DeadLetter) -> None:
+        """Write a rejected row to dead.jsonl, with its corpus and the reason."""
         row = {"corpus": one.label, "where": letter.where, "reason": letter.reason}
         dead.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
 

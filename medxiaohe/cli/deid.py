@@ -19,6 +19,19 @@ PROBLEMS = 1
 
 
 def deid(args: argparse.Namespace) -> int:
+    """De-identify DICOM files, images and text (`deid`).
+
+    Args:
+        args: `path`, `out` (a folder), `key` (file of the pseudonym key), `pixels` (the policy for burnt-
+            in text), `boxes` (a YAML file of regions to blank), `keep` (names with commas), `sources` (a
+            file for the paths of quarantined files), `json`.
+
+    Returns:
+        exit code 1 if a file was quarantined, else 0.
+
+    Raises:
+        ConfigError: `boxes` is not readable YAML.
+    """
     key = secret.load(args.key)
     try:
         rules = bounded_yaml.read(args.boxes) if args.boxes else []

@@ -35,6 +35,21 @@ DICOM = (".dcm", ".dicom")
 
 
 def describe(args: argparse.Namespace) -> int:
+    """Write the report of a study and check every claim of it against evidence (`describe`).
+
+    Args:
+        args: the draft (`model` or `draft`); the study, as in `study_of`; `set` (options of the backend,
+            or `workflow.K=V`), `backend`, `dicom` (the image of the DICOM SR), `key`, `out` (a new
+            folder), `json`.
+
+    Returns:
+        exit code 0; 1 if nothing could be verified. `out` has the report as text, Markdown, JSON, FHIR,
+        HTML and, with `dicom`, as DICOM SR, and its trace.
+
+    Raises:
+        ConfigError: no draft, `out` exists and is not empty, or a file of the study cannot be read.
+        ModelError: the model or the workflow failed; nothing is written.
+    """
     if not (args.model or args.draft):
         raise ConfigError("no draft: give --model NAME, or --draft FILE")
     if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]):
@@ -79,7 +94,21 @@ def describe(args: argparse.Namespace) -> int:
 
 
 def study_of(args: argparse.Namespace) -> gather.Study:
-    """The study that the options describe."""
+    """Read the study that the options describe.
+
+    Args:
+        args: `image` (files), `evidence` (text files, or folders of .txt and .md), `record` (K=V),
+            `prior` (file of an earlier report), `indication`, `comparison`, `technique`, `patient`,
+            `prior_patient`, `date`, `prior_date`.
+
+    Returns:
+        images by reference, texts by their relative path. With a prior report, `comparison` and the
+        patient of the prior have defaults.
+
+    Raises:
+        ConfigError: a file is not UTF-8 text, a folder has no text, or an image is DICOM or of one
+            colour.
+    """
     texts: dict[str, str] = {}
     for path in args.evidence:
         files = sorted(p for p in path.rglob("*") if p.suffix in TEXTS) if path.is_dir() else [path]

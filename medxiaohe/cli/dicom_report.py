@@ -10,7 +10,17 @@ from medxiaohe.errors import DataError
 
 
 def write_sr(found: Any, source: Path, out: Path) -> None:
-    """Write a report as DICOM SR that refers to a DICOM image."""
+    """Write a report as DICOM SR that refers to a DICOM image.
+
+    Args:
+        found: the report (reports/document.py).
+        source: the DICOM image that the report is of; its pixels are not read.
+        out: the file to write.
+
+    Raises:
+        DataError: `source` is not a DICOM file.
+        MissingExtra: pydicom is not installed.
+    """
     from medxiaohe.reports.dicom_sr import dicom_sr
 
     plugins.need("pydicom", why="a report as DICOM SR")

@@ -38,6 +38,19 @@ class Finding:
 
 
 def doctor(args: argparse.Namespace) -> int:
+    """Check the installation: packages, extras, memory, disk, GPU, data; print what is missing and the fix
+    (`doctor`).
+
+    Args:
+        args: `online` (also try the model hub), `licences`, `sbom` (a file for the bill of materials),
+            `json`.
+
+    Returns:
+        exit code 0 if every check passes, else 1; 0 for `licences` and `sbom`.
+
+    Raises:
+        ConfigError: `licences` or `sbom` in a checkout that is not installed.
+    """
     if args.licences or args.sbom:
         return _inventory(args)
     findings = [
@@ -89,8 +102,12 @@ def _python() -> Iterator[Finding]:
 
 
 def requirements() -> dict[str, tuple[str, ...]]:
-    """Packages of each extra by its name, those of the core under "": from the metadata of the installation,
-    so none is left out. Empty in a checkout that is not installed."""
+    """Read the packages that medxiaohe and its extras require from the metadata of the installation.
+
+    Returns:
+        name of an extra -> its packages, those of the core under "", without the extra `all`; empty in a
+        checkout that is not installed.
+    """
     result: dict[str, dict[str, None]] = {}
     try:
         lines = metadata.requires("medxiaohe") or []
@@ -149,6 +166,11 @@ def _versions(packages: tuple[str, ...]) -> str:
 
 
 def version(package: str) -> str:
+    """Look up the version of an installed package.
+
+    Returns:
+        the version, or "" if it is not installed.
+    """
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -192,7 +214,12 @@ def _machine() -> Iterator[Finding]:
 
 
 def memory_gib() -> tuple[float, float]:
-    """Total and available memory; a limit of the container counts as the total."""
+    """Measure the memory of this machine or container.
+
+    Returns:
+        total and available memory in GiB; a cgroup v2 limit caps both. Where /proc/meminfo is missing,
+        all of the memory counts as available.
+    """
     rows = {}
     if (meminfo := Path("/proc/meminfo")).is_file():
         rows = {

@@ -40,7 +40,19 @@ RUN, PAGE = "run", "page"  # the folders below --out
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer, score and lay out; the same command continues a killed run."""
+    """Evaluate a model on tasks, and write results and a page (`eval run`).
+
+    Resumable: the same command continues a killed run. Without `--model` and `--tasks` it runs as a stage.
+
+    Args:
+        args: options of cli/verbs/eval.py, such as `model`, `tasks`, `limit`, `workflow`, `judge`, `out`.
+
+    Returns:
+        exit code 0; a table of scores (or results.json) is on stdout.
+
+    Raises:
+        ConfigError: no model, an unknown task, or settings that do not fit each other.
+    """
     if not args.model and not args.tasks:
         return _as_stage(args)
     args.model, args.cast = by_name(args.model, "--model")
@@ -103,7 +115,14 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def other_parsers(names: list[str]) -> list[str]:
-    """The parsers beside the strict one, which is always there and is the score."""
+    """Select the parsers besides the strict one, which always runs and gives the score.
+
+    Args:
+        names: as typed in `--parser`.
+
+    Returns:
+        `names` without the strict parser, in the same order.
+    """
     return [name for name in names if name != STRICT]
 
 
@@ -136,7 +155,12 @@ def _names(text: str) -> list[str]:
 
 
 def allow_task_files(names: list[str], *, allow_code: bool) -> None:
-    """Allow the code that task files of lm-eval and lmms-eval name with !function, where the user says so."""
+    """Allow the code that task files of lm-eval and lmms-eval name with `!function`.
+
+    Args:
+        names: of tasks; those that are no such file are skipped.
+        allow_code: whether the user typed `--allow-code`; otherwise nothing is allowed.
+    """
     for name in names if allow_code else ():
         if name.endswith((".yaml", ".yml")) and Path(name).is_file() and _lm_eval.is_one(Path(name)):
             permission.allow(_lm_eval.functions(Path(name)))
@@ -208,7 +232,18 @@ def _told(whole: Mapping[str, Any], folders: list[Path]) -> str:
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Paired tests of result folders, the first of which is the base."""
+    """Compare results with paired tests; the first folder is the base (`eval compare`).
+
+    Args:
+        args: `runs` (folders or results.json of `eval run`), `parser`, `judge`, `judge_calls`, `out` (a
+            folder, None to write nothing), `json`. Without `runs` it runs as a stage.
+
+    Returns:
+        exit code 0; tables of differences, Holm-adjusted p values, costs and readings are on stdout.
+
+    Raises:
+        ConfigError: one result folder only, or neither `runs` nor `out`.
+    """
     if not args.runs:
         if args.out is None:
             raise ConfigError("eval compare needs two result folders, or --input and --out")
@@ -281,7 +316,18 @@ def _readings(found: Mapping[str, Any]) -> str:
 
 
 def reproduce(args: argparse.Namespace) -> int:
-    """0 when every number is the same, 1 when one differs; wrong use when what was examined has changed."""
+    """Run the evaluation of a results.json again and compare every number (`eval reproduce`).
+
+    Args:
+        args: `results` (a results.json or its folder), `out` (a folder for the new results, None for a
+            temporary one), `offline`, `json`.
+
+    Returns:
+        exit code 0 if every number is identical, else 1.
+
+    Raises:
+        ConfigError: a model, task or input has changed since, so that the results cannot be reproduced.
+    """
     file, whole = results.read(args.results)
     if args.offline:
         os.environ.update(
@@ -304,8 +350,21 @@ def reproduce(args: argparse.Namespace) -> int:
 
 
 def judge(args: argparse.Namespace) -> int:
-    """The self-test of a judge, and how far it agrees with people, which is kept; exit code 1 when it fails
-    the test."""
+    """Test a judge on known cases, and measure its agreement with human labels (`eval judge`).
+
+    The agreement on K-QA is stored and decides whether evaluations believe the judge.
+
+    Args:
+        args: `model` (rules, a served name or file.py:function), `backend`, `option`, `sets` (of kqa,
+            radfact, healthbench), `limit` (items of each set), `batch` (criteria in one call), `retries`,
+            `tree`.
+
+    Returns:
+        exit code 0 if the judge passes the self-test, else 1.
+
+    Raises:
+        ConfigError: `model` names no judge.
+    """
     backend = args.backend or (
         "python" if ":" in args.model and not Path(args.model).exists() else "openai_compatible"
     )

@@ -20,6 +20,18 @@ GIB = 2**30
 
 
 def estimate(args: argparse.Namespace) -> int:
+    """Estimate memory (GiB) and hours of each training stage of a recipe on given GPUs (`train estimate`).
+
+    Args:
+        args: `recipe`, `gpu` (NAME or NAME:COUNT, such as h200:8), `set`, `tokens` (a row), `pixels` (an
+            image), `images` (a row), `mfu` (model FLOPs utilisation, above 0 to 1), `json`.
+
+    Returns:
+        exit code 0 if every stage fits as configured, 1 if one needs changed settings or does not fit.
+
+    Raises:
+        ConfigError: a number out of its range, an unknown GPU or a wrong recipe.
+    """
     plugins.need("torch", "transformers", "peft", why="estimates of memory")
     from medxiaohe.train.loop import forecast, gpus
 

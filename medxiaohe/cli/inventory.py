@@ -45,7 +45,11 @@ class Package:
 
     @property
     def url(self) -> str:
-        """The package URL, https://github.com/package-url/purl-spec."""
+        """The package URL, https://github.com/package-url/purl-spec.
+
+        Returns:
+            such as pkg:pypi/torch@2.6.0.
+        """
         return f"pkg:pypi/{quote(self.name)}@{quote(self.version)}"
 
 
@@ -72,7 +76,15 @@ def packages(root: str = "medxiaohe") -> list[Package]:
 
 
 def license_of(about: Any) -> str:
-    """The licence that a package states: an SPDX expression, a classifier, or the first line of free text."""
+    """The licence that a package states: an SPDX expression, a classifier, or the first line of free text.
+
+    Args:
+        about: metadata of a package (`importlib.metadata`).
+
+    Returns:
+        an SPDX expression where one is stated, joined with AND for several classifiers; free text is cut
+        to 60 characters; `UNKNOWN` if there is none.
+    """
     if expression := about.get("License-Expression"):
         return str(expression)
     classified = [
@@ -87,7 +99,11 @@ def license_of(about: Any) -> str:
 
 
 def licences() -> str:
-    """A table of packages by licence, and how many state each."""
+    """Format the installed packages with their licences.
+
+    Returns:
+        a table by package, then how many packages state each licence, the most frequent first.
+    """
     found = packages()
     rows = [(item.name, item.version, item.license) for item in found]
     counted: dict[str, int] = {}
@@ -99,7 +115,11 @@ def licences() -> str:
 
 
 def sbom() -> dict[str, Any]:
-    """The bill of materials as JSON; no time and no serial number, so that it can be compared."""
+    """Build a software bill of materials (CycloneDX 1.6) of the installed packages.
+
+    Returns:
+        the JSON object; it has no time and no serial number, so that two can be compared.
+    """
     found = packages()
     here = {item.name: item.url for item in found}
     whole = f"pkg:pypi/medxiaohe@{medxiaohe.__version__}"
@@ -127,7 +147,14 @@ def sbom() -> dict[str, Any]:
 
 
 def write_sbom(path: Path) -> int:
-    """Write the bill of materials; how many packages it has."""
+    """Write the bill of materials as JSON.
+
+    Args:
+        path: the file to write.
+
+    Returns:
+        the number of packages in it.
+    """
     made = sbom()
     io.write_json(path, made)
     return len(made["components"])
@@ -178,5 +205,9 @@ def _installed(name: str) -> bool:
 
 
 def normal(name: str) -> str:
-    """The name of a package as indexes compare it (PEP 503)."""
+    """Normalise the name of a package as indexes do (PEP 503).
+
+    Returns:
+        lower case, with each run of `-`, `_` and `.` as one `-`.
+    """
     return re.sub(r"[-_.]+", "-", name).lower()

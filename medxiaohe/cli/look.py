@@ -27,6 +27,17 @@ MAX_FOUND = 20
 
 
 def list_names(args: argparse.Namespace) -> int:
+    """List the names of plugins, stages and assets (`list`).
+
+    Args:
+        args: `kind` (one of `KINDS`, `reasoning`, or "" for all), `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no such kind.
+    """
     if args.kind == "reasoning":
         return _list_reasoning(as_json=args.json)
     result = {kind: _names(kind) for kind in ([_kind(args.kind)] if args.kind else KINDS)}
@@ -55,13 +66,30 @@ def _list_reasoning(*, as_json: bool) -> int:
 
 
 def print_help(args: argparse.Namespace) -> int:
-    """A verb that needs a second word prints its help."""
+    """Print the help of a first word whose second word is missing.
+
+    Args:
+        args: `shown`, the parser of the word.
+
+    Returns:
+        exit code 0.
+    """
     args.shown.print_help()
     return 0
 
 
 def completion(args: argparse.Namespace) -> int:
-    """The script that a shell evaluates to complete verbs, options and files."""
+    """Print the script with which a shell completes verbs, options and files (`completion`).
+
+    Args:
+        args: `shell`, such as bash or zsh.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        MissingExtra: argcomplete is not installed.
+    """
     plugins.need("argcomplete", why="completion")
     from argcomplete.shell_integration import shellcode
 
@@ -70,6 +98,17 @@ def completion(args: argparse.Namespace) -> int:
 
 
 def show(args: argparse.Namespace) -> int:
+    """Describe a plugin, stage or asset: docstring, signature, settings, example (`show`).
+
+    Args:
+        args: `kind` (one of `KINDS`, also in the singular), `name`, `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no such kind or name.
+    """
     kind = _kind(args.kind)
     facts: dict[str, Any]
     if kind == "assets":
@@ -96,6 +135,17 @@ def show(args: argparse.Namespace) -> int:
 
 
 def assets(args: argparse.Namespace) -> int:
+    """List assets, and fetch those that the cache lacks (`assets`).
+
+    Args:
+        args: `names` (all if empty), `list` (fetch nothing), `json`.
+
+    Returns:
+        exit code 0, or 1 if an asset could not be fetched; the others still are.
+
+    Raises:
+        ConfigError: no such asset; nothing is fetched.
+    """
     from medxiaohe import assets
 
     names = args.names or assets.available()
@@ -133,6 +183,18 @@ def assets(args: argparse.Namespace) -> int:
 
 
 def tree_find(args: argparse.Namespace) -> int:
+    """Search a tree for entities by id or name; for other text, print the mentions in it (`tree find`).
+
+    Args:
+        args: `tree` (a folder), `text`, `json`.
+
+    Returns:
+        exit code 0; 1 if neither a name nor a mention matches. At most `MAX_FOUND` entities, exact
+        matches first.
+
+    Raises:
+        ConfigError: no finished tree, or an empty text.
+    """
     tree = _tree(args.tree)
     text = args.text.strip().lower()
     if not text:
@@ -194,6 +256,18 @@ def _mentions(args: argparse.Namespace, tree: Any, index: Any) -> int:
 
 
 def tree_stats(args: argparse.Namespace) -> int:
+    """Count entities, names, kinds, layers and sources of a tree (`tree stats`).
+
+    Args:
+        args: `tree` (a folder), `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no finished stage.
+        DataError: the stage is not a tree.
+    """
     tree = _tree(args.tree)
     record = finished_folder(args.tree, "--tree") / "stats.json"
     built = io.read_json(record) if record.is_file() else {}

@@ -70,6 +70,13 @@ def consent(uses: str, *, say: Callable[[str], None]) -> list[str]:
     """Settings without which a training stage refuses rows that were compared with no test split.
 
     The stage keeps the setting in its record: a score on a public test needs `data curate` first.
+
+    Args:
+        uses: the stage, such as train.sft.
+        say: prints a note on decontamination.
+
+    Returns:
+        values for `--set`; empty for a stage without the setting.
     """
     kind = load.settings_type(plugins.load_stage(uses))
     if UNCOMPARED not in {field.name for field in fields(kind)}:
@@ -82,7 +89,15 @@ def consent(uses: str, *, say: Callable[[str], None]) -> list[str]:
 
 
 def check_inputs(uses: str, given: Mapping[str, Path]) -> None:
-    """Raise ConfigError, with what to write, where a stage lacks an input."""
+    """Check that a stage has all of its required inputs.
+
+    Args:
+        uses: the stage, such as train.sft.
+        given: role of an input -> folder of a finished stage.
+
+    Raises:
+        ConfigError: one is missing; the message has the option to write.
+    """
     required = load.roles(plugins.load_stage(uses))[1]
     for role in required:
         if role not in given:

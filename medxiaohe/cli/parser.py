@@ -29,7 +29,11 @@ examples:
 
 
 def modules() -> list[ModuleType]:
-    """The files of `cli/verbs` that add verbs, in the order of the help."""
+    """Import the files of `cli/verbs`.
+
+    Returns:
+        the modules, by their `ORDER`, which is that of the help.
+    """
     folder = Path(__file__).parent / "verbs"
     names = sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "common"))
     return sorted((importlib.import_module(f"medxiaohe.cli.verbs.{name}") for name in names), key=_order)
@@ -49,7 +53,11 @@ def stage_verbs() -> dict[tuple[str, str], tuple[str, str, str]]:
 
 
 def parser() -> Parser:
-    """Build the parser of `medxiaohe` with every verb of `cli/verbs`."""
+    """Build the parser of `medxiaohe` with every verb of `cli/verbs`.
+
+    Returns:
+        a parser whose namespace has `do`, the module and function that runs the verb.
+    """
     top = Parser(
         prog="medxiaohe",
         description=ABOUT,

@@ -23,11 +23,30 @@ from medxiaohe.recipe import status as status_of
 
 
 def say(text: str) -> None:
+    """Print a line on progress to stderr, in the first process of a distributed run only.
+
+    Args:
+        text: the line.
+    """
     if ranks.is_first():
         print(text, file=sys.stderr, flush=True)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run a recipe, or print its plan (`run`).
+
+    Args:
+        args: `recipe` (a file or the name of a shipped one), `set` (K=V), `out` (a folder, None for the
+            recipe's), `dry_run`, `full`, `until` (the last stage to run), `accept_change`, `allow_code`,
+            `json`.
+
+    Returns:
+        exit code 0; with `dry_run` 1 if a finished stage would run again because it changed.
+
+    Raises:
+        ConfigError: the recipe or a setting is wrong.
+        RunLocked: another process runs in the same folder.
+    """
     recipe = load.load(shipped.recipe(args.recipe), args.set, args.out, allow_code=args.allow_code)
     if args.dry_run:
         return _dry_run(recipe, args)
@@ -49,6 +68,7 @@ def _page(out: Path) -> Iterator[Callable[[], None]]:
     last = 0.0
 
     def changed() -> None:
+        """Write the page again, unless it was written less than `progress_page.REFRESH` seconds ago."""
         nonlocal last
         if not last:
             say(f"page     {out / progress_page.NAME}")
@@ -78,7 +98,14 @@ def _written(out: Path, failed: str = "") -> None:
 
 
 def status(args: argparse.Namespace) -> int:
-    """What of a run folder is finished, what runs now, and how long the rest takes."""
+    """Print which stages of a run are finished or running, and the estimated time that remains (`status`).
+
+    Args:
+        args: `out` (the run folder), `json`.
+
+    Returns:
+        exit code 0.
+    """
     found = status_of.state(args.out)
     took = recipes.seconds(args.out)
     if args.json:
@@ -104,6 +131,19 @@ def status(args: argparse.Namespace) -> int:
 
 
 def stage(args: argparse.Namespace) -> int:
+    """Run one stage outside a recipe (`stage`, and verbs such as `data read`).
+
+    Args:
+        args: `uses` (the stage), `input` (ROLE=DIR each), `data` (rows to read first), `model`,
+            `settings` (YAML, or a recipe with this stage), `set` (K=V), `out`, `accept_change`,
+            `allow_code`, `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: a wrong setting, a missing input, or a role that appears twice.
+    """
     given = dict(map(given_input, args.input))
     if len(given) < len(args.input):
         raise ConfigError("--input: a role is given twice")
@@ -180,6 +220,17 @@ def _minutes(recipe: load.Recipe, name: str) -> tuple[str, ...]:
 
 
 def given_input(text: str) -> tuple[str, Path]:
+    """Parse `--input ROLE=DIR`.
+
+    Args:
+        text: as typed; DIR may also be a folder with exactly one finished version below it.
+
+    Returns:
+        the role and the folder of the finished stage.
+
+    Raises:
+        ConfigError: not of this form, or not a finished stage.
+    """
     role, equals, folder = text.partition("=")
     if not equals or not role.isidentifier() or not folder:
         raise ConfigError(f"--input {text}: write role=folder, such as tree=work/entity_build/1")
@@ -187,7 +238,18 @@ def given_input(text: str) -> tuple[str, Path]:
 
 
 def finished_folder(path: Path, where: str) -> Path:
-    """The folder of a finished stage: the path itself, or the only version below it."""
+    """Resolve the folder of a finished stage.
+
+    Args:
+        path: the folder itself, or its parent if exactly one version is below it.
+        where: the option or argument, for the message.
+
+    Returns:
+        the folder that has the manifest.
+
+    Raises:
+        ConfigError: neither has one, or several versions are below it.
+    """
     versions = (
         [path]
         if (path / io.MANIFEST).is_file()

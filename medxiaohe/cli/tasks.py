@@ -39,7 +39,17 @@ class Row:
 
 
 def tasks(args: argparse.Namespace) -> int:
-    """Print one row a task."""
+    """Print a table of tasks, one row each; with `--check` read their items (`tasks`).
+
+    Args:
+        args: `names` (all if empty), `check`, `allow_code`, `json`.
+
+    Returns:
+        exit code 0, also if the data of a task is not present.
+
+    Raises:
+        ConfigError: no such task.
+    """
     allow_task_files(args.names, allow_code=getattr(args, "allow_code", False))
     names = args.names or plugins.available("tasks")
     rows = [_row(name, check=args.check) for name in (track(names, "tasks") if args.check else names)]

@@ -15,6 +15,18 @@ LARGEST_PORT = 65_535
 
 
 def serve(args: argparse.Namespace) -> int:
+    """Serve tools to other programs as an MCP server, over stdio or HTTP on this machine (`tools serve`).
+
+    Args:
+        args: `tools` (names with commas, "" for all whose resources are given), `library`, `images` (a
+            folder that callers may name), `http` (a port, None for stdio).
+
+    Returns:
+        exit code 0, when the client disconnects.
+
+    Raises:
+        UsageError: the port is out of range, or `images` is not a folder.
+    """
     if args.http is not None and not 1 <= args.http <= LARGEST_PORT:
         raise UsageError(f"--http takes a port from 1 to {LARGEST_PORT}, not {args.http}")
     if args.images is not None and not args.images.is_dir():

@@ -37,14 +37,39 @@ def write(
     digests: Mapping[str, str] | None = None,
     documents: Mapping[str, bytes] | None = None,
 ) -> list[str]:
-    """Append traces to a folder, with the documents that evidence was cut from, by SHA-256; the names they
-    got."""
+    """Seal traces and append them to a log.
+
+    Args:
+        found: traces, in order.
+        folder: of the log; created if missing.
+        key: a file with the private key that signs the checkpoint; None to leave it unsigned.
+        digests: name -> digest of the model, tools and stores that made the traces.
+        documents: SHA-256 -> bytes of the documents that evidence was cut from.
+
+    Returns:
+        the names of the traces in the log.
+
+    Raises:
+        ConfigError: the key cannot be read.
+    """
     log = traces.Log(folder, read_key(key) if key else "")
     sealed = [traces.seal(item, log.secret, digests=digests, pixels=pixels) for item in found]
     return log.append(sealed, documents)
 
 
 def show(args: argparse.Namespace) -> int:
+    """List the traces of a folder, or print the records of one, or write its page (`trace show`).
+
+    Args:
+        args: `folder`, `which` (a number or the beginning of a name, "" to list), `html` (a file), the
+            options of `verdict_of`, `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no log in the folder, no such trace, or `html` without `which`.
+    """
     _there(args.folder)
     if args.html and not args.which:
         raise ConfigError("--html is a page of one trace: give its number, such as 0")
@@ -77,7 +102,14 @@ def show(args: argparse.Namespace) -> int:
 
 
 def write_page(found: store.Stored, path: Path, blobs: Blobs, verdict: traces.Verdict) -> None:
-    """Write the page of a trace."""
+    """Write the HTML page of a trace.
+
+    Args:
+        found: the trace as it is stored.
+        path: the file to write.
+        blobs: images and documents by SHA-256.
+        verdict: the result of verifying its folder.
+    """
     from medxiaohe.pages.sections.trace_page import trace_page
     from medxiaohe.pages.sections.trace_view import view
 
@@ -87,6 +119,17 @@ def write_page(found: store.Stored, path: Path, blobs: Blobs, verdict: traces.Ve
 
 
 def verify(args: argparse.Namespace) -> int:
+    """Verify the traces of a folder, level by level (`trace verify`).
+
+    Args:
+        args: the options of `verdict_of`, `level` (the level that must be reached, "" for none), `json`.
+
+    Returns:
+        exit code 1 if there is a problem or `level` is not reached, else 0.
+
+    Raises:
+        ConfigError: as `verdict_of`.
+    """
     found = verdict_of(args)
     names = list(traces.LEVELS)
     requested = names[: names.index(args.level) + 1] if args.level else []
@@ -112,7 +155,19 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def verdict_of(args: argparse.Namespace) -> traces.Verdict:
-    """Verify a folder as the options say."""
+    """Verify a folder with the levels that the options enable.
+
+    Args:
+        args: `folder`, `key` (the public key or its file), `since` (an earlier checkpoint), `sources`
+            (folders of blobs), `library` (stores to replay searches in), `no_replay`, `model`, `backend`
+            and `set` (to regenerate replies), `second` (a verifier for the claims).
+
+    Returns:
+        the state of each level and the problems.
+
+    Raises:
+        ConfigError: no log in the folder, or an option names something that does not exist.
+    """
     _there(args.folder)
     for folder in args.sources:
         if not folder.is_dir():
@@ -169,6 +224,17 @@ def _print_level(name: str, found: traces.Verdict) -> None:
 
 
 def redact(args: argparse.Namespace) -> int:
+    """Copy traces with only some kinds of records open (`trace redact`).
+
+    Args:
+        args: `folder`, `out` (a new folder), `keep` (kinds of records with commas), `json`.
+
+    Returns:
+        exit code 0; the copy still verifies.
+
+    Raises:
+        ConfigError: no log in the folder, or an unknown kind.
+    """
     _there(args.folder)
     keep = [kind.strip() for kind in args.keep.split(",") if kind.strip()]
     if unknown := [kind for kind in keep if kind not in KINDS[:-1]]:
@@ -182,6 +248,17 @@ def redact(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
+    """Export traces in the format of another program (`trace export`).
+
+    Args:
+        args: `folder`, `which` (one trace, "" for all), and the options of `trace_export.export`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no log in the folder, no such trace, or options that exclude each other.
+    """
     from medxiaohe.cli import trace_export
 
     _there(args.folder)
@@ -191,6 +268,18 @@ def export(args: argparse.Namespace) -> int:
 
 
 def key(args: argparse.Namespace) -> int:
+    """Create an Ed25519 key pair for checkpoints: OUT.key, readable by its owner only, and OUT.pub (`trace
+    key`).
+
+    Args:
+        args: `name` (of the signer), `out` (the path without suffix), `json`.
+
+    Returns:
+        exit code 0; the public key is on stdout.
+
+    Raises:
+        ConfigError: one of the files exists.
+    """
     private, public = checkpoint.new_key(args.name)
     secret, shown = args.out.with_name(args.out.name + ".key"), args.out.with_name(args.out.name + ".pub")
     if secret.exists() or shown.exists():
@@ -222,7 +311,17 @@ def _one(folder: Path, which: str) -> store.Stored:
 
 
 def read_key(path: Path) -> str:
-    """The text of a file with a key; ConfigError where it cannot be read."""
+    """Read a key file.
+
+    Args:
+        path: a text file.
+
+    Returns:
+        its text without surrounding white space.
+
+    Raises:
+        ConfigError: it cannot be read as text.
+    """
     try:
         return path.read_text().strip()
     except (OSError, ValueError) as error:

@@ -19,7 +19,16 @@ from medxiaohe.types import ImageRef, Message, Model, Step, Tool, ToolResult, Tr
 
 
 def regenerated(trace: Trace, model: Model, blobs: Blobs) -> Iterator[Compared]:
-    """Ask a model what the model of a trace was asked, and compare the replies."""
+    """Send the recorded requests of a trace to a model again, and compare the replies.
+
+    Args:
+        trace: of which each `ask` step is compared.
+        model: to ask.
+        blobs: images of the trace by SHA-256.
+
+    Yields:
+        one comparison for each `ask` or `rank` step, with `None` where it could not be made.
+    """
     for step in trace.steps:
         if step.kind == "rank":
             yield Compared(None, "likelihoods are not compared")
@@ -67,7 +76,16 @@ def _with_files(message: Message, blobs: Blobs) -> Message:
 
 
 def entailed(trace: Trace, name: str, verifier: Verifier) -> Iterator[Compared]:
-    """Ask a second verifier about the claims that a trace has rulings on, and compare the labels."""
+    """Ask a second verifier about the claims that a trace has rulings on, and compare the labels.
+
+    Args:
+        trace: with claims, evidence and rulings; unjudged rulings are skipped.
+        name: of the verifier; rulings by the same one are not compared.
+        verifier: to ask.
+
+    Yields:
+        one comparison for each ruling, with `None` where it could not be made.
+    """
     rulings = [ruling for ruling in trace.rulings if ruling.label != "unjudged"]
     own = [ruling for ruling in rulings if ruling.by.partition(":")[0] != name]
     yield from (Compared(None, "ruled by the same verifier") for _ in range(len(rulings) - len(own)))

@@ -23,7 +23,20 @@ MOST = 2000  # traces of one log of Inspect, which is one JSON value
 
 
 def export(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
-    """Write the export to stdout; a report as DICOM SR to --out."""
+    """Write traces to stdout as JSON; a report as DICOM SR to a file.
+
+    Args:
+        args: `to` (intoto, otel, fhir, inspect or sr), `content` (with message text, for otel), `dicom`
+            and `out` (files, for sr).
+        found: traces to export; sr takes the first one.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: too many traces for one log of Inspect, or a missing or existing file for sr.
+        DataError: no trace is open (inspect), or the report's records are closed (sr).
+    """
     if args.to == "sr":
         return _sr(args, found)
     if args.to == "inspect":
@@ -40,7 +53,14 @@ def export(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
 
 
 def restored(found: store.Stored) -> Trace | None:
-    """The trace that was recorded; None where a record is closed."""
+    """Rebuild a trace from its records.
+
+    Args:
+        found: the trace as it is stored.
+
+    Returns:
+        the recorded trace; None if a record is closed.
+    """
     records, openings = exports.read(found)
     if len(openings) < len(records) - 1:
         return None
@@ -95,7 +115,14 @@ def _sr(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
 
 
 def check(args: argparse.Namespace) -> None:
-    """ConfigError where options do not go together."""
+    """Check that the export options fit each other.
+
+    Args:
+        args: `to`, `content`, `dicom`, `out`, `which`.
+
+    Raises:
+        ConfigError: they do not.
+    """
     if args.content and args.to in ("inspect", "fhir", "sr"):
         print(f"--to {args.to} always has the words that are open", file=sys.stderr)
     if args.to != "sr" and (args.dicom or args.out):

@@ -24,7 +24,18 @@ LIBRARY = "library"
 
 
 def pixels(image: ImageRef) -> bytes | None:
-    """RGB bytes of a region, behind its width; None where Pillow is not installed or the file is gone."""
+    """Decode the pixels of an image or region.
+
+    Args:
+        image: by its path and box.
+
+    Returns:
+        its width (4 bytes, big-endian), then the bytes of its pixels, row by row; None if Pillow is not
+        installed or the file is missing.
+
+    Raises:
+        DataError: the file exists but is not a readable image.
+    """
     try:
         from medxiaohe.images import open_image
 
@@ -126,7 +137,16 @@ class Replayer:
 
 
 def replayed(trace: Trace, folder: Path) -> Iterator[Replayed]:
-    """Do a trace of a folder again, with the files of its blobs/ alone."""
+    """Replay a trace with only the files of its folder's blobs/.
+
+    Args:
+        trace: whose tool calls and workflow are run again.
+        folder: of traces.
+
+    Yields:
+        one result for each tool call, then one for the workflow (step -1), with `None` where it could not
+        be replayed.
+    """
     return Replayer(Blobs(folder))(trace)
 
 

@@ -16,6 +16,18 @@ MAX_SHOWN = 8
 
 
 def show(args: argparse.Namespace) -> int:
+    """Print one entity of a tree, with the sources of its facts if `--why` (`tree show`).
+
+    Args:
+        args: `tree` (a folder), `id` (also of a merged term, or as a URL), `why`, `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no finished stage, or no such entity.
+        DataError: the stage is not a tree.
+    """
     from medxiaohe.entity.tree.ids import curie
     from medxiaohe.entity.tree.tree import Tree
 

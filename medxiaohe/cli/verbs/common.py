@@ -19,6 +19,15 @@ class Parser(argparse.ArgumentParser):
     """argparse that answers wrong use with one sentence, the nearest valid word and where the help is."""
 
     def error(self, message: str) -> NoReturn:
+        """Print one sentence about wrong use, and exit.
+
+        Args:
+            message: of argparse; for an unknown verb it is replaced by the nearest valid one or its new
+                name.
+
+        Raises:
+            SystemExit: always, with exit code 2.
+        """
         if "invalid choice" in message:
             typed = message.partition("invalid choice: '")[2].partition("'")[0]
             renamed = RENAMED_VERBS.get(typed, "")
@@ -28,6 +37,11 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
     def choices(self) -> list[str]:
+        """List the second words of this parser.
+
+        Returns:
+            names in the order of the help; empty for a verb without second words.
+        """
         return [
             name
             for action in self._actions
@@ -115,7 +129,12 @@ def stage_verb(verbs: Any, name: str, typed: str, uses: str, about: str, inputs:
 
 
 def stage_options(made: Parser, rows: bool = True) -> None:
-    """Add the options of a stage; with `rows` also --data, plain rows, and --model, what to start from."""
+    """Add the options of a stage to a verb.
+
+    Args:
+        made: the parser of the verb.
+        rows: also add --data, plain rows, and --model, what to start from.
+    """
     made.add_argument(
         "--out",
         type=Path,
@@ -144,7 +163,11 @@ def stage_options(made: Parser, rows: bool = True) -> None:
 
 
 def code_options(made: Parser) -> None:
-    """Add the options that allow Python code of the user: --allow-code and --code."""
+    """Add the options that allow Python code of the user: --allow-code and --code.
+
+    Args:
+        made: the parser of the verb.
+    """
     made.add_argument(
         "--allow-code",
         action="store_true",

@@ -12,7 +12,11 @@ ORDER = 90  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `eval` and its second words to the verbs."""
+    """Add `eval` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "eval", "score models and compare them")
 
     example = "medxiaohe eval run --model starter --tasks medqa,vqa_rad --limit 100 --baselines --perturb all"

@@ -16,7 +16,11 @@ STAGES: Stages = {
 
 
 def add(verbs: Any) -> None:
-    """Add `knowledge` and its second words to the verbs."""
+    """Add `knowledge` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "knowledge", "build, search and check stores of documents", STAGES)
     store = "out/data_index/1"
     search = verb(words, "search", "parts of documents that match a query, best first",

@@ -12,7 +12,11 @@ ORDER = 140  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `trace` and its second words to the verbs."""
+    """Add `trace` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "trace", "show, verify, redact and export traces of what a workflow did")
 
     show = verb(

@@ -31,7 +31,11 @@ STAGES: Stages = {
 
 
 def add(verbs: Any) -> None:
-    """Add `tree` and its second words to the verbs."""
+    """Add `tree` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "tree", "build, search and count the Medical Entity Tree", STAGES)
     find = verb(words, "find", "entities by a name, a synonym or an id; or what a text mentions",
                  'medxiaohe tree find "heart attack" --tree out/quickstart/tree/1',
