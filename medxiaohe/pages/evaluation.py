@@ -42,7 +42,14 @@ CONTENTS = (
 
 
 def model_name(results: Mapping[str, Any]) -> str:
-    """The name of the evaluated model; of a path, its end: pages hold no absolute paths."""
+    """Extract the name of the evaluated model.
+
+    Args:
+        results: results.json of evals.run.
+
+    Returns:
+        the name; of an absolute path the last two parts, because pages hold no absolute paths.
+    """
     name = str(results["model"]["name"])
     return "/".join(name.rsplit("/", 2)[-2:]) if name.startswith("/") else name
 

@@ -44,6 +44,13 @@ class Bar:
 
 
 def figure(svg: Html, caption: object, title: str = "") -> Html:
+    """Frame a chart as an HTML figure.
+
+    Args:
+        svg: the chart.
+        caption: text or markup below it; None for no caption.
+        title: a line above it; "" for none.
+    """
     return tag(
         "figure",
         tag("p", title, class_="title") if title else None,
@@ -53,6 +60,13 @@ def figure(svg: Html, caption: object, title: str = "") -> Html:
 
 
 def svg(height: float, title: str, *children: object) -> Html:
+    """Wrap the elements of a chart in an accessible SVG, `WIDTH` units wide.
+
+    Args:
+        height: in the same units.
+        title: read by screen readers, so it also has the numbers in words.
+        children: elements of the chart.
+    """
     return tag(
         "svg", children, viewBox=f"0 0 {WIDTH} {height:.0f}", role="img", aria_label=title, class_="chart"
     )
@@ -62,7 +76,16 @@ def svg(height: float, title: str, *children: object) -> Html:
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers that cover low to high."""
+    """Choose round tick values (steps of 1, 2, 2.5 or 5 times a power of ten) that cover a range.
+
+    Args:
+        low: smallest value; an empty range is widened to about its own size.
+        high: largest value.
+        about: number of steps to aim at.
+
+    Returns:
+        ascending values, the first at most `low`, the last at least `high`.
+    """
     if high <= low:
         low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
     raw = (high - low) / about
@@ -73,7 +96,14 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def decades(high: float) -> list[float]:
-    """1, 10, 100 ... up to the first that is not below `high`."""
+    """Choose the tick values of a logarithmic axis from 1.
+
+    Args:
+        high: largest value.
+
+    Returns:
+        powers of ten: 1, 10, ... up to the first that is not below `high`; at least two of them.
+    """
     return [10.0**i for i in range(max(1, math.ceil(math.log10(max(high, 1)) - 1e-9)) + 1)]
 
 
@@ -95,7 +125,19 @@ def lines(
     log: bool = False,
     bands: Sequence[tuple[str, float]] = (),
 ) -> Html:
-    """Lines over a common x axis. `bands` are (name, first x) of shaded stretches, named at the top."""
+    """Draw line charts over a common x axis.
+
+    Args:
+        title: for screen readers.
+        series: lines of (x, y) points in ascending x; those that are `faint` are not described.
+        x_label: name of the x axis.
+        y_label: name of the y axis.
+        log: both axes are logarithmic; values are then at least 1.
+        bands: (name, first x) of shaded ranges, which end where the next one begins.
+
+    Returns:
+        an SVG, or a paragraph if there is no point.
+    """
     points = [p for line in series for p in line.points]
     if not points:
         return tag("p", f"{title}: nothing was recorded.", class_="quiet")
@@ -163,7 +205,15 @@ def _tick(value: float) -> str:
 
 
 def smooth(points: Sequence[tuple[float, float]], windows: int = 20) -> list[tuple[float, float]]:
-    """Trailing mean over about a twentieth of the points; the first points average what there is."""
+    """Compute the trailing mean of a curve.
+
+    Args:
+        points: (x, y) in order.
+        windows: the window has len(points) // windows points, at least 1; it is shorter at the beginning.
+
+    Returns:
+        as many points, with the same x.
+    """
     width = max(1, len(points) // windows)
     result = []
     for i in range(len(points)):
@@ -173,7 +223,15 @@ def smooth(points: Sequence[tuple[float, float]], windows: int = 20) -> list[tup
 
 
 def thin(points: Sequence[tuple[float, float]], most: int = 300) -> list[tuple[float, float]]:
-    """At most `most` points, evenly picked, the first and the last among them."""
+    """Subsample a curve evenly by index.
+
+    Args:
+        points: in order.
+        most: maximum number of points, at least 2.
+
+    Returns:
+        at most `most` points, with the first and the last.
+    """
     if len(points) <= most:
         return list(points)
     return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
@@ -185,7 +243,14 @@ def thin(points: Sequence[tuple[float, float]], most: int = 300) -> list[tuple[f
 def dots(
     title: str, rows: Sequence[Dot], x_label: str, *, reference: tuple[str, float] | None = None
 ) -> Html:
-    """One row for each mean, with its interval as a whisker and n at the right."""
+    """Draw one row for each mean: a dot, its interval as whiskers, and n at the right.
+
+    Args:
+        title: for screen readers.
+        rows: means in order; a heading is drawn where `group` changes.
+        x_label: name of the axis, which covers at least 0 to 1.
+        reference: (name, value) of a vertical line, such as a baseline; None for none.
+    """
     values = [v for row in rows for v in (row.mean, row.low, row.high) if v is not None]
     marks = ticks(min([0.0, *values]), max([1.0, *values]))
     left, right, y = 84, WIDTH - 98, 30.0
@@ -240,7 +305,13 @@ def _dot(row: Dot, x: Callable[[float], float], y: float, left: float) -> list[H
 
 
 def bars(title: str, rows: Sequence[Bar], *, most: float | None = None) -> Html:
-    """Horizontal bars, the name above each and the count with its note behind the name."""
+    """Draw horizontal bars, each with its name and its note above it.
+
+    Args:
+        title: for screen readers.
+        rows: bars in order, with values of at least 0.
+        most: value of a full bar; None for the largest of `rows`.
+    """
     top = most or max((row.value for row in rows), default=0) or 1
     parts = list[Html]()
     for i, row in enumerate(rows):
@@ -264,7 +335,12 @@ def bars(title: str, rows: Sequence[Bar], *, most: float | None = None) -> Html:
 
 
 def strip(title: str, shares: Sequence[tuple[str, float]]) -> Html:
-    """One bar cut into parts: (class, value) in order."""
+    """Draw one stacked bar of shares.
+
+    Args:
+        title: for screen readers.
+        shares: (CSS class, value) in order; the values are scaled to the whole width.
+    """
     whole, x, parts = sum(value for _, value in shares) or 1, 0.0, list[Html]()
     for color, value in shares:
         width = 160 * value / whole
@@ -284,6 +360,11 @@ def strip(title: str, shares: Sequence[tuple[str, float]]) -> Html:
 
 
 def legend(items: Sequence[tuple[str, int]]) -> Html:
+    """List names beside the colours of their series.
+
+    Args:
+        items: (name, series number); numbers repeat after `SERIES`.
+    """
     keys = [
         tag("span", tag("span", class_=f"key s{color % SERIES}"), name, class_="item")
         for name, color in items

@@ -14,8 +14,12 @@ NAMES = {"constant": "one constant answer", "random": "any answer option", "blin
 
 
 def forest(title: str, rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, float | None]]]) -> Html:
-    """One line for each (name, {n, mean, low, high}, baselines): the mean with its interval, baselines as
-    marks."""
+    """Draw a forest plot on an axis from 0 to 1: means with intervals, baselines as marks.
+
+    Args:
+        title: for screen readers.
+        rows: (name, {n, mean, low, high}, baseline -> score or None); the baselines are keys of `MARKS`.
+    """
     left, right, step, top = 8, WIDTH - 8, 40, 24
     parts = [
         tag(
@@ -70,7 +74,11 @@ def forest(title: str, rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str,
 
 
 def marks_used(rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, float | None]]]) -> Html:
-    """What the marks mean, of those that are there."""
+    """List the marks of baselines in a forest plot, with their meanings.
+
+    Args:
+        rows: as for `forest`; baselines that no row has are left out.
+    """
     used = [kind for kind in MARKS if any(others.get(kind) is not None for _, _, others in rows)]
     return tag(
         "span", [tag("span", f"{MARKS[kind]} {NAMES[kind]}", class_="item") for kind in used], class_="legend"
@@ -78,7 +86,12 @@ def marks_used(rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, float |
 
 
 def reliability(title: str, curves: Sequence[tuple[str, Sequence[Mapping[str, float]], int]]) -> Html:
-    """Accuracy by confidence, of bins of equal numbers of items; the dashed line is perfect."""
+    """Draw a reliability diagram: accuracy by confidence, both from 0 to 1; the diagonal is perfect.
+
+    Args:
+        title: for screen readers.
+        curves: (label, bins with `confidence`, `accuracy` and `n`, series number).
+    """
     size, left, top = 250, 54, 14
     parts: list[Html] = []
 

@@ -28,11 +28,26 @@ WIDE, HIGH = 960.0, 460.0  # the shape the cells are made square for
 
 
 def level(samples: int) -> int:
+    """Map a number of samples to a colour level.
+
+    Args:
+        samples: number of samples that mention an entity or anything below it.
+
+    Returns:
+        an index of `LEVELS`.
+    """
     return max(i for i, (_, least) in enumerate(LEVELS) if samples >= least)
 
 
 def maps(reach: Reach) -> Html:
-    """All maps, the first one shown; without scripts the links work through the address."""
+    """Draw the tree as linked treemaps: area is entities in a subtree, colour is samples that mention one.
+
+    Args:
+        reach: counts of each subtree.
+
+    Returns:
+        at most `MAPS` maps, of which the first is visible; links work without scripts.
+    """
     shown = _worth_a_map(reach)
     number = {id: i for i, id in enumerate(shown)}
     parent = {child: id for id in shown for child in reach.branches(id) if child in number}
@@ -136,7 +151,16 @@ def _box(box: Sequence[float], color: str, name: str, note: str, under: str, lin
 
 
 def squarify(areas: Sequence[float], width: float, height: float) -> list[tuple[float, float, float, float]]:
-    """Boxes (x, y, width, height) of the given areas, as square as may be (Bruls, Huizing, van Wijk 2000)."""
+    """Lay out a squarified treemap (Bruls, Huizing, van Wijk 2000).
+
+    Args:
+        areas: positive and descending, in any unit; they are scaled to fill the rectangle.
+        width: of the rectangle.
+        height: of the rectangle.
+
+    Returns:
+        boxes (x, y, width, height) from the top left corner, in the order of `areas`.
+    """
     scale = width * height / (sum(areas) or 1)
     remaining, x, y = [area * scale for area in areas], 0.0, 0.0
     boxes: list[tuple[float, float, float, float]] = []
@@ -168,7 +192,11 @@ def _worst(row: Sequence[float], side: float) -> float:
 
 
 def outline(reach: Reach) -> Html:
-    """Three layers of the tree to unfold, the largest branches of each."""
+    """List the largest branches of the first `len(LISTED)` layers of the tree, to unfold.
+
+    Args:
+        reach: counts of each subtree.
+    """
     return tag("ul", _items(reach, ROOT, 0), class_="outline")
 
 

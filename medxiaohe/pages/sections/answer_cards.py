@@ -19,6 +19,12 @@ SHORT = 420  # letters of an answer before it is folded
 
 
 def card(example: Example, *, pictures: bool) -> Html:
+    """Show an example: its images, question, gold answer, and the answers of all stages with their verdicts.
+
+    Args:
+        example: with traces and judgements by stage.
+        pictures: whether thumbnails are embedded.
+    """
     sample = example.sample
     asked = next((m for m in reversed(sample.prompt.messages) if m.role == "user"), sample.messages[0])
     head = tag(

@@ -29,7 +29,11 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def scores_section(found: Mapping[str, Any]) -> Html:
-    """Scores with their costs, a table and a plot for each task."""
+    """Show scores with their costs: a table and a plot for each task.
+
+    Args:
+        found: comparison.json of evals.compare.
+    """
     parts: list[Html] = []
     for task, stages in found["tasks"].items():
         spent = {row["stage"]: row for row in found["costs"].get(task, ())}
@@ -106,7 +110,12 @@ def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Ht
 
 
 def budget_section(found: Mapping[str, Any]) -> Html:
-    """Every workflow against `answer`, and against self-consistency with as many calls; losses included."""
+    """Show each workflow compared with `answer`, and with self-consistency at an equal number of requests.
+
+    Args:
+        found: comparison.json of evals.compare; a row counts as better or worse if Holm's p is below
+            `ALPHA`.
+    """
     rows = found.get("equal_budget", ())
     outcomes = [_outcome(row) for row in rows]
     counted = {name: outcomes.count(name) for name in ("better", "worse", "no change")}
@@ -141,7 +150,11 @@ def _outcome(row: Mapping[str, Any]) -> str:
 
 
 def ladder_section(rows: Rows) -> Html:
-    """What scripted roles make of each workflow, beside what was computed."""
+    """Show the oracle ladder: outcomes with scripted roles beside their computed probabilities.
+
+    Args:
+        rows: of ladder.json of evals.ladder.
+    """
     words = (
         "Roles that are right with a known probability, independent or all alike, in the place of models: the"
         " share of right outcomes must lie within four standard errors of the computed value. This shows that"

@@ -19,8 +19,15 @@ SHOWN = 200  # pairs of a task
 
 
 def page(found: Mapping[str, Any], name: str) -> str:
-    """`found` is contamination.json of a data.curate stage; the page holds the words of test items, so keep
-    it private."""
+    """Build the page of training rows that match test items. It holds text of test items, so keep it private.
+
+    Args:
+        found: contamination.json of data.curate.
+        name: of the corpus, for the title.
+
+    Returns:
+        the HTML document, with at most `SHOWN` pairs of each task.
+    """
     checked, matches = found.get("checked") or {}, found.get("matches") or []
     by_task: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in matches:

@@ -19,6 +19,12 @@ NOTHING = Html("")
 
 
 def summary(run: Run, more: Sequence[StageFolder]) -> Html:
+    """Show the main counts of a corpus: records, rows of the mixture, entities, contaminated rows.
+
+    Args:
+        run: the stages from tree to mixture.
+        more: further stages; not used here.
+    """
     read, kept = run.corpus.summary.get("read", 0), run.curated.summary.get("kept", 0)
     drawn = {name: run.mixture.summary.get(name, 0) for name in ("documents", "instructions", "prompts")}
     before, after = run.corpus.json("coverage.json"), run.mixture.json("coverage.json")
@@ -46,6 +52,12 @@ def summary(run: Run, more: Sequence[StageFolder]) -> Html:
 
 
 def accounts(run: Run, more: Sequence[StageFolder]) -> Html:
+    """Tabulate rows that each stage read, wrote, dropped and could not read, with reasons.
+
+    Args:
+        run: the stages from tree to mixture.
+        more: further stages, in order.
+    """
     rows, why = [], list[Html]()
     for stage in _in_order(run, more):
         if account := stage.summary.get("account"):
@@ -80,7 +92,12 @@ def _reasons(found: Mapping[str, int]) -> str:
 
 
 def covered(run: Run, more: Sequence[StageFolder]) -> Html:
-    """How many entities are mentioned, and how often, after each stage that changes it."""
+    """Show how many entities are mentioned, and how often, after each stage that changes it.
+
+    Args:
+        run: the stages from tree to mixture.
+        more: further stages, in order; those without coverage.json are left out.
+    """
     entities = int(run.tree.summary.get("entities", 0))
     aside = ("data.gather", "data.align")  # items beside the corpus
     steps = [
@@ -130,6 +147,15 @@ def covered(run: Run, more: Sequence[StageFolder]) -> Html:
 
 
 def written(more: Sequence[StageFolder], *, words: bool) -> Html:
+    """Show the synthetic rows of each stage: counts by kind, refusals with reasons, examples.
+
+    Args:
+        more: further stages; only data.synthesise and data.teach write such rows.
+        words: False shows no text of rows.
+
+    Returns:
+        "" if no stage wrote rows.
+    """
     parts = list[Html]()
     for stage in more:
         if not _writes(stage):
@@ -182,6 +208,14 @@ def _example(row: Mapping[str, Any]) -> Html:
 
 
 def people(more: Sequence[StageFolder]) -> Html:
+    """Tabulate what de-identification replaced, by source.
+
+    Args:
+        more: further stages; only data.deidentify counts.
+
+    Returns:
+        "" if there is no such stage.
+    """
     rows = []
     for stage in more:
         for source, found in (
@@ -216,6 +250,12 @@ def people(more: Sequence[StageFolder]) -> Html:
 
 
 def mixture(run: Run, more: Sequence[StageFolder]) -> Html:
+    """Compare the mixture as intended with the one drawn: by source, modality and entity frequency.
+
+    Args:
+        run: the stages from tree to mixture.
+        more: further stages; packing plans of train.pack are appended.
+    """
     report = run.mixture.json("mixture.json")
     rows = []
     for kind, sides in (report.get("by_kind") or {}).items():

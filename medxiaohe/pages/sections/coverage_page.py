@@ -34,6 +34,15 @@ SPARSE = ("mentions", "documents", "documents_below", "passages", "passages_belo
 
 
 def page(found: Coverage, summary: Mapping[str, Any]) -> str:
+    """Build the page of `tree coverage`.
+
+    Args:
+        found: counts of each entity, for one corpus or two.
+        summary: summary.json of the same call.
+
+    Returns:
+        the HTML document, with the whole tree as packed data.
+    """
     names = [side.name for side in found.sides]
     title = (
         f"What {' and '.join(names)} {'have' if len(names) > 1 else 'has'} about {len(found.rollup):,}"
@@ -177,7 +186,16 @@ def _half(side: Side, ranked: list[int]) -> str:
 
 
 def packed(found: Coverage, summary: Mapping[str, Any]) -> str:
-    """Columns as JSON, deflated, in base64: no letter of any name can end a script or begin a tag."""
+    """Pack the tree and its counts for the page's script.
+
+    Args:
+        found: counts of each entity.
+        summary: gives the number of reviewed items.
+
+    Returns:
+        JSON columns, deflated without a header (RFC 1951), in base64: no character of a name can end a
+        script or begin a tag.
+    """
     kinds = list(dict.fromkeys(entity.kind for entity in found.tree.entities.values()))
     entities = list(found.tree.entities.values())
     flags = "".join(
@@ -235,7 +253,15 @@ def _line(text: str) -> str:
 
 
 def sparse(column: array[int]) -> list[list[int]]:
-    """Steps from one place that is not zero to the next, and the values there."""
+    """Encode the non-zero values of a column.
+
+    Args:
+        column: one value an entity.
+
+    Returns:
+        two lists of equal length: distances between the indices of non-zero values (the first from 0),
+        and the values.
+    """
     places = [place for place, value in enumerate(column) if value]
     return [
         [place - before for before, place in zip([0, *places], places, strict=False)],

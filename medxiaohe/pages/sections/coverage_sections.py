@@ -16,6 +16,11 @@ WARNING = (
 
 
 def summary_section(summary: Mapping[str, Any]) -> Html:
+    """Show the three counts of each corpus: entities named, with evidence, and reviewed.
+
+    Args:
+        summary: summary.json of `tree coverage`.
+    """
     whole, corpora = summary["all"], summary["corpora"]
     several = len(corpora) > 1
 
@@ -73,6 +78,11 @@ def _of(corpora: list[Mapping[str, Any]]) -> str:
 
 
 def kinds_section(summary: Mapping[str, Any]) -> Html:
+    """Tabulate the counts by kind, layer and rarity of entities.
+
+    Args:
+        summary: summary.json of `tree coverage`.
+    """
     rare = f"Rare: {summary['rare_is']}. Layers: 1 domain, 2 chapter, 3 group, 4 entity, 5 variant."
     groups = {
         "By kind": summary["kinds"],
@@ -109,7 +119,14 @@ def _table(caption: str, groups: Mapping[str, Any], corpora: list[Mapping[str, A
 
 
 def similarity_section(summary: Mapping[str, Any]) -> Html | None:
-    """AMCS, where it was measured (MedXIAOHE)."""
+    """Tabulate the AMCS between sets of names (MedXIAOHE).
+
+    Args:
+        summary: summary.json of `tree coverage`.
+
+    Returns:
+        None if no AMCS was measured.
+    """
     amcs = summary.get("amcs")
     if not amcs:
         return None
@@ -142,6 +159,11 @@ def similarity_section(summary: Mapping[str, Any]) -> Html | None:
 
 
 def made_section(summary: Mapping[str, Any]) -> Html:
+    """List the provenance of the page: corpora, tree, vocabularies, linking, encoder, version.
+
+    Args:
+        summary: summary.json of `tree coverage`.
+    """
     made, roles = (
         summary["made"],
         {"corpus": "Corpus", "compared": "Compared with", "reviewed": "Reviewed items from"},

@@ -26,6 +26,11 @@ COMMON = 4  # words in a row that are marked in a pair
 
 
 def tree_section(run: Run) -> Html:
+    """Show the entity tree and the part of it that the corpus covers: treemap, long tail, layers.
+
+    Args:
+        run: the stages from tree to mixture; samples are those after curation.
+    """
     before, after = run.corpus.json("coverage.json"), run.curated.json("coverage.json")
     reached = reach(
         Tree.load(run.tree.folder), after or before, mentions(run.curated.folder / "samples.jsonl")
@@ -84,6 +89,14 @@ def _long_tail(before: Mapping[str, int], after: Mapping[str, int]) -> Html:
 
 
 def log_thin(ranked: Sequence[int]) -> list[tuple[float, float]]:
+    """Subsample a ranking at ranks that are evenly spaced on a logarithmic axis.
+
+    Args:
+        ranked: counts, the largest first.
+
+    Returns:
+        (rank, count) with ranks from 1 in steps of a factor 1.12, the last rank always among them.
+    """
     ranks = sorted({min(len(ranked), round(1.12**i)) for i in range(160)} | {len(ranked)})
     return [(float(rank), float(ranked[rank - 1])) for rank in ranks if rank <= len(ranked)]
 
@@ -123,8 +136,13 @@ def _vocabularies(run: Run) -> Html:
 
 
 def funnel_section(run: Run, *, words: bool, more: Sequence[StageFolder] = ()) -> Html:
-    """`words` False shows counts and reasons, and nothing of what any record says. `more`: other stages that
-    drop rows."""
+    """Show the funnel from records to training data: losses with reasons, by source and entity frequency.
+
+    Args:
+        run: the stages from tree to mixture.
+        words: False shows counts and reasons, and no text of records.
+        more: further stages that drop rows.
+    """
     found, written, kept = (
         run.corpus.summary.get("read", 0),
         run.corpus.summary.get("written", 0),
@@ -299,7 +317,14 @@ def _written(facts: Mapping[str, Any]) -> int:
 
 
 def amount(value: float | None) -> str:
-    """A share of the mixture as a percentage; a number of samples as a count."""
+    """Format an amount of a mixture.
+
+    Args:
+        value: a float from 0 to 1 is a share, all else a number of samples.
+
+    Returns:
+        a percentage or a count; "" for None.
+    """
     if value is None:
         return ""
     return share(value, 1) or "0 %" if isinstance(value, float) and 0 <= value <= 1 else count(value)
@@ -323,6 +348,12 @@ def _by_bucket(run: Run) -> Html:
 
 
 def contamination_section(run: Run, *, words: bool) -> Html:
+    """Show how many evaluation items were checked, and the training rows that matched them.
+
+    Args:
+        run: of which the curated corpus has contamination.json.
+        words: whether the first `MATCHES` pairs are shown with their text.
+    """
     found = run.curated.json("contamination.json")
     checked, matches = found.get("checked") or {}, found.get("matches") or []
     if not checked:
@@ -362,6 +393,12 @@ def contamination_section(run: Run, *, words: bool) -> Html:
 
 
 def pair(row: Mapping[str, Any]) -> Html:
+    """Show a training row beside the test item it matches, with shared words marked.
+
+    Args:
+        row: of `matches` in contamination.json.
+    """
+
     def side(name: str, id: Any, words: Any) -> Html:
         return tag(
             "div", tag("h4", name), tag("code", excerpt(str(id or ""), 60)), tag("p", words, dir="auto")

@@ -33,8 +33,17 @@ class Shown:
 
 
 def collect(run: Path, most: int, thumbnails: int, side: int) -> Shown:
-    """At most `most` items, as many of each task as may be; which of them is a matter of the hash of their id
-    alone."""
+    """Select the items of an evaluation that its page holds, by the hash of their ids.
+
+    Args:
+        run: folder of an evals.run stage.
+        most: maximum number of items, shared evenly between tasks.
+        thumbnails: maximum number of embedded images, shared in the same way.
+        side: longer side of a thumbnail in pixels.
+
+    Returns:
+        items in the order of traces.jsonl, with the total number of items and all tasks.
+    """
     shown = Shown()
     counts: dict[str, int] = {}
     for row in io.read_jsonl(run / "traces.jsonl"):
@@ -193,12 +202,20 @@ def _change(base: bool, other: bool) -> str:
 
 
 def query(**filters: str) -> str:
-    """The filters of the page's items, as its address keeps them."""
+    """Encode filters of the item list as the page's address holds them.
+
+    Args:
+        filters: task or verdict -> value.
+    """
     return urlencode(filters, quote_via=quote)
 
 
 def section_of(shown: Shown) -> Html:
-    """The empty list, its filters, and the data that the page's script fills it from."""
+    """Show the item list: filters, an empty list, and the JSON data from which the page's script fills it.
+
+    Args:
+        shown: the selected items.
+    """
     if not shown.items:
         return section(
             "items",

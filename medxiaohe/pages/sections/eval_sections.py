@@ -29,11 +29,20 @@ Results = Mapping[str, Any]
 
 
 def sortable(whole: Html) -> Html:
-    """A table whose columns the reader can sort by."""
+    """Make a table sortable by its columns, with the page's script.
+
+    Args:
+        whole: the table.
+    """
     return tag("div", whole, class_="sortable")
 
 
 def quiet(words: str) -> Html:
+    """Build a paragraph in the style of a side note.
+
+    Args:
+        words: text, escaped.
+    """
     return tag("p", words, class_="quiet")
 
 
@@ -41,6 +50,11 @@ def quiet(words: str) -> Html:
 
 
 def scores(results: Results) -> Html:
+    """Show the scores of all tasks with intervals, faults, baselines, other scorers and parsers.
+
+    Args:
+        results: results.json of evals.run.
+    """
     tasks = results["tasks"]
     drawn = [(name, task["scores"], _baselines(task)) for name, task in tasks.items()]
     words = (
@@ -240,6 +254,14 @@ def _published(tasks: Mapping[str, Any]) -> Html | None:
 
 
 def perturbed(results: Results) -> Html | None:
+    """Show accuracy before and after each perturbation, with flips of verdicts and the worst case.
+
+    Args:
+        results: results.json of evals.run.
+
+    Returns:
+        None if nothing was perturbed.
+    """
     title = "Perturbations"
     result = {name: task["perturb"] for name, task in results["tasks"].items() if task.get("perturb")}
     if not result:
@@ -311,6 +333,14 @@ def _changed(task: str, name: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def calibration(results: Results) -> Html | None:
+    """Show calibration and selective answering: ECE, Brier score, risk by coverage, conformal sets.
+
+    Args:
+        results: results.json of evals.run.
+
+    Returns:
+        None if no task has confidences.
+    """
     result = {name: task["calibration"] for name, task in results["tasks"].items() if task.get("calibration")}
     if not result:
         return None
@@ -381,6 +411,14 @@ def _calibrated(name: str, one: Mapping[str, Any]) -> Iterator[Html]:
 
 
 def by_node(sliced: Mapping[str, Any]) -> Html | None:
+    """Show scores by layer, kind, training frequency and node of the entity tree.
+
+    Args:
+        sliced: slices.json of evals.run.
+
+    Returns:
+        None if the run had no tree.
+    """
     title = "By tree node"
     if not sliced:
         return None
@@ -443,6 +481,11 @@ def by_node(sliced: Mapping[str, Any]) -> Html | None:
 
 
 def provenance(results: Results) -> Html:
+    """List what the numbers depend on: model, seeds, digests of data, prompts and code, settings, packages.
+
+    Args:
+        results: results.json of evals.run.
+    """
     model = results["model"]
     facts = [("Model", model["name"]), ("Backend", model["backend"]), ("Weights", model["weights"])]
     facts += [("Options", plain(model["options"])), ("Seeds", plain(results["seeds"]))]

@@ -41,6 +41,19 @@ class CardFacts:
 
 
 def card(run: Run, facts: CardFacts, found: Sequence[Verdict]) -> str:
+    """Write a model card in the format of the Hugging Face hub.
+
+    Args:
+        run: all stages of the run.
+        facts: what only the settings know: name, licence, languages.
+        found: paired comparisons of the models.
+
+    Returns:
+        Markdown with YAML front matter.
+
+    Raises:
+        DataError: a required field would be empty; the message names it.
+    """
     base = base_model(run)
     parts = [
         _front_matter(run, facts, base),
@@ -81,8 +94,15 @@ def _weights(base: str) -> str:
 
 
 def base_model(run: Run) -> str:
-    """The model the first training stage started from; without training, the one the first evaluation
-    asked."""
+    """Name the base model of a run.
+
+    Args:
+        run: its first training stage started from this model; without training, its first evaluation
+            asked it.
+
+    Returns:
+        the name, or "none" if there is neither.
+    """
     if run.trained:
         return base_name(run.trained[0].summary.get("base") or run.trained[0].settings.get("model") or "")
     return plain(run.examined[0].settings.get("model") or "") if run.examined else "none"

@@ -34,6 +34,12 @@ from medxiaohe.scoring.parsers import PARSERS
 
 
 def scores_section(run: Run, found: Sequence[Verdict]) -> Html:
+    """Show the scores of each stage: charts, tables, readings of replies, paired tests and perplexity.
+
+    Args:
+        run: with a comparison.
+        found: paired comparisons of the models.
+    """
     tasks = run.scores.get("tasks") or {}
     words = (
         "Dots are mean scores from 0 to 1, whiskers 95 % intervals, n the items judged. An answer that could"
@@ -100,7 +106,12 @@ def _mark(outcome: str) -> Html:
 
 
 def changes(run: Run, found: Sequence[Verdict]) -> Html:
-    """Tasks by stages: what each stage changed against the one before it, and the last against the first."""
+    """Tabulate the change on each task from each stage to the next, and from the first to the last.
+
+    Args:
+        run: with a comparison.
+        found: paired comparisons of the models.
+    """
     steps = (
         [*pairwise(run.stages), (run.stages[0], run.stages[-1])]
         if len(run.stages) > 2
@@ -129,8 +140,15 @@ def _change(verdict: Verdict | None) -> Html:
 
 
 def warnings(run: Run, found: Sequence[Verdict]) -> Html:
-    """What did not help, in sentences: no change, a change for the worse, or no better than a constant
-    answer."""
+    """List what did not help: no change, a change for the worse, or no better than a constant answer.
+
+    Args:
+        run: with a comparison.
+        found: paired comparisons of the models.
+
+    Returns:
+        "" if there is nothing to list.
+    """
     items = [tag("li", _mark(v.outcome), " ", v.sentence) for v in found if v.outcome != "better"]
     items += [tag("li", _mark("warning"), " ", words) for words in no_better_than_constant(run)]
     return Html(tag("h3", "What did not help") + tag("ul", items, class_="verdicts")) if items else Html("")
@@ -167,7 +185,15 @@ def _task_chart(run: Run, task: str, rows: Sequence[Mapping[str, Any]]) -> Html:
 
 
 def rate(value: float | None, n: int) -> str:
-    """A number of items with its share; a share as it is."""
+    """Format a number of items with its share of all.
+
+    Args:
+        value: a number of items, or as a float their share.
+        n: number of all items.
+
+    Returns:
+        such as `3 (1.5 %)`, a percentage for a share, "" for None.
+    """
     if value is None:
         return ""
     if isinstance(value, float):
@@ -242,6 +268,11 @@ def _perplexity(run: Run) -> Html:
 
 
 def buckets_section(run: Run) -> Html:
+    """Show the scores by entity frequency: head, torso and tail.
+
+    Args:
+        run: with a comparison.
+    """
     tasks = run.scores.get("buckets") or {}
     if not tasks:
         return section(
@@ -304,6 +335,13 @@ def buckets_section(run: Run) -> Html:
 
 
 def examples_section(run: Run, per_outcome: int, *, pictures: bool) -> Html:
+    """Show example answers by outcome, selected by hash.
+
+    Args:
+        run: with evaluations.
+        per_outcome: examples of each outcome of each task; 0 shows counts only.
+        pictures: whether thumbnails are embedded.
+    """
     found, counts = find(run, per_outcome)
     if not counts:
         return section(
@@ -354,7 +392,12 @@ def examples_section(run: Run, per_outcome: int, *, pictures: bool) -> Html:
 
 
 def provenance_section(run: Run, more: Sequence[StageFolder] = ()) -> Html:
-    """`more`: stages that are none of the run's roles."""
+    """Tabulate the stages of a run with their seeds, code and settings.
+
+    Args:
+        run: all stages of the run.
+        more: further stages, which have no role in the run.
+    """
     folders = (*run.folders, *more)
     rows = [(f"{s.name}@{s.version}", s.uses, seed_of(s), code_of(s)) for s in folders]
     every = [details(f"Settings of {s.name}@{s.version}", settings_table(s)) for s in folders if s.settings]
@@ -373,10 +416,20 @@ def provenance_section(run: Run, more: Sequence[StageFolder] = ()) -> Html:
 
 
 def seed_of(stage: StageFolder) -> str:
+    """Read the seed of a stage.
+
+    Returns:
+        the seed, or "none" if the stage has no such setting.
+    """
     value = stage.settings.get("seed")
     return "none" if value is None else str(value)
 
 
 def code_of(stage: StageFolder) -> str:
+    """Identify the code of a stage.
+
+    Returns:
+        version of medxiaohe and 8 digits of the code's digest, or "not recorded".
+    """
     code = stage.record.get("code") or {}
     return f"{code.get('medxiaohe', '')} {str(code.get('file', ''))[:8]}".strip() or "not recorded"

@@ -27,7 +27,12 @@ NOTHING = "(nothing is left)"
 
 
 def arms_section(found: Results) -> Html:
-    """Every policy by every measure, the human impression first; then each against the drafts."""
+    """Tabulate each revision policy by each error measure, human impressions first, and its tests against the
+    drafts.
+
+    Args:
+        found: revision.json of evals.revision.
+    """
     words = (
         f"{plural(found['reports'], 'report')}, {found['labelled']:,} of them with labels. H is what an"
         " impression says and its report does not have, O what it leaves out: lower is better. What people"
@@ -65,7 +70,12 @@ def _tests(changes: Iterable[Results]) -> Html:
 
 
 def revised_section(rows: Iterable[Results], most: int) -> Html:
-    """Each draft with its revisions, folded; the first `most` reports."""
+    """Show drafts beside their revisions, with the reason of each removed sentence.
+
+    Args:
+        rows: of revised.jsonl, one for each study and policy.
+        most: maximum number of studies.
+    """
     by_study: dict[str, dict[str, Results]] = {}
     for row in rows:
         by_study.setdefault(row["study"], {})[row["arm"]] = row
@@ -85,7 +95,11 @@ def _study(study: str, arms: Mapping[str, Results]) -> Html:
 
 
 def scores_section(runs: Mapping[str, Results]) -> Html:
-    """The scores of the evaluations, one row for each scorer."""
+    """Tabulate the scores of evaluations, one row for each task and scorer.
+
+    Args:
+        runs: name of the evaluation -> results.json.
+    """
     rows = []
     for name, results in runs.items():
         for task, found in results["tasks"].items():

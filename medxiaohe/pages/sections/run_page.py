@@ -34,6 +34,19 @@ CONTENTS = (
 def page(
     run: Run, title: str, found: Sequence[Verdict], *, examples: int, pictures: bool, words: bool
 ) -> str:
+    """Build the page of a run.
+
+    Args:
+        run: all stages of the run.
+        title: of the page.
+        found: paired comparisons of the models.
+        examples: example answers of each outcome of each task.
+        pictures: whether images of examples are embedded.
+        words: False shows counts and reasons, and no text of records or answers.
+
+    Returns:
+        the HTML document.
+    """
     sections = [
         _summary(run, found),
         model_sections.scores_section(run, found),

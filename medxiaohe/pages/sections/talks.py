@@ -76,7 +76,13 @@ def _role(step: Step) -> str:
 
 
 def step_details(step: Step, words: bool, number: Html | None = None) -> Html:
-    """A step that opens: its role, its first words, and what was asked and replied."""
+    """Show a step of a workflow that unfolds: its role, its first words, the request and the reply.
+
+    Args:
+        step: of a trace.
+        words: False shows the role and the kind of step only.
+        number: markup before the role; None for none.
+    """
     given, got = _given(step), _got(step)
     first = excerpt(" ".join((got or given).split()), FIRST) if words else ""
     facts = f"{count(step.tokens_in)} + {count(step.tokens_out)} tokens" if step.tokens_out else ""

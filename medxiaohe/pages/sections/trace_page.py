@@ -33,7 +33,14 @@ CLOSED = "Closed: this copy does not open it."
 
 
 def trace_page(shown: View) -> str:
-    """The whole page as HTML."""
+    """Build the page of a trace.
+
+    Args:
+        shown: the trace with what is open of it.
+
+    Returns:
+        the HTML document.
+    """
     parts = [
         ("answer", "Answer and evidence", _answer(shown)),
         ("roles", "Roles", trace_steps.roles(shown)),
@@ -51,7 +58,11 @@ def trace_page(shown: View) -> str:
 
 
 def ruling(label: str) -> Html:
-    """A ruling in word and symbol."""
+    """Show the label of a ruling as a word and a symbol.
+
+    Args:
+        label: of a ruling; "" for a sentence without a claim.
+    """
     sign, word = (SYMBOLS[label], WORDS[label]) if label else NO_CLAIM
     return tag("span", tag("span", sign, aria_hidden="true"), f" {word}", class_=f"ruling {label or 'none'}")
 

@@ -23,7 +23,11 @@ STOPS = {
 
 
 def roles(shown: View) -> list[Html]:
-    """A column for each role, tool and note, with its steps in order."""
+    """Show the steps of a trace in one column for each role, tool and kind of note.
+
+    Args:
+        shown: the trace; at most `MOST_STEPS` steps are shown.
+    """
     columns: dict[str, list[Html]] = {}
     steps = shown.of_kind(*STEPS)
     for record in steps[:MOST_STEPS]:
@@ -43,7 +47,11 @@ def roles(shown: View) -> list[Html]:
 
 
 def budget(shown: View) -> list[Html]:
-    """What the workflow took, by role, and why it stopped."""
+    """Tabulate requests, tool calls and tokens by role, and state why the workflow stopped.
+
+    Args:
+        shown: the trace.
+    """
     asks, calls = Counter[str](), Counter[str]()
     given, written = Counter[str](), Counter[str]()
     for record in shown.of_kind("generation", "call"):

@@ -43,6 +43,12 @@ MAIN = ("reward", "loss", "eval_loss", "entropy")  # drawn at once, the others o
 
 
 def training_section(run: Run, words: bool = True) -> Html:
+    """Show the training stages: facts, learning curves, first and last answers, settings.
+
+    Args:
+        run: with its training stages.
+        words: False shows no prompts and answers.
+    """
     if not run.trained:
         return section("training", "Training", tag("p", "This run trained no model.", class_="quiet"))
     note = (
@@ -121,8 +127,14 @@ def _why(row: Mapping[str, Any]) -> str:
 
 
 def base_name(base: Any) -> str:
-    """The model a stage started from; of the folder of an earlier stage, out/sft/1/model, the name of that
-    stage."""
+    """Name the model that a stage started from.
+
+    Args:
+        base: a model's name, or a path.
+
+    Returns:
+        of out/sft/1/model the name of that stage, sft; else as `plain` formats it.
+    """
     path = Path(str(base or ""))
     return path.parts[-3] if path.name == "model" and len(path.parts) > 3 else plain(base)
 
@@ -158,7 +170,14 @@ def _facts(stage: StageFolder) -> list[Html]:
 
 
 def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
-    """(step, value) of every measurement in rows of metrics.jsonl."""
+    """Collect the curve of every measurement in a training log.
+
+    Args:
+        rows: of metrics.jsonl; a row without `step` has its index.
+
+    Returns:
+        name -> (step, value) in order; values that are not finite numbers are skipped.
+    """
     curves: dict[str, list[tuple[float, float]]] = {}
     for i, row in enumerate(rows):
         for name, value in row.items():
@@ -175,7 +194,14 @@ def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, 
 def curve(
     stage: str, name: str, points: Sequence[tuple[float, float]], units: Mapping[str, str] = UNITS
 ) -> Html:
-    """A chart of one measurement: as logged, and its trailing mean."""
+    """Draw one measurement of training: as logged, and its trailing mean.
+
+    Args:
+        stage: label of the stage.
+        name: of the measurement.
+        points: (step, value).
+        units: name -> label of the y axis; other names are their own label.
+    """
     color = 3 if name == "reward" else 1
     logged, mean = charts.thin(points), charts.thin(charts.smooth(points))
     series = [charts.Line("as logged", logged, color, faint=True), charts.Line(name, mean, color)]
@@ -184,5 +210,10 @@ def curve(
 
 
 def settings_table(stage: StageFolder) -> Html:
+    """Tabulate the settings of a stage.
+
+    Args:
+        stage: whose stage.json is read.
+    """
     rows = [(key.replace("_", " "), plain(value)) for key, value in stage.settings.items()]
     return table(f"Settings of {stage.name}@{stage.version}", ("Setting", "Value"), rows)
