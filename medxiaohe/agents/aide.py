@@ -45,7 +45,14 @@ EXAMPLE = Example(
 
 @workflow(roles=("regulariser", "router", *AGENTS))
 def aide(case: Case, prompts: str = "") -> Generator[Any, Any, Answer]:
-    """Regularise, find intents, let the agents contribute in order, synthesise."""
+    """Regularise, find intents, let the agents contribute in order, synthesise.
+
+    Args:
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with one claim for each agent's contribution
+    """
     try:
         return (yield from _aide(case, prompts))
     except BudgetSpent as spent:

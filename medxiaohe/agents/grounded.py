@@ -40,15 +40,18 @@ def grounded(
 
     Args:
         case: the item: prompt, tools and images.
-        contradicted: what becomes of a contradicted sentence: keep, hedge or cut.
-        unsupported: the same of an unsupported one.
-        unjudged: the same of one that nobody could judge.
-        lookups: unsupported claims that are searched for, at most.
-        rounds: revisions at most.
+        contradicted: action on a contradicted sentence: keep, hedge or cut.
+        unsupported: the same for an unsupported sentence.
+        unjudged: the same for a sentence that no verifier could judge.
+        lookups: maximum number of unsupported claims that are searched for.
+        rounds: maximum number of rounds of tool calls while the model drafts.
         verifiers: names of verifiers, in the order in which they decide.
 
     Returns:
-        the answer, with claims where there are some
+        the answer, with its claims and the rulings on them
+
+    Raises:
+        ConfigError: there is no such verifier.
     """
     known = plugins.available("verifiers")
     if unknown := [name for name in verifiers if name not in known]:

@@ -87,7 +87,11 @@ def _hetero(case: Case, depth: int, keep: int, reports: bool, folder: str) -> Ge
 
 
 def sources(tools: Sequence[Tool]) -> dict[str, Tool]:
-    """The tools that search a source, by the tag of their queries: search_papers has <papers>."""
+    """Map the tag of queries to the tool that searches their source.
+
+    Returns:
+        tag -> tool; search_papers has <papers>, the tool `relations` has <graph>.
+    """
     result = {}
     for tool in tools:
         if tool.name in TEXTS or tool.name == GRAPH:
@@ -98,8 +102,11 @@ def sources(tools: Sequence[Tool]) -> dict[str, Tool]:
 
 
 def queries_of(text: str, tools: Mapping[str, Tool]) -> dict[str, list[str]]:
-    """The queries that a reply writes for each source, without what identifies somebody; a source whose tag
-    is empty or missing has none. Queries stand on lines of their own."""
+    """Read the de-identified queries of each source from a reply, one a line between the tags of the source.
+
+    Returns:
+        tag -> queries, at most `MOST` (1 for the graph), each at most `LONGEST` characters; no empty lists.
+    """
     result: dict[str, list[str]] = {}
     for tag, tool in tools.items():
         inside = re.findall(rf"<{re.escape(tag)}>(.*?)</{re.escape(tag)}>", text, re.DOTALL)
@@ -111,7 +118,15 @@ def queries_of(text: str, tools: Mapping[str, Tool]) -> dict[str, list[str]]:
 
 
 def fused(results: Sequence[ToolResult], depth: int, keep: int) -> list[str]:
-    """The best evidence of several result lists by reciprocal rank fusion, as lines with their ids."""
+    """Merge result lists by reciprocal rank fusion: the score of evidence is the sum of 1 / (OFFSET + rank).
+
+    Args:
+        depth: results of each list that count.
+        keep: lines at most.
+
+    Returns:
+        lines with ids, the best first; of results without evidence their text.
+    """
     scores: dict[str, float] = {}
     items: dict[str, Evidence] = {}
     for result in results:

@@ -106,8 +106,20 @@ def patient(
 def consult(
     prompts: Sequence[Prompt], model: Model, reply: Reply | ByModel, max_turns: int = MAX_TURNS
 ) -> list[Trace]:
-    """The same consultation with another patient: a function of the facts, the talk and the question, or
-    `by_model`."""
+    """Run the consultation with another patient than the rule-based one.
+
+    Args:
+        prompts: with facts of the patient.
+        model: the doctor.
+        reply: a function of the facts, the messages and the question, or `by_model`.
+        max_turns: messages of the doctor at most.
+
+    Returns:
+        one trace for each prompt, in order.
+
+    Raises:
+        DataError: a prompt has no facts.
+    """
     if isinstance(reply, ByModel):
         cast = {"": model, "patient": reply.model}
         return run(patient, prompts, cast, settings={"turns": max_turns, "by": "model"})
@@ -115,7 +127,19 @@ def consult(
 
 
 def consultation(case: Case, turns: int, reply: Callable[..., Any]) -> Generator[Any, Any, Answer]:
-    """The talk; `reply` is a generator function of the facts, the talk and the question."""
+    """Run one consultation as a flow.
+
+    Args:
+        case: the item; its facts have `patient` and `results`.
+        turns: messages of the doctor at most.
+        reply: a generator function of the facts, the messages and the question.
+
+    Returns:
+        the conversation; without a diagnosis, with an error.
+
+    Raises:
+        DataError: the prompt has no facts.
+    """
     facts, prompt = case.facts, case.prompt
     if not isinstance(facts.get("patient"), (list, tuple)):
         raise DataError(
@@ -159,13 +183,25 @@ class ByModel:
 
 
 def by_model(model: Model) -> ByModel:
-    """A second model as the patient; it reads the facts of the patient, not the findings of tests and not the
-    diagnosis."""
+    """Let a second model play the patient.
+
+    Args:
+        model: it reads the facts of the patient, not the findings of tests and not the diagnosis.
+    """
     return ByModel(model)
 
 
 def by_role(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> Generator[Any, Any, str]:
-    """The model of the role `patient` answers from the patient's facts; the talk's roles are swapped."""
+    """Ask the model of the role `patient` to answer from the patient's facts.
+
+    Args:
+        facts: of the prompt; only those under `patient` are shown.
+        talk: messages so far; the roles of doctor and patient are swapped for the model.
+        question: not used; it is the last message.
+
+    Returns:
+        the reply.
+    """
     told = "\n".join(f"{row['topic']}: {row['text']}" for row in facts["patient"])
     swapped = [
         Message("user" if m.role == "assistant" else "assistant", (m.text,))
@@ -177,8 +213,17 @@ def by_role(facts: Mapping[str, Any], talk: Sequence[Message], question: str) ->
 
 
 def results(facts: Mapping[str, Any], wanted: str) -> str:
-    """The findings whose names the request names; their content is not searched, so it cannot be asked for by
-    guessing it."""
+    """Look up findings of examinations and tests by their names.
+
+    Contents are not searched, so a finding cannot be requested by guessing it.
+
+    Args:
+        facts: of the prompt.
+        wanted: names, separated by commas, semicolons or "and".
+
+    Returns:
+        RESULTS and one line for each finding, or for each name without one.
+    """
     lines = []
     for item in filter(None, (part.strip(" .") for part in re.split(r"[,;，；]|\band\b", wanted))):
         found = _best([row["name"] for row in facts.get("results", ())], _expanded(item))
@@ -206,8 +251,16 @@ def _expanded(name: str) -> set[str]:
 
 
 def by_rule(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> str:
-    """Sentences of the case that share words with the question or belong to what it is about (BM25), new ones
-    first."""
+    """Answer a question with sentences of the case, ranked by BM25 on words of the sentence and its topic.
+
+    Args:
+        facts: of the prompt.
+        talk: messages so far; sentences that were not said yet come first.
+        question: of the doctor.
+
+    Returns:
+        at most `SENTENCES` sentences, or `NOT_KNOWN`.
+    """
     rows = [(row["topic"], sentence) for row in facts["patient"] for sentence in _sentences(row["text"])]
     library = BM25(
         Evidence(str(i), f"{_words_of(topic)} {topic} {sentence}", "patient")

@@ -45,16 +45,19 @@ def report(
 
     Args:
         case: the item: prompt, tools and images.
-        contradicted: keep, hedge, cut or replace.
-        unsupported: the same of an unsupported claim.
-        denials: the same of an unsupported denial.
-        unjudged: the same of a claim that nobody could judge.
+        contradicted: action on a contradicted claim: keep, hedge, cut or replace.
+        unsupported: the same for an unsupported claim.
+        denials: the same for an unsupported denial.
+        unjudged: the same for a claim that no verifier could judge.
         add: whether findings of the evidence that the draft lacks are added.
-        rounds: revisions at most.
+        rounds: maximum number of rounds of tool calls while the model drafts.
         verifiers: names of verifiers, in the order in which they decide.
 
     Returns:
-        the answer, with claims where there are some
+        the report, with its claims and the rulings on them
+
+    Raises:
+        ConfigError: there is no such action or verifier.
     """
     rules = [_action(name) for name in (contradicted, unsupported, denials, unjudged)]
     policy = Policy(rules[0], rules[1], rules[2], rules[3], add)
@@ -81,7 +84,14 @@ def report(
 
 
 def decisions(made: Report) -> list[Mapping[str, Any]]:
-    """What was done with each sentence, as JSON."""
+    """List what was done with each sentence of a report.
+
+    Args:
+        made: the assembled report.
+
+    Returns:
+        JSON rows in the order of the report, removed sentences (section "cut") last.
+    """
     rows = [
         *(("findings", line) for line in made.findings),
         *(("impression", line) for line in made.impression),

@@ -103,7 +103,11 @@ def _visited(case: Case, best: Sequence[str], read: set[str]) -> Generator[Any, 
 
 
 def searching(tools: Sequence[Tool]) -> list[Tool]:
-    """The tools that take one query of words."""
+    """The tools that take one query of words.
+
+    Returns:
+        tools with exactly one required parameter, `query` or `question`, that write nothing.
+    """
     return [tool for tool in tools if _parameter(tool) and tool.effects != "writes"]
 
 

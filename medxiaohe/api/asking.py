@@ -30,6 +30,7 @@ def messages(value: Question, folder: str | PathLike[str] = ".") -> tuple[Messag
 
     Raises:
         DataError: an unknown role or part.
+        ConfigError: the list is empty.
     """
     if isinstance(value, str):
         return (Message("user", (value,)),)
@@ -68,6 +69,9 @@ def ask(
 
     Returns:
         the trace: `.answer`, `.messages`, `.steps`, `.evidence`; `.error` says why there is no answer.
+
+    Raises:
+        ConfigError: no such model, workflow, tool or setting.
     """
     asked = list(messages(question))
     pictures = tuple(images_of.ref(Path(image)) for image in images)

@@ -46,6 +46,9 @@ def score(task: Task | str, sample: Sample, reply: str | Trace) -> list[Score]:
 
     Returns:
         one Score for each scorer: value from 0 to 1 (None: unjudged), status, what was read
+
+    Raises:
+        ConfigError: there is no such task.
     """
     if isinstance(reply, str):
         reply = Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (reply,))))
@@ -66,7 +69,11 @@ class Results:
 
     @property
     def tasks(self) -> dict[str, Mapping[str, Any]]:
-        """Task -> n, mean, low and high (95 % interval), unparsed, refused, truncated, constant."""
+        """Scores of each task.
+
+        Returns:
+            task -> n, mean, low and high (95 % interval), unparsed, refused, truncated, constant.
+        """
         return {name: row["scores"] for name, row in self.record["tasks"].items()}
 
     def __getitem__(self, task: str) -> Mapping[str, Any]:
@@ -82,7 +89,15 @@ class Results:
         return len(self.tasks)
 
     def to_pandas(self) -> Any:
-        """A pandas.DataFrame, one row a task: score, interval, majority baseline, unparsed and refused."""
+        """Convert the scores to a table.
+
+        Returns:
+            a pandas.DataFrame, one row a task: model, score, interval, majority baseline, unparsed and
+            refused.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
         plugins.need("pandas", why="Results.to_pandas")
         import pandas  # type: ignore[import-untyped]
 
@@ -121,6 +136,9 @@ def evaluate(
 
     Returns:
         scores by task: mean, 95 % interval, baseline, n, unparsed; `to_pandas()` makes a table of them
+
+    Raises:
+        ConfigError: no task, or no such model, task or setting.
     """
     names = [tasks] if isinstance(tasks, str) else list(tasks)
     if not names:

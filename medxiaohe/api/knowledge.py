@@ -36,6 +36,9 @@ def link(text: str, tree: Tree | str | PathLike[str]) -> list[Annotation]:
 
     Returns:
         mentions in the order of the text; spans are offsets in characters
+
+    Raises:
+        DataError: the folder has no tree.
     """
     annotator = Annotator.of(tree) if isinstance(tree, Tree) else _annotator(_folder(Path(tree)))
     return annotator.annotate(text)

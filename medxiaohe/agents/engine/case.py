@@ -57,15 +57,33 @@ class Case:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What the other side of a conversation knows, such as a simulated patient."""
+        """Facts of the prompt.
+
+        Returns:
+            what the other side of a conversation knows, such as a simulated patient.
+        """
         return self.prompt.facts
 
     def use(self, call: ToolCall) -> ToolResult:
-        """The result of a call of one of the tools, with the images of the case."""
+        """Run a tool call with the images of the case.
+
+        Args:
+            call: of one of the tools.
+
+        Returns:
+            the result; a failure, also an unknown tool, is its `error`.
+
+        Raises:
+            MedError: a failure that no model can repair, such as RetrieverDown.
+        """
         return call_tool(call, self.tools, self.images)
 
     def add_images(self, results: Sequence[ToolResult]) -> None:
-        """Make images that tools returned available to the tools of this case."""
+        """Make images that tools returned available to the tools of this case.
+
+        Args:
+            results: whose images are appended to `images`, in order.
+        """
         parts = [part for result in results for part in result.parts if isinstance(part, ImageRef)]
         if parts:
             self.images += tuple(parts)

@@ -65,10 +65,15 @@ class Conversation:
     # ---- results in, requests out --------------------------------------------------------------------
 
     def put(self, n: int, got: Any, tokens: tuple[int, int] = (0, 0)) -> bool:
-        """Hand in the result of step `n`; whether it was the last that the generator waits for.
+        """Pass in the result of step `n`.
 
         Args:
-            tokens: given and written, where the backend counts them; (0, 0) where it does not.
+            n: number of a step in `waiting`.
+            got: reply, nats of each answer, or result of a tool.
+            tokens: (prompt tokens, reply tokens); (0, 0) if the backend does not count.
+
+        Returns:
+            True if the generator waits for nothing more.
         """
         request = self.waiting.pop(n)
         self.steps[n] = replace(self.steps[n], got=got, tokens_in=tokens[0], tokens_out=tokens[1])
@@ -79,7 +84,12 @@ class Conversation:
         return not self.waiting
 
     def name_model(self, n: int, name: str) -> None:
-        """Write down which model step `n` is asked of."""
+        """Record the model that step `n` is sent to.
+
+        Args:
+            n: number of the step, from 0.
+            name: of the model.
+        """
         self.steps[n] = replace(self.steps[n], model=name)
 
     def advance(self) -> None:
@@ -251,6 +261,11 @@ class Conversation:
 
     @property
     def trace(self) -> Trace:
+        """Trace of the case so far.
+
+        Returns:
+            prompt, messages, steps, claims and stop reason; `stop` is "" until the case is done.
+        """
         answer, prompt = self._answer, self.case.prompt
         messages = tuple(prompt.messages if answer.messages is None else answer.messages)
         said = next((m.text for m in reversed(messages) if m.role == "assistant"), None)

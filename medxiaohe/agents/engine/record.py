@@ -25,8 +25,18 @@ class Conversations:
         self._last = PROMPT
 
     def add(self, n: int, request: Ask | Rank) -> dict[str, Any]:
-        """The compact form of the messages of step `n`; the nearest of four earlier conversations is its
-        base: the prompt, the last of the same role, the last of all, and the one before it in the list."""
+        """Record the messages of a request relative to an earlier conversation.
+
+        The base is the one of four with the longest common prefix: the prompt, the last of the same role, the
+        last of all, and that of the step before.
+
+        Args:
+            n: number of the step.
+            request: whose messages are recorded.
+
+        Returns:
+            {of, keep, add}, as in the docstring of this module.
+        """
         messages = tuple(request.messages)
         best, keep = PROMPT, -1
         for earlier in dict.fromkeys(
@@ -40,6 +50,12 @@ class Conversations:
         return {"of": best, "keep": keep, "add": messages[keep:]}
 
     def replied(self, n: int, reply: Message) -> None:
+        """Append the reply of step `n` to its conversation.
+
+        Args:
+            n: number of the step.
+            reply: of the model.
+        """
         self._known[n] = (*self._known[n], reply)
 
 
@@ -55,6 +71,13 @@ def _shared(a: Sequence[Message], b: Sequence[Message]) -> int:
 
 def asked(trace: Trace, n: int) -> tuple[Message, ...]:
     """The whole conversation that step `n` of a trace was asked with.
+
+    Args:
+        trace: with steps.
+        n: number of an `ask` or `rank` step.
+
+    Returns:
+        messages of the request, in order
 
     Raises:
         DataError: step `n` is no ask or rank, or refers to a step that is not there.

@@ -15,9 +15,16 @@ from medxiaohe.types import Step, Tool, ToolResult, Trace
 
 
 def replay(trace: Trace, flow: Flow, budget: Budget | None = None, *, memory: Any = None) -> Trace:
-    """The trace that a workflow leaves when every request gets the result that `trace` has for it.
+    """Run a workflow with the recorded results of a trace instead of models and tools.
 
-    Settings and names of tools are those of `trace.origin`; the budget is one of asks and calls.
+    Args:
+        trace: whose origin has the settings and the names of tools.
+        flow: the workflow that left the trace.
+        budget: of asks and calls; None for the limits of `Budget`.
+        memory: as for `run`.
+
+    Returns:
+        the trace that the workflow leaves now
 
     Raises:
         DataError: the workflow requests something else than the trace recorded.

@@ -45,7 +45,11 @@ class Use:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def call(self, n: int) -> ToolCall:
-        """The call as it is run in step `n`."""
+        """Convert the request to a tool call.
+
+        Args:
+            n: number of the step, for the id of a call that no model wrote.
+        """
         if isinstance(self.tool, ToolCall):
             return self.tool
         return ToolCall(f"step_{n}", self.tool, dict(self.arguments))

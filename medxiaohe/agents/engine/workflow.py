@@ -46,10 +46,14 @@ def workflow(
     """Make a workflow of a flow: `NAME(prompts, model, tools=(), budget=None, **settings) -> list[Trace]`.
 
     Args:
+        flow: a generator function whose first parameter is the Case; None if the decorator has arguments.
         roles: that the flow asks beside the default role ""; then a cast with another one, and an Ask of
             another one, are refused.
         ranks: the flow yields Rank: a backend without likelihoods is refused before anything is asked. The
             name of a setting: only where that setting is neither 0 nor empty.
+
+    Returns:
+        the workflow, or a decorator that makes it
     """
 
     def decorated(flow: Flow) -> Workflow:

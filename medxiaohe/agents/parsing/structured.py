@@ -17,7 +17,13 @@ Reader = Callable[
 
 
 def json_of(text: str) -> Any:
-    """The one JSON object or list of a reply; fences and prose around it are left out.
+    """Extract the one JSON object or list of a reply; thoughts, fences and prose around it are ignored.
+
+    Args:
+        text: of the reply.
+
+    Returns:
+        the value; equal values may occur several times
 
     Raises:
         Unreadable: there is none, it is cut off, or two differ.
@@ -44,7 +50,16 @@ def json_of(text: str) -> Any:
 def ask_json(
     role: str, messages: Sequence[Message], reader: Reader, tools: Sequence[Tool] = ()
 ) -> Generator[Any, Any, Any]:
-    """What `reader` makes of the JSON that a role replies, which is shown what is wrong with it once.
+    """Ask a role for JSON, with one repair request that states the problem.
+
+    Args:
+        role: that is asked.
+        messages: of the request.
+        reader: converts the JSON value, or raises Unreadable with a sentence for the model.
+        tools: that the chat template describes to the model.
+
+    Returns:
+        what `reader` returns
 
     Raises:
         Unreadable: the second reply cannot be read either.
@@ -62,7 +77,15 @@ def ask_json(
 
 
 def json_or(default: Any, asked: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """What `ask_json` gives, or `default`, noted, where neither reply can be read."""
+    """Read JSON with a default; the default is noted in the trace when it is used.
+
+    Args:
+        default: if neither reply can be read.
+        asked: a generator of `ask_json`.
+
+    Returns:
+        the value, or `default`.
+    """
     try:
         return (yield from asked)
     except Unreadable as problem:
@@ -71,7 +94,15 @@ def json_or(default: Any, asked: Generator[Any, Any, Any]) -> Generator[Any, Any
 
 
 def one_of(name: str, allowed: Sequence[str]) -> Reader:
-    """Reads the field `name` of an object, which must be one of the words allowed."""
+    """Make a reader of a field with a fixed set of values.
+
+    Args:
+        name: of the field of a JSON object.
+        allowed: its values.
+
+    Returns:
+        reader that raises Unreadable for any other value.
+    """
 
     def read(value: Any) -> str:
         said = value.get(name) if isinstance(value, dict) else None
@@ -83,7 +114,16 @@ def one_of(name: str, allowed: Sequence[str]) -> Reader:
 
 
 def number_in(name: str, low: float, high: float) -> Reader:
-    """Reads the field `name` of an object, which must be a number from `low` to `high`."""
+    """Make a reader of a numeric field.
+
+    Args:
+        name: of the field of a JSON object.
+        low: smallest value.
+        high: largest value.
+
+    Returns:
+        reader that returns a float, and raises Unreadable for any other value.
+    """
 
     def read(value: Any) -> float:
         said = value.get(name) if isinstance(value, dict) else None
@@ -95,8 +135,14 @@ def number_in(name: str, low: float, high: float) -> Reader:
 
 
 def confidences(text: str) -> dict[str, float] | None:
-    """Candidate -> confidence of the JSON object of a reply; None unless all are from 0 to 1 and sum to 1
-    within a tenth."""
+    """Read confidences of candidates from the JSON object of a reply.
+
+    Args:
+        text: the reply.
+
+    Returns:
+        candidate -> confidence; None unless all are from 0 to 1 and their sum is 1 within 0.1.
+    """
     try:
         found = json_of(text)
         rows = {str(name): number_in(name, 0, 1)(found) for name in found} if isinstance(found, dict) else {}
@@ -106,7 +152,14 @@ def confidences(text: str) -> dict[str, float] | None:
 
 
 def text_in(name: str) -> Reader:
-    """Reads the field `name` of an object, which must be words on one line, 200 characters at most."""
+    """Make a reader of a text field.
+
+    Args:
+        name: of the field of a JSON object.
+
+    Returns:
+        reader that returns one line of 1 to 200 characters, and raises Unreadable for any other value.
+    """
 
     def read(value: Any) -> str:
         said = value.get(name) if isinstance(value, dict) else None

@@ -25,6 +25,13 @@ def refined(queries: Sequence[str], most: int) -> list[str]:
     4. grammar      repeated words and blanks go, and marks at the ends
     5. priority     by the stage of care it asks for: before, diagnosis, treatment, after; then as written
     6. format       one line of at most 300 characters
+
+    Args:
+        queries: as the model wrote them.
+        most: maximum number of queries.
+
+    Returns:
+        queries by stage of care, each at most `LONGEST` characters.
     """
     selected: list[str] = []
     for query in queries:

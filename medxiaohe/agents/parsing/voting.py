@@ -11,11 +11,15 @@ from medxiaohe.types import Message
 
 
 def plurality(replies: Sequence[Message], choices: Sequence[str], what: str) -> Generator[Any, Any, Answer]:
-    """The first reply whose answer is that of the plurality; the votes are noted.
+    """Choose the answer that most replies give, and note the votes.
 
     Args:
+        replies: that vote.
         choices: of the prompt; without them answers are compared by their words.
         what: gave the replies, for the error where none has an answer: "experts".
+
+    Returns:
+        the text of the first reply with that answer; an error if no reply has an answer
     """
     answers = [answer_of(reply, choices) for reply in replies]
     counted = count(answers)
