@@ -53,9 +53,9 @@ def grounded(
     Raises:
         ConfigError: there is no such verifier.
     """
-    known = plugins.available("verifiers")
-    if unknown := [name for name in verifiers if name not in known]:
-        raise ConfigError(f"no verifier {unknown[0]!r}{plugins.nearest(unknown[0], known)}")
+    available = plugins.available("verifiers")
+    if unknown := [name for name in verifiers if name not in available]:
+        raise ConfigError(f"no verifier {unknown[0]!r}{plugins.nearest(unknown[0], available)}")
     ask = named(verifiers, {"judged": {"rules": True}})
     drafted = yield from tool_loop(case, CALLS, rounds)
     if drafted.error:
@@ -69,12 +69,12 @@ def grounded(
         if any(tool.name == SEARCH for tool in case.tools):
             requested = open_claims(draft, evidence, ask, recited)[:lookups]
             if requested:
-                found = yield [Use(SEARCH, {"query": claim.text}) for claim in requested]
-                evidence += [item for result in found for item in result.evidence]
+                replies = yield [Use(SEARCH, {"query": claim.text}) for claim in requested]
+                evidence += [item for result in replies for item in result.evidence]
     except BudgetSpent:
         pass  # with the evidence there is
     once = list({item.id: item for item in evidence}.values())
     policy = {"contradicted": contradicted, "unsupported": unsupported, "unjudged": unjudged}
-    made = ground(draft, once, ask, policy=policy, recited=recited)
-    yield Note("draft", {"text": draft, "rulings": io.to_json(list(made.before))})
-    return Answer(made.text or draft, made.claims, rulings=made.rulings)
+    checked = ground(draft, once, ask, policy=policy, recited=recited)
+    yield Note("draft", {"text": draft, "rulings": io.to_json(list(checked.before))})
+    return Answer(checked.text or draft, checked.claims, rulings=checked.rulings)

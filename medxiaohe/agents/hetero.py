@@ -64,14 +64,14 @@ def _hetero(case: Case, depth: int, keep: int, reports: bool, folder: str) -> Ge
     shown: list[str] = []
     if tools:
         listed = "\n".join(f"<{tag}></{tag}>: {tool.description}" for tag, tool in tools.items())
-        asked = user("hetero_queries", folder, sources=listed, most=MOST)
-        reply = yield Ask("queries", (*talk, asked))
+        message = user("hetero_queries", folder, sources=listed, most=MOST)
+        reply = yield Ask("queries", (*talk, message))
         requested = queries_of(reply.text, tools)
         yield Note("queries", requested)
         calls = [(tag, query) for tag, queries in requested.items() for query in queries]
         results = yield [Use(tools[tag].name, _arguments(tools[tag], query)) for tag, query in calls]
         for tag in requested:
-            own = [result for (of, _), result in zip(calls, results, strict=True) if of == tag]
+            own = [result for (source, _), result in zip(calls, results, strict=True) if source == tag]
             few = depth if tools[tag].name == GRAPH else keep
             if lines := fused(own, depth, few):
                 shown.append(block(f"{tag} passages", "\n".join(lines)))
@@ -130,9 +130,9 @@ def fused(results: Sequence[ToolResult], depth: int, keep: int) -> list[str]:
     scores: dict[str, float] = {}
     items: dict[str, Evidence] = {}
     for result in results:
-        for rank, one in enumerate(result.evidence[:depth], 1):
-            scores[one.id] = scores.get(one.id, 0.0) + 1 / (OFFSET + rank)
-            items.setdefault(one.id, one)
+        for rank, item in enumerate(result.evidence[:depth], 1):
+            scores[item.id] = scores.get(item.id, 0.0) + 1 / (OFFSET + rank)
+            items.setdefault(item.id, item)
     best = sorted(items, key=lambda id: (-scores[id], id))[:keep]
     plain = [part for r in results if not r.evidence for part in r.parts if isinstance(part, str)]
     return [f"[{id}] {items[id].text}" for id in best] or plain[:keep]

@@ -60,8 +60,8 @@ def _panel(case: Case, rounds: int, most: int, check: bool, folder: str) -> Gene
         )
         last = user("panel_summary", folder, round=round_, views=shown)
         summary = (yield Ask("director", (*talk, last))).text
-        asked = [user("panel_vote", folder, role=name, summary=block("summary", summary)) for name, _ in team]
-        replies = yield [Ask(role, (*talk, one)) for role, one in zip(SPECIALISTS, asked, strict=False)]
+        asks = [user("panel_vote", folder, role=name, summary=block("summary", summary)) for name, _ in team]
+        replies = yield [Ask(role, (*talk, ask)) for role, ask in zip(SPECIALISTS, asks, strict=False)]
         votes = [vote(reply) for reply in replies]
         counted = count(votes)
         yield Note("votes", {"round": round_, "votes": votes})
@@ -72,8 +72,8 @@ def _panel(case: Case, rounds: int, most: int, check: bool, folder: str) -> Gene
     yield Note("outcome", {"agrees": counted.winner == "yes", "majority": counted.majority})
     fields = {"summary": block("summary", summary), "votes": ", ".join(votes)}
     final = yield Ask("director", (*talk, user("panel_final", folder, **fields)))
-    given = {"summary": fields["summary"], "final": block("final answer", final.text)}
-    review = yield Ask("assistant", (*talk, user("panel_review", folder, **given)))
+    values = {"summary": fields["summary"], "final": block("final answer", final.text)}
+    review = yield Ask("assistant", (*talk, user("panel_review", folder, **values)))
     yield Note("review", vote(review))
     if not final.text.strip():
         return Answer(error="the director wrote no final answer")
@@ -83,9 +83,9 @@ def _panel(case: Case, rounds: int, most: int, check: bool, folder: str) -> Gene
 def _team(case: Case, most: int, folder: str) -> Generator[Any, Any, Sequence[tuple[str, str]]]:
     """Names and tasks of the specialists."""
     modality = "an image" if case.images else "a text"
-    asked = (*case.prompt.messages, user("panel_kind", folder, modality=modality))
-    kind = yield from json_or(modality, ask_json("practitioner", asked, text_in("kind")))
-    asked = (*case.prompt.messages, user("panel_roles", folder, kind=block("kind", kind), most=most))
+    messages = (*case.prompt.messages, user("panel_kind", folder, modality=modality))
+    kind = yield from json_or(modality, ask_json("practitioner", messages, text_in("kind")))
+    messages = (*case.prompt.messages, user("panel_roles", folder, kind=block("kind", kind), most=most))
 
     def read(value: Any) -> list[tuple[str, str]]:
         rows = value.get("roles") if isinstance(value, dict) else None
@@ -96,7 +96,7 @@ def _team(case: Case, most: int, folder: str) -> Generator[Any, Any, Sequence[tu
             raise Unreadable("two roles have one name")
         return team
 
-    team = yield from json_or(list(FIXED[:most]), ask_json("practitioner", asked, read))
+    team = yield from json_or(list(FIXED[:most]), ask_json("practitioner", messages, read))
     yield Note("team", [list(row) for row in team])
     return list(team)
 
@@ -115,7 +115,7 @@ def _views(
 ) -> Generator[Any, Any, list[str]]:
     """The assessments of one round; with `check` each is written again once where the director objects."""
     before = (Message("user", (block("summary of the last round", summary),)),) if summary else ()
-    asked = [
+    talks = [
         (
             *instructed(talk, prompt("panel_view", folder, role=name, task=task, round=round_)),
             *before,
@@ -124,7 +124,7 @@ def _views(
         for name, task in team
     ]
     roles = SPECIALISTS[: len(team)]
-    views = yield [Ask(role, messages) for role, messages in zip(roles, asked, strict=True)]
+    views = yield [Ask(role, messages) for role, messages in zip(roles, talks, strict=True)]
     if not check:
         return [view.text for view in views]
     names = [name for name, _ in team]
@@ -138,7 +138,7 @@ def _views(
         Ask(
             roles[i],
             (
-                *asked[i],
+                *talks[i],
                 Message("assistant", (views[i].text,)),
                 user("panel_redo", folder, role=names[i], check=block("check", checks[i].text)),
             ),

@@ -168,8 +168,8 @@ def consultation(case: Case, turns: int, reply: Callable[..., Any]) -> Generator
 def _of(reply: Reply) -> Callable[..., Generator[Any, Any, str]]:
     """A function as a generator function that asks nobody."""
 
-    def replied(*given: Any) -> Generator[Any, Any, str]:
-        return reply(*given)
+    def replied(*arguments: Any) -> Generator[Any, Any, str]:
+        return reply(*arguments)
         yield
 
     return replied
@@ -202,45 +202,45 @@ def by_role(facts: Mapping[str, Any], talk: Sequence[Message], question: str) ->
     Returns:
         the reply.
     """
-    told = "\n".join(f"{row['topic']}: {row['text']}" for row in facts["patient"])
+    text = "\n".join(f"{row['topic']}: {row['text']}" for row in facts["patient"])
     swapped = [
         Message("user" if m.role == "assistant" else "assistant", (m.text,))
         for m in talk
         if m.role in ("user", "assistant")
     ][1:]
-    reply = yield Ask("patient", (Message("system", (f"{PATIENT}\n\n{told}",)), *swapped))
+    reply = yield Ask("patient", (Message("system", (f"{PATIENT}\n\n{text}",)), *swapped))
     return str(reply.text)
 
 
-def results(facts: Mapping[str, Any], wanted: str) -> str:
+def results(facts: Mapping[str, Any], request: str) -> str:
     """Look up findings of examinations and tests by their names.
 
     Contents are not searched, so a finding cannot be requested by guessing it.
 
     Args:
         facts: of the prompt.
-        wanted: names, separated by commas, semicolons or "and".
+        request: names, separated by commas, semicolons or "and".
 
     Returns:
         RESULTS and one line for each finding, or for each name without one.
     """
     lines = []
-    for item in filter(None, (part.strip(" .") for part in re.split(r"[,;，；]|\band\b", wanted))):
-        found = _best([row["name"] for row in facts.get("results", ())], _expanded(item))
-        lines += [f"{facts['results'][i]['name']}: {facts['results'][i]['text']}" for i in found] or [
+    for item in filter(None, (part.strip(" .") for part in re.split(r"[,;，；]|\band\b", request))):
+        matches = _best([row["name"] for row in facts.get("results", ())], _expanded(item))
+        lines += [f"{facts['results'][i]['name']}: {facts['results'][i]['text']}" for i in matches] or [
             f"{item}: no result."
         ]
     return "RESULTS\n" + "\n".join(dict.fromkeys(lines))
 
 
-def _best(names: Sequence[str], wanted: set[str], most: int = 6) -> list[int]:
+def _best(names: Sequence[str], requested: set[str], most: int = 6) -> list[int]:
     """The names that share most words with the request, in their order; a name must have half of the words
     asked for."""
-    shares = [len(wanted & _expanded(name)) for name in names]
+    shares = [len(requested & _expanded(name)) for name in names]
     best = max(shares, default=0)
     return (
         [i for i, n in enumerate(shares) if n == best][:most]
-        if best and 2 * best >= min(2, len(wanted))
+        if best and 2 * best >= min(2, len(requested))
         else []
     )
 
@@ -266,15 +266,15 @@ def by_rule(facts: Mapping[str, Any], talk: Sequence[Message], question: str) ->
         Evidence(str(i), f"{_words_of(topic)} {topic} {sentence}", "patient")
         for i, (topic, sentence) in enumerate(rows)
     )
-    asked = " ".join(word for word in words(question) if word not in EMPTY)
-    found = [rows[int(e.id)][1] for e in library.search([asked], len(rows))[0]]
+    query = " ".join(word for word in words(question) if word not in EMPTY)
+    ranked = [rows[int(e.id)][1] for e in library.search([query], len(rows))[0]]
     heard = "\n".join(message.text for message in talk if message.role == "user")
-    fresh = [sentence for sentence in found if sentence not in heard]
-    return " ".join((fresh or found)[:SENTENCES]) or NOT_KNOWN
+    fresh = [sentence for sentence in ranked if sentence not in heard]
+    return " ".join((fresh or ranked)[:SENTENCES]) or NOT_KNOWN
 
 
 def _words_of(topic: str) -> str:
-    return " ".join(said for key, said in ASKS_ABOUT.items() if key in topic.casefold())
+    return " ".join(synonyms for key, synonyms in ASKS_ABOUT.items() if key in topic.casefold())
 
 
 def _sentences(text: str) -> list[str]:

@@ -146,5 +146,5 @@ def conforms(trace: Trace) -> bool:
 
 def given_answer(trace: Trace) -> str:
     """What stands in the last answer, or ""."""
-    found = ANSWER.findall(trace.answer)
-    return found[-1].strip() if found else ""
+    answers = ANSWER.findall(trace.answer)
+    return answers[-1].strip() if answers else ""

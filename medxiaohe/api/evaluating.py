@@ -77,10 +77,10 @@ class Results:
         return {name: row["scores"] for name, row in self.record["tasks"].items()}
 
     def __getitem__(self, task: str) -> Mapping[str, Any]:
-        found = self.tasks
-        if task not in found:
-            raise KeyError(f"no task {task!r} was evaluated; there are {', '.join(found)}")
-        return found[task]
+        scores = self.tasks
+        if task not in scores:
+            raise KeyError(f"no task {task!r} was evaluated; there are {', '.join(scores)}")
+        return scores[task]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tasks)
@@ -147,7 +147,7 @@ def evaluate(
     rows = [{"name": name, "limit": limit} if isinstance(name, str) else dict(name) for name in names]
     options = {**player.options, **settings.pop("options", {})}
     values = {"tasks": rows, "model": player.model, "backend": player.backend, "options": options, **settings}
-    made = load.stage(STAGE, "evals.run", values)
-    folder = Path(out) if out is not None else Path("out/eval") / io.fingerprint([made.settings])[:12]
-    done = run_recipe(load.Recipe(folder.name, folder, (made,)), say=say)
+    stage = load.stage(STAGE, "evals.run", values)
+    folder = Path(out) if out is not None else Path("out/eval") / io.fingerprint([stage.settings])[:12]
+    done = run_recipe(load.Recipe(folder.name, folder, (stage,)), say=say)
     return Results(done[0].folder, io.read_json(done[0].folder / "results.json"))

@@ -42,10 +42,10 @@ def run(
         ConfigError: something in the recipe is wrong, or a finished stage was made from something else.
     """
     overrides = [f"{key}={_value(value)}" for key, value in (settings or {}).items()]
-    made = load.load(
+    loaded = load.load(
         shipped.recipe(Path(recipe)), overrides, Path(out) if out is not None else None, allow_code=allow_code
     )
-    return run_recipe(made, say=say, accept_change=accept_change, until=until)
+    return run_recipe(loaded, say=say, accept_change=accept_change, until=until)
 
 
 def _value(value: Any) -> str:

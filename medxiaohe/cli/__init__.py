@@ -71,8 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, ImportError) and (extra := extra_of(error)):
             sentence = f"{error.name} is not installed: pip install 'medxiaohe[{extra}]'"
             return _fail(sentence, WRONG_USE, as_json=args.json, debug=args.debug)
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        sentence = f"failed unexpectedly: {what[:500]} (run again with --debug for the traceback)"
+        description = " ".join(f"{type(error).__name__}: {error}".split())
+        sentence = f"failed unexpectedly: {description[:500]} (run again with --debug for the traceback)"
         return _fail(sentence, FAILED, as_json=args.json, debug=args.debug)
 
 

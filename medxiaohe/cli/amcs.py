@@ -42,10 +42,10 @@ def amcs(args: argparse.Namespace) -> int:
     *others, last = [term_set(spec, kind=args.kind, synonyms=args.synonyms) for spec in args.sets]
     rows: list[dict[str, Any]] = []
     with vectors(last.terms, encoder, args.keep) as vectors_b:
-        for other in others:
-            with vectors(other.terms, encoder, args.keep) as vectors_a:
-                found = measure(
-                    other.terms,
+        for reference in others:
+            with vectors(reference.terms, encoder, args.keep) as vectors_a:
+                measured = measure(
+                    reference.terms,
                     last.terms,
                     vectors_a,
                     vectors_b,
@@ -53,8 +53,8 @@ def amcs(args: argparse.Namespace) -> int:
                     sample=args.sample,
                     seed=args.seed,
                 )
-            rows.append({"a": other.name, "b": last.name, **io.to_json(found)})
-    whole = {
+            rows.append({"a": reference.name, "b": last.name, **io.to_json(measured)})
+    result = {
         "encoder": encoder.name,
         "seed": args.seed,
         "sample": args.sample,
@@ -62,15 +62,15 @@ def amcs(args: argparse.Namespace) -> int:
         "pairs": rows,
     }
     if args.out:
-        io.write_json(args.out, whole)
-    print(json.dumps(whole, ensure_ascii=False) if args.json else _text(whole))
+        io.write_json(args.out, result)
+    print(json.dumps(result, ensure_ascii=False) if args.json else _text(result))
     return 0
 
 
-def _text(whole: dict[str, Any]) -> str:
+def _text(result: dict[str, Any]) -> str:
     cells = [("A -> B", "AMCS", "95 % interval", "equal", "floor", "averaged over", "against")]
     lines = []
-    for pair in whole["pairs"]:
+    for pair in result["pairs"]:
         for direction, a, b in (("forward", pair["a"], pair["b"]), ("backward", pair["b"], pair["a"])):
             d = pair[direction]
             cells.append(
@@ -85,7 +85,7 @@ def _text(whole: dict[str, Any]) -> str:
             )
             lines.append(f"farthest, {a} -> {b}: {far}")
     head = (
-        f"AMCS (MedXIAOHE) by {whole['encoder']}; seed {whole['seed']}; floor: the same with shuffled"
+        f"AMCS (MedXIAOHE) by {result['encoder']}; seed {result['seed']}; floor: the same with shuffled"
         f" vectors\n{MEANING}\n"
     )
     return "\n".join([head, table(cells, right=(1, 3, 4, 5, 6)), "", *lines])

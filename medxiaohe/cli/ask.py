@@ -57,15 +57,15 @@ def ask(args: argparse.Namespace) -> int:
     (trace,) = workflow.traces([Prompt("question", (message,))], cast, tools)
     if args.trace:
         stated = identity_of({"": default, **{role: player_of(text) for role, text in roles.items()}})
-        where = {**stores, **({"library": library} if library else {})}
-        who = digests(stated, workflow=args.workflow, tools=tools, stores=where, settings=settings)
-        documents = source_documents(trace.evidence, where.values())
+        paths = {**stores, **({"library": library} if library else {})}
+        who = digests(stated, workflow=args.workflow, tools=tools, stores=paths, settings=settings)
+        documents = source_documents(trace.evidence, paths.values())
         write([trace], args.trace, key=args.key, digests=who, documents=documents)
     if trace.error:
         raise ModelError(f"{named}: {trace.error}")
     if args.json:
         used = args.workflow != "answer" or tools
-        more = {"workflow": args.workflow, "trace": io.to_json(trace)} if used else {}
+        extra = {"workflow": args.workflow, "trace": io.to_json(trace)} if used else {}
         print(
             json.dumps(
                 {
@@ -73,7 +73,7 @@ def ask(args: argparse.Namespace) -> int:
                     "question": args.question,
                     "answer": trace.answer,
                     "statement": STATEMENT,
-                    **more,
+                    **extra,
                 },
                 ensure_ascii=False,
             )

@@ -39,9 +39,9 @@ def data(args: argparse.Namespace) -> int:
         raise ConfigError(f"no file or folder {path}")
     guessed = corpus(path, args.reader)
     options = {**guessed.options, **dict(map(_option, args.set))}
-    place = assets.folder(path.removeprefix("asset:")) if path.startswith("asset:") else Path(path)
+    location = assets.folder(path.removeprefix("asset:")) if path.startswith("asset:") else Path(path)
     ours = (lambda path, **_: rows(guessed)) if guessed.reader == PUBLISHED else None
-    report = check(place, guessed.reader, options, args.limit, read=ours)
+    report = check(location, guessed.reader, options, args.limit, read=ours)
     report.options, report.notes = options, guessed.notes
     if args.json:
         print(
@@ -83,8 +83,8 @@ def as_text(report: Report) -> str:
     if report.notes:
         lines.append(f"seen: {'; '.join(report.notes)}")
     if report.reader != PUBLISHED:
-        given = f", options: {{{as_option(report.options)}}}" if report.options else ""
-        lines.append(f"in a recipe: {{reader: {report.reader}, path: {report.path}{given}}}")
+        options = f", options: {{{as_option(report.options)}}}" if report.options else ""
+        lines.append(f"in a recipe: {{reader: {report.reader}, path: {report.path}{options}}}")
     if report.problems:
         shown = [("row", "what", "why"), *((p.where, p.code, p.reason) for p in report.problems[:SHOWN])]
         lines += ["", table(shown, right=())]

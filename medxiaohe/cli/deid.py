@@ -38,28 +38,28 @@ def deid(args: argparse.Namespace) -> int:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{args.boxes} is not a readable YAML file") from error
     policy = pixels.policy(args.pixels, rules or [])
-    said = collection.clean(
+    summary = collection.clean(
         args.path, args.out, key=key, policy=policy, keep=frozenset(filter(None, args.keep.split(",")))
     )
     if args.sources:
-        _sources(args.path, args.sources, {row["number"]: row["reason"] for row in said["quarantine"]})
+        _sources(args.path, args.sources, {row["number"]: row["reason"] for row in summary["quarantine"]})
     if args.json:
-        print(json.dumps(said, ensure_ascii=False))
+        print(json.dumps(summary, ensure_ascii=False))
     else:
-        print(f"{said['files']} files: {said['written']} written, {said['quarantined']} quarantined")
+        print(f"{summary['files']} files: {summary['written']} written, {summary['quarantined']} quarantined")
         reasons: dict[str, int] = {}
-        for row in said["quarantine"]:
+        for row in summary["quarantine"]:
             reasons[f"{row['kind']}: {row['reason']}"] = reasons.get(f"{row['kind']}: {row['reason']}", 0) + 1
         for reason, count in sorted(reasons.items(), key=lambda pair: -pair[1]):
             print(f"  {count:>6}  {reason}")
         print(f"list  {args.out / collection.FILES}")
-    if said["quarantined"] and not args.sources:
+    if summary["quarantined"] and not args.sources:
         print(
             "which files they are: the same command with --sources FILE writes a list for you, which may hold"
             " names",
             file=sys.stderr,
         )
-    return PROBLEMS if said["quarantined"] else 0
+    return PROBLEMS if summary["quarantined"] else 0
 
 
 def _sources(source: Path, out: Path, reasons: dict[int, str]) -> None:

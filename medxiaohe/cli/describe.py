@@ -67,27 +67,28 @@ def describe(args: argparse.Namespace) -> int:
     (trace,) = run(report, [prompt], model, tools, settings=settings)
     if trace.error:
         raise ModelError(f"{name}: {trace.error}")
-    found = of_trace(trace)
+    document = of_trace(trace)
     args.out.mkdir(parents=True, exist_ok=True)
     who = digests(identity, workflow="report", tools=tools, settings=settings)
     write([trace], args.out / "trace", key=args.key, digests=who, documents=gather.documents(study))
-    io.write_text(args.out / "report.txt", found.text + "\n")
-    io.write_text(args.out / "report.md", markdown(found))
-    io.write_json(args.out / "report.json", to_json(found))
-    io.write_json(args.out / "report.fhir.json", fhir(found))
+    io.write_text(args.out / "report.txt", document.text + "\n")
+    io.write_text(args.out / "report.md", markdown(document))
+    io.write_json(args.out / "report.json", to_json(document))
+    io.write_json(args.out / "report.fhir.json", fhir(document))
     if args.dicom:
-        write_sr(found, args.dicom, args.out / "report.dcm")
+        write_sr(document, args.dicom, args.out / "report.dcm")
     _write_page(args.out, args.key)
-    counts = {label: sum(ruling.label == label for ruling in found.rulings)
+    counts = {label: sum(ruling.label == label for ruling in document.rulings)
               for label in ("supported", "contradicted", "unsupported", "unjudged")}  # fmt: skip
     if args.json:
-        print(json.dumps({"out": str(args.out), "verified": found.verified, "rulings": counts,
-                          "removed": len(found.cut), "text": found.text}, ensure_ascii=False))  # fmt: skip
+        print(json.dumps({"out": str(args.out), "verified": document.verified, "rulings": counts,
+                          "removed": len(document.cut), "text": document.text},
+                         ensure_ascii=False))  # fmt: skip
     else:
-        print(found.text)
+        print(document.text)
         rows = ", ".join(f"{n} {label}" for label, n in counts.items() if n)
-        print(f"{args.out}: {rows or 'no claims'}, {len(found.cut)} removed", file=sys.stderr)
-    if not found.verified:
+        print(f"{args.out}: {rows or 'no claims'}, {len(document.cut)} removed", file=sys.stderr)
+    if not document.verified:
         print("nothing could be verified", file=sys.stderr)
         return 1
     return 0
@@ -156,8 +157,8 @@ def _image(path: Path) -> Any:
 def _image_tools(study: gather.Study) -> list[str]:
     from medxiaohe.agents.report import OF_IMAGES
 
-    known = plugins.available("tools")
-    return [name for name, _ in OF_IMAGES if study.images and name in known]
+    available = plugins.available("tools")
+    return [name for name, _ in OF_IMAGES if study.images and name in available]
 
 
 def _options(rows: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,11 +9,11 @@ from medxiaohe import io, plugins
 from medxiaohe.errors import DataError
 
 
-def write_sr(found: Any, source: Path, out: Path) -> None:
+def write_sr(report: Any, source: Path, out: Path) -> None:
     """Write a report as DICOM SR that refers to a DICOM image.
 
     Args:
-        found: the report (reports/document.py).
+        report: the report (reports/document.py).
         source: the DICOM image that the report is of; its pixels are not read.
         out: the file to write.
 
@@ -31,6 +31,6 @@ def write_sr(found: Any, source: Path, out: Path) -> None:
         image = pydicom.dcmread(source, stop_before_pixels=True)
     except (OSError, InvalidDicomError) as error:
         raise DataError(f"{source}: not a DICOM file: {error}") from error
-    made = dicom_sr(found, image)
+    dataset = dicom_sr(report, image)
     with io.storage(out):
-        made.save_as(out)
+        dataset.save_as(out)

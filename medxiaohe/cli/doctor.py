@@ -75,15 +75,15 @@ def _inventory(args: argparse.Namespace) -> int:
     """What is installed, in words or as a file; exit code 1 where medxiaohe itself is not installed."""
     from medxiaohe.cli import inventory
 
-    found = inventory.packages()
-    if not found:
+    packages = inventory.packages()
+    if not packages:
         raise ConfigError(
             "medxiaohe is not installed here, so its requirements are unknown: pip install -e ."
         )
     if args.sbom:
         print(f"{args.sbom}: {inventory.write_sbom(args.sbom)} packages")
     if args.licences and args.json:
-        print(json.dumps([vars(item) for item in found], ensure_ascii=False))
+        print(json.dumps([vars(item) for item in packages], ensure_ascii=False))
     elif args.licences:
         print(inventory.licences())
     return 0
@@ -126,12 +126,12 @@ def _extras() -> Iterator[Finding]:
         fix = f"pip install 'medxiaohe[{extra}]'" if missing else ""
         if extra:
             yield Finding(f"extra {extra}", _versions(packages), fix=fix)
-    for name, wanted, found in _mismatches():
+    for name, specifier, installed in _mismatches():
         yield Finding(
             name,
-            f"{found} is installed, medxiaohe is tested with {wanted}",
+            f"{installed} is installed, medxiaohe is tested with {specifier}",
             False,
-            f"pip install '{name}{wanted}'",
+            f"pip install '{name}{specifier}'",
         )
 
 
@@ -186,13 +186,13 @@ def _mismatches() -> Iterator[tuple[str, str, str]]:
     except (ImportError, metadata.PackageNotFoundError):
         return  # run from a checkout that is not installed: nothing to compare with
     for requirement in requested:
-        found = version(requirement.name)
+        installed = version(requirement.name)
         if (
-            found
+            installed
             and requirement.name != "medxiaohe"
-            and not requirement.specifier.contains(found, prereleases=True)
+            and not requirement.specifier.contains(installed, prereleases=True)
         ):
-            yield requirement.name, str(requirement.specifier), found
+            yield requirement.name, str(requirement.specifier), installed
 
 
 def _machine() -> Iterator[Finding]:
@@ -243,19 +243,21 @@ def _gpu() -> Iterator[Finding]:
     if not tool:
         yield Finding("gpu", f"none found (no nvidia-smi){build}: training runs on the CPU")
         return
-    asked = subprocess.run(
+    process = subprocess.run(
         [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"],
         capture_output=True,
         text=True,
         timeout=20,
     )
-    found = (
-        "; ".join(asked.stdout.split("\n")).strip("; ")
-        if asked.returncode == 0
-        else f"nvidia-smi failed: {asked.stderr.strip()[:200]}"
+    description = (
+        "; ".join(process.stdout.split("\n")).strip("; ")
+        if process.returncode == 0
+        else f"nvidia-smi failed: {process.stderr.strip()[:200]}"
     )
     usable = not torch.endswith("+cpu")
-    yield Finding("gpu", found + build, fix="" if usable else "install the CUDA build of torch: docs/gpu.md")
+    yield Finding(
+        "gpu", description + build, fix="" if usable else "install the CUDA build of torch: docs/gpu.md"
+    )
 
 
 def _places() -> Iterator[Finding]:

@@ -104,11 +104,11 @@ def licences() -> str:
     Returns:
         a table by package, then how many packages state each licence, the most frequent first.
     """
-    found = packages()
-    rows = [(item.name, item.version, item.license) for item in found]
+    installed = packages()
+    rows = [(item.name, item.version, item.license) for item in installed]
     counted: dict[str, int] = {}
-    for one in found:
-        counted[one.license] = counted.get(one.license, 0) + 1
+    for package in installed:
+        counted[package.license] = counted.get(package.license, 0) + 1
     ranked = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
     summary = "\n".join(f"{number:>4}  {name}" for name, number in ranked)
     return f"{table([('package', 'version', 'licence'), *sorted(rows)])}\n\n{summary}"
@@ -120,9 +120,9 @@ def sbom() -> dict[str, Any]:
     Returns:
         the JSON object; it has no time and no serial number, so that two can be compared.
     """
-    found = packages()
-    here = {item.name: item.url for item in found}
-    whole = f"pkg:pypi/medxiaohe@{medxiaohe.__version__}"
+    installed = packages()
+    here = {item.name: item.url for item in installed}
+    root = f"pkg:pypi/medxiaohe@{medxiaohe.__version__}"
     direct = sorted({normal(name) for name, _ in _asked("medxiaohe", every=True)} & set(here))
     return {
         "bomFormat": "CycloneDX",
@@ -131,17 +131,17 @@ def sbom() -> dict[str, Any]:
         "metadata": {
             "component": {
                 "type": "application",
-                "bom-ref": whole,
+                "bom-ref": root,
                 "name": "medxiaohe",
                 "version": medxiaohe.__version__,
-                "purl": whole,
+                "purl": root,
                 "licenses": [{"expression": "Apache-2.0"}],
             }
         },
-        "components": [_component(item) for item in found],
+        "components": [_component(item) for item in installed],
         "dependencies": [
-            {"ref": whole, "dependsOn": [here[name] for name in direct]},
-            *({"ref": item.url, "dependsOn": [here[name] for name in item.needs]} for item in found),
+            {"ref": root, "dependsOn": [here[name] for name in direct]},
+            *({"ref": item.url, "dependsOn": [here[name] for name in item.needs]} for item in installed),
         ],
     }
 
@@ -155,21 +155,23 @@ def write_sbom(path: Path) -> int:
     Returns:
         the number of packages in it.
     """
-    made = sbom()
-    io.write_json(path, made)
-    return len(made["components"])
+    document = sbom()
+    io.write_json(path, document)
+    return len(document["components"])
 
 
-def _component(one: Package) -> Mapping[str, Any]:
+def _component(package: Package) -> Mapping[str, Any]:
     license = (
-        {"expression": one.license} if _is_expression(one.license) else {"license": {"name": one.license}}
+        {"expression": package.license}
+        if _is_expression(package.license)
+        else {"license": {"name": package.license}}
     )
     return {
         "type": "library",
-        "bom-ref": one.url,
-        "name": one.name,
-        "version": one.version,
-        "purl": one.url,
+        "bom-ref": package.url,
+        "name": package.name,
+        "version": package.version,
+        "purl": package.url,
         "licenses": [license],
     }
 
@@ -189,10 +191,10 @@ def _asked(name: str, *, every: bool = False) -> Iterator[tuple[str, Sequence[st
     except metadata.PackageNotFoundError:
         return
     for line in lines:
-        wanted, _, marker = line.partition(";")
+        requirement, _, marker = line.partition(";")
         if EXTRA.search(marker) and not every:
             continue
-        if mark := REQUIREMENT.match(wanted):
+        if mark := REQUIREMENT.match(requirement):
             yield mark[1], (mark[2] or "").split(",")
 
 

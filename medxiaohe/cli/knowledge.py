@@ -45,8 +45,8 @@ def search(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([io.to_json(result) for result in results], ensure_ascii=False))
         return 0
-    for one in results:
-        print(f"{one.score:7.2f}  [{one.id}] {_about(one)}\n         {' '.join(one.text.split())[:300]}")
+    for hit in results:
+        print(f"{hit.score:7.2f}  [{hit.id}] {_about(hit)}\n         {' '.join(hit.text.split())[:300]}")
     if not results:
         print("nothing found")
     return 0
@@ -119,11 +119,11 @@ def check(args: argparse.Namespace) -> int:
     store = library.open_store(args.store)
     io.verify(store.folder)
     count = store.verify()
-    what = "nodes" if isinstance(store, GraphStore) else "documents"
-    print(json.dumps({what: count}) if args.json else f"{count:,} {what}, all as written")
+    noun = "nodes" if isinstance(store, GraphStore) else "documents"
+    print(json.dumps({noun: count}) if args.json else f"{count:,} {noun}, all as written")
     return 0
 
 
-def _about(one: Evidence) -> str:
-    level = f"level {one.level}" if one.level else ""
-    return "; ".join(filter(None, [one.source, level, one.license]))
+def _about(evidence: Evidence) -> str:
+    level = f"level {evidence.level}" if evidence.level else ""
+    return "; ".join(filter(None, [evidence.source, level, evidence.license]))

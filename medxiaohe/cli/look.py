@@ -60,8 +60,8 @@ def _list_reasoning(*, as_json: bool) -> int:
         return 0
     for row in rows:
         print(f"{row.name:<45} {f'{row.kind} {row.runs}' if row.kind else f'missing: {row.missing}'}")
-    there = sum(bool(row.kind) for row in rows)
-    print(f"{len(rows)} branches, {there} run")
+    runnable = sum(bool(row.kind) for row in rows)
+    print(f"{len(rows)} branches, {runnable} run")
     return 0
 
 
@@ -236,8 +236,8 @@ def _mentions(args: argparse.Namespace, tree: Any, index: Any) -> int:
     """What a text that is no name mentions: each with its entity, reason, score and context."""
     from medxiaohe.entity.linking.annotate import Annotator
 
-    found = Annotator.of(tree, index=index).annotate(args.text)
-    rows = [{**io.to_json(mention), "name": tree.entities[mention.entity].name} for mention in found]
+    annotated = Annotator.of(tree, index=index).annotate(args.text)
+    rows = [{**io.to_json(mention), "name": tree.entities[mention.entity].name} for mention in annotated]
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     for row in rows if not args.json else ():

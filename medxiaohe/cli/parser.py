@@ -80,7 +80,7 @@ def _order(module: Any) -> int:
 def _name_words(verbs: argparse._SubParsersAction[Parser]) -> None:
     """List the second words of each verb in the help of the first, and let a verb alone print its help."""
     for action in verbs._choices_actions:
-        made = verbs.choices[action.dest]
-        if words := made.choices():
+        subparser = verbs.choices[action.dest]
+        if words := subparser.choices():
             action.help = f"{action.help} ({', '.join(words)})"
-            made.set_defaults(do=HELP, shown=made, json=False, debug=False)
+            subparser.set_defaults(do=HELP, shown=subparser, json=False, debug=False)

@@ -94,6 +94,6 @@ def _checked(row: Row, task: Task) -> Row:
         items = list(task.samples(split))
     except MedError as error:
         return Row(**{**asdict(row), "data": "not here", "why": str(error)[:200]})
-    known = task.fingerprints.get(split)
-    same = known is None or known == tasks_of.fingerprint(items)
+    expected = task.fingerprints.get(split)
+    same = expected is None or expected == tasks_of.fingerprint(items)
     return Row(**{**asdict(row), "items": len(items), "data": "here" if same else "here, changed"})

@@ -30,7 +30,7 @@ MOST_NOTES = 5
 
 
 def write(
-    found: Sequence[Trace],
+    recorded: Sequence[Trace],
     folder: Path,
     *,
     key: Path | None = None,
@@ -40,7 +40,7 @@ def write(
     """Seal traces and append them to a log.
 
     Args:
-        found: traces, in order.
+        recorded: traces, in order.
         folder: of the log; created if missing.
         key: a file with the private key that signs the checkpoint; None to leave it unsigned.
         digests: name -> digest of the model, tools and stores that made the traces.
@@ -53,7 +53,7 @@ def write(
         ConfigError: the key cannot be read.
     """
     log = traces.Log(folder, read_key(key) if key else "")
-    sealed = [traces.seal(item, log.secret, digests=digests, pixels=pixels) for item in found]
+    sealed = [traces.seal(item, log.secret, digests=digests, pixels=pixels) for item in recorded]
     return log.append(sealed, documents)
 
 
@@ -80,12 +80,12 @@ def show(args: argparse.Namespace) -> int:
         else:
             print("\n".join(f"{r['index']:>5}  {r['trace'][:16]}  {r['records']:>5} records" for r in rows))
         return 0
-    found = _one(args.folder, args.which)
+    stored = _one(args.folder, args.which)
     if args.html:
-        write_page(found, args.html, Blobs(args.folder, args.sources), verdict_of(args))
+        write_page(stored, args.html, Blobs(args.folder, args.sources), verdict_of(args))
         print(json.dumps({"page": str(args.html)}) if args.json else f"page     {args.html}")
         return 0
-    records, openings = exports.read(found)
+    records, openings = exports.read(stored)
     if args.json:
         opened = [{**r, "opened": openings[r["id"]][1]} if r["id"] in openings else r for r in records]
         print(json.dumps(opened, ensure_ascii=False))
@@ -101,11 +101,11 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
-def write_page(found: store.Stored, path: Path, blobs: Blobs, verdict: traces.Verdict) -> None:
+def write_page(stored: store.Stored, path: Path, blobs: Blobs, verdict: traces.Verdict) -> None:
     """Write the HTML page of a trace.
 
     Args:
-        found: the trace as it is stored.
+        stored: the trace as it is stored.
         path: the file to write.
         blobs: images and documents by SHA-256.
         verdict: the result of verifying its folder.
@@ -113,8 +113,8 @@ def write_page(found: store.Stored, path: Path, blobs: Blobs, verdict: traces.Ve
     from medxiaohe.pages.sections.trace_page import trace_page
     from medxiaohe.pages.sections.trace_view import view
 
-    records, openings = exports.read(found)
-    shown = view(found.index, store.head_name(found.lines[-1]), records, openings, blobs, verdict)
+    records, openings = exports.read(stored)
+    shown = view(stored.index, store.head_name(stored.lines[-1]), records, openings, blobs, verdict)
     io.write_text(path, trace_page(shown))
 
 
@@ -130,28 +130,28 @@ def verify(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: as `verdict_of`.
     """
-    found = verdict_of(args)
+    verdict = verdict_of(args)
     names = list(traces.LEVELS)
     requested = names[: names.index(args.level) + 1] if args.level else []
-    short = [name for name in requested if found.state(name) != "verified"]
+    short = [name for name in requested if verdict.state(name) != "verified"]
     if args.json:
-        levels = {name: {"state": found.state(name), **io.to_json(found.levels[name])} for name in names}
-        problems = [io.to_json(problem) for problem in found.problems]
-        print(json.dumps({"traces": found.traces, "records": found.records, "levels": levels,
+        levels = {name: {"state": verdict.state(name), **io.to_json(verdict.levels[name])} for name in names}
+        problems = [io.to_json(problem) for problem in verdict.problems]
+        print(json.dumps({"traces": verdict.traces, "records": verdict.records, "levels": levels,
                           "problems": problems}, ensure_ascii=False))  # fmt: skip
-        return 1 if found.problems or short else 0
-    print(f"{found.traces:,} traces, {found.records:,} records")
+        return 1 if verdict.problems or short else 0
+    print(f"{verdict.traces:,} traces, {verdict.records:,} records")
     for name in names:
-        _print_level(name, found)
+        _print_level(name, verdict)
     if not args.key:
         print("the signature was NOT checked: give the public key with --key", file=sys.stderr)
-    for problem in found.problems[:20]:
+    for problem in verdict.problems[:20]:
         print(f"bad: {problem}")
-    if len(found.problems) > 20:
-        print(f"{len(found.problems) - 20:,} more problems: --json has all of them")
-    if short and not found.problems:
+    if len(verdict.problems) > 20:
+        print(f"{len(verdict.problems) - 20:,} more problems: --json has all of them")
+    if short and not verdict.problems:
         print(f"not all of the level {short[0]} could be checked")
-    return 1 if found.problems or short else 0
+    return 1 if verdict.problems or short else 0
 
 
 def verdict_of(args: argparse.Namespace) -> traces.Verdict:
@@ -195,9 +195,9 @@ def verdict_of(args: argparse.Namespace) -> traces.Verdict:
 
 def _second(name: str, model: Model | None) -> traces.Compare:
     """What asks a second verifier."""
-    known = plugins.available("verifiers")
-    if name not in known:
-        raise ConfigError(f"--second: no verifier {name!r}{plugins.nearest(name, known)}")
+    available = plugins.available("verifiers")
+    if name not in available:
+        raise ConfigError(f"--second: no verifier {name!r}{plugins.nearest(name, available)}")
     settings: dict[str, Any] = {
         "judged": {"rules": True}, "region": {"model": model}, "searched": {"model": model},
     }  # fmt: skip
@@ -205,8 +205,8 @@ def _second(name: str, model: Model | None) -> traces.Compare:
     return partial(entailed, name=name, verifier=verifier)
 
 
-def _print_level(name: str, found: traces.Verdict) -> None:
-    level, state = found.levels[name], found.state(name)
+def _print_level(name: str, verdict: traces.Verdict) -> None:
+    level, state = verdict.levels[name], verdict.state(name)
     checked = f"{level.checked:,} checked"
     if state == "reported":
         share, low, high = level.interval()
@@ -217,10 +217,10 @@ def _print_level(name: str, found: traces.Verdict) -> None:
     )
     for why, n in sorted(level.reasons.items()):
         print(f"    not checked: {why} ({n:,})")
-    for how, n in sorted(level.notes.items(), key=lambda row: (-row[1], row[0]))[:MOST_NOTES]:
-        print(f"    differs: {how} ({n:,})")
-    if (more := len(level.notes) - MOST_NOTES) > 0:
-        print(f"    differs: in {more:,} other ways")
+    for difference, n in sorted(level.notes.items(), key=lambda row: (-row[1], row[0]))[:MOST_NOTES]:
+        print(f"    differs: {difference} ({n:,})")
+    if (remaining := len(level.notes) - MOST_NOTES) > 0:
+        print(f"    differs: in {remaining:,} other ways")
 
 
 def redact(args: argparse.Namespace) -> int:
@@ -263,8 +263,8 @@ def export(args: argparse.Namespace) -> int:
 
     _there(args.folder)
     trace_export.check(args)
-    found = iter([_one(args.folder, args.which)]) if args.which else store.stored(args.folder)
-    return trace_export.export(args, found)
+    selected = iter([_one(args.folder, args.which)]) if args.which else store.stored(args.folder)
+    return trace_export.export(args, selected)
 
 
 def key(args: argparse.Namespace) -> int:

@@ -58,7 +58,7 @@ def _difference(then: str, now: str) -> str:
     if then == now:
         return "other calls of tools"
     pairs = zip_longest(then.split(), now.split())
-    word = next((n for n, (one, other) in enumerate(pairs, 1) if one != other), 1)
+    word = next((n for n, (before, after) in enumerate(pairs, 1) if before != after), 1)
     return f"another reply from word {word}"
 
 
@@ -98,8 +98,10 @@ def entailed(trace: Trace, name: str, verifier: Verifier) -> Iterator[Compared]:
     except MedError:
         yield from (Compared(None, "the second verifier fails") for _ in own)
         return
-    for one in own:
-        if labels[one.claim] == "unjudged":
+    for judged in own:
+        if labels[judged.claim] == "unjudged":
             yield Compared(None, "the second verifier could not judge")
         else:
-            yield Compared(labels[one.claim] == one.label, f"{one.label}, then {labels[one.claim]}")
+            yield Compared(
+                labels[judged.claim] == judged.label, f"{judged.label}, then {labels[judged.claim]}"
+            )

@@ -88,8 +88,8 @@ class Replayer:
         shown = self._images(trace, step)
         if tool.needs and shown is None:
             return Replayed(step.n, None, "an image is not in blobs/")
-        given: Any = step.given
-        result = call_tool(ToolCall(given["id"], step.who, given["arguments"]), [tool], shown or ())
+        request: Any = step.given
+        result = call_tool(ToolCall(request["id"], step.who, request["arguments"]), [tool], shown or ())
         return self._same(step, result)
 
     def _same(self, step: Step, result: ToolResult) -> Replayed:
@@ -101,11 +101,11 @@ class Replayer:
         why = f"the tool {step.who} gives another result"
         if _without_pictures(now) != _without_pictures(then):
             return Replayed(step.n, False, why)
-        for picture, other in zip(_pictures(result), _pictures(step.got), strict=True):
-            path = self.blobs.path(other.sha256)
+        for picture, recorded in zip(_pictures(result), _pictures(step.got), strict=True):
+            path = self.blobs.path(recorded.sha256)
             if path is None:
                 return Replayed(step.n, None, "an image is not in blobs/")
-            if pixels(picture) != pixels(replace(other, uri=str(path))):
+            if pixels(picture) != pixels(replace(recorded, uri=str(path))):
                 return Replayed(step.n, False, why)
         return Replayed(step.n, True)
 
@@ -118,8 +118,8 @@ class Replayer:
         if not recorded:
             return None, "the trace has no digest of a store"
         if name not in self._libraries:
-            place = self.stores[name]
-            self._libraries[name] = store_digest(place), open_library(str(place))
+            path = self.stores[name]
+            self._libraries[name] = store_digest(path), open_library(str(path))
         digest, store = self._libraries[name]
         return store, "" if digest == recorded else "a store is another one here"
 
@@ -166,11 +166,11 @@ def _without_pictures(value: Any) -> Any:
 @cache
 def _tool(name: str) -> Tool | None:
     """A tool as it is installed here; the tools of other people's files are never run."""
-    known = plugins.available("tools")
+    available = plugins.available("tools")
     try:
-        if name not in known and name.startswith(STORE_TOOL):
+        if name not in available and name.startswith(STORE_TOOL):
             return replace(describe_tools(["search"])[0], name=name)
-        return describe_tools([name])[0] if name in known else None
+        return describe_tools([name])[0] if name in available else None
     except MedError:
         return None
 

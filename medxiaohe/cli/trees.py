@@ -35,12 +35,13 @@ def show(args: argparse.Namespace) -> int:
     if not (folder / "entities.jsonl").is_file():
         raise DataError(f"{folder} is not a tree: no entities.jsonl (build one with `medxiaohe tree build`)")
     tree = Tree.load(folder)
-    asked = args.id if args.id in tree else curie(args.id)
+    requested = args.id if args.id in tree else curie(args.id)
     id = (
-        asked
-        if asked in tree
+        requested
+        if requested in tree
         else next(
-            (m["kept"] for m in _mentioning(folder / "merges.jsonl", asked) if m["merged"] == asked), ""
+            (m["kept"] for m in _mentioning(folder / "merges.jsonl", requested) if m["merged"] == requested),
+            "",
         )
     )
     if id not in tree:
@@ -136,5 +137,5 @@ def _print(facts: Mapping[str, Any]) -> None:
 
 
 def _some(values: Sequence[str], between: str = ", ") -> str:
-    more = f" and {len(values) - MAX_SHOWN} more" if len(values) > MAX_SHOWN else ""
-    return between.join(values[:MAX_SHOWN]) + more
+    suffix = f" and {len(values) - MAX_SHOWN} more" if len(values) > MAX_SHOWN else ""
+    return between.join(values[:MAX_SHOWN]) + suffix

@@ -128,26 +128,26 @@ def replies(
         ModelError: the number of replies differs from that of conversations, or one is no assistant
             message.
     """
-    number, wanted = 0, len(conversations)
+    number, expected = 0, len(conversations)
     if hasattr(model, "replies"):
         for group in model.replies(conversations, tools):
             for i, message in group:
                 number += 1
-                if number <= wanted:
+                if number <= expected:
                     yield i, _assistant(model, message)
     else:
-        found = model.reply(conversations, tools)
-        number = len(found)
-        if number == wanted:
-            yield from ((i, _assistant(model, message)) for i, message in enumerate(found))
-    if number != wanted:
-        raise ModelError(f"{model.name} gave {number} replies to {wanted} conversations")
+        results = model.reply(conversations, tools)
+        number = len(results)
+        if number == expected:
+            yield from ((i, _assistant(model, message)) for i, message in enumerate(results))
+    if number != expected:
+        raise ModelError(f"{model.name} gave {number} replies to {expected} conversations")
 
 
 def _assistant(model: Model, message: Any) -> Message:
     if not isinstance(message, Message) or message.role != "assistant":
-        said = f"a message of role {message.role}" if isinstance(message, Message) else type(message).__name__
-        raise ModelError(f"{model.name} must reply with assistant messages, not with {said}")
+        kind = f"a message of role {message.role}" if isinstance(message, Message) else type(message).__name__
+        raise ModelError(f"{model.name} must reply with assistant messages, not with {kind}")
     return message
 
 
@@ -184,7 +184,7 @@ def answers(model: Model, requests: Sequence[Ask | Rank]) -> Iterator[tuple[int,
         yield from replies(model, [r.messages for r in requests], first.tools)
         return
     ranks = [r for r in requests if isinstance(r, Rank)]
-    found = nats(model)([r.messages for r in ranks], [list(r.answers) for r in ranks])
-    if [len(row) for row in found] != [len(r.answers) for r in ranks]:
+    rows = nats(model)([r.messages for r in ranks], [list(r.answers) for r in ranks])
+    if [len(row) for row in rows] != [len(r.answers) for r in ranks]:
         raise ModelError(f"{model.name} gave no likelihood for each of the answers to rank")
-    yield from enumerate(tuple(float(value) for value in row) for row in found)
+    yield from enumerate(tuple(float(value) for value in row) for row in rows)

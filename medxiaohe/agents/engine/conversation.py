@@ -172,13 +172,13 @@ class Conversation:
             return Step(
                 n, "use", call.name, after=after, given={"id": call.id, "arguments": dict(call.arguments)}
             )
-        given = self._conversations.add(n, request)
+        added = self._conversations.add(n, request)
         if isinstance(request, Rank):
             return Step(
-                n, "rank", request.role, after=after, given={**given, "answers": tuple(request.answers)}
+                n, "rank", request.role, after=after, given={**added, "answers": tuple(request.answers)}
             )
         tools = {"tools": tuple(tool.name for tool in request.tools)} if request.tools else {}
-        return Step(n, "ask", request.role, after=after, given={**given, **tools})
+        return Step(n, "ask", request.role, after=after, given={**added, **tools})
 
     def _value(self, batch: Sequence[Step]) -> Any:
         if not batch:
@@ -268,8 +268,8 @@ class Conversation:
         """
         answer, prompt = self._answer, self.case.prompt
         messages = tuple(prompt.messages if answer.messages is None else answer.messages)
-        said = next((m.text for m in reversed(messages) if m.role == "assistant"), None)
-        if (answer.text and answer.text != said) or (
+        last = next((m.text for m in reversed(messages) if m.role == "assistant"), None)
+        if (answer.text and answer.text != last) or (
             answer.messages is None and self.done and not answer.error
         ):
             messages = (*messages, Message("assistant", (answer.text,)))

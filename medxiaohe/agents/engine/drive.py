@@ -103,9 +103,9 @@ class _Engine:
             for n, request in list(talk.waiting.items()):
                 if isinstance(request, (Ask, Rank)):
                     talk.name_model(n, self.cast.of(request.role).name)
-                known = self.journal.known(talk.case.prompt.id, talk.steps[n]) if self.journal else None
-                if known is not None:
-                    talk.put(n, known.got, (known.tokens_in, known.tokens_out))
+                recorded = self.journal.known(talk.case.prompt.id, talk.steps[n]) if self.journal else None
+                if recorded is not None:
+                    talk.put(n, recorded.got, (recorded.tokens_in, recorded.tokens_out))
             if talk.waiting:
                 return [(number, n, request) for n, request in talk.waiting.items()]
         self.done(number, talk.trace)

@@ -100,12 +100,12 @@ def _always(value: Any) -> Callable[[], Any]:
     return lambda: value
 
 
-def options(flow: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+def options(flow: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Validate the settings of a flow.
 
     Args:
         flow: whose parameters they are.
-        given: name -> value, as read from YAML or JSON.
+        settings: name -> value, as read from YAML or JSON.
 
     Returns:
         keyword arguments of the types that the flow declares.
@@ -113,10 +113,10 @@ def options(flow: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: an unknown setting (the nearest is named), or a value of a wrong type.
     """
-    if not given:
+    if not settings:
         return {}
-    made = build(settings_type(flow), io.to_json(dict(given)), f"workflow {about(flow).name}")
-    return {name: getattr(made, name) for name in given}
+    built = build(settings_type(flow), io.to_json(dict(settings)), f"workflow {about(flow).name}")
+    return {name: getattr(built, name) for name in settings}
 
 
 def named(name: str, settings: Mapping[str, Any], tools: Sequence[Tool]) -> dict[str, str]:

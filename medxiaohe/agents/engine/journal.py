@@ -90,5 +90,5 @@ class Journal:
 def _key(case: str, step: Step) -> str:
     """32 hex digits of the case and of all that the step was given; earlier results are part of it through
     the numbers of their steps."""
-    given = json.dumps([case, io.to_json(step)], ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    text = json.dumps([case, io.to_json(step)], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -62,8 +62,8 @@ class Conversations:
 def _shared(a: Sequence[Message], b: Sequence[Message]) -> int:
     """The number of messages at the beginning that are equal."""
     shared = 0
-    for one, other in zip(a, b, strict=False):
-        if one is not other and one != other:
+    for first, second in zip(a, b, strict=False):
+        if first is not second and first != second:
             break
         shared += 1
     return shared
@@ -82,15 +82,17 @@ def asked(trace: Trace, n: int) -> tuple[Message, ...]:
     Raises:
         DataError: step `n` is no ask or rank, or refers to a step that is not there.
     """
-    given = trace.steps[n].given if 0 <= n < len(trace.steps) else None
-    if not isinstance(given, Mapping) or not {"of", "keep", "add"} <= set(given):
+    request = trace.steps[n].given if 0 <= n < len(trace.steps) else None
+    if not isinstance(request, Mapping) or not {"of", "keep", "add"} <= set(request):
         raise DataError(f"step {n} of the trace of {trace.prompt.id!r} has no messages: is it an ask?")
-    of, keep = given["of"], given["keep"]
-    if of == PROMPT:
+    base_of, keep = request["of"], request["keep"]
+    if base_of == PROMPT:
         base: tuple[Message, ...] = trace.prompt.messages
-    elif isinstance(of, int) and 0 <= of < n:
-        got = trace.steps[of].got
-        base = (*asked(trace, of), *([got] if isinstance(got, Message) else []))
+    elif isinstance(base_of, int) and 0 <= base_of < n:
+        got = trace.steps[base_of].got
+        base = (*asked(trace, base_of), *([got] if isinstance(got, Message) else []))
     else:
-        raise DataError(f"step {n} of the trace of {trace.prompt.id!r} continues step {of}, not an earlier")
-    return (*base[:keep], *given["add"])
+        raise DataError(
+            f"step {n} of the trace of {trace.prompt.id!r} continues step {base_of}, not an earlier"
+        )
+    return (*base[:keep], *request["add"])

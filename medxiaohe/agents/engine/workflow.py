@@ -68,11 +68,11 @@ def workflow(
         ) -> list[Trace]:
             return run(outer, prompts, model, tools, budget, settings=settings)
 
-        made = cast(Any, outer)
-        made.flow = flow
-        made.about = About(
+        result = cast(Any, outer)
+        result.flow = flow
+        result.about = About(
             flow, getattr(flow, "__name__", "workflow"), None if roles is None else tuple(roles), ranks
         )
-        return cast(Workflow, made)
+        return cast(Workflow, result)
 
     return decorated if flow is None else decorated(flow)

@@ -31,15 +31,15 @@ def confidence(
     """
     reply = talk[-1].text
     begin, end = next((match.span(1) for match in reversed([*answer.finditer(reply)])), (0, 0))
-    said = reply[begin:end].strip()
-    if not said:
+    text = reply[begin:end].strip()
+    if not text:
         return None
     before = tuple(talk[:-1])
     if not choices:
         with_answer, without = yield Rank(before, (reply[:end], reply[:begin]))
-        return math.exp(-max(0.0, with_answer - without) / len(said.split()))
+        return math.exp(-max(0.0, with_answer - without) / len(text.split()))
     letters = [chr(ord("A") + i) for i in range(len(choices))]
-    chosen = answer_of(said, choices)
+    chosen = answer_of(text, choices)
     if chosen not in letters:
         return 0.0
     nats = yield Rank(before, [reply[:begin] + letter + reply[end:] for letter in letters])

@@ -50,8 +50,8 @@ def number_of(result: ToolResult, field: str) -> tuple[float | None, str]:
     if field:
         value = result.data.get(field) if isinstance(result.data, Mapping) else None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            there = ", ".join(result.data) if isinstance(result.data, Mapping) else "none"
-            return None, f"it gives no number {field!r}: its fields are {there}"
+            fields = ", ".join(result.data) if isinstance(result.data, Mapping) else "none"
+            return None, f"it gives no number {field!r}: its fields are {fields}"
         return float(value), ""
     numbers = NUMBER.findall(text_of(result))
     if len(numbers) != 1:

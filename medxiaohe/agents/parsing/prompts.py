@@ -36,8 +36,8 @@ def prompt(name: str, folder: str = "", **values: object) -> str:
     text, path = _read(name, folder)
     fields = {field for _, field, _, _ in _parsed(text, path) if field is not None}
     if fields != set(values):
-        wanted = ", ".join(f"{{{field}}}" for field in sorted(values)) or "none"
-        raise ConfigError(f"{path}: the prompt must have these fields and no others: {wanted}")
+        expected = ", ".join(f"{{{field}}}" for field in sorted(values)) or "none"
+        raise ConfigError(f"{path}: the prompt must have these fields and no others: {expected}")
     return text.format(**values)
 
 

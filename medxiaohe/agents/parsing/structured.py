@@ -28,23 +28,23 @@ def json_of(text: str) -> Any:
     Raises:
         Unreadable: there is none, it is cut off, or two differ.
     """
-    decoder, found, at = json.JSONDecoder(), list[Any](), 0
+    decoder, values, at = json.JSONDecoder(), list[Any](), 0
     text = outside_thoughts(text)
     while (start := min((i for i in (text.find("{", at), text.find("[", at)) if i >= 0), default=-1)) >= 0:
         try:
             value, at = decoder.raw_decode(text, start)
         except (json.JSONDecodeError, RecursionError):
-            if text[start] == "{" and not found:
+            if text[start] == "{" and not values:
                 raise Unreadable("the JSON object cannot be read: it is cut off or misspelt") from None
             at = start + 1
             continue
-        if value not in found and value not in ([], {}):
-            found.append(value)
-    if not found:
+        if value not in values and value not in ([], {}):
+            values.append(value)
+    if not values:
         raise Unreadable("there is no JSON object")
-    if len(found) > 1:
-        raise Unreadable(f"there are {len(found)} JSON values that differ: write one")
-    return found[0]
+    if len(values) > 1:
+        raise Unreadable(f"there are {len(values)} JSON values that differ: write one")
+    return values[0]
 
 
 def ask_json(
@@ -76,18 +76,18 @@ def ask_json(
     return reader(json_of(reply.text))
 
 
-def json_or(default: Any, asked: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+def json_or(default: Any, request: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
     """Read JSON with a default; the default is noted in the trace when it is used.
 
     Args:
         default: if neither reply can be read.
-        asked: a generator of `ask_json`.
+        request: a generator of `ask_json`.
 
     Returns:
         the value, or `default`.
     """
     try:
-        return (yield from asked)
+        return (yield from request)
     except Unreadable as problem:
         yield Note("default", {"used": default, "problem": str(problem)})
         return default
@@ -105,10 +105,10 @@ def one_of(name: str, allowed: Sequence[str]) -> Reader:
     """
 
     def read(value: Any) -> str:
-        said = value.get(name) if isinstance(value, dict) else None
-        if said not in allowed:
+        word = value.get(name) if isinstance(value, dict) else None
+        if word not in allowed:
             raise Unreadable(f'the object needs "{name}": one of {", ".join(allowed)}')
-        return str(said)
+        return str(word)
 
     return read
 
@@ -126,10 +126,10 @@ def number_in(name: str, low: float, high: float) -> Reader:
     """
 
     def read(value: Any) -> float:
-        said = value.get(name) if isinstance(value, dict) else None
-        if isinstance(said, bool) or not isinstance(said, (int, float)) or not low <= said <= high:
+        number = value.get(name) if isinstance(value, dict) else None
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not low <= number <= high:
             raise Unreadable(f'the object needs "{name}": a number from {low:g} to {high:g}')
-        return float(said)
+        return float(number)
 
     return read
 
@@ -144,8 +144,8 @@ def confidences(text: str) -> dict[str, float] | None:
         candidate -> confidence; None unless all are from 0 to 1 and their sum is 1 within 0.1.
     """
     try:
-        found = json_of(text)
-        rows = {str(name): number_in(name, 0, 1)(found) for name in found} if isinstance(found, dict) else {}
+        value = json_of(text)
+        rows = {str(name): number_in(name, 0, 1)(value) for name in value} if isinstance(value, dict) else {}
     except Unreadable:
         return None
     return rows if rows and abs(sum(rows.values()) - 1) <= 0.1 else None
@@ -162,9 +162,9 @@ def text_in(name: str) -> Reader:
     """
 
     def read(value: Any) -> str:
-        said = value.get(name) if isinstance(value, dict) else None
-        if not isinstance(said, str) or not said.strip() or len(said) > 200 or "\n" in said.strip():
+        text = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(text, str) or not text.strip() or len(text) > 200 or "\n" in text.strip():
             raise Unreadable(f'the object needs "{name}": words on one line')
-        return said.strip()
+        return text.strip()
 
     return read

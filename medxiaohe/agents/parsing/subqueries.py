@@ -38,9 +38,9 @@ def refined(queries: Sequence[str], most: int) -> list[str]:
         text = _grammar(query)
         if len(re.findall(r"\w", text)) >= LEAST and all(_words(text) != _words(item) for item in selected):
             selected.append(text)
-    whole = [item for item in selected if not any(_words(item) < _words(other) for other in selected)]
-    whole.sort(key=_stage)
-    return whole[:most]
+    maximal = [item for item in selected if not any(_words(item) < _words(larger) for larger in selected)]
+    maximal.sort(key=_stage)
+    return maximal[:most]
 
 
 def _grammar(query: str) -> str:
@@ -55,5 +55,5 @@ def _words(query: str) -> frozenset[str]:
 
 
 def _stage(query: str) -> int:
-    found = (i for i, words in enumerate(STAGES) if re.search(words, query, re.IGNORECASE))
-    return next(found, len(STAGES))
+    matches = (i for i, words in enumerate(STAGES) if re.search(words, query, re.IGNORECASE))
+    return next(matches, len(STAGES))

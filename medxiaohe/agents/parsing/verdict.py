@@ -115,8 +115,10 @@ def count(votes: Iterable[str]) -> Count:
         winner (of a tie, the one whose first vote came first), votes by value, abstentions, unanimity and
         majority.
     """
-    given = list(votes)
-    cast = [vote for vote in given if vote not in ("", "abstain")]
+    ballots = list(votes)
+    cast = [vote for vote in ballots if vote not in ("", "abstain")]
     counts = Counter(cast)  # in the order of their first vote, so that a tie is broken the same way always
     winner, most = counts.most_common(1)[0] if counts else ("", 0)
-    return Count(winner, dict(counts), len(given) - len(cast), most == len(given) > 0, most > len(cast) / 2)
+    return Count(
+        winner, dict(counts), len(ballots) - len(cast), most == len(ballots) > 0, most > len(cast) / 2
+    )

@@ -10,13 +10,13 @@ from medxiaohe.agents.parsing.verdict import answer_of, count
 from medxiaohe.types import Message
 
 
-def plurality(replies: Sequence[Message], choices: Sequence[str], what: str) -> Generator[Any, Any, Answer]:
+def plurality(replies: Sequence[Message], choices: Sequence[str], voters: str) -> Generator[Any, Any, Answer]:
     """Choose the answer that most replies give, and note the votes.
 
     Args:
         replies: that vote.
         choices: of the prompt; without them answers are compared by their words.
-        what: gave the replies, for the error where none has an answer: "experts".
+        voters: gave the replies, for the error where none has an answer: "experts".
 
     Returns:
         the text of the first reply with that answer; an error if no reply has an answer
@@ -25,5 +25,5 @@ def plurality(replies: Sequence[Message], choices: Sequence[str], what: str) -> 
     counted = count(answers)
     yield Note("votes", {"answers": answers, "votes": counted.votes, "abstained": counted.abstained})
     if not counted.winner:
-        return Answer(error=f"none of {len(replies)} {what} has an answer that can be read")
+        return Answer(error=f"none of {len(replies)} {voters} has an answer that can be read")
     return Answer(replies[answers.index(counted.winner)].text)

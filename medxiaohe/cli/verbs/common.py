@@ -128,52 +128,52 @@ def stage_verb(verbs: Any, name: str, typed: str, uses: str, about: str, inputs:
     stage_options(command)
 
 
-def stage_options(made: Parser, rows: bool = True) -> None:
+def stage_options(command: Parser, rows: bool = True) -> None:
     """Add the options of a stage to a verb.
 
     Args:
-        made: the parser of the verb.
+        command: the parser of the verb.
         rows: also add --data, plain rows, and --model, what to start from.
     """
-    made.add_argument(
+    command.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
         help="finished as DIR/<stage>/1; a second call resumes" + (" (default: out/STAGE)" if rows else ""),
     )
     if rows:
-        made.add_argument(
+        command.add_argument(
             "--data", metavar="PATH", help="rows to work on: a file or folder of any known format"
         )
-        made.add_argument("--model", default="", help="what to start from: starter, a folder or a hub id")
-    made.add_argument("--with", type=Path, dest="settings", metavar="FILE",
+        command.add_argument("--model", default="", help="what to start from: starter, a folder or a hub id")
+    command.add_argument("--with", type=Path, dest="settings", metavar="FILE",
                       help="a YAML mapping of the stage's settings, or a recipe with such a stage")  # fmt: skip  # noqa: E501
-    made.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")
-    made.add_argument(
+    command.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")
+    command.add_argument(
         "--input",
         action="append",
         default=[],
         metavar="ROLE=DIR",
         help="the folder of a finished stage; repeatable",
     )
-    made.add_argument(
+    command.add_argument(
         "--accept-change", action="store_true", help="run again although settings, inputs or code changed"
     )
-    code_options(made)
+    code_options(command)
 
 
-def code_options(made: Parser) -> None:
+def code_options(command: Parser) -> None:
     """Add the options that allow Python code of the user: --allow-code and --code.
 
     Args:
-        made: the parser of the verb.
+        command: the parser of the verb.
     """
-    made.add_argument(
+    command.add_argument(
         "--allow-code",
         action="store_true",
         help="the recipe or settings file may name Python code: such a file is a program, so read it first",
     )
-    made.add_argument(
+    command.add_argument(
         "--code",
         action="append",
         default=[],

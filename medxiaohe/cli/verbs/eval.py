@@ -137,9 +137,9 @@ def _parser(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def _judge(verb: argparse.ArgumentParser, what: str) -> None:
+def _judge(verb: argparse.ArgumentParser, purpose: str) -> None:
     verb.add_argument(
-        "--judge", default="", metavar="NAME", help=f"rules, a URL with #NAME, or file.py:function, {what}"
+        "--judge", default="", metavar="NAME", help=f"rules, a URL with #NAME, or file.py:function, {purpose}"
     )
     verb.add_argument(
         "--judge-calls",

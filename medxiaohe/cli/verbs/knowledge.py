@@ -58,8 +58,8 @@ def add(verbs: Any) -> None:
                   f"medxiaohe knowledge stats --store {store}", "knowledge:stats")  # fmt: skip
     check = verb(words, "check", "whether every file is as it was written and every document can be read",
                   f"medxiaohe knowledge check --store {store}", "knowledge:check")  # fmt: skip
-    for made in (search, get, append, stats, check):
-        combined = ", or a YAML file that combines stores" if made in (search, get) else ""
-        made.add_argument(
+    for command in (search, get, append, stats, check):
+        combined = ", or a YAML file that combines stores" if command in (search, get) else ""
+        command.add_argument(
             "--store", type=Path, required=True, help=f"a folder that `knowledge build` finished{combined}"
         )

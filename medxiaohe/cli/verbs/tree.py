@@ -80,8 +80,8 @@ def add(verbs: Any) -> None:
     coverage.add_argument(
         "--amcs", type=Path, metavar="FILE", help="a file of `tree amcs --out`, to show on the page"
     )
-    for made in (find, stats, show, coverage):
-        made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
+    for command in (find, stats, show, coverage):
+        command.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
     amcs = verb(words, "amcs", "how near sets of terms are to the last one, in both directions",
                  "medxiaohe tree amcs medquad_xml:corpus/medquad#focus out/tree/tree/1 --kind disease",
                  "amcs:amcs")  # fmt: skip

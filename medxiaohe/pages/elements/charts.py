@@ -176,12 +176,12 @@ def lines(
             parts.append(_path(line, x, y))
     parts.append(tag("text", y_label, x=4, y=14, class_="name"))
     parts.append(tag("text", x_label, x=right, y=height - 6, class_="name end"))
-    said = "; ".join(
+    description = "; ".join(
         f"{line.label}: from {significant(line.points[0][1])} to {significant(line.points[-1][1])}"
         for line in series
         if line.points and not line.faint
     )
-    return svg(height, f"{title}. {said}", parts)
+    return svg(height, f"{title}. {description}", parts)
 
 
 def _path(line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> Html:
@@ -280,11 +280,11 @@ def dots(
         )
     parts.append(tag("text", x_label, x=left, y=12, class_="name"))
     parts.append(tag("text", "n", x=WIDTH - 6, y=12, class_="name end"))
-    said = "; ".join(
+    description = "; ".join(
         f"{row.group + ' ' if row.group else ''}{row.label}: {decimal(row.mean)}, n = {row.n:,}"
         for row in rows
     )
-    return svg(bottom + 24, f"{title}. {said}", parts, body)
+    return svg(bottom + 24, f"{title}. {description}", parts, body)
 
 
 def _dot(row: Dot, x: Callable[[float], float], y: float, left: float) -> list[Html]:
@@ -330,8 +330,8 @@ def bars(title: str, rows: Sequence[Bar], *, most: float | None = None) -> Html:
                 class_=row.color,
             )
         )
-    said = "; ".join(f"{row.label}: {row.note}" for row in rows)
-    return svg(40 * len(rows) or 10, f"{title}. {said}", parts)
+    description = "; ".join(f"{row.label}: {row.note}" for row in rows)
+    return svg(40 * len(rows) or 10, f"{title}. {description}", parts)
 
 
 def strip(title: str, shares: Sequence[tuple[str, float]]) -> Html:
@@ -341,9 +341,9 @@ def strip(title: str, shares: Sequence[tuple[str, float]]) -> Html:
         title: for screen readers.
         shares: (CSS class, value) in order; the values are scaled to the whole width.
     """
-    whole, x, parts = sum(value for _, value in shares) or 1, 0.0, list[Html]()
+    total, x, parts = sum(value for _, value in shares) or 1, 0.0, list[Html]()
     for color, value in shares:
-        width = 160 * value / whole
+        width = 160 * value / total
         parts.append(tag("rect", x=x, y=0, width=width, height=12, class_=color))
         x += width
     return tag(

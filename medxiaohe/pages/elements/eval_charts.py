@@ -64,9 +64,16 @@ def forest(title: str, rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str,
             ]
         for kind, value in others.items():
             if value is not None:
-                said = tag("title", f"{NAMES[kind]}: {decimal(value)}")
+                tooltip = tag("title", f"{NAMES[kind]}: {decimal(value)}")
                 parts.append(
-                    tag("text", said, MARKS[kind], x=_x(value, left, right), y=line + 4, class_="mark middle")
+                    tag(
+                        "text",
+                        tooltip,
+                        MARKS[kind],
+                        x=_x(value, left, right),
+                        y=line + 4,
+                        class_="mark middle",
+                    )
                 )
         parts.append(tag("circle", cx=_x(row["mean"], left, right), cy=line, r=5, class_="dot s1"))
     summary = "; ".join(f"{name}: {decimal(row.get('mean'))}" for name, row, _ in rows)
@@ -106,21 +113,21 @@ def reliability(title: str, curves: Sequence[tuple[str, Sequence[Mapping[str, fl
         parts.append(tag("text", f"{m:g}", x=left - 6, y=y(m) + 4, class_="tick end"))
         parts.append(tag("text", f"{m:g}", x=x(m), y=y(0) + 18, class_="tick middle"))
     parts.append(tag("line", x1=x(0), y1=y(0), x2=x(1), y2=y(1), class_="reference"))
-    for label, found, color in curves:
-        points = [(x(b["confidence"]), y(b["accuracy"])) for b in found]
+    for label, bins, color in curves:
+        points = [(x(b["confidence"]), y(b["accuracy"])) for b in bins]
         if len(points) > 1:
             d = "M" + "L".join(f"{px:.1f} {py:.1f}" for px, py in points)
             parts.append(tag("path", tag("title", label), d=d, class_=f"line s{color}"))
-        for b, (px, py) in zip(found, points, strict=True):
-            said = tag(
+        for b, (px, py) in zip(bins, points, strict=True):
+            tooltip = tag(
                 "title",
                 f"{label}: confidence {decimal(b['confidence'])}, accuracy {decimal(b['accuracy'])}, n ="
                 f" {count(b['n'])}",
             )
-            parts.append(tag("circle", said, cx=px, cy=py, r=4, class_=f"dot s{color}"))
+            parts.append(tag("circle", tooltip, cx=px, cy=py, r=4, class_=f"dot s{color}"))
     parts.append(tag("text", "accuracy", x=left + 6, y=top + 12, class_="name"))
     parts.append(tag("text", "confidence", x=WIDTH - 14, y=y(0) + 34, class_="name end"))
-    summary = "; ".join(f"{label}: {len(found)} bins" for label, found, _ in curves)
+    summary = "; ".join(f"{label}: {len(bins)} bins" for label, bins, _ in curves)
     return charts.svg(size + top + 42, f"{title}. {summary}", parts)
 
 

@@ -85,8 +85,8 @@ def policy(style: str, script: str) -> str:
         the value of the header, with SHA-256 hashes of both; a browser refuses everything else.
     """
     hashes = [
-        "'sha256-" + base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() + "'"
-        for part in (style, script)
+        "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+        for text in (style, script)
     ]
     return (
         f"default-src 'none'; img-src data:; style-src {hashes[0]}; script-src {hashes[1]}; base-uri 'none';"

@@ -90,10 +90,10 @@ def table(
         tag("th", value, scope="col", class_="number" if i in numbers else None)
         for i, value in enumerate(head)
     ]
-    whole = tag(
+    element = tag(
         "table", tag("caption", tag("span", caption)), tag("thead", tag("tr", heads)), tag("tbody", body)
     )
-    return tag("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return tag("div", element, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
 def details(summary: Any, *children: Any, open_: bool = False) -> Html:

@@ -130,21 +130,21 @@ def _inside(reach: Reach, id: str, box: Sequence[float], number: dict[str, int])
     if width < 120 or height < 80 or len(children) < 2:
         return []
     boxes = squarify([float(reach.below[child]) for child in children], width - 12, height - 48)
-    places = [(x + 6 + left, y + 42 + top, across, down) for left, top, across, down in boxes]
+    inner_boxes = [(x + 6 + left, y + 42 + top, across, down) for left, top, across, down in boxes]
     return [
-        _cell(reach, child, place, number.get(child, number.get(id)))
-        for child, place in zip(children, places, strict=True)
+        _cell(reach, child, inner, number.get(child, number.get(id)))
+        for child, inner in zip(children, inner_boxes, strict=True)
     ]
 
 
 def _box(box: Sequence[float], color: str, name: str, note: str, under: str, link: int | None) -> Html:
     x, y, width, height = box[0] / WIDE * 100, box[1] / HIGH * 100, box[2] / WIDE * 100, box[3] / HIGH * 100
-    place = {"x": f"{x:.2f}%", "y": f"{y:.2f}%", "width": f"{width:.2f}%", "height": f"{height:.2f}%"}
+    position = {"x": f"{x:.2f}%", "y": f"{y:.2f}%", "width": f"{width:.2f}%", "height": f"{height:.2f}%"}
     letters = None
     if width > 4 and height > 4:
         words = [tag("span", name), tag("small", under)] if height > 9 else [tag("span", name)]
-        letters = tag("foreignObject", tag("div", words, class_="cell"), **place)
-    inside = [tag("title", f"{name}: {note}"), tag("rect", **place), letters]
+        letters = tag("foreignObject", tag("div", words, class_="cell"), **position)
+    inside = [tag("title", f"{name}: {note}"), tag("rect", **position), letters]
     if link is None:
         return tag("g", inside, class_=color)
     return tag("a", inside, href=f"#map-{link}", class_=color, aria_label=f"{name}: {note}. Open")
@@ -184,8 +184,8 @@ def squarify(areas: Sequence[float], width: float, height: float) -> list[tuple[
 
 def _worst(row: Sequence[float], side: float) -> float:
     """The largest ratio of the sides of a box when `row` is laid along `side`."""
-    whole = sum(row)
-    return max(side * side * max(row) / whole**2, whole**2 / (side * side * min(row)))
+    total = sum(row)
+    return max(side * side * max(row) / total**2, total**2 / (side * side * min(row)))
 
 
 # ---- the same as a list ----------------------------------------------------------------------------
@@ -210,11 +210,11 @@ def _items(reach: Reach, id: str, layer: int) -> list[Html]:
 
 def _item(reach: Reach, id: str, layer: int) -> Html:
     samples, below, covered = reach.samples.get(id, 0), reach.below[id], reach.covered.get(id, 0)
-    more = f" \u00b7 {covered:,} of {below:,} entities, {share(covered, below) or '0 %'}" if below > 1 else ""
+    note = f" \u00b7 {covered:,} of {below:,} entities, {share(covered, below) or '0 %'}" if below > 1 else ""
     line = [
         tag("span", class_=f"key c{level(samples)}"),
         tag("span", reach.name(id), class_="entity"),
-        tag("span", f"{samples:,} samples{more}", class_="quiet"),
+        tag("span", f"{samples:,} samples{note}", class_="quiet"),
     ]
     if layer == len(LISTED) or not reach.tree.children(id):
         return tag("li", tag("div", line, class_="leaf"))

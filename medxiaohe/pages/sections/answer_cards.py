@@ -26,7 +26,7 @@ def card(example: Example, *, pictures: bool) -> Html:
         pictures: whether thumbnails are embedded.
     """
     sample = example.sample
-    asked = next((m for m in reversed(sample.prompt.messages) if m.role == "user"), sample.messages[0])
+    question = next((m for m in reversed(sample.prompt.messages) if m.role == "user"), sample.messages[0])
     head = tag(
         "header",
         tag(
@@ -39,20 +39,20 @@ def card(example: Example, *, pictures: bool) -> Html:
         _thumbnails(sample.images) if pictures and sample.images else None,
         tag(
             "div",
-            _long(asked.text, "question"),
+            _long(question.text, "question"),
             _choices(sample.choices, sample.target),
             _gold(example),
             class_="asked",
         ),
     ]
     answers = [_answer(stage, trace, judged) for stage, (trace, judged) in example.answers.items()]
-    whole = "example pictured" if pictures and sample.images else "example"
+    style = "example pictured" if pictures and sample.images else "example"
     return tag(
         "article",
         head,
         body,
         tag("dl", answers),
-        class_=whole,
+        class_=style,
         data_outcome=_slug(example.outcome),
         data_task=example.task,
     )
@@ -130,8 +130,8 @@ def _long(words: str, class_: str) -> Html:
 
 def _thumbnails(refs: Sequence[ImageRef]) -> Html:
     pictures = [_thumbnail(ref) for ref in refs[:IMAGES]]
-    more = tag("p", f"and {len(refs) - IMAGES} more images", class_="quiet") if len(refs) > IMAGES else None
-    return tag("div", pictures, more, class_="pictures")
+    note = tag("p", f"and {len(refs) - IMAGES} more images", class_="quiet") if len(refs) > IMAGES else None
+    return tag("div", pictures, note, class_="pictures")
 
 
 def _thumbnail(ref: ImageRef) -> Html:

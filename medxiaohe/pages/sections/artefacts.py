@@ -159,17 +159,17 @@ def load(inputs: Mapping[str, Path], others: Mapping[str, Path]) -> Run:
         ConfigError: a stage of `others` is neither.
     """
     fixed = {role: _open(role, folder) for role, folder in inputs.items()}
-    more = [_open(role, folder) for role, folder in others.items()]
+    opened = [_open(role, folder) for role, folder in others.items()]
     scores = io.read_json(fixed["comparison"].folder / "comparison.json")
     order = {label(name): i for i, name in enumerate(scores.get("stages", ()))}
-    for stage in more:
+    for stage in opened:
         if not any((stage.folder / name).exists() for name in ("metrics.jsonl", "traces.jsonl")):
             raise ConfigError(
                 f"needs.{stage.role}: stage {stage.name} neither trained nor examined a model: name only such"
                 " stages here"
             )
-    trained = tuple(stage for stage in more if (stage.folder / "metrics.jsonl").exists())
-    examined = [stage for stage in more if (stage.folder / "traces.jsonl").exists()]
+    trained = tuple(stage for stage in opened if (stage.folder / "metrics.jsonl").exists())
+    examined = [stage for stage in opened if (stage.folder / "traces.jsonl").exists()]
     examined.sort(key=lambda stage: order.get(stage.label, len(order)))
     return Run(**fixed, trained=trained, examined=tuple(examined), scores=scores)
 

@@ -28,15 +28,15 @@ NEAR = 12  # pixels between two labels
 Rows = Sequence[Mapping[str, Any]]
 
 
-def scores_section(found: Mapping[str, Any]) -> Html:
+def scores_section(comparison: Mapping[str, Any]) -> Html:
     """Show scores with their costs: a table and a plot for each task.
 
     Args:
-        found: comparison.json of evals.compare.
+        comparison: comparison.json of evals.compare.
     """
     parts: list[Html] = []
-    for task, stages in found["tasks"].items():
-        spent = {row["stage"]: row for row in found["costs"].get(task, ())}
+    for task, stages in comparison["tasks"].items():
+        spent = {row["stage"]: row for row in comparison["costs"].get(task, ())}
         rows = [(_cells(row, spent.get(row["stage"], {}))) for row in stages]
         head = ("Run", "Workflow", "n", "Score", "95 % interval", "Unread", "Calls", "Tools", "Tokens in",
                 "Tokens out")  # fmt: skip
@@ -94,9 +94,9 @@ def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Ht
         spot = (round(x(calls) / NEAR), round(y(score) / NEAR))
         labels.setdefault(spot, []).append(str(number))
     for (across, down), numbers in labels.items():
-        more = f" +{len(numbers) - 2}" if len(numbers) > 2 else ""
-        said = ", ".join(numbers[:2]) + more
-        parts.append(tag("text", said, x=across * NEAR + 6.0, y=down * NEAR - 5.0, class_="tick"))
+        suffix = f" +{len(numbers) - 2}" if len(numbers) > 2 else ""
+        label = ", ".join(numbers[:2]) + suffix
+        parts.append(tag("text", label, x=across * NEAR + 6.0, y=down * NEAR - 5.0, class_="tick"))
     parts += [tag("text", "score", x=4, y=14, class_="name")]
     parts.append(tag("text", "calls of an item", x=RIGHT, y=BOTTOM + 34, class_="name end"))
     drawn = charts.svg(
@@ -109,14 +109,14 @@ def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Ht
     )
 
 
-def budget_section(found: Mapping[str, Any]) -> Html:
+def budget_section(comparison: Mapping[str, Any]) -> Html:
     """Show each workflow compared with `answer`, and with self-consistency at an equal number of requests.
 
     Args:
-        found: comparison.json of evals.compare; a row counts as better or worse if Holm's p is below
+        comparison: comparison.json of evals.compare; a row counts as better or worse if Holm's p is below
             `ALPHA`.
     """
-    rows = found.get("equal_budget", ())
+    rows = comparison.get("equal_budget", ())
     outcomes = [_outcome(row) for row in rows]
     counted = {name: outcomes.count(name) for name in ("better", "worse", "no change")}
     words = (
@@ -139,8 +139,8 @@ def budget_section(found: Mapping[str, Any]) -> Html:
         "Against self-consistency it is the run with the fewest calls that are not below its own, or the most"
         " there is"
     )
-    whole = table(caption, head, cells, numbers=range(2, 8)) if cells else None
-    return section("budget", "At equal budget", tag("p", words), whole)
+    element = table(caption, head, cells, numbers=range(2, 8)) if cells else None
+    return section("budget", "At equal budget", tag("p", words), element)
 
 
 def _outcome(row: Mapping[str, Any]) -> str:
@@ -181,5 +181,5 @@ def ladder_section(rows: Rows) -> Html:
         "Calls",
         "",
     )
-    whole = table("The oracle ladder", head, cells, numbers=range(3, 8))
-    return section("ladder", "Oracle ladder", tag("p", words, class_="quiet"), whole)
+    element = table("The oracle ladder", head, cells, numbers=range(3, 8))
+    return section("ladder", "Oracle ladder", tag("p", words, class_="quiet"), element)

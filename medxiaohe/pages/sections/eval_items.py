@@ -49,16 +49,16 @@ def collect(run: Path, most: int, thumbnails: int, side: int) -> Shown:
     for row in io.read_jsonl(run / "traces.jsonl"):
         counts[row["task"]] = counts.get(row["task"], 0) + 1
     shown.total, shown.tasks = sum(counts.values()), list(counts)
-    kept = _shares(counts, most)
-    pictured = _shares(kept, thumbnails)
-    limits = {task: _limit(run, task, kept[task]) if kept[task] < counts[task] else 2.0 for task in counts}
+    quota = _shares(counts, most)
+    pictured = _shares(quota, thumbnails)
+    limits = {task: _limit(run, task, quota[task]) if quota[task] < counts[task] else 2.0 for task in counts}
     places: dict[str, int] = {}
     by_id: dict[tuple[str, str], dict[str, Any]] = {}
     for row in io.read_jsonl(run / "traces.jsonl") if most else ():
         task, id = row["task"], row["sample"]["id"]
         if (
             io.unit_interval(task, id) < limits[task]
-            and sum(1 for item in shown.items if item["t"] == task) < kept[task]
+            and sum(1 for item in shown.items if item["t"] == task) < quota[task]
         ):
             item = _item(row)
             pictured[task] -= _picture(row, item, shown, places, pictured[task], side)
@@ -70,11 +70,11 @@ def collect(run: Path, most: int, thumbnails: int, side: int) -> Shown:
 
 def _shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
     """How many of each, in turn, until there are `most`."""
-    kept, left = dict.fromkeys(counts, 0), most
+    quota, remaining = dict.fromkeys(counts, 0), most
     for i, task in enumerate(sorted(counts, key=lambda task: counts[task])):
-        kept[task] = min(counts[task], left // (len(counts) - i))
-        left -= kept[task]
-    return kept
+        quota[task] = min(counts[task], remaining // (len(counts) - i))
+        remaining -= quota[task]
+    return quota
 
 
 def _limit(run: Path, task: str, number: int) -> float:
@@ -129,7 +129,12 @@ def _said(trace: Trace) -> str:
 
 
 def _picture(
-    row: Mapping[str, Any], item: dict[str, Any], shown: Shown, places: dict[str, int], left: int, side: int
+    row: Mapping[str, Any],
+    item: dict[str, Any],
+    shown: Shown,
+    places: dict[str, int],
+    remaining: int,
+    side: int,
 ) -> int:
     """Give the item its thumbnails while the task has some left; returns how many new ones it took."""
     refs = io.sample_from_json(row["sample"]).images
@@ -137,7 +142,7 @@ def _picture(
     for ref in refs[:IMAGES]:
         key = f"{ref.sha256 or ref.uri} {ref.frame} {ref.box}"
         if key not in places:
-            if took >= left:
+            if took >= remaining:
                 item["n"] = len(refs)
                 continue
             places[key] = len(shown.pictures)
@@ -184,12 +189,12 @@ def add_other(shown: Shown, base: Path, other: Path) -> dict[str, Counter[str]]:
         key = row["task"], row["sample"]["id"]
         if key not in first:
             continue
-        found = _item(row)
-        change = _change(first[key], found["s"] == "right")
+        answered = _item(row)
+        change = _change(first[key], answered["s"] == "right")
         counts.setdefault(row["task"], Counter())[change] += 1
         if (item := by_id.get(key)) is not None:
             item["c"] = change
-            item["b"] = {name: found[name] for name in ("a", "r", "s")}
+            item["b"] = {name: answered[name] for name in ("a", "r", "s")}
     shown.items = [item for item in shown.items if "c" in item]
     return counts
 
@@ -245,8 +250,8 @@ def section_of(shown: Shown) -> Html:
 
 
 def _filters(shown: Shown) -> list[Html]:
-    said = [item.get("c", item["s"]) for item in shown.items]
-    verdicts = sorted({item if "of 1" not in item else "partly" for item in said})
+    labels = [item.get("c", item["s"]) for item in shown.items]
+    verdicts = sorted({item if "of 1" not in item else "partly" for item in labels})
     task = [tag("option", "all tasks", value=""), *(tag("option", name, value=name) for name in shown.tasks)]
     verdict = [
         tag("option", "every verdict", value=""),

@@ -136,16 +136,18 @@ def _judgements(stage: StageFolder) -> dict[tuple[str, str], Judgement]:
     return {(str(row["task"]), str(row["sample"]["id"])): judgement(row.get("scores") or ()) for row in rows}
 
 
-def _collect(run: Run, wanted: Mapping[tuple[str, str], str]) -> list[Example]:
+def _collect(run: Run, requested: Mapping[tuple[str, str], str]) -> list[Example]:
     samples: dict[tuple[str, str], Sample] = {}
-    answers: dict[tuple[str, str], dict[str, tuple[Trace, Judgement]]] = {key: {} for key in wanted}
+    answers: dict[tuple[str, str], dict[str, tuple[Trace, Judgement]]] = {key: {} for key in requested}
     for stage in run.examined:
         for row in io.read_jsonl(stage.folder / "traces.jsonl"):
             key = (str(row["task"]), str(row["sample"]["id"]))
-            if key in wanted:
+            if key in requested:
                 samples.setdefault(key, io.sample_from_json(row["sample"]))
                 answers[key][stage.label] = (
                     io.trace_from_json(row["trace"]),
                     judgement(row.get("scores") or ()),
                 )
-    return [Example(task, name, samples[task, id], answers[task, id]) for (task, id), name in wanted.items()]
+    return [
+        Example(task, name, samples[task, id], answers[task, id]) for (task, id), name in requested.items()
+    ]

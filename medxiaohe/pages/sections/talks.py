@@ -26,12 +26,12 @@ def talks_section(stages: Mapping[str, Path], most: int, *, words: bool) -> Html
         words: False shows roles and kinds of steps, and nothing that was said.
     """
     results = [_stage(name, folder, most, words) for name, folder in stages.items()]
-    how = (
+    explanation = (
         "Each evaluation holds its items, each item the steps of its conversation in the order in which they"
         " were asked. A step shows what it adds to what its role had read before."
     )
     return section(
-        "talks", "Conversations", tag("p", how, class_="quiet"), tag("div", results, class_="talks")
+        "talks", "Conversations", tag("p", explanation, class_="quiet"), tag("div", results, class_="talks")
     )
 
 
@@ -58,10 +58,10 @@ def _talk(row: Mapping[str, Any], words: bool) -> Html:
         tag("span", f"{plural(len(trace.steps), 'step')}, {plural(len(roles), 'role')}", class_="quiet"),
         tag("span", trace.error, class_="quiet") if trace.error else None,
     )
-    asked = "\n\n".join(_text(message) for message in trace.prompt.messages)
+    question = "\n\n".join(_text(message) for message in trace.prompt.messages)
     body = [
         tag("div", buttons, class_="roles", hidden=True),
-        *([_block("question", asked, "given")] if words else []),
+        *([_block("question", question, "given")] if words else []),
         *(step_details(step, words) for step in trace.steps),
         *([_block("answer", trace.answer, "")] if words and trace.answer else []),
     ]
@@ -83,8 +83,8 @@ def step_details(step: Step, words: bool, number: Html | None = None) -> Html:
         words: False shows the role and the kind of step only.
         number: markup before the role; None for none.
     """
-    given, got = _given(step), _got(step)
-    first = excerpt(" ".join((got or given).split()), FIRST) if words else ""
+    request, got = _given(step), _got(step)
+    first = excerpt(" ".join((got or request).split()), FIRST) if words else ""
     facts = f"{count(step.tokens_in)} + {count(step.tokens_out)} tokens" if step.tokens_out else ""
     head = tag(
         "summary",
@@ -94,8 +94,8 @@ def step_details(step: Step, words: bool, number: Html | None = None) -> Html:
         tag("span", first, class_="first"),
         tag("span", facts, class_="quiet") if facts else None,
     )
-    asked = {"ask": "asked", "rank": "asked", "use": "called with", "note": "noted"}[step.kind]
-    body = [_block(asked, given, "given"), _block("replied", got, "")] if words else []
+    heading = {"ask": "asked", "rank": "asked", "use": "called with", "note": "noted"}[step.kind]
+    body = [_block(heading, request, "given"), _block("replied", got, "")] if words else []
     return tag("details", head, *body, class_=f"step {step.kind}", data_role=_role(step))
 
 
@@ -104,9 +104,9 @@ def _given(step: Step) -> str:
     if step.kind in ("ask", "rank"):
         added = "\n\n".join(f"{m.role}: {_text(m)}" for m in step.given["add"])
         before = step.given["keep"]
-        known = f"({plural(before, 'message')} as before)\n\n" if before else ""
+        earlier = f"({plural(before, 'message')} as before)\n\n" if before else ""
         offered = step.given.get("answers")
-        return known + added + (f"\n\noffered: {', '.join(offered)}" if offered else "")
+        return earlier + added + (f"\n\noffered: {', '.join(offered)}" if offered else "")
     data = step.given["arguments"] if step.kind == "use" else step.given
     return json.dumps(io.to_json(data), ensure_ascii=False)
 

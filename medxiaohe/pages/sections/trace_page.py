@@ -50,7 +50,7 @@ def trace_page(shown: View) -> str:
     ]
     workflow = shown.head["origin"].get("workflow", "")
     title = f"Trace {shown.index}" + (f" of the workflow {workflow}" if workflow else "")
-    body = [section(id, name, part) for id, name, part in parts]
+    body = [section(id, name, content) for id, name, content in parts]
     contents = [(id, name) for id, name, _ in parts]
     return frame.document(
         title, "medxiaohe trace", contents, body, ("report.css", "workflows.css", "trace.css"), ("trace.js",)
@@ -73,7 +73,7 @@ def ruling(label: str) -> Html:
 def _answer(shown: View) -> list[Html]:
     rows = sentences(shown)
     numbers = {r["id"]: n for n, r in enumerate(shown.of_kind("evidence"), 1)}
-    how = (
+    hint = (
         "Choose a sentence to mark the spans and boxes that its rulings rest on, and again to unmark them."
         if any(row.evidence for row in rows)
         else "No sentence names evidence."
@@ -88,7 +88,7 @@ def _answer(shown: View) -> list[Html]:
     ]
     right = [
         tag("h3", "Evidence"),
-        tag("p", how, class_="quiet", id="marked", role="status"),
+        tag("p", hint, class_="quiet", id="marked", role="status"),
         *(_picture(picture, shown, numbers) for picture in pictures(shown)),
         *(_passage(item, shown, numbers) for item in shown.of_kind("evidence")),
     ]
@@ -142,8 +142,8 @@ def _reason(record: Record, shown: View) -> str:
 def _removed(shown: View) -> list[Html]:
     """Sentences of a draft that a report does not have."""
     notes = [r for r in shown.of_kind("decision") if r["who"] == "decisions" and r["id"] in shown.values]
-    given = shown.values[notes[-1]["id"]].get("given") if notes else None
-    cut = [row for row in given or () if isinstance(row, dict) and row.get("section") == "cut"]
+    sentences_ = shown.values[notes[-1]["id"]].get("given") if notes else None
+    cut = [row for row in sentences_ or () if isinstance(row, dict) and row.get("section") == "cut"]
     if not cut:
         return []
     why = [excerpt(str(row.get("why", "")), 300) for row in cut]
@@ -182,15 +182,15 @@ def _passage(record: Record, shown: View, numbers: dict[str, int]) -> Html | Non
     )  # fmt: skip
 
 
-def _picture(one: Picture, shown: View, numbers: dict[str, int]) -> Html:
+def _picture(picture: Picture, shown: View, numbers: dict[str, int]) -> Html:
     """A picture with its boxes; a sentence where it cannot be shown."""
-    path = shown.blobs.path(one.sha256)
-    name = f"Image {one.sha256[:12]}" + (f", frame {one.frame}" if one.frame is not None else "")
+    path = shown.blobs.path(picture.sha256)
+    name = f"Image {picture.sha256[:12]}" + (f", frame {picture.frame}" if picture.frame is not None else "")
     if path is None:
         why = "Its file is not in blobs/."
         return tag("figure", tag("figcaption", f"{name}. {why}"), class_="picture-of")
     try:
-        pixels = images.open_image(ImageRef(str(path), frame=one.frame))
+        pixels = images.open_image(ImageRef(str(path), frame=picture.frame))
     except (DataError, ImportError):
         return tag("figure", tag("figcaption", f"{name}. It does not decode here."), class_="picture-of")
     width, height = pixels.size
@@ -204,7 +204,7 @@ def _picture(one: Picture, shown: View, numbers: dict[str, int]) -> Html:
             x=left, y=top, width=right - left, height=bottom - top,
             class_="box", data_evidence=id, vector_effect="non-scaling-stroke",
         )
-        for id, (left, top, right, bottom), words in one.boxes
+        for id, (left, top, right, bottom), words in picture.boxes
     ]  # fmt: skip
     label = f"{name}, {width} by {height} pixels, {plural(len(boxes), 'box', 'boxes')}"
     drawn = tag(
@@ -218,10 +218,10 @@ def _picture(one: Picture, shown: View, numbers: dict[str, int]) -> Html:
 
 
 def _verification(shown: View) -> list[Html]:
-    found = shown.verdict
+    verdict = shown.verdict
     rows = []
     for name, says in LEVELS.items():
-        level, state = found.levels[name], found.state(name)
+        level, state = verdict.levels[name], verdict.state(name)
         why = [f"{reason} ({n:,})" for reason, n in sorted(level.reasons.items())]
         if state == "reported":
             share, low, high = level.interval()
@@ -232,9 +232,9 @@ def _verification(shown: View) -> list[Html]:
         rows.append((name, shown_state, count(level.checked), count(level.not_checked), count(level.closed),
                      f"{says}. {'; '.join(why)}"))  # fmt: skip
     head = ("level", "state", "checked", "not checked", "closed", "what it says, and what was not checked")
-    bad = [tag("li", str(problem)) for problem in found.problems[:50]]
+    bad = [tag("li", str(problem)) for problem in verdict.problems[:50]]
     return [
-        table(f"The folder of {plural(found.traces, 'trace')}", head, rows, numbers=(2, 3, 4)),
+        table(f"The folder of {plural(verdict.traces, 'trace')}", head, rows, numbers=(2, 3, 4)),
         tag("p", "Bad records:") if bad else tag("p", "No record is bad."),
         tag("ul", bad, class_="bad") if bad else Html(""),
         tag("p", "What nobody can check: whether a model really gave the recorded replies, and whether who"
@@ -245,12 +245,12 @@ def _verification(shown: View) -> list[Html]:
 def _records(shown: View) -> list[Html]:
     origin = table("Origin", ("what", "value"), sorted(shown.head["origin"].items()))
     rows = [_record(record, shown) for record in shown.records[:MOST_RECORDS]]
-    more = len(shown.records) - len(rows)
+    remaining = len(shown.records) - len(rows)
     return [
         tag("p", "SHA-256 of the head, which is the name of the trace: ", tag("code", shown.name)),
         origin,
         details(plural(len(shown.records), "record"), rows),
-        tag("p", f"{more:,} more records are in the log.", class_="quiet") if more else Html(""),
+        tag("p", f"{remaining:,} more records are in the log.", class_="quiet") if remaining else Html(""),
     ]
 
 

@@ -53,15 +53,15 @@ def budget(shown: View) -> list[Html]:
         shown: the trace.
     """
     asks, calls = Counter[str](), Counter[str]()
-    given, written = Counter[str](), Counter[str]()
+    tokens_in, tokens_out = Counter[str](), Counter[str]()
     for record in shown.of_kind("generation", "call"):
         name = _role(record)
         (asks if record["kind"] == "generation" else calls)[name] += 1
-        given[name] += record["tokens_in"]
-        written[name] += record["tokens_out"]
+        tokens_in[name] += record["tokens_in"]
+        tokens_out[name] += record["tokens_out"]
     names = list(dict.fromkeys([*asks, *calls]))
-    rows = [(name, *(count(item[name]) for item in (asks, calls, given, written))) for name in names]
-    total = ("all", *(count(sum(item.values())) for item in (asks, calls, given, written)))
+    rows = [(name, *(count(item[name]) for item in (asks, calls, tokens_in, tokens_out))) for name in names]
+    total = ("all", *(count(sum(item.values())) for item in (asks, calls, tokens_in, tokens_out)))
     head = ("role", "asks", "calls of tools", "tokens in", "tokens out")
     stop = STOPS.get(shown.answer["stop"], shown.answer["stop"])
     error = (shown.values.get(shown.answer["id"]) or {}).get("error", "")

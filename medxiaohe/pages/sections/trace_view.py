@@ -156,9 +156,9 @@ def pictures(shown: View) -> list[Picture]:
         at, image = row.get("at") or {}, row["images"][0]
         frame = image.get("frame") if at.get("frame") is None else at["frame"]
         box = at.get("box") or image.get("box")
-        place = boxes.setdefault((record["source"], frame), [])
+        entries = boxes.setdefault((record["source"], frame), [])
         if box:
-            place.append((record["id"], (box[0], box[1], box[2], box[3]), str(row.get("text", ""))))
+            entries.append((record["id"], (box[0], box[1], box[2], box[3]), str(row.get("text", ""))))
     shared = {id for (id, frame), rows in boxes.items() if frame is not None and rows}
     return [
         Picture(id, sources[id]["sha256"], frame, tuple(rows))
@@ -185,11 +185,11 @@ def passage(shown: View, record: Record) -> tuple[str, str, str]:
     if source is None or source.get("of") != "document":
         return "", text, ""
     try:
-        whole = (shown.blobs.read(source["sha256"]) or b"").decode()
+        document = (shown.blobs.read(source["sha256"]) or b"").decode()
     except ValueError:
         return "", text, ""
-    start = at["span"][0] if at.get("span") else whole.find(text)
+    start = at["span"][0] if at.get("span") else document.find(text)
     end = start + len(text)
-    if start < 0 or whole[start:end] != text:
+    if start < 0 or document[start:end] != text:
         return "", text, ""
-    return whole[:start], text, whole[end:]
+    return document[:start], text, document[end:]

@@ -94,9 +94,9 @@ def _completions(stage: StageFolder) -> Html | None:
     quarter = max(1, len(rows) // 4)
     shown = [
         (when, row)
-        for when, part in (("first quarter", rows[:quarter]), ("last quarter", rows[-quarter:]))
+        for when, chunk in (("first quarter", rows[:quarter]), ("last quarter", rows[-quarter:]))
         for row in sorted(
-            part, key=lambda row: io.unit_interval("shown", str(row.get("sample")), str(row.get("answer")))
+            chunk, key=lambda row: io.unit_interval("shown", str(row.get("sample")), str(row.get("answer")))
         )[:COMPLETIONS]
     ]
     cells = [
@@ -122,8 +122,8 @@ def _number(value: Any) -> str:
 
 def _why(row: Mapping[str, Any]) -> str:
     parts = "; ".join(f"{name} {decimal(value)}" for name, value in (row.get("parts") or {}).items())
-    said = ", ".join(filter(None, [str(row.get("status") or ""), str(row.get("why") or "")]))
-    return excerpt(f"{said} ({parts})" if parts else said, 240)
+    text = ", ".join(filter(None, [str(row.get("status") or ""), str(row.get("why") or "")]))
+    return excerpt(f"{text} ({parts})" if parts else text, 240)
 
 
 def base_name(base: Any) -> str:
@@ -148,13 +148,9 @@ def _facts(stage: StageFolder) -> list[Html]:
         if facts.get(name) is not None
     ]
     if facts.get("total_parameters"):
-        part = share(facts.get("trained_parameters", 0), facts["total_parameters"])
-        rows.append(
-            (
-                "Parameters trained",
-                f"{count(facts.get('trained_parameters', 0))} of {count(facts['total_parameters'])} ({part})",
-            )
-        )
+        percent = share(facts.get("trained_parameters", 0), facts["total_parameters"])
+        trained, total = count(facts.get("trained_parameters", 0)), count(facts["total_parameters"])
+        rows.append(("Parameters trained", f"{trained} of {total} ({percent})"))
     for name in ("reward", "loss"):
         if facts.get(f"{name}_first") is not None and facts.get(f"{name}_last") is not None:
             rows.append(
