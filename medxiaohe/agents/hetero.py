@@ -131,7 +131,7 @@ def fused(results: Sequence[ToolResult], depth: int, keep: int) -> list[str]:
     items: dict[str, Evidence] = {}
     for result in results:
         for rank, item in enumerate(result.evidence[:depth], 1):
-            scores[item.id] = scores.get(item.id, 0.0) + 1 / (OFFSET + rank)
+            scores[item.id] = scores.get(item.id, 0.0) + 1 / (OFFSET + rank)  # 1 / (k + rank)
             items.setdefault(item.id, item)
     best = sorted(items, key=lambda id: (-scores[id], id))[:keep]
     plain = [part for r in results if not r.evidence for part in r.parts if isinstance(part, str)]

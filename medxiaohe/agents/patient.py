@@ -236,6 +236,7 @@ def results(facts: Mapping[str, Any], request: str) -> str:
 def _best(names: Sequence[str], requested: set[str], most: int = 6) -> list[int]:
     """The names that share most words with the request, in their order; a name must have half of the words
     asked for."""
+    # number of shared words of each name
     shares = [len(requested & _expanded(name)) for name in names]
     best = max(shares, default=0)
     return (
@@ -262,6 +263,7 @@ def by_rule(facts: Mapping[str, Any], talk: Sequence[Message], question: str) ->
         at most `SENTENCES` sentences, or `NOT_KNOWN`.
     """
     rows = [(row["topic"], sentence) for row in facts["patient"] for sentence in _sentences(row["text"])]
+    # one document for each sentence, with words of questions that its topic answers
     library = BM25(
         Evidence(str(i), f"{_words_of(topic)} {topic} {sentence}", "patient")
         for i, (topic, sentence) in enumerate(rows)
@@ -269,6 +271,7 @@ def by_rule(facts: Mapping[str, Any], talk: Sequence[Message], question: str) ->
     query = " ".join(word for word in words(question) if word not in EMPTY)
     ranked = [rows[int(e.id)][1] for e in library.search([query], len(rows))[0]]
     heard = "\n".join(message.text for message in talk if message.role == "user")
+    # do not repeat a sentence unless nothing else fits
     fresh = [sentence for sentence in ranked if sentence not in heard]
     return " ".join((fresh or ranked)[:SENTENCES]) or NOT_KNOWN
 

@@ -230,6 +230,7 @@ def memory_gib() -> tuple[float, float]:
     else:
         rows["MemTotal"] = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     total, free = rows["MemTotal"], rows.get("MemAvailable", rows["MemTotal"])
+    # cgroup v2: bytes, or "max" for no limit
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and (text := limit.read_text().strip()).isdigit():
         total = min(total, int(text) / 2**30)

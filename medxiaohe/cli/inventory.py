@@ -60,6 +60,7 @@ def packages(root: str = "medxiaohe") -> list[Package]:
         Installed packages, `root` left out; empty where `root` runs from a checkout that is not installed.
     """
     result: dict[str, Package] = {}
+    # walk the dependency graph: packages of `root` with all extras, then theirs without extras
     waiting = [name for name, _ in _asked(root, every=True)]
     while waiting:
         name = normal(waiting.pop())

@@ -287,5 +287,6 @@ class Conversation:
 
 
 def _estimated(messages: Sequence[Message], got: Any) -> int:
+    # one token for every four bytes of UTF-8, at least one
     texts = [message.text for message in messages] + ([got.text] if isinstance(got, Message) else [])
     return 1 + sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // BYTES_PER_TOKEN

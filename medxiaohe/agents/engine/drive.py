@@ -180,6 +180,7 @@ class _Engine:
         """
         ready = list(range(len(self.talks)))
         while ready:
+            # one round: run tools at once, and group model requests by model, kind and tools into batches
             going: set[int] = set()
             asks: dict[Any, list[tuple[int, int, Request]]] = {}
             for item in [item for number in ready for item in self.advance(number)]:
@@ -253,6 +254,7 @@ class _Engine:
                     number = next(waiting, None)
                 return 0
 
+            # fill all slots; each result either advances its case or frees a slot for the next one
             live = sum(go(next(waiting, None)) for _ in range(width))
             while live:
                 (number, n, _), result = threads.result()

@@ -38,6 +38,7 @@ class Conversations:
             {of, keep, add}, as in the docstring of this module.
         """
         messages = tuple(request.messages)
+        # the earlier conversation with the longest common prefix; of equal ones the first
         best, keep = PROMPT, -1
         for earlier in dict.fromkeys(
             (self._last_of_role.get(request.role, PROMPT), self._last, n - 1, PROMPT)

@@ -28,6 +28,7 @@ def decide(rows: Sequence[Mapping[str, Any]], threshold: float) -> tuple[float, 
         (sum over the rows with a result, decision); the decision is "" if the rows without a result could
         change it
     """
+    # sum of w_i * x_i over the steps with a result; the steps without one can add at most their weights
     total = sum(float(row["weight"]) * row["result"] for row in rows if row["result"] is not None)
     open_ = sum(float(row["weight"]) for row in rows if row["result"] is None)
     if total >= threshold - CLOSE:

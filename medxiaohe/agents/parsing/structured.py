@@ -30,6 +30,7 @@ def json_of(text: str) -> Any:
     """
     decoder, values, at = json.JSONDecoder(), list[Any](), 0
     text = outside_thoughts(text)
+    # decode the JSON value at each bracket; a list may be prose in brackets, a broken object is an error
     while (start := min((i for i in (text.find("{", at), text.find("[", at)) if i >= 0), default=-1)) >= 0:
         try:
             value, at = decoder.raw_decode(text, start)

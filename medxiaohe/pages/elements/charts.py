@@ -86,11 +86,14 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     Returns:
         ascending values, the first at most `low`, the last at least `high`.
     """
+    # an empty range has no scale: widen it by half its magnitude on each side
     if high <= low:
         low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
+    # the smallest round step m * 10^k that is at least the raw step; 0.999 and 1e-9 absorb rounding errors
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
+    # multiples of the step that enclose the range
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(i * step, 12) for i in range(first, last + 1)]
 
@@ -108,6 +111,7 @@ def decades(high: float) -> list[float]:
 
 
 def _scale(marks: Sequence[float], start: float, end: float, log: bool) -> Callable[[float], float]:
+    # linear interpolation of f(value) between the outer marks: f is the identity or log10
     f: Callable[[float], float] = math.log10 if log else lambda value: value
     low, high = f(marks[0]), f(marks[-1])
     return lambda value: start + (f(value) - low) / (high - low) * (end - start)
@@ -141,6 +145,7 @@ def lines(
     points = [p for line in series for p in line.points]
     if not points:
         return tag("p", f"{title}: nothing was recorded.", class_="quiet")
+    # the plotting area in SVG units: room for tick labels at the left and below
     left, right, top, bottom, height = 54, WIDTH - 14, 26, 216, 262
     xs, ys = [p[0] for p in points], [p[1] for p in points]
     x_ticks = decades(max(xs)) if log else [t for t in ticks(min(xs), max(xs)) if t <= max(xs)]
@@ -148,6 +153,7 @@ def lines(
     y_marks = decades(max(ys)) if log else ticks(min(ys), max(ys))
     x, y = _scale(x_marks, left, right, log), _scale(y_marks, bottom, top, log)
     parts: list[Html] = []
+    # shaded bands, clipped to the axis; a name is drawn where at least 30 units are free
     edges = [*(start for _, start in bands), x_marks[-1]]
     for i, (name, start) in enumerate(bands):
         begin, end = (x(min(max(value, x_marks[0]), x_marks[-1])) for value in (start, edges[i + 1]))
@@ -163,6 +169,7 @@ def lines(
         )
         if end - begin > 30:
             parts.append(tag("text", name, x=(begin + end) / 2, y=top + 13, class_="tick middle"))
+    # grid lines and tick labels
     for value in y_marks:
         parts.append(tag("line", x1=left, x2=right, y1=y(value), y2=y(value), class_="grid"))
         parts.append(tag("text", _tick(value), x=left - 6, y=y(value) + 4, class_="tick end"))
@@ -176,6 +183,7 @@ def lines(
             parts.append(_path(line, x, y))
     parts.append(tag("text", y_label, x=4, y=14, class_="name"))
     parts.append(tag("text", x_label, x=right, y=height - 6, class_="name end"))
+    # numbers in words, for screen readers
     description = "; ".join(
         f"{line.label}: from {significant(line.points[0][1])} to {significant(line.points[-1][1])}"
         for line in series
@@ -214,6 +222,7 @@ def smooth(points: Sequence[tuple[float, float]], windows: int = 20) -> list[tup
     Returns:
         as many points, with the same x.
     """
+    # window in points: a twentieth of the curve by default
     width = max(1, len(points) // windows)
     result = []
     for i in range(len(points)):
@@ -234,6 +243,7 @@ def thin(points: Sequence[tuple[float, float]], most: int = 300) -> list[tuple[f
     """
     if len(points) <= most:
         return list(points)
+    # indices at equal distances, rounded to the nearest point
     return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
 
 
@@ -252,6 +262,7 @@ def dots(
         reference: (name, value) of a vertical line, such as a baseline; None for none.
     """
     values = [v for row in rows for v in (row.mean, row.low, row.high) if v is not None]
+    # scores are from 0 to 1; the axis is longer only for values outside
     marks = ticks(min([0.0, *values]), max([1.0, *values]))
     left, right, y = 84, WIDTH - 98, 30.0
     x = _scale(marks, left, right, False)
@@ -312,6 +323,7 @@ def bars(title: str, rows: Sequence[Bar], *, most: float | None = None) -> Html:
         rows: bars in order, with values of at least 0.
         most: value of a full bar; None for the largest of `rows`.
     """
+    # value of a full bar; 1 if all are 0, against a division by zero
     top = most or max((row.value for row in rows), default=0) or 1
     parts = list[Html]()
     for i, row in enumerate(rows):
@@ -343,6 +355,7 @@ def strip(title: str, shares: Sequence[tuple[str, float]]) -> Html:
     """
     total, x, parts = sum(value for _, value in shares) or 1, 0.0, list[Html]()
     for color, value in shares:
+        # share of the 160 units of the strip
         width = 160 * value / total
         parts.append(tag("rect", x=x, y=0, width=width, height=12, class_=color))
         x += width

@@ -20,6 +20,7 @@ def forest(title: str, rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str,
         title: for screen readers.
         rows: (name, {n, mean, low, high}, baseline -> score or None); the baselines are keys of `MARKS`.
     """
+    # SVG units: 40 for a task, its name above its line
     left, right, step, top = 8, WIDTH - 8, 40, 24
     parts = [
         tag(
@@ -102,16 +103,19 @@ def reliability(title: str, curves: Sequence[tuple[str, Sequence[Mapping[str, fl
     size, left, top = 250, 54, 14
     parts: list[Html] = []
 
+    # 0 to 1 in data coordinates -> SVG units; the y axis points down
     def x(v: float) -> float:
         return left + v * (WIDTH - left - 14)
 
     def y(v: float) -> float:
         return top + (1 - v) * size
 
+    # grid and ticks of both axes
     for m in (0, 0.25, 0.5, 0.75, 1):
         parts.append(tag("line", x1=x(0), x2=x(1), y1=y(m), y2=y(m), class_="grid"))
         parts.append(tag("text", f"{m:g}", x=left - 6, y=y(m) + 4, class_="tick end"))
         parts.append(tag("text", f"{m:g}", x=x(m), y=y(0) + 18, class_="tick middle"))
+    # the diagonal: accuracy equals confidence
     parts.append(tag("line", x1=x(0), y1=y(0), x2=x(1), y2=y(1), class_="reference"))
     for label, bins, color in curves:
         points = [(x(b["confidence"]), y(b["accuracy"])) for b in bins]

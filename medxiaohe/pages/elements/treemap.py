@@ -76,6 +76,7 @@ def _map(reach: Reach, id: str, number: dict[str, int], parent: dict[str, str]) 
     areas = [float(reach.below[child]) for child in first]
     cells: list[Html] = []
     if rest:
+        # one cell stands for the rest: at most a quarter of the map, so that the drawn children stay readable
         areas.append(min(float(sum(reach.below[child] for child in rest)), sum(areas) / 3))
     boxes = squarify(areas, WIDE, HIGH)
     for child, box in zip(first, boxes, strict=False):
@@ -161,19 +162,24 @@ def squarify(areas: Sequence[float], width: float, height: float) -> list[tuple[
     Returns:
         boxes (x, y, width, height) from the top left corner, in the order of `areas`.
     """
+    # scale areas so that together they fill the rectangle
     scale = width * height / (sum(areas) or 1)
     remaining, x, y = [area * scale for area in areas], 0.0, 0.0
     boxes: list[tuple[float, float, float, float]] = []
     while remaining:
+        # lay a row along the shorter side of the free rectangle
         side = min(width, height)
+        # extend the row while its worst aspect ratio does not increase
         row = 1
         while row < len(remaining) and _worst(remaining[: row + 1], side) <= _worst(remaining[:row], side):
             row += 1
+        # thickness of the row: its area over its length; each box gets its share of the length
         thick, along = sum(remaining[:row]) / side, 0.0
         for area in remaining[:row]:
             length = area / thick
             boxes.append((x + along, y, length, thick) if width < height else (x, y + along, thick, length))
             along += length
+        # cut the row off the free rectangle
         if width < height:
             y, height = y + thick, height - thick
         else:
@@ -184,6 +190,8 @@ def squarify(areas: Sequence[float], width: float, height: float) -> list[tuple[
 
 def _worst(row: Sequence[float], side: float) -> float:
     """The largest ratio of the sides of a box when `row` is laid along `side`."""
+    # max over boxes r of max(w^2 r / s^2, s^2 / (w^2 r)), with side w and area s of the row; its largest and
+    # smallest box give the maximum (Bruls, Huizing, van Wijk 2000)
     total = sum(row)
     return max(side * side * max(row) / total**2, total**2 / (side * side * min(row)))
 

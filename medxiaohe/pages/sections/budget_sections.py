@@ -67,10 +67,12 @@ def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Ht
     if not shown:
         return tag("p", f"{task}: nothing was judged.", class_="quiet")
     points = [(float(spent[row["stage"]]["calls"]), float(row["mean"])) for row in shown]
+    # Pareto frontier: no run scores more for at most as many calls, or as much for fewer
     best = pareto(points)
     ends = charts.decades(max(calls for calls, _ in points))
     high = charts.ticks(0, max(0.1, max(score for _, score in points)))
 
+    # log10 of the calls on x, score from 0 on y, in SVG units
     def x(calls: float) -> float:
         return LEFT + math.log10(max(calls, 1)) / math.log10(ends[-1]) * (RIGHT - LEFT)
 
@@ -85,6 +87,7 @@ def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Ht
     if len(line) > 1:
         d = "M" + "L".join(f"{x(calls):.1f} {y(score):.1f}" for calls, score in line)
         parts.append(tag("path", d=d, class_="frontier"))
+    # labels of points in one cell of NEAR by NEAR pixels are joined, so that they do not overlap
     labels: dict[tuple[int, int], list[str]] = {}  # numbers of the runs that lie on one spot
     for number, ((calls, score), row, on) in enumerate(zip(points, shown, best, strict=True), 1):
         about = f"{number}. {row['stage']}: {decimal(score)} for {decimal(calls, 1)} calls"

@@ -111,9 +111,11 @@ def covered(run: Run, extra: Sequence[StageFolder]) -> Html:
         if stage.uses not in aside
     ]
     steps = [(name, counts) for name, counts in steps if counts]
+    # head, torso and tail are those of the first step; an entity that it lacks is "new"
     bucket, rows, lines = buckets(steps[0][1]), [], []
     for color, (name, counts) in enumerate(steps):
         seen = Counter(bucket.get(id, "new") for id, number in counts.items() if number)
+        # entities by the number of rows that mention them
         levels = [sum(low <= number <= high for number in counts.values()) for low, high, _ in LEVELS]
         number = sum(seen.values())
         by_bucket = [count(seen[name]) for name in (*BUCKETS, "new")]

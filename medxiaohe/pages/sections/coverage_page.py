@@ -227,6 +227,7 @@ def packed(coverage: Coverage, summary: Mapping[str, Any]) -> str:
             for side in coverage.sides
         ],
     }
+    # raw DEFLATE without a zlib header: what DecompressionStream("deflate-raw") of browsers reads
     squeeze = zlib.compressobj(9, wbits=-15)
     data = (
         squeeze.compress(
@@ -262,6 +263,7 @@ def sparse(column: array[int]) -> list[list[int]]:
         two lists of equal length: distances between the indices of non-zero values (the first from 0),
         and the values.
     """
+    # delta encoding of the indices: small numbers deflate well
     indices = [index for index, value in enumerate(column) if value]
     return [
         [index - before for before, index in zip([0, *indices], indices, strict=False)],

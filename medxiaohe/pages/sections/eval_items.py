@@ -48,9 +48,11 @@ def collect(run: Path, most: int, thumbnails: int, side: int) -> Shown:
     counts: dict[str, int] = {}
     for row in io.read_jsonl(run / "traces.jsonl"):
         counts[row["task"]] = counts.get(row["task"], 0) + 1
+    # quotas of items and of thumbnails by task
     shown.total, shown.tasks = sum(counts.values()), list(counts)
     quota = _shares(counts, most)
     pictured = _shares(quota, thumbnails)
+    # thresholds on the hash of an id; 2 is above every hash, which is in [0, 1)
     limits = {task: _limit(run, task, quota[task]) if quota[task] < counts[task] else 2.0 for task in counts}
     places: dict[str, int] = {}
     by_id: dict[tuple[str, str], dict[str, Any]] = {}
@@ -70,6 +72,7 @@ def collect(run: Path, most: int, thumbnails: int, side: int) -> Shown:
 
 def _shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
     """How many of each, in turn, until there are `most`."""
+    # water-filling: from the smallest task on, each takes an equal share of the rest, at most all its items
     quota, remaining = dict.fromkeys(counts, 0), most
     for i, task in enumerate(sorted(counts, key=lambda task: counts[task])):
         quota[task] = min(counts[task], remaining // (len(counts) - i))
@@ -79,6 +82,7 @@ def _shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
 
 def _limit(run: Path, task: str, number: int) -> float:
     """The hash below which lie the hashes of so many items."""
+    # the hash of rank `number`: exactly so many hashes are below it, unless hashes are equal
     hashes = sorted(
         io.unit_interval(task, row["sample"]["id"])
         for row in io.read_jsonl(run / "traces.jsonl")
@@ -180,6 +184,7 @@ def add_other(shown: Shown, base: Path, other: Path) -> dict[str, Counter[str]]:
     Returns:
         task -> how many of all items in common are fixed, broke, both right, both wrong.
     """
+    # whether the base answered each item right
     first: dict[tuple[str, str], bool] = {}
     for row in io.read_jsonl(base / "traces.jsonl"):
         first[row["task"], row["sample"]["id"]] = judgement(row["scores"]).verdict == "right"

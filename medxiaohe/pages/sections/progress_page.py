@@ -100,9 +100,11 @@ def _overall(state: status.State, now: float, goes_on: bool, failed: str, out: P
 def _left(state: status.State, now: float, out: Path) -> float:
     """Minutes left: the recipe's own for stages to come, scaled by how long finished ones took."""
     took = {name: seconds / 60 for (name, _), seconds in run.seconds(out).items()}
+    # pace: measured minutes over the recipe's minutes, of finished stages; 1 if none can be compared
     timed = [name for name in state.done if name in took and state.minutes.get(name)]
     expected = sum(state.minutes[name] for name in timed)
     pace = sum(took[name] for name in timed) / expected if expected else 1.0
+    # expected minutes of all unfinished stages, less those the running one has used (at most its own)
     remaining = pace * sum(state.minutes.get(name, 0.0) for name in state.stages if name not in state.done)
     elapsed = (now - state.started) / 60 if state.running else 0.0
     return max(0.0, remaining - min(elapsed, pace * state.minutes.get(state.running, 0.0)))

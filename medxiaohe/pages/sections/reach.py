@@ -85,14 +85,17 @@ def reach(tree: Tree, mentioned: Mapping[str, int], samples: Iterable[Iterable[s
         counts by entity id; `ROOT` has those of the whole tree.
     """
     result = Reach(tree)
+    # add each entity to itself, to all of its ancestors (once each) and to the root above them
     for id in tree.entities:
         seen = mentioned.get(id, 0) > 0
         for ancestor in (id, *tree.ancestors(id), ROOT):
             result.below[ancestor] = result.below.get(ancestor, 0) + 1
             if seen:
                 result.covered[ancestor] = result.covered.get(ancestor, 0) + 1
+    # closure of an entity under "ancestor of", computed once
     above: dict[str, frozenset[str]] = {}
     for entities in samples:
+        # a sample counts once for each entity that is above any of its mentions
         touched: set[str] = set()
         for id in entities:
             if id in tree and id not in above:

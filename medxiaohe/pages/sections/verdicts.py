@@ -9,7 +9,7 @@ from typing import Any
 from medxiaohe.pages.elements.html import decimal, p_value, signed
 from medxiaohe.pages.sections.artefacts import Run, label
 
-ALPHA = 0.05
+ALPHA = 0.05  # significance level of Holm-adjusted p values
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ def no_better_than_constant(run: Run) -> list[str]:
     for task, rows in (run.scores.get("tasks") or {}).items():
         last: Mapping[str, Any] = next((row for row in rows if label(row["stage"]) == run.stages[-1]), {})
         constant, low, mean = constant_of(last), last.get("low"), last.get("mean")
+        # the lower 95 % bound does not exceed the constant answer; without an interval the mean decides
         if constant is not None and mean is not None and (mean if low is None else low) <= constant:
             same = f"always giving the same answer ({decimal(constant)})"
             results.append(
