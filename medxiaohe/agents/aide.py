@@ -100,7 +100,7 @@ def _aide(case: Case, folder: str) -> Generator[Any, Any, Answer]:
 
 
 def _activated(case: Case, talk: Sequence[Message], folder: str) -> Generator[Any, Any, list[str]]:
-    """The agents that the query needs, in their order: of the tool `intents`, else of the router."""
+    """Choose the agents that the query needs, in their order: by the tool `intents`, else by the router."""
     if any(tool.name == "intents" for tool in case.tools):
         result = yield Use("intents", {"text": talk[-1].text[:2000]})
         names = result.data.get("agents", ()) if isinstance(result.data, dict) else ()
@@ -111,7 +111,7 @@ def _activated(case: Case, talk: Sequence[Message], folder: str) -> Generator[An
 
 
 def _looked_up(case: Case, agent: str, folder: str) -> Generator[Any, Any, list[ToolResult]]:
-    """What tools of its own tell an agent: similar cases for the diagnosis, drugs for the medicament."""
+    """Run an agent's own tools: similar cases for the diagnosis, drugs for the medicament."""
     names = {tool.name for tool in case.tools}
     if agent == "diagnosis" and "similar_cases" in names:
         text = redact(case.prompt.messages[-1].text).text

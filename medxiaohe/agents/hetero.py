@@ -139,7 +139,7 @@ def fused(results: Sequence[ToolResult], depth: int, keep: int) -> list[str]:
 
 
 def _arguments(tool: Tool, query: str) -> dict[str, str]:
-    """Of a call: "term, relation" for the graph, the words for a text source."""
+    """Build the arguments of a call: "term, relation" for the graph, the query for a text source."""
     if tool.name != GRAPH:
         return {"question" if tool.name == "clinical" else "query": query}
     term, _, relation = query.partition(",")

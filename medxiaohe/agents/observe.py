@@ -82,8 +82,8 @@ def _observe(case: Case, most: int, look_again: bool, folder: str) -> Generator[
 
 
 def _confirmed(case: Case, rows: Sequence[dict[str, Any]], folder: str) -> Generator[Any, Any, list[Any]]:
-    """The observations that the observer sees again in their parts of the image; of a part that cannot be cut
-    the observation stays as it is."""
+    """Keep the observations that the observer sees again in their regions; one whose region cannot be cut
+    is kept."""
     boxes = [{"image": row["image"], **dict(zip(SIDES, row["box"], strict=True))} for row in rows]
     results = yield [Use(ZOOM, box) for box in boxes]
     parts = [[part for part in result.parts if isinstance(part, ImageRef)] for result in results]
@@ -125,6 +125,6 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _cited(text: str, number: int) -> list[int]:
-    """The observations that a conclusion cites; none where one of them is not there."""
+    """Read the observations that a conclusion cites; [] if one of them does not exist."""
     cited = list(dict.fromkeys(int(n) for n in CITED.findall(text) if len(n) < 4))
     return cited if all(1 <= n <= number for n in cited) else []

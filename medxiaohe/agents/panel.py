@@ -81,7 +81,7 @@ def _panel(case: Case, rounds: int, most: int, check: bool, folder: str) -> Gene
 
 
 def _team(case: Case, most: int, folder: str) -> Generator[Any, Any, Sequence[tuple[str, str]]]:
-    """Names and tasks of the specialists."""
+    """Choose the names and tasks of the specialists."""
     modality = "an image" if case.images else "a text"
     messages = (*case.prompt.messages, user("panel_kind", folder, modality=modality))
     kind = yield from json_or(modality, ask_json("practitioner", messages, text_in("kind")))
@@ -102,7 +102,7 @@ def _team(case: Case, most: int, folder: str) -> Generator[Any, Any, Sequence[tu
 
 
 def _looked_up(case: Case, folder: str) -> Generator[Any, Any, Talk]:
-    """What the tool `search` finds, as a block that no text in it can close; nothing without the tool."""
+    """Search with the tool `search` and quote the result in a block; () without the tool."""
     if not any(tool.name == "search" for tool in case.tools):
         return ()
     query = yield Ask("assistant", (*case.prompt.messages, user("panel_query", folder)))
@@ -113,7 +113,7 @@ def _looked_up(case: Case, folder: str) -> Generator[Any, Any, Talk]:
 def _views(
     talk: Talk, team: Sequence[tuple[str, str]], round_: int, summary: str, check: bool, folder: str
 ) -> Generator[Any, Any, list[str]]:
-    """The assessments of one round; with `check` each is written again once where the director objects."""
+    """Collect the assessments of one round; with `check` each is rewritten once if the director objects."""
     before = (Message("user", (block("summary of the last round", summary),)),) if summary else ()
     talks = [
         (

@@ -166,7 +166,7 @@ def consultation(case: Case, turns: int, reply: Callable[..., Any]) -> Generator
 
 
 def _of(reply: Reply) -> Callable[..., Generator[Any, Any, str]]:
-    """A function as a generator function that asks nobody."""
+    """Wrap a function as a generator function without requests."""
 
     def replied(*arguments: Any) -> Generator[Any, Any, str]:
         return reply(*arguments)
@@ -177,7 +177,7 @@ def _of(reply: Reply) -> Callable[..., Generator[Any, Any, str]]:
 
 @dataclass(frozen=True)
 class ByModel:
-    """A second model as the patient."""
+    """A second model that plays the patient."""
 
     model: Model
 
@@ -234,8 +234,7 @@ def results(facts: Mapping[str, Any], request: str) -> str:
 
 
 def _best(names: Sequence[str], requested: set[str], most: int = 6) -> list[int]:
-    """The names that share most words with the request, in their order; a name must have half of the words
-    asked for."""
+    """Indices of the names that share most words with the request, in their order; [] if none shares a word."""
     # number of shared words of each name
     shares = [len(requested & _expanded(name)) for name in names]
     best = max(shares, default=0)

@@ -113,7 +113,7 @@ def _plan(case: Case, reflect: bool, folder: str) -> Generator[Any, Any, Answer]
 def _measured(
     case: Case, step: Mapping[str, Any], row: dict[str, Any], folder: str
 ) -> Generator[Any, Any, str]:
-    """Write the result of a step into its row; why its tool failed, or ""."""
+    """Write the result of a step into its row; return why its tool failed, or ""."""
     if not step["tool"]:
         seen = vote((yield Ask("observer", (*case.prompt.messages, _look(step, folder)))))
         row["result"] = {"yes": 1, "no": 0}.get(seen)

@@ -95,7 +95,7 @@ def _research(case: Case, rounds: int, most: int, folder: str) -> Generator[Any,
 
 
 def _visited(case: Case, best: Sequence[str], read: set[str]) -> Generator[Any, Any, dict[str, Evidence]]:
-    """The documents of the best result of each query, from their beginning, by the tool `visit`."""
+    """Read the document of the best result of each query with the tool `visit`, from its beginning."""
     if not any(tool.name == VISIT for tool in case.tools):
         return {}
     results = yield [Use(VISIT, {"id": id}) for id in dict.fromkeys(best) if id not in read]
@@ -112,7 +112,7 @@ def searching(tools: Sequence[Tool]) -> list[Tool]:
 
 
 def _parameter(tool: Tool) -> str:
-    """The name of a tool's query; "" where it needs something else."""
+    """Name of a tool's query parameter; "" if it requires something else."""
     needed = list(tool.parameters.get("required", ()))
     return needed[0] if needed in (["query"], ["question"]) else ""
 
@@ -125,7 +125,8 @@ def _queries(value: Any, most: int) -> list[str]:
 
 
 def _claims(value: Any, passages: dict[str, Evidence]) -> tuple[list[tuple[str, str]], list[str]]:
-    """(claim, id of its passage) of those whose quotation the passage has; and why others were dropped."""
+    """Check that passages contain the quotations; return (claim, id of its passage) and reasons of dropped
+    claims."""
     rows = value.get("claims") if isinstance(value, dict) else None
     if not isinstance(rows, list):
         raise Unreadable('the object needs "claims": a list of {"claim", "quote", "id"}')

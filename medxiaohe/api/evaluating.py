@@ -57,7 +57,7 @@ def score(task: Task | str, sample: Sample, reply: str | Trace) -> list[Score]:
 
 @dataclass(frozen=True)
 class Results:
-    """What an evaluation measured.
+    """Scores of an evaluation.
 
     Attributes:
         folder: of the finished stage: results.json, the items and the replies.

@@ -50,7 +50,7 @@ def _annotator(folder: Path) -> Annotator:
 
 
 def _folder(path: Path) -> Path:
-    """The folder with the entities: the path, or its only version."""
+    """Find the folder with the entities: the path, or the only version below it."""
     folders = [path] if (path / "entities.jsonl").is_file() else []
     folders = folders or [item.parent for item in sorted(path.glob("*/entities.jsonl"))]
     if len(folders) != 1:

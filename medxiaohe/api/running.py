@@ -49,7 +49,7 @@ def run(
 
 
 def _value(value: Any) -> str:
-    """A value as `--set` takes it: YAML in one line."""
+    """Format a value for `--set`: YAML on one line."""
     return (
         str(yaml.safe_dump(value, default_flow_style=True, width=10**6))
         .removesuffix("\n")

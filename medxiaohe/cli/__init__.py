@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _allowed(hosts: Sequence[str], variables: Sequence[str]) -> Iterator[None]:
-    """For as long as the verb runs: other machines and variables that the user allows and no recipe can."""
+    """Allow hosts and environment variables while the verb runs: the user can allow them, a recipe cannot."""
     from medxiaohe.privacy import guard
 
     names = (guard.HOSTS, permission.READABLE, "PYTHONSAFEPATH")
@@ -98,7 +98,7 @@ def _allowed(hosts: Sequence[str], variables: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, which schedulers send, raises KeyboardInterrupt as SIGINT does, unless somebody handles it."""
+    """Convert SIGTERM, which schedulers send, to KeyboardInterrupt, unless a handler is installed."""
     mine = threading.current_thread() is threading.main_thread()
     if not mine or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield

@@ -1,4 +1,4 @@
-"""`tree amcs`: how near two sets of terms are, in both directions (MedXIAOHE)."""
+"""`tree amcs`: similarity of two sets of terms, in both directions (MedXIAOHE)."""
 
 from __future__ import annotations
 

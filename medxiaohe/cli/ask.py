@@ -1,4 +1,4 @@
-"""`medxiaohe ask`: one question to one model, through a workflow, with tools."""
+"""`medxiaohe ask`: ask one question of one model, through a workflow, with tools."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`data check`: read everything, change nothing, say what is wrong and in which row; exit code 1 when
-something is."""
+"""`data check`: validate every row of a data set and report the problems by row; exit code 1 if there are
+any."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`data contamination`: which training rows gave away test items, as a table and as a page with the pairs
-side by side."""
+"""`data contamination`: training rows that match test items, as a table and as a page with the pairs side
+by side."""
 
 from __future__ import annotations
 

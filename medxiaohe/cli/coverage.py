@@ -1,4 +1,5 @@
-"""`tree coverage`: what a corpus has about every entity of a tree, as a table and as a page."""
+"""`tree coverage`: documents, passages and images of a corpus for every entity of a tree, as a table and
+as a page."""
 
 from __future__ import annotations
 
@@ -75,7 +76,7 @@ def coverage(args: argparse.Namespace) -> int:
 
 
 def _names(corpora: dict[str, list[Corpus]], labels: dict[str, str]) -> dict[str, str]:
-    """What each side is called: as the user says, or as its folders are called."""
+    """Name each corpus as the user does, or by its folders."""
     names = {
         role: labels[role] or " + ".join(dict.fromkeys(item.label for item in corpora[role]))
         for role in labels
@@ -103,7 +104,7 @@ def _counted(
 
 
 def _made(folder: Path, find: Any, corpora: dict[str, list[Corpus]]) -> dict[str, Any]:
-    """What the table and the page were made from and with."""
+    """Record the provenance of the table and the page."""
     record = io.read_json(folder / io.RECORD) if (folder / io.RECORD).is_file() else {}
     sources = [source.get("name", "") for source in (record.get("summary") or {}).get("sources", ())]
     return {

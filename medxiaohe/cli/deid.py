@@ -1,5 +1,5 @@
-"""`deid`: de-identify DICOM, images and text. Says what was done and what is held back; never a path or a
-value of the files."""
+"""`deid`: de-identify DICOM, images and text. The output has counts and reasons; never a path or a value
+of the files."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def deid(args: argparse.Namespace) -> int:
 
 
 def _sources(source: Path, out: Path, reasons: dict[int, str]) -> None:
-    """number, path and reason of what was held back, readable by its owner only: paths may hold names."""
+    """Write number, path and reason of the quarantined files, readable by its owner only: paths may
+    contain names."""
     files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
     io.write_jsonl(
         out, ({"number": n, "path": str(files[n - 1]), "reason": why} for n, why in sorted(reasons.items()))

@@ -1,4 +1,4 @@
-"""`medxiaohe describe`: a report of a study in which every statement is checked against evidence."""
+"""`medxiaohe describe`: write a report of a study in which every statement is checked against evidence."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _text(path: Path) -> str:
 
 
 def _image(path: Path) -> Any:
-    """A reference to an image that opens."""
+    """Reference an image, and check that it opens and is not of one colour."""
     if path.suffix.lower() in DICOM:
         raise ConfigError(
             f"{path} is DICOM: make a picture of it first (reader dicom of `medxiaohe data read`),"
@@ -162,7 +162,7 @@ def _image_tools(study: gather.Study) -> list[str]:
 
 
 def _options(rows: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options of the backend, and settings of the workflow."""
+    """Split `--set` into options of the backend and settings of the workflow."""
     backend: dict[str, Any] = {}
     workflow: dict[str, Any] = {}
     for key, value in map(load.option, rows):
@@ -174,7 +174,7 @@ def _options(rows: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _writer(args: argparse.Namespace, options: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
-    """Who writes the draft, and what tells it from others."""
+    """Load the model that writes the draft, with the identity that the trace records."""
     if args.draft:
         from medxiaohe.models.backends.scripted import scripted
 
@@ -187,7 +187,7 @@ def _writer(args: argparse.Namespace, options: Mapping[str, Any]) -> tuple[Model
 
 
 def _write_page(out: Path, key: Path | None) -> None:
-    """Write the page of the trace of a report, verified as it lies there."""
+    """Verify the trace of a report as it is on disk, and write its page."""
     folder = out / "trace"
     blobs = Blobs(folder)
     (recorded,) = store.stored(folder)

@@ -1,5 +1,5 @@
-"""`medxiaohe doctor`: what this machine has, what is missing, and the command that gets it. Imports nothing
-heavy."""
+"""`medxiaohe doctor`: check the installation and the machine; print what is missing and the command that
+fixes it. Imports no heavy library."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HUB = "https://huggingface.co/api/models?limit=1"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the answer. `fix` is what to type; a line that is not ok makes the exit code 1."""
+    """One check. `fix` is the command or the advice; a check that is not ok makes the exit code 1."""
 
     what: str
     value: str
@@ -72,7 +72,7 @@ def doctor(args: argparse.Namespace) -> int:
 
 
 def _inventory(args: argparse.Namespace) -> int:
-    """What is installed, in words or as a file; exit code 1 where medxiaohe itself is not installed."""
+    """Print the installed packages or write them as a file."""
     from medxiaohe.cli import inventory
 
     packages = inventory.packages()
@@ -136,7 +136,7 @@ def _extras() -> Iterator[Finding]:
 
 
 def _torchvision() -> Iterator[Finding]:
-    """Whether torchvision's compiled part loads beside this torch."""
+    """Check that the compiled operators of torchvision load with this torch."""
     if version("torch") and version("torchvision"):
         from medxiaohe import torchvision_ops
 
@@ -151,7 +151,7 @@ def _torchvision() -> Iterator[Finding]:
 
 
 def _families() -> Iterator[Finding]:
-    """What each family of models needs beside the extra `train`, and which of it is missing."""
+    """Check the packages that each model family needs besides the extra `train`."""
     from medxiaohe.models.families import family
 
     for item in family.known():
@@ -178,7 +178,7 @@ def version(package: str) -> str:
 
 
 def _mismatches() -> Iterator[tuple[str, str, str]]:
-    """Installed packages outside the range that medxiaohe's own metadata asks for."""
+    """List installed packages outside the version range that medxiaohe's metadata requires."""
     try:
         from packaging.requirements import Requirement
 

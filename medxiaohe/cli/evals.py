@@ -1,5 +1,5 @@
-"""`medxiaohe eval run`, `eval compare` and `eval reproduce`: without a recipe, by the same stages as in
-one."""
+"""`medxiaohe eval run`, `eval compare`, `eval reproduce` and `eval judge`: the stages of a recipe, run
+without one."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def other_parsers(names: list[str]) -> list[str]:
 
 
 def _judge(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings of --judge and --judge-calls."""
+    """Convert `--judge` and `--judge-calls` to settings."""
     calls = {"max_calls": args.judge_calls} if args.judge_calls is not None else {}
     if not re.match(r"https?://", args.judge):
         code = {"backend": "python"} if ":" in args.judge and not Path(args.judge).exists() else {}
@@ -139,7 +139,7 @@ def _judge(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _model(args: argparse.Namespace, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`model`, `backend`, `options` and `cast` of what --model names."""
+    """Convert `--model` to the settings `model`, `backend`, `options` and `cast`."""
     options = {**values.get("options", {}), **dict(map(load.option, args.option))}
     player = player_of(args.model, args.name)
     options |= player.options
@@ -167,7 +167,7 @@ def allow_task_files(names: list[str], *, allow_code: bool) -> None:
 
 
 def _tasks(names: list[str]) -> list[str]:
-    """Names of tasks; a pattern such as med* stands for all that ship and match it."""
+    """Expand names of tasks: a pattern such as med* is every shipped task that matches."""
     selected: list[str] = []
     for name in names:
         if name.endswith(".py"):
@@ -285,12 +285,12 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def _seconds(folder: Path) -> float | None:
-    """Wall time of the stage that answered, by the log of its run folder; None where it is not there."""
+    """Wall time of the stage in seconds, from the log of its run folder; None without a log."""
     return recipes.seconds(folder.parent.parent).get((folder.parent.name, folder.name))
 
 
 def _detectable(comparison: Mapping[str, Any]) -> str:
-    """What each test could have found: a difference below it may be there and unseen."""
+    """Tabulate each paired test with its minimum detectable difference."""
     rows = [("task", "difference", "95% interval", "test", "p (Holm)", "minimum detectable")]
     for row in comparison["paired"]:
         interval = f"[{figure(row['low'])}, {figure(row['high'])}]"
@@ -302,7 +302,7 @@ def _detectable(comparison: Mapping[str, Any]) -> str:
 
 
 def _readings(comparison: Mapping[str, Any]) -> str:
-    """How the replies of each model were read, and what every reading makes of its mean."""
+    """Tabulate how replies were parsed, by task and model, with the mean under each parser."""
     names = [
         n
         for n in PARSERS

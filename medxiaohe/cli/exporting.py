@@ -1,5 +1,5 @@
-"""`medxiaohe train export`: data and settings for another trainer. `medxiaohe train merge`: an adapter folded
-into its model."""
+"""`medxiaohe train export`: data and settings for another trainer. `medxiaohe train merge`: merge an
+adapter into its base model."""
 
 from __future__ import annotations
 

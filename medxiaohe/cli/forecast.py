@@ -1,5 +1,5 @@
-"""`medxiaohe train estimate`: memory and hours of the training stages of a recipe on GPUs that are not
-here."""
+"""`medxiaohe train estimate`: memory and hours of the training stages of a recipe on GPUs that this
+machine lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`init`: write a commented recipe or file that runs as it is, to start from."""
+"""`init`: write a commented recipe or file that runs unchanged, to start from."""
 
 from __future__ import annotations
 

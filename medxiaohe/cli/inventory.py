@@ -1,5 +1,5 @@
-"""What an install brings: `medxiaohe doctor --licences` prints the licence of each package, and
-`medxiaohe doctor --sbom FILE` writes a software bill of materials (CycloneDX 1.6, ECMA-424) of them.
+"""Installed packages with their licences: `medxiaohe doctor --licences` prints them, and `medxiaohe doctor
+--sbom FILE` writes a software bill of materials (CycloneDX 1.6, ECMA-424).
 
 Read from the metadata of installed packages, without a network: the packages that medxiaohe and its extras
 ask for, and what those ask for in turn, as far as they are installed. The same install gives the same bytes.
@@ -178,7 +178,7 @@ def _component(package: Package) -> Mapping[str, Any]:
 
 
 def _is_expression(text: str) -> bool:
-    """Whether a licence reads as an SPDX expression, and is not free text."""
+    """Check whether a licence is an SPDX expression rather than free text."""
     words = re.split(r"\s+(?:AND|OR|WITH)\s+", text.replace("(", "").replace(")", ""))
     return (
         all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", word) for word in words) and "-" in text
@@ -186,7 +186,7 @@ def _is_expression(text: str) -> bool:
 
 
 def _asked(name: str, *, every: bool = False) -> Iterator[tuple[str, Sequence[str]]]:
-    """(package, extras) that a package asks for; those of extras only where `every` is set."""
+    """Yield the (package, extras) that a package requires; those of its own extras only if `every` is set."""
     try:
         lines = metadata.requires(name) or []
     except metadata.PackageNotFoundError:

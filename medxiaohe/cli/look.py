@@ -1,4 +1,4 @@
-"""`list`, `show`, `assets`, `tree find` and `tree stats`: look, change nothing (`assets` fills the cache)."""
+"""`list`, `show`, `assets`, `tree find` and `tree stats`: read-only commands (`assets` fills the cache)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def list_names(args: argparse.Namespace) -> int:
 
 
 def _list_reasoning(*, as_json: bool) -> int:
-    """Branches of reasoning with what runs each, and what is missing."""
+    """List the branches of reasoning with what runs each, and what is missing."""
     from medxiaohe.agents.parsing.taxonomy import leaves
 
     rows = leaves()
@@ -233,7 +233,7 @@ def tree_find(args: argparse.Namespace) -> int:
 
 
 def _mentions(args: argparse.Namespace, tree: Any, index: Any) -> int:
-    """What a text that is no name mentions: each with its entity, reason, score and context."""
+    """Print the entities that a text mentions, each with reason, score and context."""
     from medxiaohe.entity.linking.annotate import Annotator
 
     annotated = Annotator.of(tree, index=index).annotate(args.text)
@@ -308,7 +308,7 @@ def _tree(path: Path) -> Any:
 
 
 def _kind(typed: str) -> str:
-    """`task` means `tasks`."""
+    """Resolve a kind in the singular or plural."""
     for kind in KINDS:
         if typed in (kind, kind.removesuffix("s"), kind.removesuffix("ies") + "y"):
             return kind
@@ -380,7 +380,7 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _shown_content(content: Any) -> str:
-    """The beginning of a text; how many bytes there are of anything else."""
+    """Shorten a text for display; of bytes only their number."""
     if callable(content):
         return "written by a function"
     if isinstance(content, bytes):
@@ -424,7 +424,7 @@ def _settings(kind: type) -> list[str]:
 
 
 def _about(thing: Any) -> str:
-    """Its own docstring and that of its file, which says why it is there."""
+    """Join the docstrings of the file and of the object."""
     module = inspect.getmodule(thing)
     texts: Sequence[str | None] = (
         inspect.getdoc(module) if module else "",

@@ -1,4 +1,4 @@
-"""`--data PATH` of a stage verb: rows of any known format become the finished stages that the verb needs.
+"""`--data PATH` of a stage verb: convert rows of any known format to the finished stages that the verb needs.
 
     medxiaohe train sft --data rows.jsonl --model starter --out out/mine
 
@@ -106,7 +106,7 @@ def check_inputs(uses: str, inputs: Mapping[str, Path]) -> None:
 
 
 def _role(uses: str, inputs: Mapping[str, Path]) -> str:
-    """The input of a stage that rows are."""
+    """Choose the input of the stage that the rows become."""
     named = load.roles(plugins.load_stage(uses))[0]
     role = next((role for role in ROLES if role in named), "")
     if not role:
@@ -117,7 +117,7 @@ def _role(uses: str, inputs: Mapping[str, Path]) -> str:
 
 
 def _read(guessed: Corpus) -> load.Stage:
-    """The stage that reads the rows."""
+    """Build the stage that reads the rows."""
     path = guessed.path if guessed.path.startswith(("asset:", "hub:")) else str(Path(guessed.path).absolute())
     source: dict[str, Any] = {"reader": guessed.reader, "path": path, "name": ROWS}
     if guessed.options:

@@ -1,4 +1,4 @@
-"""The parser of the command line. The verbs are files of `cli/verbs`; a new file there is a new verb."""
+"""The parser of the command line. The verbs are files of `cli/verbs`; a new file adds a verb."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def _order(module: Any) -> int:
 
 
 def _name_words(verbs: argparse._SubParsersAction[Parser]) -> None:
-    """List the second words of each verb in the help of the first, and let a verb alone print its help."""
+    """List the second words of each verb in the help of the first, and print that help if the second word
+    is missing."""
     for action in verbs._choices_actions:
         subparser = verbs.choices[action.dest]
         if words := subparser.choices():

@@ -1,4 +1,4 @@
-"""Text of data on a terminal: control characters are shown and not obeyed.
+"""Escape control characters of data on a terminal, so that it does not interpret them.
 
 A reply of a model, a row or a recipe may hold escape sequences, which set a terminal's title, hide or repaint
 lines, or write to the clipboard (ECMA-48; xterm control sequences).

@@ -1,4 +1,4 @@
-"""`medxiaohe run`: a recipe. `medxiaohe stage`, and the verbs named after stages: one stage of one."""
+"""`medxiaohe run`: run a recipe. `medxiaohe stage`, and the verbs named after stages: run one stage."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _page(out: Path) -> Iterator[Callable[[], None]]:
-    """Keep a page about the run in its folder; what is yielded writes it again, at most every few seconds.
+    """Keep a progress page in the run folder; the yielded function rewrites it, at most every few seconds.
 
     A page that cannot be written ends no run: what fills the disk is reported by the stage that needs it.
     """
@@ -174,7 +174,7 @@ def stage(args: argparse.Namespace) -> int:
 
 
 def _only(uses: str, recipe: load.Recipe, inputs: Mapping[str, Path]) -> load.Recipe:
-    """The recipe with nothing but its stage of this kind, which must need no other."""
+    """Reduce a recipe to its one stage of this kind, which must need no other stage."""
     results = [stage for stage in recipe.stages if stage.uses == uses]
     if len(results) != 1 or results[0].needs or inputs:
         raise ConfigError(
@@ -213,7 +213,7 @@ def _dry_run(recipe: load.Recipe, args: argparse.Namespace) -> int:
 
 
 def _minutes(recipe: load.Recipe, name: str) -> tuple[str, ...]:
-    """How long a stage takes, where the recipe states minutes at all."""
+    """Format the estimated time of a stage; () if the recipe states no minutes."""
     if not recipe.minutes:
         return ()
     return (clock(60 * recipe.minutes[name]) if name in recipe.minutes else "",)

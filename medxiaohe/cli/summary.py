@@ -1,4 +1,4 @@
-"""The one table at the end of a run: what each stage did, then what it was worth."""
+"""Tables at the end of a run: what each stage did, the scores, and what they cost."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def _name(task: str, row: Mapping[str, Any], i: int) -> str:
 
 
 def _against_base(rows: Iterable[Mapping[str, Any]], task: str, base: str, stage: str) -> dict[str, Any]:
-    """The paired row of a stage after the base."""
+    """Find the paired comparison of a stage with the base."""
     return next((dict(row) for row in rows if (row["task"], row["a"], row["b"]) == (task, base, stage)), {})
 
 
@@ -234,7 +234,7 @@ def p_value(p: float | None) -> str:
 
 
 def _outputs(done: Sequence[Done]) -> dict[str, str]:
-    """Where the page and the model card are."""
+    """Paths of the page and of the model card."""
     result = {}
     for d in done:
         for key in ("page", "card"):

@@ -1,4 +1,5 @@
-"""`tasks`: a table of the tasks; with --check their items are read, counted and compared with known ones."""
+"""`tasks`: list tasks as a table; with --check, read and count their items and compare them with known
+fingerprints."""
 
 from __future__ import annotations
 
@@ -88,7 +89,7 @@ def _row(name: str, *, check: bool) -> Row:
 
 
 def _checked(row: Row, task: Task) -> Row:
-    """The row with the number of items, and whether they are those whose fingerprint is known."""
+    """Add the number of items, and whether their fingerprint is the known one."""
     split = "test" if "test" in task.splits else task.splits[-1]
     try:
         items = list(task.samples(split))

@@ -1,4 +1,4 @@
-"""`tools serve`: tools for other programs, as an MCP server."""
+"""`tools serve`: serve tools to other programs, as an MCP server."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def verdict_of(args: argparse.Namespace) -> traces.Verdict:
 
 
 def _second(name: str, model: Model | None) -> traces.Compare:
-    """What asks a second verifier."""
+    """Build the comparison with a second verifier."""
     available = plugins.available("verifiers")
     if name not in available:
         raise ConfigError(f"--second: no verifier {name!r}{plugins.nearest(name, available)}")

@@ -1,4 +1,5 @@
-"""Levels of verification that are rates: a model asked again, a second verifier asked about the claims."""
+"""Verification levels that are agreement rates: a model generates the replies again, a second verifier
+judges the claims."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ def _asked_again(trace: Trace, step: Step, model: Model, blobs: Blobs) -> Compar
 
 
 def _difference(then: str, now: str) -> str:
-    """The number of the first word that differs, from 1."""
+    """Locate the first word that differs; words are numbered from 1."""
     if then == now:
         return "other calls of tools"
     pairs = zip_longest(then.split(), now.split())

@@ -1,4 +1,4 @@
-"""`medxiaohe trace export`: traces for programs of others."""
+"""`medxiaohe trace export`: convert traces to formats of other programs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def restored(stored: store.Stored) -> Trace | None:
 
 
 def _fhir(stored: store.Stored) -> dict[str, Any]:
-    """A report as its DiagnosticReport, another trace as a document; the trace is named in the Provenance."""
+    """Export a report as its DiagnosticReport, another trace as a document; the Provenance names the
+    trace."""
     records, openings = exports.read(stored)
     name = store.head_name(stored.lines[-1])
     trace = restored(stored) if records[-1]["origin"].get("workflow") == WORKFLOW else None

@@ -1,4 +1,4 @@
-"""Doing recorded work again: pure tools and the workflow of a trace, and the pixels of its regions."""
+"""Replay recorded work: pure tools and the workflow of a trace, and the pixels of its regions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def pixels(image: ImageRef) -> bytes | None:
 
 
 class Replayer:
-    """Runs the pure tools of traces, and their workflows over the recorded results."""
+    """Replays the pure tools of traces, and their workflows on the recorded results."""
 
     def __init__(self, blobs: Blobs, stores: Mapping[str, str] | None = None) -> None:
         """`stores` are files or folders that `search` and its like search, by name; "library" is the one of
@@ -93,8 +93,8 @@ class Replayer:
         return self._same(step, result)
 
     def _same(self, step: Step, result: ToolResult) -> Replayed:
-        """Compare a result with the recorded one; pictures by their pixels, for PNG files of equal pixels
-        differ between versions of a library."""
+        """Compare a result with the recorded one; pictures by their pixels, because PNG files of equal
+        pixels differ between versions of a library."""
         now, then = renamed(io.to_json(result)), renamed(io.to_json(step.got))
         if now == then:
             return Replayed(step.n, True)
@@ -110,7 +110,7 @@ class Replayer:
         return Replayed(step.n, True)
 
     def _library(self, trace: Trace, tool: str) -> tuple[Any, str]:
-        """The store that a tool searches, and why it cannot be searched."""
+        """Open the store that a tool searches; the second value states why that failed."""
         name = tool.removeprefix(STORE_TOOL) if tool.startswith(STORE_TOOL) else LIBRARY
         if name not in self.stores:
             return None, "a store was not given: name it with --library"
@@ -124,7 +124,7 @@ class Replayer:
         return store, "" if digest == recorded else "a store is another one here"
 
     def _images(self, trace: Trace, step: Step) -> tuple[ImageRef, ...] | None:
-        """The images that a step could look at, as files; None where one is not here."""
+        """Collect the images that a step could use, as files; None if one is missing."""
         before = trace.steps[: max(step.after, default=-1) + 1]
         results = list(conversation_images(trace.prompt.messages))
         for item in before:
@@ -156,7 +156,7 @@ def _pictures(result: Any) -> list[ImageRef]:
 
 
 def _without_pictures(value: Any) -> Any:
-    """JSON rows in which images have neither name nor digest."""
+    """Remove names and digests of images from JSON, to compare the rest."""
     if isinstance(value, dict):
         named = value.get("type") == "ImageRef" or {"uri", "sha256"} <= value.keys()
         return {k: _without_pictures(v) for k, v in value.items() if not (named and k in ("uri", "sha256"))}
@@ -165,7 +165,7 @@ def _without_pictures(value: Any) -> Any:
 
 @cache
 def _tool(name: str) -> Tool | None:
-    """A tool as it is installed here; the tools of other people's files are never run."""
+    """Load a tool that is installed here; tools of user files are never run."""
     available = plugins.available("tools")
     try:
         if name not in available and name.startswith(STORE_TOOL):

@@ -1,4 +1,4 @@
-"""`tree show`: one entity of a tree, and with --why who says so and why it is one entity."""
+"""`tree show`: one entity of a tree; with --why its sources and the reasons of its merges."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def show(args: argparse.Namespace) -> int:
 
 
 def _why(folder: Path, id: str) -> Iterator[dict[str, Any]]:
-    """What each vocabulary says of an entity, and why its term is this entity."""
+    """List the terms of an entity by vocabulary, each with the reason of its merge."""
     merges = [merge for merge in _mentioning(folder / "merges.jsonl", id) if merge["kept"] == id]
     reasons = {(merge["merged"], merge["source"]): merge for merge in merges}
     terms = {id, *(merge["merged"] for merge in merges)}
@@ -86,7 +86,8 @@ def _why(folder: Path, id: str) -> Iterator[dict[str, Any]]:
 
 
 def _mentioning(path: Path, *texts: str) -> Iterator[dict[str, Any]]:
-    """Rows of a .jsonl file that hold one of the texts as a whole JSON string; the others are not parsed."""
+    """Yield the rows of a .jsonl file that contain one of the texts as a JSON string; other lines are not
+    parsed."""
     quoted = [json.dumps(text, ensure_ascii=False) for text in texts]
     if path.is_file():
         for _, line in io.lines(path):

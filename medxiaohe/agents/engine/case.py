@@ -1,4 +1,4 @@
-"""One case on its way through a workflow: its prompt, its images, the tools bound to them, its budget."""
+"""One case of a workflow: its prompt, its images, the tools bound to them, its budget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Tools = Sequence[Tool] | Callable[["Case"], Sequence[Tool]]
 
 
 class BudgetSpent(Exception):
-    """Thrown into a workflow at its limit: it may return what it has, and asking again ends it."""
+    """Thrown into a workflow at its limit: it may return an answer; another request ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Budget:
 
 
 class Case:
-    """What a workflow reads: a prompt, which has no gold, and the tools and images of this case.
+    """Input of a workflow: a prompt without the gold answer, and the tools and images of this case.
 
     `images` are those of the prompt, then those that tools returned, in the order of the requests; tools
     count them from 1. Where tools come from a function of the case, they are bound again when images arrive.

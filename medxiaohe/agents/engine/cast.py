@@ -1,4 +1,4 @@
-"""Who plays which role of a workflow, and what each model can do."""
+"""The models of the roles of a workflow, and their capabilities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH = 8  # requests in flight to a backend that does not name its `workers`
 
 
 class Cast:
-    """Role -> model; "" stands for all roles without a model of their own."""
+    """Role -> model; "" is the model of all roles that are not named."""
 
     def __init__(self, models: Model | Mapping[str, Model], roles: Collection[str] | None = None) -> None:
         """

@@ -1,5 +1,5 @@
-"""One generator on its way: requests are numbered when they are made, so that the trace does not depend on
-the order in which they are answered."""
+"""State of one running generator. Requests are numbered when they are made, so that the trace does not
+depend on the order in which they are answered."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Conversation:
             value = self._take(yielded)
 
     def _take(self, yielded: Any) -> Any:
-        """Record what was yielded; the value to go on with where nothing has to be waited for."""
+        """Record the yielded requests; return the value to send next if none of them waits for a result."""
         single = not isinstance(yielded, (list, tuple))
         requests: tuple[Request, ...] = (yielded,) if single else tuple(yielded)
         for request in requests:
@@ -147,8 +147,8 @@ class Conversation:
         return None if single else [None] * len(requests)
 
     def _refuse_repeated(self) -> None:
-        """Answer the third identical call of a tool, and those after it, with an error: a loop that learns
-        nothing ends, and what a tool does is not done again and again."""
+        """Answer the third identical call of a tool, and later ones, with an error, to end loops without
+        progress."""
         for n, request in list(self.waiting.items()):
             if not isinstance(request, Use):
                 continue
@@ -188,7 +188,7 @@ class Conversation:
     # ---- limits --------------------------------------------------------------------------------------
 
     def _limit(self, requests: Sequence[Request]) -> str:
-        """The limit that these requests would pass, or ""."""
+        """Name the limit that these requests would exceed, or ""."""
         asks = sum(isinstance(request, (Ask, Rank)) for request in requests)
         calls = sum(isinstance(request, Use) for request in requests)
         if not asks + calls:
@@ -211,7 +211,7 @@ class Conversation:
         return ""
 
     def _throw(self, limit: str) -> Any:
-        """Tell the workflow that its budget is spent; it may return what it has. Asking again ends it."""
+        """Throw BudgetSpent into the workflow, which may return an answer; another request ends it."""
         if not self._spent:
             self._spent = limit
             try:
@@ -249,7 +249,7 @@ class Conversation:
         self._end(value)
 
     def _close(self, answer: Answer) -> None:
-        """End the generator where it is."""
+        """Close the generator at its current yield."""
         try:
             self._generator.close()
         except Exception as error:

@@ -82,6 +82,8 @@ def run(
 
 
 class _Engine:
+    """Runs conversations in lock-step or concurrently; cases are numbered by the order of their prompts."""
+
     def __init__(
         self, talks: Sequence[Conversation], cast: Cast, journal: Journal | None, done: Done
     ) -> None:
@@ -137,7 +139,7 @@ class _Engine:
         return self.talks[number].put(n, *result)
 
     def _repeatable(self, talk: Conversation, n: int) -> bool:
-        """Whether step `n` is a call of a pure tool, which is run again instead of being remembered."""
+        """Check whether step `n` calls a pure tool, which is run again instead of being journalled."""
         name = talk.steps[n].who
         return isinstance(talk.waiting[n], Use) and all(t.pure for t in talk.case.tools if t.name == name)
 
@@ -196,7 +198,7 @@ class _Engine:
             ready = sorted(going)
 
     def _batch(self, batch: Sequence[tuple[int, int, Any]]) -> list[int]:
-        """Answer requests of one kind to one model; the cases that may go on."""
+        """Answer requests of one kind to one model; return the cases that wait for nothing more."""
         requests = [request for _, _, request in batch]
         model = self.cast.of(requests[0].role)
         going = []

@@ -1,4 +1,4 @@
-"""What is known of a flow: its name, its roles, its settings; and the origin of its traces."""
+"""Metadata of a flow: its name, its roles, its settings; and the origin of its traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results that outlive this process: after a kill, a run goes on without asking for them again.
+"""Journal of results on disk: after a kill, a run continues without repeating its requests.
 
 A result is found by its case, its step and all that the step was given. Results of pure tools are not kept:
 the same arguments give the same result.
@@ -88,7 +88,7 @@ class Journal:
 
 
 def _key(case: str, step: Step) -> str:
-    """32 hex digits of the case and of all that the step was given; earlier results are part of it through
-    the numbers of their steps."""
+    """Hash a case and a step, 32 hex digits; earlier results are part of it through the numbers of their
+    steps."""
     text = json.dumps([case, io.to_json(step)], ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

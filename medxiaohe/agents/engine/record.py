@@ -1,4 +1,5 @@
-"""Steps of a trace: what each Ask adds to an earlier conversation, and the whole conversation again.
+"""Compact record of conversations: each request is stored as what it adds to an earlier one, and restored
+from that.
 
 A step of kind `ask` or `rank` is given {of, keep, add}: the first `keep` messages of the conversation of
 step `of`, its reply included (-1: of the prompt), and then the messages `add`.
@@ -17,7 +18,7 @@ PROMPT = -1
 
 
 class Conversations:
-    """The conversations of one case so far, to write the next one relative to one of them."""
+    """Conversations of one case so far; the next one is recorded relative to one of them."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._known: dict[int, tuple[Message, ...]] = {PROMPT: tuple(prompt.messages)}
@@ -61,7 +62,7 @@ class Conversations:
 
 
 def _shared(a: Sequence[Message], b: Sequence[Message]) -> int:
-    """The number of messages at the beginning that are equal."""
+    """Length of the longest common prefix, in messages."""
     shared = 0
     for first, second in zip(a, b, strict=False):
         if first is not second and first != second:

@@ -1,4 +1,4 @@
-"""Run a workflow again on the results that a trace recorded: no model, no tool, the same bytes."""
+"""Replay a workflow on the recorded results of a trace: no model, no tool, the same bytes."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def replay(trace: Trace, flow: Flow, budget: Budget | None = None, *, memory: An
 
 
 def _request(step: Step) -> Any:
-    """What a step requests, without its result."""
+    """Request of a step as JSON, without its result."""
     return io.to_json(Step(step.n, step.kind, step.who, step.model, step.after, step.given))
 
 
 def _stand_ins(trace: Trace) -> list[Tool]:
-    """Tools of the recorded names that are never run."""
+    """Build tools with the recorded names that are never run."""
 
     def never(**_: Any) -> ToolResult:
         raise DataError("a tool is not run in a replay")

@@ -1,4 +1,4 @@
-"""What a workflow may yield, and what it returns.
+"""Requests that a workflow may yield, and the answer that it returns.
 
 A workflow is a generator over one case. It yields one request, or a list of requests that run at the same
 time, and is sent the result, or the list of results in the same order:
@@ -65,7 +65,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a workflow returns.
+    """Return value of a workflow.
 
     `messages` is the conversation to show, score and train on; by default the prompt and `text`.
     """

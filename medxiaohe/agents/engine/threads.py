@@ -1,4 +1,4 @@
-"""A few threads that answer requests, and one queue of their results."""
+"""A thread pool for requests, and one queue of their results."""
 
 from __future__ import annotations
 

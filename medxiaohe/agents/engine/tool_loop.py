@@ -1,4 +1,4 @@
-"""The conversation of one model with tools, in any grammar: `answer`, `react` and `rwr` are this loop.
+"""Tool loop: the conversation of one model with tools, in any grammar; `answer`, `react` and `rwr` use it.
 
 A `Grammar` says how a reply calls tools and how results are shown to the model.
 """
@@ -39,7 +39,7 @@ def tool_message(reply: Message, results: Sequence[ToolResult]) -> Message:
 
 @dataclass(frozen=True)
 class Grammar:
-    """How a model writes calls and reads results."""
+    """How a model writes tool calls and reads results."""
 
     calls: Callable[[Message, int], Sequence[ToolCall]] = native_calls  # of a reply, in a round from 0
     shown: Callable[[Message, Sequence[ToolResult]], Message] = tool_message

@@ -1,4 +1,4 @@
-"""The decorator that makes `(prompts, model, tools) -> list[Trace]` of a flow."""
+"""The decorator that converts a flow to `(prompts, model, tools) -> list[Trace]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that a workflow shows to a role: blocks that what they quote cannot close.
+"""Quote texts for a role in blocks that the quoted text cannot close.
 
 What a tool or another role wrote is data. It is shown between two marks that carry a code made of the text
 itself, without marks of chat templates, and the first mark says that nothing inside is an instruction.

@@ -1,4 +1,4 @@
-"""How sure a model is of the answer it gave, from likelihoods."""
+"""Confidence of a model in its own answer, from likelihoods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans of indicators, weights and tools: what makes one valid, and the decision from its results."""
+"""Plans of indicators, weights and tools: validation, and the decision from their results."""
 
 from __future__ import annotations
 

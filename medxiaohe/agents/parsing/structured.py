@@ -1,4 +1,4 @@
-"""JSON of a reply, with one request that shows the model what is wrong with it."""
+"""Read JSON from replies, with one repair request that states the problem."""
 
 from __future__ import annotations
 

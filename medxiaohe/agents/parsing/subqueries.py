@@ -50,7 +50,7 @@ def _grammar(query: str) -> str:
 
 
 def _words(query: str) -> frozenset[str]:
-    """Its words; of Chinese its characters, which have no blanks between them."""
+    """Words of a query as a set; of Chinese its characters, which have no spaces between them."""
     return frozenset(re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+", query.casefold()))
 
 

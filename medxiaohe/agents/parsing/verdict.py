@@ -1,4 +1,4 @@
-"""The one parser of votes and answers that workflows use; what does not commit abstains.
+"""Parser of votes and answers for all workflows; a reply that does not commit abstains.
 
 Substrings decide nothing: "abnormal", "unknown" and "not no" are no votes, and neither is a reply that holds
 both words, doubts itself, or stops behind "but". The grammar of yes and no is that of `scoring.yes_no`, the

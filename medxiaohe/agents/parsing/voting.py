@@ -1,4 +1,4 @@
-"""The answer that most of several replies give."""
+"""Plurality vote over several replies."""
 
 from __future__ import annotations
 

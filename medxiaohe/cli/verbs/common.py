@@ -1,4 +1,4 @@
-"""What the files of this folder are written with: a verb, a group of verbs, options of stages and of code."""
+"""Building blocks of verbs: a verb, a group of verbs, options of stages and of code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Stages = dict[str, tuple[str, str, str]]
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that answers wrong use with one sentence, the nearest valid word and where the help is."""
+    """argparse with errors of one sentence: the nearest valid word, and the command that prints the help."""
 
     def error(self, message: str) -> NoReturn:
         """Print one sentence about wrong use, and exit.

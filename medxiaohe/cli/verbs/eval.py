@@ -1,4 +1,4 @@
-"""What can be typed after `medxiaohe eval`."""
+"""The options of `medxiaohe eval`."""
 
 from __future__ import annotations
 

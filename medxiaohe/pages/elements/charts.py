@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn here and coloured by the page's style sheet: lines, dots with whiskers, bars.
+"""SVG charts, coloured by the page's style sheet: lines, dots with whiskers, bars.
 
 Every chart is about as wide as a telephone, so that its letters stay readable there; a wide screen
 shows several side by side.
@@ -18,6 +18,8 @@ SERIES = 6  # how many series colours the style sheet has
 
 @dataclass(frozen=True)
 class Line:
+    """A series of (x, y) points in ascending x; `color` is a series number, from 0."""
+
     label: str
     points: Sequence[tuple[float, float]]
     color: int = 0
@@ -26,6 +28,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
+    """A mean with its interval, from 0 to 1, and the number of items; None if there is no mean."""
+
     label: str
     mean: float | None
     low: float | None
@@ -37,6 +41,8 @@ class Dot:
 
 @dataclass(frozen=True)
 class Bar:
+    """A bar with a note, such as its value in words; `color` is a CSS class."""
+
     label: str
     value: float
     note: str

@@ -1,4 +1,5 @@
-"""A whole page: head, contents, sections. It asks for nothing from anywhere, and its policy forbids it to."""
+"""Frame of an HTML page: head, contents, sections. It loads nothing, and its Content-Security-Policy
+forbids it to."""
 
 from __future__ import annotations
 

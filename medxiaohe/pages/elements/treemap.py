@@ -1,5 +1,5 @@
-"""The entity tree as nested maps: the area is how many entities there are, the colour how many samples
-mention them.
+"""Treemaps of the entity tree: area is the number of entities, colour the number of samples that mention
+them.
 
 Each map shows the first division of one entity and links to the maps of those. Positions are
 percentages, so one drawing fits any width while its letters keep their size.
@@ -60,7 +60,7 @@ def maps(reach: Reach) -> Html:
 
 
 def _worth_a_map(reach: Reach) -> list[str]:
-    """From the top, the larger subtrees first, as long as there are maps left."""
+    """Select the entities that get a map: from the root down, the larger subtrees first, at most `MAPS`."""
     shown, rank = [ROOT], 0
     while rank < len(shown) and len(shown) < MAPS:
         for child in reach.branches(shown[rank])[:CELLS]:
@@ -124,8 +124,8 @@ def _cell(reach: Reach, id: str, box: Sequence[float], link: int | None) -> Html
 
 
 def _inside(reach: Reach, id: str, box: Sequence[float], number: dict[str, int]) -> list[Html]:
-    """Small cells of the grandchildren below the name of a large cell; they open their own map or the
-    cell's."""
+    """Draw small cells of the grandchildren below the name of a large cell; they link to their own map or
+    the cell's."""
     x, y, width, height = box
     children = reach.branches(id)[:INSIDE]
     if width < 120 or height < 80 or len(children) < 2:
@@ -189,7 +189,7 @@ def squarify(areas: Sequence[float], width: float, height: float) -> list[tuple[
 
 
 def _worst(row: Sequence[float], side: float) -> float:
-    """The largest ratio of the sides of a box when `row` is laid along `side`."""
+    """Largest aspect ratio of the boxes when `row` is laid along `side`."""
     # max over boxes r of max(w^2 r / s^2, s^2 / (w^2 r)), with side w and area s of the row; its largest and
     # smallest box give the maximum (Bruls, Huizing, van Wijk 2000)
     total = sum(row)

@@ -1,4 +1,4 @@
-"""Example answers as cards: the image, the question, the gold answer, and what each stage answered."""
+"""Example answers as cards: the image, the question, the gold answer, and the answer of each stage."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _new(trace: Trace) -> Sequence[Message]:
 
 
 def _long(words: str, class_: str) -> Html:
-    """A paragraph as it was written; more than SHORT letters are folded."""
+    """Show text in a paragraph; more than SHORT letters are folded."""
     words = words.strip()
     if not words:
         return tag("p", "an empty answer" if class_ == "answer" else "no text", class_="quiet")
@@ -135,7 +135,7 @@ def _thumbnails(refs: Sequence[ImageRef]) -> Html:
 
 
 def _thumbnail(ref: ImageRef) -> Html:
-    """A JPEG inside the page; a file that cannot be opened is said to be so in its place."""
+    """Embed a JPEG thumbnail; for a file that cannot be opened, show the reason instead."""
     try:
         pixels = images.open_image(ref)
     except DataError as error:

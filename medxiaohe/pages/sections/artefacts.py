@@ -1,5 +1,4 @@
-"""What a run left on disk, opened for reading: stage records, the comparison, who trained and who was
-examined."""
+"""Artefacts of a run, read from disk: stage records, the comparison, trained and evaluated models."""
 
 from __future__ import annotations
 
@@ -97,6 +96,8 @@ class StageFolder:
 
 @dataclass(frozen=True)
 class Run:
+    """The finished stages of a run, by role."""
+
     tree: StageFolder
     corpus: StageFolder
     curated: StageFolder

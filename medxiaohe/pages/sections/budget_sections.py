@@ -1,4 +1,4 @@
-"""What workflows gain and what they take: scores beside requests and tokens, tests at equal budget, the
+"""Gains and costs of workflows: scores beside requests and tokens, tests at equal budget, the Pareto
 frontier, and the oracle ladder."""
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _cells(row: Mapping[str, Any], spent: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Html:
-    """Score by calls, on a logarithmic axis; the frontier is what nothing cheaper beats."""
+    """Plot score by calls, on a logarithmic axis, with the Pareto frontier."""
     shown = [r for r in stages if r.get("mean") is not None and spent.get(r["stage"], {}).get("calls")]
     if not shown:
         return tag("p", f"{task}: nothing was judged.", class_="quiet")

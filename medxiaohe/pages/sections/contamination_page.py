@@ -1,5 +1,5 @@
-"""The page of `data contamination`: every training row that gave away a test item, beside that item, by task
-and by how it was found."""
+"""The page of `data contamination`: each training row that matches a test item, beside that item, by task
+and kind of match."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The sections of the corpus page: accounts of every stage, coverage along the way, what was written, who was
-removed, the mixture."""
+"""Sections of the corpus page: row accounts of every stage, coverage, synthetic rows, de-identification,
+the mixture."""
 
 from __future__ import annotations
 

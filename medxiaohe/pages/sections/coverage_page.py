@@ -1,4 +1,4 @@
-"""The page of `tree coverage`: what a corpus, or two, has about every entity of the tree.
+"""The page of `tree coverage`: what one corpus or two have about every entity of the tree.
 
 One file that asks for nothing from anywhere: the whole tree travels in it as packed columns, which the
 browser unpacks, so that a reader may filter, search and go down to any of its entities. What stands in the
@@ -239,7 +239,8 @@ def packed(coverage: Coverage, summary: Mapping[str, Any]) -> str:
 
 
 def _others(entity: Entity) -> list[str]:
-    """The other names of an entity, for the search: synonyms, lay names, abbreviations; none twice."""
+    """List the other names of an entity, for the search: synonyms, lay names, abbreviations, without
+    duplicates."""
     seen = {entity.name.casefold()}
     results = []
     for name in (*entity.synonyms, *entity.lay, *entity.abbreviations):

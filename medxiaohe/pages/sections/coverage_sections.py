@@ -1,5 +1,4 @@
-"""The sections of the coverage page that are words and tables: the three counts, by kind, similarity, what
-made it."""
+"""Static sections of the coverage page: the three counts, by kind, similarity, provenance."""
 
 from __future__ import annotations
 

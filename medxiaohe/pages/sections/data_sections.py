@@ -1,4 +1,4 @@
-"""The sections about data: the tree and its coverage, the funnel with reasons, sources, contamination."""
+"""Sections about data: the tree and its coverage, the funnel with reasons, sources, contamination."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def _lost(row: Mapping[str, Any], texts: Mapping[str, str]) -> Html:
 
 
 def _texts(run: Run, ids: set[str]) -> dict[str, str]:
-    """The words of some samples of the corpus, by id."""
+    """Read the text of some samples of the corpus, by id."""
     path = run.corpus.folder / "samples.jsonl"
     if not ids or not path.exists():
         return {}
@@ -419,7 +419,7 @@ def pair(row: Mapping[str, Any]) -> Html:
 
 
 def _marked(left: str, right: str) -> tuple[list[object], list[object]]:
-    """Both texts with the runs of at least COMMON words that they share marked."""
+    """Mark the runs of at least COMMON words that two texts share."""
     # compare words without case and punctuation; matching blocks by Ratcliff and Obershelp (difflib)
     words = left.split(), right.split()
     plain = [[word.strip(".,;:?!()").lower() for word in side] for side in words]

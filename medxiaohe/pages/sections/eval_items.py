@@ -1,4 +1,4 @@
-"""Every item of an evaluation as data inside the page, which its script shows a few at a time."""
+"""Items of an evaluation as data inside the page, which its script shows a few at a time."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def collect(run: Path, most: int, thumbnails: int, side: int) -> Shown:
 
 
 def _shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
-    """How many of each, in turn, until there are `most`."""
+    """Share a total between tasks as evenly as their sizes allow."""
     # water-filling: from the smallest task on, each takes an equal share of the rest, at most all its items
     quota, remaining = dict.fromkeys(counts, 0), most
     for i, task in enumerate(sorted(counts, key=lambda task: counts[task])):
@@ -81,7 +81,7 @@ def _shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
 
 
 def _limit(run: Path, task: str, number: int) -> float:
-    """The hash below which lie the hashes of so many items."""
+    """Threshold below which the hashes of `number` items of a task lie."""
     # the hash of rank `number`: exactly so many hashes are below it, unless hashes are equal
     hashes = sorted(
         io.unit_interval(task, row["sample"]["id"])
@@ -115,14 +115,14 @@ def _item(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(messages: tuple[Message, ...]) -> str:
-    """The prompt as it was sent; who speaks is said where it is more than one message of the user."""
+    """Format the prompt; messages have their role unless there is only one of the user."""
     if len(messages) == 1 and messages[0].role == "user":
         return messages[0].text
     return "\n\n".join(f"[{message.role}]\n{message.text}" for message in messages)
 
 
 def _said(trace: Trace) -> str:
-    """What the model wrote; of a conversation, all that came after the prompt."""
+    """Format the reply; of a conversation, all messages after the prompt."""
     new = trace.messages[len(trace.prompt.messages) :]
     if trace.error:
         return f"(the model failed: {trace.error})"
@@ -140,7 +140,7 @@ def _picture(
     remaining: int,
     side: int,
 ) -> int:
-    """Give the item its thumbnails while the task has some left; returns how many new ones it took."""
+    """Add thumbnails to an item while the quota of its task lasts; return the number of new ones."""
     refs = io.sample_from_json(row["sample"]).images
     took = 0
     for ref in refs[:IMAGES]:

@@ -61,6 +61,8 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Example:
+    """An item with the answers of all evaluated stages."""
+
     task: str
     outcome: str
     sample: Sample

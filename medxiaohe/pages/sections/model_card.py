@@ -78,7 +78,7 @@ def card(run: Run, facts: CardFacts, tests: Sequence[Verdict]) -> str:
 
 
 def _weights(base: str) -> str:
-    """Whose weights the starter is made of; what another checkpoint is made of stands in its own card."""
+    """List the weights that the starter consists of; another checkpoint's own card lists its weights."""
     if base != "starter":
         return ""
     specs = [assets.spec(name) for name in starter.PARTS]

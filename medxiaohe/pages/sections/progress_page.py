@@ -1,4 +1,4 @@
-"""The page about a run that goes on: how much is done, how long the rest takes, curves of what trains now.
+"""The progress page of a run: stages done, time that remains, curves of the stage that trains now.
 
 It is written again while the run goes on, and a browser loads it again; once the run has ended it stays as
 it is. It holds times, so it is no result: the report of a run (the stage `pages.run`) is.

@@ -1,5 +1,4 @@
-"""The whole page: head, contents, sections. It asks for nothing from anywhere, and its policy forbids it
-to."""
+"""The page of a run: head, contents, sections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations of workflows, step by step: each can be folded, and all steps of a role with one button."""
+"""Conversations of workflows, step by step: each step folds, and one button folds all steps of a role."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _talk(row: Mapping[str, Any], words: bool) -> Html:
 
 
 def _role(step: Step) -> str:
-    """The role that was asked, or what kind of step it is."""
+    """Role of an `ask` or `rank` step, or the kind of another step."""
     if step.kind in ("ask", "rank"):
         return step.who or DEFAULT
     return f"tool {step.who}" if step.kind == "use" else "notes"
@@ -100,7 +100,7 @@ def step_details(step: Step, words: bool, number: Html | None = None) -> Html:
 
 
 def _given(step: Step) -> str:
-    """What a step was asked with: the messages it adds, the arguments of a call, or the data of a note."""
+    """Format the request of a step: the messages it adds, the arguments of a call, or the data of a note."""
     if step.kind in ("ask", "rank"):
         added = "\n\n".join(f"{m.role}: {_text(m)}" for m in step.given["add"])
         before = step.given["keep"]

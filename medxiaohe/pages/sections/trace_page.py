@@ -1,4 +1,4 @@
-"""The page of one trace: each sentence of the answer with its ruling, beside the evidence that it rests on.
+"""The page of one trace: each sentence of the answer with its ruling, beside its evidence.
 
 Choosing a sentence marks its spans in the passages and its boxes on the pictures. It works offline, asks for
 nothing from anywhere, holds no time, and its policy allows its own style and script alone.
@@ -123,7 +123,7 @@ def _sentence(row: Sentence, shown: View, numbers: dict[str, int]) -> Html:
 
 
 def _why(claim: str, shown: View) -> Html:
-    """A claim of a sentence, and every ruling on it with its reason."""
+    """Show a claim of a sentence, and every ruling on it with its reason."""
     value = shown.values.get(claim)
     words = str(value["claim"].get("text", "")) if value else CLOSED
     rows = [
@@ -140,7 +140,7 @@ def _reason(record: Record, shown: View) -> str:
 
 
 def _removed(shown: View) -> list[Html]:
-    """Sentences of a draft that a report does not have."""
+    """List the sentences of a draft that its report does not contain."""
     notes = [r for r in shown.of_kind("decision") if r["who"] == "decisions" and r["id"] in shown.values]
     sentences_ = shown.values[notes[-1]["id"]].get("given") if notes else None
     cut = [row for row in sentences_ or () if isinstance(row, dict) and row.get("section") == "cut"]
@@ -155,7 +155,7 @@ def _removed(shown: View) -> list[Html]:
 
 
 def _passage(record: Record, shown: View, numbers: dict[str, int]) -> Html | None:
-    """Evidence in words, where it stands in its document."""
+    """Show evidence in the context of its document."""
     n = numbers[record["id"]]
     value = shown.values.get(record["id"])
     title = tag("h4", f"Evidence {n}: {record['of']}")
@@ -183,7 +183,7 @@ def _passage(record: Record, shown: View, numbers: dict[str, int]) -> Html | Non
 
 
 def _picture(picture: Picture, shown: View, numbers: dict[str, int]) -> Html:
-    """A picture with its boxes; a sentence where it cannot be shown."""
+    """Show a picture with its boxes, or a sentence if it cannot be shown."""
     path = shown.blobs.path(picture.sha256)
     name = f"Image {picture.sha256[:12]}" + (f", frame {picture.frame}" if picture.frame is not None else "")
     if path is None:

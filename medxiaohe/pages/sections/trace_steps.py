@@ -1,4 +1,4 @@
-"""Steps of a trace by role, side by side, and what each role took."""
+"""Steps of a trace by role, side by side, and the cost of each role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trace as its page shows it: what is open of its records, and where each sentence rests.
+"""Data of a trace page: the open records of a trace, and the evidence of each sentence.
 
 Built of records and openings, not of a Trace, so that a redacted copy has a page too.
 """
@@ -21,7 +21,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of the answer with the claims that stand in it."""
+    """A sentence of the answer with its claims."""
 
     text: str
     label: str  # of the weakest ruling; "" where there is no claim
@@ -31,7 +31,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image with the boxes that evidence has in it."""
+    """An image with the boxes of evidence in it."""
 
     source: str  # id of its record
     sha256: str
@@ -41,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One trace and what is known of it."""
+    """One trace with the values of its open records."""
 
     index: int
     name: str

@@ -1,5 +1,5 @@
-"""The section about training: facts and curves of every stage, why one stopped, and what a policy answered at
-first and at last."""
+"""The training section: facts and curves of every stage, why one stopped early, and first and last answers
+of a policy."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ def _trained(stage: StageFolder, words: bool) -> Html:
 
 
 def _stopped(stage: StageFolder) -> Html:
-    """Why training ended before its last step: its own diagnosis (train/rollouts/watch.py)."""
+    """Show why training ended before its last step (diagnosed in train/rollouts/watch.py)."""
     why = stage.summary.get("stopped")
     mark = tag("span", "! caution", class_="verdict warning")
     return tag("p", mark, f" {stage.label} stopped before its last step: {why}") if why else Html("")
 
 
 def _completions(stage: StageFolder) -> Html | None:
-    """Answers of the first and the last quarter of the rollouts; which ones, a hash decides."""
+    """Show answers of the first and the last quarter of the rollouts, selected by hash."""
     rows = list(stage.rows("rollouts.jsonl"))
     if not rows:
         return None

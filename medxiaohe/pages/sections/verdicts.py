@@ -1,4 +1,4 @@
-"""What the paired tests say, in one sentence each, for the page and for the model card alike."""
+"""Results of the paired tests, one sentence each, for the page and for the model card."""
 
 from __future__ import annotations
 
