@@ -234,7 +234,7 @@ def results(facts: Mapping[str, Any], request: str) -> str:
 
 
 def _best(names: Sequence[str], requested: set[str], most: int = 6) -> list[int]:
-    """Indices of the names that share most words with the request, in their order; [] if none shares a word."""
+    """Indices of the names that share most words with the request, in order; [] if none shares a word."""
     # number of shared words of each name
     shares = [len(requested & _expanded(name)) for name in names]
     best = max(shares, default=0)
