@@ -100,7 +100,7 @@ def patient(
     Returns:
         the answer, with claims where there are some
     """
-    return (yield from consultation(case, turns, by_role if by == "model" else _of(by_rule)))
+    return (yield from consultation(case, turns, by_role if by == "model" else _as_generator(by_rule)))
 
 
 def consult(
@@ -123,7 +123,7 @@ def consult(
     if isinstance(reply, ByModel):
         cast = {"": model, "patient": reply.model}
         return run(patient, prompts, cast, settings={"turns": max_turns, "by": "model"})
-    return run(lambda case: consultation(case, max_turns, _of(reply)), prompts, model)
+    return run(lambda case: consultation(case, max_turns, _as_generator(reply)), prompts, model)
 
 
 def consultation(case: Case, turns: int, reply: Callable[..., Any]) -> Generator[Any, Any, Answer]:
@@ -165,7 +165,7 @@ def consultation(case: Case, turns: int, reply: Callable[..., Any]) -> Generator
     return Answer(messages=talk, error=f"no diagnosis after {turns} messages")
 
 
-def _of(reply: Reply) -> Callable[..., Generator[Any, Any, str]]:
+def _as_generator(reply: Reply) -> Callable[..., Generator[Any, Any, str]]:
     """Wrap a function as a generator function without requests."""
 
     def replied(*arguments: Any) -> Generator[Any, Any, str]:

@@ -51,7 +51,7 @@ def coverage(args: argparse.Namespace) -> int:
     if amcs is not None and not (isinstance(amcs, dict) and "pairs" in amcs and "encoder" in amcs):
         raise DataError(f"--amcs {args.amcs}: not what `medxiaohe tree amcs --out FILE` wrote")
     tree, find = Tree.load(folder), finder(folder)
-    provenance = _made(folder, find, result)
+    provenance = _provenance(folder, find, result)
     with io.publish(args.out) as draft:
         states = [item.state() for several in result.values() for item in several]
         work = io.scratch(draft, [provenance, states, io.code.digest(counting.__name__)])
@@ -103,7 +103,7 @@ def _counted(
     }  # fmt: skip
 
 
-def _made(folder: Path, find: Any, corpora: dict[str, list[Corpus]]) -> dict[str, Any]:
+def _provenance(folder: Path, find: Any, corpora: dict[str, list[Corpus]]) -> dict[str, Any]:
     """Record the provenance of the table and the page."""
     record = io.read_json(folder / io.RECORD) if (folder / io.RECORD).is_file() else {}
     sources = [source.get("name", "") for source in (record.get("summary") or {}).get("sources", ())]

@@ -60,7 +60,7 @@ def doctor(args: argparse.Namespace) -> int:
         *_families(),
         *_machine(),
         *_gpu(),
-        *_places(),
+        *_folders(),
         _hub(args.online),
     ]
     if args.json:
@@ -261,7 +261,7 @@ def _gpu() -> Iterator[Finding]:
     )
 
 
-def _places() -> Iterator[Finding]:
+def _folders() -> Iterator[Finding]:
     from medxiaohe import assets
 
     try:

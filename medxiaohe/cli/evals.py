@@ -70,7 +70,11 @@ def run(args: argparse.Namespace) -> int:
     folder = done[0].folder
     record = io.read_json(folder / "results.json")
     _exports(args, folder, record)
-    print(json.dumps(record, ensure_ascii=False) if args.json else _told(record, [d.folder for d in done]))
+    print(
+        json.dumps(record, ensure_ascii=False)
+        if args.json
+        else _scores_text(record, [d.folder for d in done])
+    )
     return 0
 
 
@@ -207,7 +211,7 @@ def _exports(args: argparse.Namespace, folder: Path, record: Mapping[str, Any]) 
             runs.say(f"inspect  {path}")
 
 
-def _told(record: Mapping[str, Any], folders: list[Path]) -> str:
+def _scores_text(record: Mapping[str, Any], folders: list[Path]) -> str:
     head = ("task", "n", "score", "95% interval", "unparsed", "refused", "truncated", "unjudged", "constant")
     rows = [head]
     for name, task in record["tasks"].items():

@@ -61,7 +61,7 @@ def packages(root: str = "medxiaohe") -> list[Package]:
     """
     result: dict[str, Package] = {}
     # walk the dependency graph: packages of `root` with all extras, then theirs without extras
-    waiting = [name for name, _ in _asked(root, every=True)]
+    waiting = [name for name, _ in _requirements(root, every=True)]
     while waiting:
         name = normal(waiting.pop())
         if name in result or name == normal(root):
@@ -70,7 +70,7 @@ def packages(root: str = "medxiaohe") -> list[Package]:
             about = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue
-        needs = sorted({normal(need) for need, _ in _asked(name) if _installed(need)} - {name})
+        needs = sorted({normal(need) for need, _ in _requirements(name) if _installed(need)} - {name})
         result[name] = Package(name, about.version, license_of(about.metadata), tuple(needs))
         waiting += needs
     return [result[name] for name in sorted(result)]
@@ -124,7 +124,7 @@ def sbom() -> dict[str, Any]:
     installed = packages()
     here = {item.name: item.url for item in installed}
     root = f"pkg:pypi/medxiaohe@{medxiaohe.__version__}"
-    direct = sorted({normal(name) for name, _ in _asked("medxiaohe", every=True)} & set(here))
+    direct = sorted({normal(name) for name, _ in _requirements("medxiaohe", every=True)} & set(here))
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -185,7 +185,7 @@ def _is_expression(text: str) -> bool:
     ) or text == "MIT"
 
 
-def _asked(name: str, *, every: bool = False) -> Iterator[tuple[str, Sequence[str]]]:
+def _requirements(name: str, *, every: bool = False) -> Iterator[tuple[str, Sequence[str]]]:
     """Yield the (package, extras) that a package requires; those of its own extras only if `every` is set."""
     try:
         lines = metadata.requires(name) or []

@@ -367,7 +367,7 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
     if kind == "perturbations":
         facts["example"] = example.text if example else ""
     elif kind == "scoring":
-        facts |= {"example": _said(example), "target": example.target} if example else {}
+        facts |= {"example": _conversation(example), "target": example.target} if example else {}
     elif kind == "workflows":
         facts["example"] = example.ends if example else ""
     elif kind == "verifiers":
@@ -394,12 +394,12 @@ def _task(task: Any) -> dict[str, Any]:
         "access": task.access,
         "workflow": task.workflow,
         "scorers": [getattr(scorer, "__name__", str(scorer)) for scorer in task.scorers],
-        "example": _said(task.example),
+        "example": _conversation(task.example),
         "target": task.example.target,
     }
 
 
-def _said(sample: Sample) -> list[str]:
+def _conversation(sample: Sample) -> list[str]:
     return [f"{m.role}: {m.text or '(image)'}" for m in sample.messages]
 
 

@@ -70,7 +70,7 @@ def show(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: no log in the folder, no such trace, or `html` without `which`.
     """
-    _there(args.folder)
+    _check_log(args.folder)
     if args.html and not args.which:
         raise ConfigError("--html is a page of one trace: give its number, such as 0")
     if not args.which:
@@ -80,7 +80,7 @@ def show(args: argparse.Namespace) -> int:
         else:
             print("\n".join(f"{r['index']:>5}  {r['trace'][:16]}  {r['records']:>5} records" for r in rows))
         return 0
-    stored = _one(args.folder, args.which)
+    stored = _find(args.folder, args.which)
     if args.html:
         write_page(stored, args.html, Blobs(args.folder, args.sources), verdict_of(args))
         print(json.dumps({"page": str(args.html)}) if args.json else f"page     {args.html}")
@@ -168,7 +168,7 @@ def verdict_of(args: argparse.Namespace) -> traces.Verdict:
     Raises:
         ConfigError: no log in the folder, or an option names something that does not exist.
     """
-    _there(args.folder)
+    _check_log(args.folder)
     for folder in args.sources:
         if not folder.is_dir():
             raise ConfigError(f"--sources {folder}: no such folder")
@@ -188,12 +188,12 @@ def verdict_of(args: argparse.Namespace) -> traces.Verdict:
         pixels=pixels,
         replay=None if args.no_replay else replay,
         regenerate=partial(regenerated, model=model, blobs=blobs) if model else None,
-        entail=_second(args.second, model) if args.second else None,
+        entail=_second_verifier(args.second, model) if args.second else None,
         blobs=blobs,
     )
 
 
-def _second(name: str, model: Model | None) -> traces.Compare:
+def _second_verifier(name: str, model: Model | None) -> traces.Compare:
     """Build the comparison with a second verifier."""
     available = plugins.available("verifiers")
     if name not in available:
@@ -235,7 +235,7 @@ def redact(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: no log in the folder, or an unknown kind.
     """
-    _there(args.folder)
+    _check_log(args.folder)
     keep = [kind.strip() for kind in args.keep.split(",") if kind.strip()]
     if unknown := [kind for kind in keep if kind not in KINDS[:-1]]:
         raise ConfigError(f"--keep {unknown[0]}: kinds of records are {', '.join(KINDS[:-1])}")
@@ -261,9 +261,9 @@ def export(args: argparse.Namespace) -> int:
     """
     from medxiaohe.cli import trace_export
 
-    _there(args.folder)
+    _check_log(args.folder)
     trace_export.check(args)
-    selected = iter([_one(args.folder, args.which)]) if args.which else store.stored(args.folder)
+    selected = iter([_find(args.folder, args.which)]) if args.which else store.stored(args.folder)
     return trace_export.export(args, selected)
 
 
@@ -294,7 +294,7 @@ def key(args: argparse.Namespace) -> int:
     return 0
 
 
-def _there(folder: Path) -> None:
+def _check_log(folder: Path) -> None:
     if not (folder / store.LOG).is_file():
         raise ConfigError(f"{folder} is no folder of traces: there is no {store.LOG} in it")
 
@@ -303,7 +303,7 @@ def _line(trace: store.Stored) -> dict[str, Any]:
     return {"index": trace.index, "trace": store.head_name(trace.lines[-1]), "records": len(trace.lines)}
 
 
-def _one(folder: Path, which: str) -> store.Stored:
+def _find(folder: Path, which: str) -> store.Stored:
     for trace in store.stored(folder):
         if which == str(trace.index) or (len(which) > 5 and _line(trace)["trace"].startswith(which)):
             return trace

@@ -116,7 +116,7 @@ def _print(facts: Mapping[str, Any]) -> None:
         if facts[key]:
             print(
                 f"    {key:<14}"
-                f" {facts[key] if isinstance(facts[key], str) else _some(facts[key], ' < ' if key == 'above' else ', ')}"  # noqa: E501
+                f" {facts[key] if isinstance(facts[key], str) else _joined(facts[key], ' < ' if key == 'above' else ', ')}"  # noqa: E501
             )
     for fact in facts["relations"][:MAX_SHOWN]:
         value = "" if fact["value"] is None else f" {fact['value']:g}"
@@ -132,11 +132,11 @@ def _print(facts: Mapping[str, Any]) -> None:
         print(f"        {term['why']}: {term['because']}")
         for key in ("parents", "synonyms", "lay", "abbreviations", "xrefs"):
             if term.get(key):
-                print(f"        {key} {_some(term[key])}")
+                print(f"        {key} {_joined(term[key])}")
     for row in facts.get("problems", ()):
         print(f"    repaired: {row['problem']}: {row['done']}")
 
 
-def _some(values: Sequence[str], between: str = ", ") -> str:
+def _joined(values: Sequence[str], between: str = ", ") -> str:
     suffix = f" and {len(values) - MAX_SHOWN} more" if len(values) > MAX_SHOWN else ""
     return between.join(values[:MAX_SHOWN]) + suffix

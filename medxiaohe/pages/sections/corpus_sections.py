@@ -165,7 +165,7 @@ def written(extra: Sequence[StageFolder], *, words: bool) -> Html:
     """
     parts = list[Html]()
     for stage in extra:
-        if not _writes(stage):
+        if not _is_synthetic(stage):
             continue
         new, kinds = list[dict[str, Any]](), Counter[str]()
         for row in _synthetic(stage):
@@ -193,7 +193,7 @@ def written(extra: Sequence[StageFolder], *, words: bool) -> Html:
     return section("written", "Written for the tail", tag("p", lead), parts) if parts else NOTHING
 
 
-def _writes(stage: StageFolder) -> bool:
+def _is_synthetic(stage: StageFolder) -> bool:
     return stage.uses in ("data.synthesise", "data.teach")
 
 

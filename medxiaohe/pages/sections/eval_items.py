@@ -101,9 +101,9 @@ def _item(row: Mapping[str, Any]) -> dict[str, Any]:
     item = {
         "t": row["task"],
         "i": sample.id,
-        "p": excerpt(clean(_told(sample.prompt.messages)), PROMPT),
+        "p": excerpt(clean(_prompt_text(sample.prompt.messages)), PROMPT),
         "g": excerpt(clean(gold or sample.target), WHY),
-        "a": excerpt(clean(_said(trace)), ANSWER),
+        "a": excerpt(clean(_reply_text(trace)), ANSWER),
         "r": excerpt(clean(judged.parsed), WHY),
         "s": judged.verdict,
         "w": excerpt(clean(judged.why), WHY),
@@ -114,14 +114,14 @@ def _item(row: Mapping[str, Any]) -> dict[str, Any]:
     return item | ({"o": others} if others else {}) | ({"k": row["values"]} if row.get("values") else {})
 
 
-def _told(messages: tuple[Message, ...]) -> str:
+def _prompt_text(messages: tuple[Message, ...]) -> str:
     """Format the prompt; messages have their role unless there is only one of the user."""
     if len(messages) == 1 and messages[0].role == "user":
         return messages[0].text
     return "\n\n".join(f"[{message.role}]\n{message.text}" for message in messages)
 
 
-def _said(trace: Trace) -> str:
+def _reply_text(trace: Trace) -> str:
     """Format the reply; of a conversation, all messages after the prompt."""
     new = trace.messages[len(trace.prompt.messages) :]
     if trace.error:

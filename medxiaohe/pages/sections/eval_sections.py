@@ -355,7 +355,11 @@ def calibration(results: Results) -> Html | None:
     for name, measured in result.items():
         ece, fitted = measured["ece"], measured.get("fitted")
         after = (
-            (decimal(fitted["ece"]["value"]), decimal(fitted["temperature"], 2), _held(fitted["conformal"]))
+            (
+                decimal(fitted["ece"]["value"]),
+                decimal(fitted["temperature"], 2),
+                _conformal(fitted["conformal"]),
+            )
             if fitted
             else ("", "", "")
         )
@@ -388,7 +392,7 @@ def calibration(results: Results) -> Html | None:
     return section("calibration", "Calibration", quiet(words), tag("div", figures, class_="charts"), element)
 
 
-def _held(row: Mapping[str, Any]) -> str:
+def _conformal(row: Mapping[str, Any]) -> str:
     return f"{decimal(row['held']['mean'])} ({decimal(row['size'], 1)} answers)"
 
 

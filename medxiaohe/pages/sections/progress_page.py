@@ -64,7 +64,7 @@ def _overall(state: status.State, now: float, goes_on: bool, failed: str, out: P
     total = sum(state.minutes.get(name, 0.0) for name in state.stages)
     if total and state.stages:
         ended = sum(state.minutes.get(name, 0.0) for name in state.stages if name in state.done)
-        fraction, seconds = ended / total, 60 * _left(state, now, out)
+        fraction, seconds = ended / total, 60 * _minutes_left(state, now, out)
         parts.append(
             tag(
                 "progress",
@@ -97,7 +97,7 @@ def _overall(state: status.State, now: float, goes_on: bool, failed: str, out: P
     return section("overall", "Overall", parts)
 
 
-def _left(state: status.State, now: float, out: Path) -> float:
+def _minutes_left(state: status.State, now: float, out: Path) -> float:
     """Minutes left: the recipe's own for stages to come, scaled by how long finished ones took."""
     took = {name: seconds / 60 for (name, _), seconds in run.seconds(out).items()}
     # pace: measured minutes over the recipe's minutes, of finished stages; 1 if none can be compared

@@ -83,7 +83,7 @@ def step_details(step: Step, words: bool, number: Html | None = None) -> Html:
         words: False shows the role and the kind of step only.
         number: markup before the role; None for none.
     """
-    request, got = _given(step), _got(step)
+    request, got = _request_text(step), _reply_text(step)
     first = excerpt(" ".join((got or request).split()), FIRST) if words else ""
     facts = f"{count(step.tokens_in)} + {count(step.tokens_out)} tokens" if step.tokens_out else ""
     head = tag(
@@ -99,7 +99,7 @@ def step_details(step: Step, words: bool, number: Html | None = None) -> Html:
     return tag("details", head, *body, class_=f"step {step.kind}", data_role=_role(step))
 
 
-def _given(step: Step) -> str:
+def _request_text(step: Step) -> str:
     """Format the request of a step: the messages it adds, the arguments of a call, or the data of a note."""
     if step.kind in ("ask", "rank"):
         added = "\n\n".join(f"{m.role}: {_text(m)}" for m in step.given["add"])
@@ -111,7 +111,7 @@ def _given(step: Step) -> str:
     return json.dumps(io.to_json(data), ensure_ascii=False)
 
 
-def _got(step: Step) -> str:
+def _reply_text(step: Step) -> str:
     if isinstance(step.got, Message):
         return step.got.error or _text(step.got)
     if isinstance(step.got, ToolResult):
