@@ -124,7 +124,7 @@ def named(name: str, settings: Mapping[str, Any], tools: Sequence[Tool]) -> dict
 
     Args:
         name: of the workflow.
-        settings: that differ from the defaults.
+        settings: those that were set; {} for the defaults.
         tools: of the case.
 
     Returns:
