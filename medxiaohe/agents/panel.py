@@ -41,7 +41,17 @@ Talk = tuple[Message, ...]
 def panel(
     case: Case, rounds: int = 3, specialists: int = MOST, check: bool = True, prompts: str = ""
 ) -> Generator[Any, Any, Answer]:
-    """At most `rounds` rounds of `specialists` roles; an error where nobody votes."""
+    """Let specialists discuss and vote until they agree, then let the director answer.
+
+    Args:
+        rounds: rounds of discussion at most.
+        specialists: number of them, from 1 to 3.
+        check: whether the director checks each assessment and may ask for a new one.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the director's answer; an error if no vote of the last round can be read
+    """
     try:
         return (yield from _panel(case, rounds, min(max(1, specialists), MOST), check, prompts))
     except BudgetSpent as spent:
@@ -115,14 +125,10 @@ def _views(
 ) -> Generator[Any, Any, list[str]]:
     """Collect the assessments of one round; with `check` each is rewritten once if the director objects."""
     before = (Message("user", (block("summary of the last round", summary),)),) if summary else ()
-    talks = [
-        (
-            *instructed(talk, prompt("panel_view", folder, role=name, task=task, round=round_)),
-            *before,
-            user("panel_ask", folder, role=name),
-        )
-        for name, task in team
-    ]
+    talks: list[Talk] = []
+    for name, task in team:
+        opening = instructed(talk, prompt("panel_view", folder, role=name, task=task, round=round_))
+        talks.append((*opening, *before, user("panel_ask", folder, role=name)))
     roles = SPECIALISTS[: len(team)]
     views = yield [Ask(role, messages) for role, messages in zip(roles, talks, strict=True)]
     if not check:
@@ -134,17 +140,11 @@ def _views(
         for name, view in zip(names, shown, strict=True)
     ]
     wrong = [i for i, reply in enumerate(checks) if vote(reply) == "no"]
-    redone = yield [
-        Ask(
-            roles[i],
-            (
-                *talks[i],
-                Message("assistant", (views[i].text,)),
-                user("panel_redo", folder, role=names[i], check=block("check", checks[i].text)),
-            ),
-        )
-        for i in wrong
-    ]
+    repairs = []
+    for i in wrong:
+        last = user("panel_redo", folder, role=names[i], check=block("check", checks[i].text))
+        repairs.append(Ask(roles[i], (*talks[i], Message("assistant", (views[i].text,)), last)))
+    redone = yield repairs
     for i, view in zip(wrong, redone, strict=True):
         views[i] = view
     return [view.text for view in views]
