@@ -30,8 +30,8 @@ def adapter_ranker(case: Case, samples: int = 8, prompts: str = "") -> Generator
         replies = [reply for reply in (yield [Ask("", instructed(chain, number)) for number in numbers])]
         replies = [reply for reply in replies if reply.text.strip() and not reply.calls]
         shown = [block("solution", reply.text) for reply in replies]
-        asked = [user("adapter_ranker_right", prompts, number=n, solution=s) for n, s in enumerate(shown, 1)]
-        nats = yield [Rank((*case.prompt.messages, item), ("yes", "no"), "ranker") for item in asked]
+        asks = [user("adapter_ranker_right", prompts, number=n, solution=s) for n, s in enumerate(shown, 1)]
+        nats = yield [Rank((*case.prompt.messages, item), ("yes", "no"), "ranker") for item in asks]
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")
     scores = [1 / (1 + math.exp(min(yes - no, 700.0))) for yes, no in nats]

@@ -25,16 +25,16 @@ EXAMPLE = Example("Answer: B", Message("assistant", (ToolCall("1", "again", {"wo
 @workflow(roles=ROLES)
 def adaptive(case: Case, samples: int = 5, rounds: int = 3, prompts: str = "") -> Generator[Any, Any, Answer]:
     """Ask how complex the question is, then run the workflow for it."""
-    asked = (*case.prompt.messages, user("adaptive_check", prompts))
+    talk = (*case.prompt.messages, user("adaptive_check", prompts))
     try:
         words = one_of("complexity", ("low", "moderate", "high"))
-        said = yield from json_or("moderate", ask_json("", asked, words))
+        level = yield from json_or("moderate", ask_json("", talk, words))
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")
-    yield Note("complexity", said)
+    yield Note("complexity", level)
     branches = {  # generators: the one that is chosen runs, the others never start
         "low": cot.flow(case, prompts=prompts),
         "moderate": self_consistency.flow(case, samples=samples, prompts=prompts),
         "high": panel.flow(case, rounds=rounds, prompts=prompts),
     }
-    return (yield from branches[said])  # type: ignore[no-any-return]
+    return (yield from branches[level])  # type: ignore[no-any-return]

@@ -45,7 +45,14 @@ EXAMPLE = Example(
 
 @workflow(roles=("regulariser", "router", *AGENTS))
 def aide(case: Case, prompts: str = "") -> Generator[Any, Any, Answer]:
-    """Regularise, find intents, let the agents contribute in order, synthesise."""
+    """Regularise, find intents, let the agents contribute in order, synthesise.
+
+    Args:
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the answer, with one claim for each agent's contribution
+    """
     try:
         return (yield from _aide(case, prompts))
     except BudgetSpent as spent:
@@ -54,8 +61,8 @@ def aide(case: Case, prompts: str = "") -> Generator[Any, Any, Answer]:
 
 def _aide(case: Case, folder: str) -> Generator[Any, Any, Answer]:
     talk = case.prompt.messages
-    asked = ask_json("regulariser", (*talk, user("aide_query", folder, most=MOST)), _query)
-    query = yield from json_or({"about": "", "queries": []}, asked)
+    request = ask_json("regulariser", (*talk, user("aide_query", folder, most=MOST)), _query)
+    query = yield from json_or({"about": "", "queries": []}, request)
     requested = refined(query["queries"], MOST)
     yield Note("queries", requested)
     agents = yield from _activated(case, talk, folder)
@@ -67,51 +74,51 @@ def _aide(case: Case, folder: str) -> Generator[Any, Any, Answer]:
     general = yield calls
     turn = sum(message.role == "user" for message in talk) - 1
     lead = agents[turn % len(agents)]
-    said: dict[str, str] = {}
+    texts: dict[str, str] = {}
     evidence: dict[str, tuple[Evidence, ...]] = {}
     for agent in [lead, *(item for item in agents if item != lead)]:
         own = yield from _looked_up(case, agent, folder)
         results = [*general, *own]
         shown = block("passages", "\n".join(text_of(result) for result in results) or "none")
-        before = "\n\n".join(block(f"contribution of {name}", text) for name, text in said.items()) or "none"
-        told = {"agent": agent, "about": block("case", query["about"] or "none")}
-        last = user("aide_agent", folder, passages=shown, before=before, **told)
-        said[agent] = (yield Ask(agent, (*talk, last))).text
+        before = "\n\n".join(block(f"contribution of {name}", text) for name, text in texts.items()) or "none"
+        fields = {"agent": agent, "about": block("case", query["about"] or "none")}
+        last = user("aide_agent", folder, passages=shown, before=before, **fields)
+        texts[agent] = (yield Ask(agent, (*talk, last))).text
         evidence[agent] = tuple(item for result in results for item in result.evidence)
-    views = "\n\n".join(block(f"contribution of {name}", text) for name, text in said.items())
-    last = user("aide_answer", folder, views=views, names=", ".join(f"[{name}]" for name in said))
+    views = "\n\n".join(block(f"contribution of {name}", text) for name, text in texts.items())
+    last = user("aide_answer", folder, views=views, names=", ".join(f"[{name}]" for name in texts))
     reply = yield Ask("", (*talk, last))
-    if uncited := [name for name in said if f"[{name}]" not in reply.text]:
+    if uncited := [name for name in texts if f"[{name}]" not in reply.text]:
         again = user("aide_cite", folder, names=", ".join(f"[{name}]" for name in uncited))
         reply = yield Ask("", (*talk, last, Message("assistant", (reply.text,)), again))
-    yield Note("uncited", [name for name in said if f"[{name}]" not in reply.text])
+    yield Note("uncited", [name for name in texts if f"[{name}]" not in reply.text])
     claims = [
         Claim(name, text, evidence=tuple(dict.fromkeys(item.id for item in evidence[name])))
-        for name, text in said.items()
+        for name, text in texts.items()
     ]
     return last_word(reply, tuple(claims))
 
 
 def _activated(case: Case, talk: Sequence[Message], folder: str) -> Generator[Any, Any, list[str]]:
-    """The agents that the query needs, in their order: of the tool `intents`, else of the router."""
+    """Choose the agents that the query needs, in their order: by the tool `intents`, else by the router."""
     if any(tool.name == "intents" for tool in case.tools):
         result = yield Use("intents", {"text": talk[-1].text[:2000]})
-        found = result.data.get("agents", ()) if isinstance(result.data, dict) else ()
+        names = result.data.get("agents", ()) if isinstance(result.data, dict) else ()
     else:
-        asked = user("aide_route", folder, agents=", ".join(AGENTS))
-        found = yield from json_or([], ask_json("router", (*talk, asked), _agents))
-    return [agent for agent in AGENTS if agent in found]
+        message = user("aide_route", folder, agents=", ".join(AGENTS))
+        names = yield from json_or([], ask_json("router", (*talk, message), _agents))
+    return [agent for agent in AGENTS if agent in names]
 
 
 def _looked_up(case: Case, agent: str, folder: str) -> Generator[Any, Any, list[ToolResult]]:
-    """What tools of its own tell an agent: similar cases for the diagnosis, drugs for the medicament."""
+    """Run an agent's own tools: similar cases for the diagnosis, drugs for the medicament."""
     names = {tool.name for tool in case.tools}
     if agent == "diagnosis" and "similar_cases" in names:
         text = redact(case.prompt.messages[-1].text).text
         return [(yield Use("similar_cases", {"text": text[:2000]}))]
     if agent == "medicament" and "drug" in names:
-        asked = user("aide_drugs", folder, most=MOST)
-        drugs = yield from json_or([], ask_json(agent, (*case.prompt.messages, asked), _drugs))
+        message = user("aide_drugs", folder, most=MOST)
+        drugs = yield from json_or([], ask_json(agent, (*case.prompt.messages, message), _drugs))
         return list((yield [Use("drug", {"name": drug}) for drug in drugs[:MOST]]))
     return []
 
@@ -137,7 +144,7 @@ def _agents(value: Any) -> list[str]:
 
 
 def _drugs(value: Any) -> list[str]:
-    found = value.get("drugs") if isinstance(value, dict) else None
-    if not isinstance(found, list) or not all(isinstance(item, str) and item.strip() for item in found):
+    names = value.get("drugs") if isinstance(value, dict) else None
+    if not isinstance(names, list) or not all(isinstance(item, str) and item.strip() for item in names):
         raise Unreadable('the object needs "drugs": a list of names, or empty')
-    return [item.strip()[:100] for item in found]
+    return [item.strip()[:100] for item in names]

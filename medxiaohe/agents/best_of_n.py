@@ -29,12 +29,12 @@ def best_of_n(case: Case, samples: int = 10, prompts: str = "") -> Generator[Any
         replies = yield [Ask("", instructed(chain, number)) for number in numbers]
         for n, reply in enumerate(replies, start=1):
             shown = block("solution", reply.text)
-            asked = (*case.prompt.messages, user("best_of_n_verify", prompts, number=n, solution=shown))
-            score = json_or(None, ask_json("verifier", asked, number_in("score", 0, 10)))
+            talk = (*case.prompt.messages, user("best_of_n_verify", prompts, number=n, solution=shown))
+            score = json_or(None, ask_json("verifier", talk, number_in("score", 0, 10)))
             scores.append((yield from score) if reply.text.strip() and not reply.calls else None)
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")
     yield Note("scores", scores)
-    if not (given := [score for score in scores if score is not None]):
+    if not (valid := [score for score in scores if score is not None]):
         return Answer(error="no solution has a score")
-    return Answer(replies[scores.index(max(given))].text)
+    return Answer(replies[scores.index(max(valid))].text)

@@ -27,10 +27,10 @@ def chain_of_diagnosis(
     try:
         for round_ in range(rounds + 1):
             talk.append((yield Ask("", tuple(talk))))
-            said = confidences(talk[-1].text)
-            yield Note("confidence", said)  # None where the reply has none that can be read
-            top = max(said.values()) if said else None
-            if said is None or max(said.values()) >= threshold:
+            values = confidences(talk[-1].text)
+            yield Note("confidence", values)  # None where the reply has none that can be read
+            top = max(values.values()) if values else None
+            if values is None or max(values.values()) >= threshold:
                 return Answer(messages=talk)
             if round_ < rounds:
                 talk.append(user("chain_of_diagnosis_again", prompts, confidence=top, threshold=threshold))

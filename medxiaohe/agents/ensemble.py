@@ -32,8 +32,8 @@ def ensemble(
             "number": chains,
             "views": "\n\n".join(block(f"chain {n}", v.text) for n, v in enumerate(views, 1)),
         }
-        asked = [user("ensemble_refine", prompts, attempt=n, **fields) for n in range(1, refinements + 1)]
-        replies = yield [Ask("", (*case.prompt.messages, last)) for last in asked]
+        asks = [user("ensemble_refine", prompts, attempt=n, **fields) for n in range(1, refinements + 1)]
+        replies = yield [Ask("", (*case.prompt.messages, last)) for last in asks]
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")
     return (yield from plurality(replies, case.prompt.choices, "refinements"))

@@ -40,19 +40,22 @@ def grounded(
 
     Args:
         case: the item: prompt, tools and images.
-        contradicted: what becomes of a contradicted sentence: keep, hedge or cut.
-        unsupported: the same of an unsupported one.
-        unjudged: the same of one that nobody could judge.
-        lookups: unsupported claims that are searched for, at most.
-        rounds: revisions at most.
+        contradicted: action on a contradicted sentence: keep, hedge or cut.
+        unsupported: the same for an unsupported sentence.
+        unjudged: the same for a sentence that no verifier could judge.
+        lookups: maximum number of unsupported claims that are searched for.
+        rounds: maximum number of rounds of tool calls while the model drafts.
         verifiers: names of verifiers, in the order in which they decide.
 
     Returns:
-        the answer, with claims where there are some
+        the answer, with its claims and the rulings on them
+
+    Raises:
+        ConfigError: there is no such verifier.
     """
-    known = plugins.available("verifiers")
-    if unknown := [name for name in verifiers if name not in known]:
-        raise ConfigError(f"no verifier {unknown[0]!r}{plugins.nearest(unknown[0], known)}")
+    available = plugins.available("verifiers")
+    if unknown := [name for name in verifiers if name not in available]:
+        raise ConfigError(f"no verifier {unknown[0]!r}{plugins.nearest(unknown[0], available)}")
     ask = named(verifiers, {"judged": {"rules": True}})
     drafted = yield from tool_loop(case, CALLS, rounds)
     if drafted.error:
@@ -66,12 +69,12 @@ def grounded(
         if any(tool.name == SEARCH for tool in case.tools):
             requested = open_claims(draft, evidence, ask, recited)[:lookups]
             if requested:
-                found = yield [Use(SEARCH, {"query": claim.text}) for claim in requested]
-                evidence += [item for result in found for item in result.evidence]
+                replies = yield [Use(SEARCH, {"query": claim.text}) for claim in requested]
+                evidence += [item for result in replies for item in result.evidence]
     except BudgetSpent:
         pass  # with the evidence there is
     once = list({item.id: item for item in evidence}.values())
     policy = {"contradicted": contradicted, "unsupported": unsupported, "unjudged": unjudged}
-    made = ground(draft, once, ask, policy=policy, recited=recited)
-    yield Note("draft", {"text": draft, "rulings": io.to_json(list(made.before))})
-    return Answer(made.text or draft, made.claims, rulings=made.rulings)
+    checked = ground(draft, once, ask, policy=policy, recited=recited)
+    yield Note("draft", {"text": draft, "rulings": io.to_json(list(checked.before))})
+    return Answer(checked.text or draft, checked.claims, rulings=checked.rulings)

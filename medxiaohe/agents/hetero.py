@@ -64,14 +64,14 @@ def _hetero(case: Case, depth: int, keep: int, reports: bool, folder: str) -> Ge
     shown: list[str] = []
     if tools:
         listed = "\n".join(f"<{tag}></{tag}>: {tool.description}" for tag, tool in tools.items())
-        asked = user("hetero_queries", folder, sources=listed, most=MOST)
-        reply = yield Ask("queries", (*talk, asked))
+        message = user("hetero_queries", folder, sources=listed, most=MOST)
+        reply = yield Ask("queries", (*talk, message))
         requested = queries_of(reply.text, tools)
         yield Note("queries", requested)
         calls = [(tag, query) for tag, queries in requested.items() for query in queries]
         results = yield [Use(tools[tag].name, _arguments(tools[tag], query)) for tag, query in calls]
         for tag in requested:
-            own = [result for (of, _), result in zip(calls, results, strict=True) if of == tag]
+            own = [result for (source, _), result in zip(calls, results, strict=True) if source == tag]
             few = depth if tools[tag].name == GRAPH else keep
             if lines := fused(own, depth, few):
                 shown.append(block(f"{tag} passages", "\n".join(lines)))
@@ -87,7 +87,11 @@ def _hetero(case: Case, depth: int, keep: int, reports: bool, folder: str) -> Ge
 
 
 def sources(tools: Sequence[Tool]) -> dict[str, Tool]:
-    """The tools that search a source, by the tag of their queries: search_papers has <papers>."""
+    """Map the tag of queries to the tool that searches their source.
+
+    Returns:
+        tag -> tool; search_papers has <papers>, the tool `relations` has <graph>.
+    """
     result = {}
     for tool in tools:
         if tool.name in TEXTS or tool.name == GRAPH:
@@ -98,8 +102,11 @@ def sources(tools: Sequence[Tool]) -> dict[str, Tool]:
 
 
 def queries_of(text: str, tools: Mapping[str, Tool]) -> dict[str, list[str]]:
-    """The queries that a reply writes for each source, without what identifies somebody; a source whose tag
-    is empty or missing has none. Queries stand on lines of their own."""
+    """Read the de-identified queries of each source from a reply, one a line between the tags of the source.
+
+    Returns:
+        tag -> queries, at most `MOST` (1 for the graph), each at most `LONGEST` characters; no empty lists.
+    """
     result: dict[str, list[str]] = {}
     for tag, tool in tools.items():
         inside = re.findall(rf"<{re.escape(tag)}>(.*?)</{re.escape(tag)}>", text, re.DOTALL)
@@ -111,20 +118,28 @@ def queries_of(text: str, tools: Mapping[str, Tool]) -> dict[str, list[str]]:
 
 
 def fused(results: Sequence[ToolResult], depth: int, keep: int) -> list[str]:
-    """The best evidence of several result lists by reciprocal rank fusion, as lines with their ids."""
+    """Merge result lists by reciprocal rank fusion: the score of evidence is the sum of 1 / (OFFSET + rank).
+
+    Args:
+        depth: results of each list that count.
+        keep: lines at most.
+
+    Returns:
+        lines with ids, the best first; of results without evidence their text.
+    """
     scores: dict[str, float] = {}
     items: dict[str, Evidence] = {}
     for result in results:
-        for rank, one in enumerate(result.evidence[:depth], 1):
-            scores[one.id] = scores.get(one.id, 0.0) + 1 / (OFFSET + rank)
-            items.setdefault(one.id, one)
+        for rank, item in enumerate(result.evidence[:depth], 1):
+            scores[item.id] = scores.get(item.id, 0.0) + 1 / (OFFSET + rank)  # 1 / (k + rank)
+            items.setdefault(item.id, item)
     best = sorted(items, key=lambda id: (-scores[id], id))[:keep]
     plain = [part for r in results if not r.evidence for part in r.parts if isinstance(part, str)]
     return [f"[{id}] {items[id].text}" for id in best] or plain[:keep]
 
 
 def _arguments(tool: Tool, query: str) -> dict[str, str]:
-    """Of a call: "term, relation" for the graph, the words for a text source."""
+    """Build the arguments of a call: "term, relation" for the graph, the query for a text source."""
     if tool.name != GRAPH:
         return {"question" if tool.name == "clinical" else "query": query}
     term, _, relation = query.partition(",")

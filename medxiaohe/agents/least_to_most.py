@@ -28,10 +28,10 @@ def least_to_most(
     talk = list(case.prompt.messages)
     try:
         split = yield Ask("", (*talk, user("least_to_most_split", prompts, most=most)))
-        parts = [part.strip() for part in NUMBERED.findall(split.text)][:most]
-        yield Note("questions", parts)
-        for part in parts:
-            talk.append(user("least_to_most_solve", prompts, question=part))
+        steps = [step.strip() for step in NUMBERED.findall(split.text)][:most]
+        yield Note("questions", steps)
+        for step in steps:
+            talk.append(user("least_to_most_solve", prompts, question=step))
             talk.append((yield Ask("", tuple(talk))))
     except BudgetSpent as spent:
         return Answer(messages=talk, error=f"no answer: {spent}")

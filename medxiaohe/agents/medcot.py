@@ -58,8 +58,8 @@ def medcot(
                 reason = (yield Ask("follow_up", (*talk, again))).text
             caption = (yield Ask("follow_up", (*talk, user("medcot_caption", prompts)))).text
         fields = {"caption": block("caption", caption), "rationale": block("rationale", reason)}
-        asked = [user("medcot_answer", prompts, number=n, **fields) for n in range(1, experts + 1)]
-        replies = yield [Ask(role, (*talk, last)) for role, last in zip(EXPERTS, asked, strict=False)]
+        messages = [user("medcot_answer", prompts, number=n, **fields) for n in range(1, experts + 1)]
+        replies = yield [Ask(role, (*talk, last)) for role, last in zip(EXPERTS, messages, strict=False)]
     except BudgetSpent as spent:
         return Answer(error=f"no answer: {spent}")
     return (yield from plurality(replies, case.prompt.choices, "experts"))

@@ -59,11 +59,11 @@ def observe(
 def _observe(case: Case, most: int, look_again: bool, folder: str) -> Generator[Any, Any, Answer]:
     talk, names = case.prompt.messages, {tool.name for tool in case.tools}
     pictures = len(case.images)
-    found = "none"
+    boxes = "none"
     if pictures and DETECT in names:
-        found = text_of((yield Use(DETECT, {"image": 1})))
-    asked = user("observe_look", folder, most=most, boxes=block("detected boxes", found))
-    rows = yield from ask_json("observer", (*talk, asked), lambda value: _read(value, most, bool(pictures)))
+        boxes = text_of((yield Use(DETECT, {"image": 1})))
+    message = user("observe_look", folder, most=most, boxes=block("detected boxes", boxes))
+    rows = yield from ask_json("observer", (*talk, message), lambda value: _read(value, most, bool(pictures)))
     if pictures and look_again and ZOOM in names:
         rows = yield from _confirmed(case, rows, folder)
     yield Note("observations", rows)
@@ -82,8 +82,8 @@ def _observe(case: Case, most: int, look_again: bool, folder: str) -> Generator[
 
 
 def _confirmed(case: Case, rows: Sequence[dict[str, Any]], folder: str) -> Generator[Any, Any, list[Any]]:
-    """The observations that the observer sees again in their parts of the image; of a part that cannot be cut
-    the observation stays as it is."""
+    """Keep the observations that the observer sees again in their regions; one whose region cannot be cut
+    is kept."""
     boxes = [{"image": row["image"], **dict(zip(SIDES, row["box"], strict=True))} for row in rows]
     results = yield [Use(ZOOM, box) for box in boxes]
     parts = [[part for part in result.parts if isinstance(part, ImageRef)] for result in results]
@@ -91,12 +91,12 @@ def _confirmed(case: Case, rows: Sequence[dict[str, Any]], folder: str) -> Gener
     asks = []
     for i in cut:
         about = user("observe_again", folder, number=i + 1, landmark=rows[i]["landmark"])
-        told = f"{about.text}\n{block('finding', rows[i]['finding'])}"
-        asks.append(Ask("observer", (Message("user", (*parts[i], told)),)))
+        text = f"{about.text}\n{block('finding', rows[i]['finding'])}"
+        asks.append(Ask("observer", (Message("user", (*parts[i], text)),)))
     replies = yield asks
     seen = {i: vote(reply) for i, reply in zip(cut, replies, strict=True)}
     gone = [i + 1 for i in cut if seen[i] == "no"]
-    yield Note("looked_again", {"seen": {str(i + 1): said for i, said in seen.items()}, "dropped": gone})
+    yield Note("looked_again", {"seen": {str(i + 1): label for i, label in seen.items()}, "dropped": gone})
     return [row for i, row in enumerate(rows) if seen.get(i) != "no"]
 
 
@@ -125,6 +125,6 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _cited(text: str, number: int) -> list[int]:
-    """The observations that a conclusion cites; none where one of them is not there."""
+    """Read the observations that a conclusion cites; [] if one of them does not exist."""
     cited = list(dict.fromkeys(int(n) for n in CITED.findall(text) if len(n) < 4))
     return cited if all(1 <= n <= number for n in cited) else []

@@ -41,7 +41,17 @@ Talk = tuple[Message, ...]
 def panel(
     case: Case, rounds: int = 3, specialists: int = MOST, check: bool = True, prompts: str = ""
 ) -> Generator[Any, Any, Answer]:
-    """At most `rounds` rounds of `specialists` roles; an error where nobody votes."""
+    """Let specialists discuss and vote until they agree, then let the director answer.
+
+    Args:
+        rounds: rounds of discussion at most.
+        specialists: number of them, from 1 to 3.
+        check: whether the director checks each assessment and may ask for a new one.
+        prompts: folder of prompt files that replace those of agents/prompts.
+
+    Returns:
+        the director's answer; an error if no vote of the last round can be read
+    """
     try:
         return (yield from _panel(case, rounds, min(max(1, specialists), MOST), check, prompts))
     except BudgetSpent as spent:
@@ -60,8 +70,8 @@ def _panel(case: Case, rounds: int, most: int, check: bool, folder: str) -> Gene
         )
         last = user("panel_summary", folder, round=round_, views=shown)
         summary = (yield Ask("director", (*talk, last))).text
-        asked = [user("panel_vote", folder, role=name, summary=block("summary", summary)) for name, _ in team]
-        replies = yield [Ask(role, (*talk, one)) for role, one in zip(SPECIALISTS, asked, strict=False)]
+        asks = [user("panel_vote", folder, role=name, summary=block("summary", summary)) for name, _ in team]
+        replies = yield [Ask(role, (*talk, ask)) for role, ask in zip(SPECIALISTS, asks, strict=False)]
         votes = [vote(reply) for reply in replies]
         counted = count(votes)
         yield Note("votes", {"round": round_, "votes": votes})
@@ -72,8 +82,8 @@ def _panel(case: Case, rounds: int, most: int, check: bool, folder: str) -> Gene
     yield Note("outcome", {"agrees": counted.winner == "yes", "majority": counted.majority})
     fields = {"summary": block("summary", summary), "votes": ", ".join(votes)}
     final = yield Ask("director", (*talk, user("panel_final", folder, **fields)))
-    given = {"summary": fields["summary"], "final": block("final answer", final.text)}
-    review = yield Ask("assistant", (*talk, user("panel_review", folder, **given)))
+    values = {"summary": fields["summary"], "final": block("final answer", final.text)}
+    review = yield Ask("assistant", (*talk, user("panel_review", folder, **values)))
     yield Note("review", vote(review))
     if not final.text.strip():
         return Answer(error="the director wrote no final answer")
@@ -81,11 +91,11 @@ def _panel(case: Case, rounds: int, most: int, check: bool, folder: str) -> Gene
 
 
 def _team(case: Case, most: int, folder: str) -> Generator[Any, Any, Sequence[tuple[str, str]]]:
-    """Names and tasks of the specialists."""
+    """Choose the names and tasks of the specialists."""
     modality = "an image" if case.images else "a text"
-    asked = (*case.prompt.messages, user("panel_kind", folder, modality=modality))
-    kind = yield from json_or(modality, ask_json("practitioner", asked, text_in("kind")))
-    asked = (*case.prompt.messages, user("panel_roles", folder, kind=block("kind", kind), most=most))
+    messages = (*case.prompt.messages, user("panel_kind", folder, modality=modality))
+    kind = yield from json_or(modality, ask_json("practitioner", messages, text_in("kind")))
+    messages = (*case.prompt.messages, user("panel_roles", folder, kind=block("kind", kind), most=most))
 
     def read(value: Any) -> list[tuple[str, str]]:
         rows = value.get("roles") if isinstance(value, dict) else None
@@ -96,13 +106,13 @@ def _team(case: Case, most: int, folder: str) -> Generator[Any, Any, Sequence[tu
             raise Unreadable("two roles have one name")
         return team
 
-    team = yield from json_or(list(FIXED[:most]), ask_json("practitioner", asked, read))
+    team = yield from json_or(list(FIXED[:most]), ask_json("practitioner", messages, read))
     yield Note("team", [list(row) for row in team])
     return list(team)
 
 
 def _looked_up(case: Case, folder: str) -> Generator[Any, Any, Talk]:
-    """What the tool `search` finds, as a block that no text in it can close; nothing without the tool."""
+    """Search with the tool `search` and quote the result in a block; () without the tool."""
     if not any(tool.name == "search" for tool in case.tools):
         return ()
     query = yield Ask("assistant", (*case.prompt.messages, user("panel_query", folder)))
@@ -113,18 +123,14 @@ def _looked_up(case: Case, folder: str) -> Generator[Any, Any, Talk]:
 def _views(
     talk: Talk, team: Sequence[tuple[str, str]], round_: int, summary: str, check: bool, folder: str
 ) -> Generator[Any, Any, list[str]]:
-    """The assessments of one round; with `check` each is written again once where the director objects."""
+    """Collect the assessments of one round; with `check` each is rewritten once if the director objects."""
     before = (Message("user", (block("summary of the last round", summary),)),) if summary else ()
-    asked = [
-        (
-            *instructed(talk, prompt("panel_view", folder, role=name, task=task, round=round_)),
-            *before,
-            user("panel_ask", folder, role=name),
-        )
-        for name, task in team
-    ]
+    talks: list[Talk] = []
+    for name, task in team:
+        opening = instructed(talk, prompt("panel_view", folder, role=name, task=task, round=round_))
+        talks.append((*opening, *before, user("panel_ask", folder, role=name)))
     roles = SPECIALISTS[: len(team)]
-    views = yield [Ask(role, messages) for role, messages in zip(roles, asked, strict=True)]
+    views = yield [Ask(role, messages) for role, messages in zip(roles, talks, strict=True)]
     if not check:
         return [view.text for view in views]
     names = [name for name, _ in team]
@@ -134,17 +140,11 @@ def _views(
         for name, view in zip(names, shown, strict=True)
     ]
     wrong = [i for i, reply in enumerate(checks) if vote(reply) == "no"]
-    redone = yield [
-        Ask(
-            roles[i],
-            (
-                *asked[i],
-                Message("assistant", (views[i].text,)),
-                user("panel_redo", folder, role=names[i], check=block("check", checks[i].text)),
-            ),
-        )
-        for i in wrong
-    ]
+    repairs = []
+    for i in wrong:
+        last = user("panel_redo", folder, role=names[i], check=block("check", checks[i].text))
+        repairs.append(Ask(roles[i], (*talks[i], Message("assistant", (views[i].text,)), last)))
+    redone = yield repairs
     for i, view in zip(wrong, redone, strict=True):
         views[i] = view
     return [view.text for view in views]

@@ -67,29 +67,29 @@ def _pathway(case: Case, knowledge: str, potential: int, folder: str) -> Generat
     talk = case.prompt.messages
     spoken = "\n".join(message.text for message in talk if message.role in ("user", "assistant"))
     graph = knowledge != "none" and any(tool.name == GRAPH for tool in case.tools)
-    known: Mapping[str, Any] = {}
+    linked: Mapping[str, Any] = {}
     if graph:
         result = yield Use(GRAPH, {"text": redact(spoken).text[-LONGEST:]})
-        known = result.data if isinstance(result.data, dict) else {}
-    facts = "\n".join(known.get("direct", ())) or "none"
-    near = known.get("potential", ())[:potential] if knowledge in ("potential", "pathway") else ()
-    told = {"facts": block("facts", facts), "neighbours": block("neighbours", ", ".join(near) or "none")}
+        linked = result.data if isinstance(result.data, dict) else {}
+    facts = "\n".join(linked.get("direct", ())) or "none"
+    near = linked.get("potential", ())[:potential] if knowledge in ("potential", "pathway") else ()
+    fields = {"facts": block("facts", facts), "neighbours": block("neighbours", ", ".join(near) or "none")}
     entities: list[str] = []
     acts: list[str] = []
     if knowledge == "pathway":
-        asked = user("pathway_predict", folder, acts=", ".join(ACTS), most=MOST, **told)
-        entities, acts = yield from json_or(([], []), ask_json("predictor", (*talk, asked), _predicted))
+        request = user("pathway_predict", folder, acts=", ".join(ACTS), most=MOST, **fields)
+        entities, acts = yield from json_or(([], []), ask_json("predictor", (*talk, request), _predicted))
         yield Note("predicted", {"entities": entities, "acts": acts})
     predicted = block(
         "predicted", f"entities: {', '.join(entities) or 'none'}; acts: {', '.join(acts) or 'none'}"
     )
     if knowledge == "none":
         return (yield from tool_loop(case, CALLS, ROUNDS))
-    reply = yield Ask("", (*talk, user("pathway_reply", folder, predicted=predicted, **told)))
+    reply = yield Ask("", (*talk, user("pathway_reply", folder, predicted=predicted, **fields)))
     if graph and reply.text.strip():
-        said = yield Use(GRAPH, {"text": reply.text[:LONGEST]})
-        named = said.data.get("entities", ()) if isinstance(said.data, dict) else ()
-        allowed = {item.casefold() for item in (*known.get("entities", ()), *known.get("potential", ()))}
+        check = yield Use(GRAPH, {"text": reply.text[:LONGEST]})
+        named = check.data.get("entities", ()) if isinstance(check.data, dict) else ()
+        allowed = {item.casefold() for item in (*linked.get("entities", ()), *linked.get("potential", ()))}
         heard = spoken.casefold()
         outside = [item for item in named if item.casefold() not in allowed and item.casefold() not in heard]
         yield Note("outside", {"entities": len(named), "outside": outside})

@@ -100,22 +100,46 @@ def patient(
     Returns:
         the answer, with claims where there are some
     """
-    return (yield from consultation(case, turns, by_role if by == "model" else _of(by_rule)))
+    return (yield from consultation(case, turns, by_role if by == "model" else _as_generator(by_rule)))
 
 
 def consult(
     prompts: Sequence[Prompt], model: Model, reply: Reply | ByModel, max_turns: int = MAX_TURNS
 ) -> list[Trace]:
-    """The same consultation with another patient: a function of the facts, the talk and the question, or
-    `by_model`."""
+    """Run the consultation with another patient than the rule-based one.
+
+    Args:
+        prompts: with facts of the patient.
+        model: the doctor.
+        reply: a function of the facts, the messages and the question, or `by_model`.
+        max_turns: messages of the doctor at most.
+
+    Returns:
+        one trace for each prompt, in order.
+
+    Raises:
+        DataError: a prompt has no facts.
+    """
     if isinstance(reply, ByModel):
         cast = {"": model, "patient": reply.model}
         return run(patient, prompts, cast, settings={"turns": max_turns, "by": "model"})
-    return run(lambda case: consultation(case, max_turns, _of(reply)), prompts, model)
+    return run(lambda case: consultation(case, max_turns, _as_generator(reply)), prompts, model)
 
 
 def consultation(case: Case, turns: int, reply: Callable[..., Any]) -> Generator[Any, Any, Answer]:
-    """The talk; `reply` is a generator function of the facts, the talk and the question."""
+    """Run one consultation as a flow.
+
+    Args:
+        case: the item; its facts have `patient` and `results`.
+        turns: messages of the doctor at most.
+        reply: a generator function of the facts, the messages and the question.
+
+    Returns:
+        the conversation; without a diagnosis, with an error.
+
+    Raises:
+        DataError: the prompt has no facts.
+    """
     facts, prompt = case.facts, case.prompt
     if not isinstance(facts.get("patient"), (list, tuple)):
         raise DataError(
@@ -141,11 +165,11 @@ def consultation(case: Case, turns: int, reply: Callable[..., Any]) -> Generator
     return Answer(messages=talk, error=f"no diagnosis after {turns} messages")
 
 
-def _of(reply: Reply) -> Callable[..., Generator[Any, Any, str]]:
-    """A function as a generator function that asks nobody."""
+def _as_generator(reply: Reply) -> Callable[..., Generator[Any, Any, str]]:
+    """Wrap a function as a generator function without requests."""
 
-    def replied(*given: Any) -> Generator[Any, Any, str]:
-        return reply(*given)
+    def replied(*arguments: Any) -> Generator[Any, Any, str]:
+        return reply(*arguments)
         yield
 
     return replied
@@ -153,49 +177,70 @@ def _of(reply: Reply) -> Callable[..., Generator[Any, Any, str]]:
 
 @dataclass(frozen=True)
 class ByModel:
-    """A second model as the patient."""
+    """A second model that plays the patient."""
 
     model: Model
 
 
 def by_model(model: Model) -> ByModel:
-    """A second model as the patient; it reads the facts of the patient, not the findings of tests and not the
-    diagnosis."""
+    """Let a second model play the patient.
+
+    Args:
+        model: it reads the facts of the patient, not the findings of tests and not the diagnosis.
+    """
     return ByModel(model)
 
 
 def by_role(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> Generator[Any, Any, str]:
-    """The model of the role `patient` answers from the patient's facts; the talk's roles are swapped."""
-    told = "\n".join(f"{row['topic']}: {row['text']}" for row in facts["patient"])
+    """Ask the model of the role `patient` to answer from the patient's facts.
+
+    Args:
+        facts: of the prompt; only those under `patient` are shown.
+        talk: messages so far; the roles of doctor and patient are swapped for the model.
+        question: not used; it is the last message.
+
+    Returns:
+        the reply.
+    """
+    text = "\n".join(f"{row['topic']}: {row['text']}" for row in facts["patient"])
     swapped = [
         Message("user" if m.role == "assistant" else "assistant", (m.text,))
         for m in talk
         if m.role in ("user", "assistant")
     ][1:]
-    reply = yield Ask("patient", (Message("system", (f"{PATIENT}\n\n{told}",)), *swapped))
+    reply = yield Ask("patient", (Message("system", (f"{PATIENT}\n\n{text}",)), *swapped))
     return str(reply.text)
 
 
-def results(facts: Mapping[str, Any], wanted: str) -> str:
-    """The findings whose names the request names; their content is not searched, so it cannot be asked for by
-    guessing it."""
+def results(facts: Mapping[str, Any], request: str) -> str:
+    """Look up findings of examinations and tests by their names.
+
+    Contents are not searched, so a finding cannot be requested by guessing it.
+
+    Args:
+        facts: of the prompt.
+        request: names, separated by commas, semicolons or "and".
+
+    Returns:
+        RESULTS and one line for each finding, or for each name without one.
+    """
     lines = []
-    for item in filter(None, (part.strip(" .") for part in re.split(r"[,;，；]|\band\b", wanted))):
-        found = _best([row["name"] for row in facts.get("results", ())], _expanded(item))
-        lines += [f"{facts['results'][i]['name']}: {facts['results'][i]['text']}" for i in found] or [
+    for item in filter(None, (part.strip(" .") for part in re.split(r"[,;，；]|\band\b", request))):
+        matches = _best([row["name"] for row in facts.get("results", ())], _expanded(item))
+        lines += [f"{facts['results'][i]['name']}: {facts['results'][i]['text']}" for i in matches] or [
             f"{item}: no result."
         ]
     return "RESULTS\n" + "\n".join(dict.fromkeys(lines))
 
 
-def _best(names: Sequence[str], wanted: set[str], most: int = 6) -> list[int]:
-    """The names that share most words with the request, in their order; a name must have half of the words
-    asked for."""
-    shares = [len(wanted & _expanded(name)) for name in names]
+def _best(names: Sequence[str], requested: set[str], most: int = 6) -> list[int]:
+    """Indices of the names that share most words with the request, in order; [] if none shares a word."""
+    # number of shared words of each name
+    shares = [len(requested & _expanded(name)) for name in names]
     best = max(shares, default=0)
     return (
         [i for i, n in enumerate(shares) if n == best][:most]
-        if best and 2 * best >= min(2, len(wanted))
+        if best and 2 * best >= min(2, len(requested))
         else []
     )
 
@@ -206,22 +251,32 @@ def _expanded(name: str) -> set[str]:
 
 
 def by_rule(facts: Mapping[str, Any], talk: Sequence[Message], question: str) -> str:
-    """Sentences of the case that share words with the question or belong to what it is about (BM25), new ones
-    first."""
+    """Answer a question with sentences of the case, ranked by BM25 on words of the sentence and its topic.
+
+    Args:
+        facts: of the prompt.
+        talk: messages so far; sentences that were not said yet come first.
+        question: of the doctor.
+
+    Returns:
+        at most `SENTENCES` sentences, or `NOT_KNOWN`.
+    """
     rows = [(row["topic"], sentence) for row in facts["patient"] for sentence in _sentences(row["text"])]
+    # one document for each sentence, with words of questions that its topic answers
     library = BM25(
         Evidence(str(i), f"{_words_of(topic)} {topic} {sentence}", "patient")
         for i, (topic, sentence) in enumerate(rows)
     )
-    asked = " ".join(word for word in words(question) if word not in EMPTY)
-    found = [rows[int(e.id)][1] for e in library.search([asked], len(rows))[0]]
+    query = " ".join(word for word in words(question) if word not in EMPTY)
+    ranked = [rows[int(e.id)][1] for e in library.search([query], len(rows))[0]]
     heard = "\n".join(message.text for message in talk if message.role == "user")
-    fresh = [sentence for sentence in found if sentence not in heard]
-    return " ".join((fresh or found)[:SENTENCES]) or NOT_KNOWN
+    # do not repeat a sentence unless nothing else fits
+    fresh = [sentence for sentence in ranked if sentence not in heard]
+    return " ".join((fresh or ranked)[:SENTENCES]) or NOT_KNOWN
 
 
 def _words_of(topic: str) -> str:
-    return " ".join(said for key, said in ASKS_ABOUT.items() if key in topic.casefold())
+    return " ".join(synonyms for key, synonyms in ASKS_ABOUT.items() if key in topic.casefold())
 
 
 def _sentences(text: str) -> list[str]:

@@ -64,15 +64,15 @@ def _plan(case: Case, reflect: bool, folder: str) -> Generator[Any, Any, Answer]
         raise ConfigError(f"plan: a plan measures and changes nothing: leave out the tool {writing[0]}")
     guidelines = "none"
     if len(names) < len(case.tools):
-        found = yield Use("search", {"query": talk[-1].text[:300]})
-        guidelines = block("guidelines", text_of(found))
+        passages = yield Use("search", {"query": talk[-1].text[:300]})
+        guidelines = block("guidelines", text_of(passages))
     tools = [tool for tool in case.tools if tool.name in names]  # the chat template describes them
     requested = (*talk, user("plan_write", folder, guidelines=guidelines, tools=", ".join(names) or "none"))
-    made = yield from ask_json("planner", requested, lambda value: valid(value, names), tools)
-    yield Note("plan", made)
+    planned = yield from ask_json("planner", requested, lambda value: valid(value, names), tools)
+    yield Note("plan", planned)
     rows: list[dict[str, Any]] = []
     done = False
-    for step in made["steps"]:
+    for step in planned["steps"]:
         row = {"indicator": step["indicator"], "weight": step["weight"], "result": None, "why": "not needed"}
         rows.append(row)
         if done:
@@ -88,15 +88,17 @@ def _plan(case: Case, reflect: bool, folder: str) -> Generator[Any, Any, Answer]
         if reflect:
             fields = {"indicator": step["indicator"], "result": block("result", str(row["why"]))}
             last = user("plan_reflect", folder, guidelines=guidelines, **fields)
-            said = ask_json("reviewer", (*talk, last), one_of("state", STATES))
-            state = yield from json_or("Continue", said)
+            review = ask_json("reviewer", (*talk, last), one_of("state", STATES))
+            state = yield from json_or("Continue", review)
             yield Note("state", state)
             if state == "Terminate":
                 return Answer(error=f"no diagnosis: the reviewer ended the plan at {step['indicator']!r}")
-            rest = [{"weight": later["weight"], "result": None} for later in made["steps"][len(rows) :]]
-            done = state == "Complete" and bool(decide([*rows, *rest], made["threshold"])[1])
-    total, decision = decide(rows, made["threshold"])
-    yield Note("decision", {"rows": rows, "threshold": made["threshold"], "sum": total, "decision": decision})
+            rest = [{"weight": later["weight"], "result": None} for later in planned["steps"][len(rows) :]]
+            done = state == "Complete" and bool(decide([*rows, *rest], planned["threshold"])[1])
+    total, decision = decide(rows, planned["threshold"])
+    yield Note(
+        "decision", {"rows": rows, "threshold": planned["threshold"], "sum": total, "decision": decision}
+    )
     if not decision:
         missing = ", ".join(str(row["indicator"]) for row in rows if row["result"] is None)
         return Answer(error=f"no diagnosis: what is missing could change the decision: {missing}")
@@ -111,7 +113,7 @@ def _plan(case: Case, reflect: bool, folder: str) -> Generator[Any, Any, Answer]
 def _measured(
     case: Case, step: Mapping[str, Any], row: dict[str, Any], folder: str
 ) -> Generator[Any, Any, str]:
-    """Write the result of a step into its row; why its tool failed, or ""."""
+    """Write the result of a step into its row; return why its tool failed, or ""."""
     if not step["tool"]:
         seen = vote((yield Ask("observer", (*case.prompt.messages, _look(step, folder)))))
         row["result"] = {"yes": 1, "no": 0}.get(seen)

@@ -45,22 +45,25 @@ def report(
 
     Args:
         case: the item: prompt, tools and images.
-        contradicted: keep, hedge, cut or replace.
-        unsupported: the same of an unsupported claim.
-        denials: the same of an unsupported denial.
-        unjudged: the same of a claim that nobody could judge.
+        contradicted: action on a contradicted claim: keep, hedge, cut or replace.
+        unsupported: the same for an unsupported claim.
+        denials: the same for an unsupported denial.
+        unjudged: the same for a claim that no verifier could judge.
         add: whether findings of the evidence that the draft lacks are added.
-        rounds: revisions at most.
+        rounds: maximum number of rounds of tool calls while the model drafts.
         verifiers: names of verifiers, in the order in which they decide.
 
     Returns:
-        the answer, with claims where there are some
+        the report, with its claims and the rulings on them
+
+    Raises:
+        ConfigError: there is no such action or verifier.
     """
     rules = [_action(name) for name in (contradicted, unsupported, denials, unjudged)]
     policy = Policy(rules[0], rules[1], rules[2], rules[3], add)
-    known = plugins.available("verifiers")
-    if unknown := [name for name in verifiers if name not in known]:
-        raise ConfigError(f"no verifier {unknown[0]!r}{plugins.nearest(unknown[0], known)}")
+    available = plugins.available("verifiers")
+    if unknown := [name for name in verifiers if name not in available]:
+        raise ConfigError(f"no verifier {unknown[0]!r}{plugins.nearest(unknown[0], available)}")
     drafted = yield from tool_loop(case, CALLS, rounds)
     if drafted.error:
         return Answer(messages=drafted.messages, error=drafted.error)
@@ -74,28 +77,35 @@ def report(
     except BudgetSpent as spent:
         return Answer(error=f"no report: {spent}")
     once = list({item.id: item for item in evidence}.values())
-    given = {name: str(case.facts.get(name.lower(), "")) for name in GIVEN}
-    made = assemble(talk[-1].text, once, given, verifiers=named(verifiers), policy=policy)
-    yield Note("decisions", decisions(made))
-    return Answer(made.text, made.claims, rulings=made.rulings)
+    facts = {name: str(case.facts.get(name.lower(), "")) for name in GIVEN}
+    assembled = assemble(talk[-1].text, once, facts, verifiers=named(verifiers), policy=policy)
+    yield Note("decisions", decisions(assembled))
+    return Answer(assembled.text, assembled.claims, rulings=assembled.rulings)
 
 
-def decisions(made: Report) -> list[Mapping[str, Any]]:
-    """What was done with each sentence, as JSON."""
+def decisions(assembled: Report) -> list[Mapping[str, Any]]:
+    """List what was done with each sentence of a report.
+
+    Args:
+        assembled: the assembled report.
+
+    Returns:
+        JSON rows in the order of the report, removed sentences (section "cut") last.
+    """
     rows = [
-        *(("findings", line) for line in made.findings),
-        *(("impression", line) for line in made.impression),
+        *(("findings", line) for line in assembled.findings),
+        *(("impression", line) for line in assembled.impression),
     ]
-    rows += [("cut", line) for line in made.cut]
+    rows += [("cut", line) for line in assembled.cut]
     return [{"section": section, **io.to_json(line)} for section, line in rows]
 
 
 def _calls(case: Case) -> list[tuple[str, dict[str, Any]]]:
     names = {tool.name for tool in case.tools}
     per_image: list[tuple[str, dict[str, Any]]] = [
-        (name, {"image": n, **more}) for name, more in OF_IMAGES for n in range(1, len(case.images) + 1)
+        (name, {"image": n, **options}) for name, options in OF_IMAGES for n in range(1, len(case.images) + 1)
     ]
-    return [(name, dict(given)) for name, given in [*MEASURES, *per_image] if name in names]
+    return [(name, dict(arguments)) for name, arguments in [*MEASURES, *per_image] if name in names]
 
 
 def _action(name: str) -> Any:

@@ -58,15 +58,15 @@ def _research(case: Case, rounds: int, most: int, folder: str) -> Generator[Any,
     talk, tools = case.prompt.messages, searching(case.tools)
     claims: list[Claim] = []
     read: set[str] = set()  # ids of passages
-    asked: set[str] = set()
+    searched: set[str] = set()
     for round_ in range(1, rounds + 1) if tools else ():
-        known = block("claims so far", _listed(claims))
-        last = user("research_plan", folder, round=round_, claims=known, most=most)
+        summary = block("claims so far", _listed(claims))
+        last = user("research_plan", folder, round=round_, claims=summary, most=most)
         planned = ask_json("planner", (*talk, last), lambda value: _queries(value, most))
-        requested = [query for query in (yield from json_or([], planned)) if query not in asked]
+        requested = [query for query in (yield from json_or([], planned)) if query not in searched]
         if not requested:
             break
-        asked |= set(requested)
+        searched |= set(requested)
         calls = [(tool, query) for query in requested for tool in tools]
         results = yield [Use(tool.name, {_parameter(tool): query}) for tool, query in calls]
         fresh = {item.id: item for result in results for item in result.evidence if item.id not in read}
@@ -76,11 +76,11 @@ def _research(case: Case, rounds: int, most: int, folder: str) -> Generator[Any,
         if not fresh:
             break
         shown = block("passages", "\n".join(f"[{item.id}] {item.text}" for item in fresh.values()))
-        last = user("research_read", folder, round=round_, passages=shown, claims=known)
+        last = user("research_read", folder, round=round_, passages=shown, claims=summary)
         noted = ask_json("reader", (*talk, last), partial(_claims, passages=fresh))
-        kept, dropped = yield from json_or(([], []), noted)
+        accepted, dropped = yield from json_or(([], []), noted)
         texts = {claim.text.casefold() for claim in claims}
-        new = [row for row in kept if row[0].casefold() not in texts]
+        new = [row for row in accepted if row[0].casefold() not in texts]
         claims += [
             Claim(str(n), text, evidence=(id,)) for n, (text, id) in enumerate(new, start=len(claims) + 1)
         ]
@@ -95,7 +95,7 @@ def _research(case: Case, rounds: int, most: int, folder: str) -> Generator[Any,
 
 
 def _visited(case: Case, best: Sequence[str], read: set[str]) -> Generator[Any, Any, dict[str, Evidence]]:
-    """The documents of the best result of each query, from their beginning, by the tool `visit`."""
+    """Read the document of the best result of each query with the tool `visit`, from its beginning."""
     if not any(tool.name == VISIT for tool in case.tools):
         return {}
     results = yield [Use(VISIT, {"id": id}) for id in dict.fromkeys(best) if id not in read]
@@ -103,29 +103,34 @@ def _visited(case: Case, best: Sequence[str], read: set[str]) -> Generator[Any, 
 
 
 def searching(tools: Sequence[Tool]) -> list[Tool]:
-    """The tools that take one query of words."""
+    """The tools that take one query of words.
+
+    Returns:
+        tools with exactly one required parameter, `query` or `question`, that write nothing.
+    """
     return [tool for tool in tools if _parameter(tool) and tool.effects != "writes"]
 
 
 def _parameter(tool: Tool) -> str:
-    """The name of a tool's query; "" where it needs something else."""
+    """Name of a tool's query parameter; "" if it requires something else."""
     needed = list(tool.parameters.get("required", ()))
     return needed[0] if needed in (["query"], ["question"]) else ""
 
 
 def _queries(value: Any, most: int) -> list[str]:
-    found = value.get("queries") if isinstance(value, dict) else None
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+    queries = value.get("queries") if isinstance(value, dict) else None
+    if not isinstance(queries, list) or not all(isinstance(item, str) for item in queries):
         raise Unreadable('the object needs "queries": a list of texts, empty when nothing is left to look up')
-    return [redact(item.strip()[:LONGEST]).text for item in found if item.strip()][:most]
+    return [redact(item.strip()[:LONGEST]).text for item in queries if item.strip()][:most]
 
 
 def _claims(value: Any, passages: dict[str, Evidence]) -> tuple[list[tuple[str, str]], list[str]]:
-    """(claim, id of its passage) of those whose quotation the passage has; and why others were dropped."""
+    """Check that passages contain the quotations; return (claim, id of its passage) and reasons of dropped
+    claims."""
     rows = value.get("claims") if isinstance(value, dict) else None
     if not isinstance(rows, list):
         raise Unreadable('the object needs "claims": a list of {"claim", "quote", "id"}')
-    kept, dropped = [], []
+    accepted, dropped = [], []
     for row in rows:
         fields = [row.get(key) if isinstance(row, dict) else None for key in ("claim", "quote", "id")]
         if not all(isinstance(field, str) and field.strip() for field in fields):
@@ -133,10 +138,10 @@ def _claims(value: Any, passages: dict[str, Evidence]) -> tuple[list[tuple[str, 
         claim, quote, id = (" ".join(str(field).split()) for field in fields)
         text = " ".join(passages[id].text.split()) if id in passages else ""
         if len(quote) >= LEAST_QUOTE and quote.casefold() in text.casefold():
-            kept.append((claim[:500], id))
+            accepted.append((claim[:500], id))
         else:
             dropped.append(f"{id}: " + ("its passage does not have the quotation" if text else "no passage"))
-    return kept, dropped
+    return accepted, dropped
 
 
 def _listed(claims: Sequence[Claim]) -> str:

@@ -50,8 +50,13 @@ HOW = (
 def rwr(
     case: Case, rounds: int = MAX_ROUNDS, use: Need = "allowed", threshold: float = 0.0
 ) -> Generator[Any, Any, Answer]:
-    """At most `rounds` rounds of retrieval; a conversation that still asks then ends with an error. Answers
-    with less confidence than `threshold` are given again with a similar case."""
+    """Think, retrieve and answer; a query after the last round ends the conversation with an error.
+
+    Args:
+        rounds: rounds of retrieval at most.
+        use: allowed, forced or none: whether tools may, must or cannot be called.
+        threshold: confidence from 0 to 1 below which the answer is repeated with a similar case; 0 is never.
+    """
     if use == "none":
         case.tools = ()
     answer = yield from tool_loop(case, RWR, rounds, use)
@@ -80,8 +85,11 @@ def _again(case: Case, first: Answer, threshold: float) -> Generator[Any, Any, A
 
 
 def queries(text: str, round_: int) -> tuple[ToolCall, ...]:
-    """The searches of a turn; none once it has an answer. All of several queries are run: none is dropped in
-    silence."""
+    """Read the searches of a turn, all of several queries.
+
+    Returns:
+        calls of the tool `search`; () if the turn has an answer
+    """
     if ANSWER.search(text):
         return ()
     results = [query.strip() for query in QUERY.findall(text)]
@@ -89,14 +97,9 @@ def queries(text: str, round_: int) -> tuple[ToolCall, ...]:
 
 
 def retrieved(results: Sequence[ToolResult]) -> Message:
-    """The block that answers a turn's queries. What a passage says cannot close the block."""
-    texts = [
-        part if isinstance(part, str) else ""
-        for result in results
-        for part in (*result.parts, result.error)
-        if part
-    ]
-    inside = "\n".join(filter(None, texts)) or "nothing found"
+    """Format results as the block that answers the queries of a turn; passages cannot close the block."""
+    texts = [part for r in results for part in (*r.parts, r.error) if isinstance(part, str) and part]
+    inside = "\n".join(texts) or "nothing found"
     inside = re.sub(r"<(/?)(think|query|retrieve|answer)>", r"< \1\2>", inside)
     pictures = [part for result in results for part in result.parts if not isinstance(part, str)]
     evidence = tuple(e for result in results for e in result.evidence)
@@ -114,7 +117,7 @@ RWR = Grammar(
 
 
 def transcript(trace: Trace) -> str:
-    """What the model wrote and what was retrieved, one after the other."""
+    """Concatenate what the model wrote and what was retrieved, in order."""
     texts = []
     for message in trace.messages[len(trace.prompt.messages) :]:
         if message.role == "tool":
@@ -131,13 +134,9 @@ def transcript(trace: Trace) -> str:
 
 
 def conforms(trace: Trace) -> bool:
-    """Whether the whole conversation is of the grammar, with at most three rounds and no block of the model's
-    own making."""
-    own = [
-        message.text
-        for message in trace.messages[len(trace.prompt.messages) :]
-        if message.role == "assistant"
-    ]
+    """Check a conversation against the grammar: at most `MAX_ROUNDS` queries, and no <retrieve> that the
+    model wrote itself."""
+    own = [m.text for m in trace.messages[len(trace.prompt.messages) :] if m.role == "assistant"]
     if any(re.search(r"</?retrieve>", text) for text in own):
         return False
     text = transcript(trace)
@@ -145,6 +144,6 @@ def conforms(trace: Trace) -> bool:
 
 
 def given_answer(trace: Trace) -> str:
-    """What stands in the last answer, or ""."""
-    found = ANSWER.findall(trace.answer)
-    return found[-1].strip() if found else ""
+    """Read the text of the last <answer>, or ""."""
+    answers = ANSWER.findall(trace.answer)
+    return answers[-1].strip() if answers else ""

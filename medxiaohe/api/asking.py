@@ -30,6 +30,7 @@ def messages(value: Question, folder: str | PathLike[str] = ".") -> tuple[Messag
 
     Raises:
         DataError: an unknown role or part.
+        ConfigError: the list is empty.
     """
     if isinstance(value, str):
         return (Message("user", (value,)),)
@@ -68,15 +69,20 @@ def ask(
 
     Returns:
         the trace: `.answer`, `.messages`, `.steps`, `.evidence`; `.error` says why there is no answer.
+
+    Raises:
+        ConfigError: no such model, workflow, tool or setting.
     """
-    asked = list(messages(question))
+    conversation = list(messages(question))
     pictures = tuple(images_of.ref(Path(image)) for image in images)
     if pictures:
-        last = asked[-1]
-        asked[-1] = Message(last.role, (*pictures, *last.parts))
+        last = conversation[-1]
+        conversation[-1] = Message(last.role, (*pictures, *last.parts))
     passages, stores = by_name([str(library)] if library else [], "library")
     player = player_of(model)
     opened = tools_of(list(tools), resources(passages, stores), stores)
     cast = {"": load_player(player, options)}
-    (trace,) = chosen(workflow, settings or {}).traces([Prompt("question", tuple(asked))], cast, opened)
+    (trace,) = chosen(workflow, settings or {}).traces(
+        [Prompt("question", tuple(conversation))], cast, opened
+    )
     return trace

@@ -46,6 +46,9 @@ def score(task: Task | str, sample: Sample, reply: str | Trace) -> list[Score]:
 
     Returns:
         one Score for each scorer: value from 0 to 1 (None: unjudged), status, what was read
+
+    Raises:
+        ConfigError: there is no such task.
     """
     if isinstance(reply, str):
         reply = Trace(sample.prompt, (*sample.prompt.messages, Message("assistant", (reply,))))
@@ -54,7 +57,7 @@ def score(task: Task | str, sample: Sample, reply: str | Trace) -> list[Score]:
 
 @dataclass(frozen=True)
 class Results:
-    """What an evaluation measured.
+    """Scores of an evaluation.
 
     Attributes:
         folder: of the finished stage: results.json, the items and the replies.
@@ -66,14 +69,18 @@ class Results:
 
     @property
     def tasks(self) -> dict[str, Mapping[str, Any]]:
-        """Task -> n, mean, low and high (95 % interval), unparsed, refused, truncated, constant."""
+        """Scores of each task.
+
+        Returns:
+            task -> n, mean, low and high (95 % interval), unparsed, refused, truncated, constant.
+        """
         return {name: row["scores"] for name, row in self.record["tasks"].items()}
 
     def __getitem__(self, task: str) -> Mapping[str, Any]:
-        found = self.tasks
-        if task not in found:
-            raise KeyError(f"no task {task!r} was evaluated; there are {', '.join(found)}")
-        return found[task]
+        scores = self.tasks
+        if task not in scores:
+            raise KeyError(f"no task {task!r} was evaluated; there are {', '.join(scores)}")
+        return scores[task]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tasks)
@@ -82,7 +89,15 @@ class Results:
         return len(self.tasks)
 
     def to_pandas(self) -> Any:
-        """A pandas.DataFrame, one row a task: score, interval, majority baseline, unparsed and refused."""
+        """Convert the scores to a table.
+
+        Returns:
+            a pandas.DataFrame, one row a task: model, score, interval, majority baseline, unparsed and
+            refused.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
         plugins.need("pandas", why="Results.to_pandas")
         import pandas  # type: ignore[import-untyped]
 
@@ -121,6 +136,9 @@ def evaluate(
 
     Returns:
         scores by task: mean, 95 % interval, baseline, n, unparsed; `to_pandas()` makes a table of them
+
+    Raises:
+        ConfigError: no task, or no such model, task or setting.
     """
     names = [tasks] if isinstance(tasks, str) else list(tasks)
     if not names:
@@ -129,7 +147,7 @@ def evaluate(
     rows = [{"name": name, "limit": limit} if isinstance(name, str) else dict(name) for name in names]
     options = {**player.options, **settings.pop("options", {})}
     values = {"tasks": rows, "model": player.model, "backend": player.backend, "options": options, **settings}
-    made = load.stage(STAGE, "evals.run", values)
-    folder = Path(out) if out is not None else Path("out/eval") / io.fingerprint([made.settings])[:12]
-    done = run_recipe(load.Recipe(folder.name, folder, (made,)), say=say)
+    stage = load.stage(STAGE, "evals.run", values)
+    folder = Path(out) if out is not None else Path("out/eval") / io.fingerprint([stage.settings])[:12]
+    done = run_recipe(load.Recipe(folder.name, folder, (stage,)), say=say)
     return Results(done[0].folder, io.read_json(done[0].folder / "results.json"))

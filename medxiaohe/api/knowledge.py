@@ -36,6 +36,9 @@ def link(text: str, tree: Tree | str | PathLike[str]) -> list[Annotation]:
 
     Returns:
         mentions in the order of the text; spans are offsets in characters
+
+    Raises:
+        DataError: the folder has no tree.
     """
     annotator = Annotator.of(tree) if isinstance(tree, Tree) else _annotator(_folder(Path(tree)))
     return annotator.annotate(text)
@@ -47,11 +50,11 @@ def _annotator(folder: Path) -> Annotator:
 
 
 def _folder(path: Path) -> Path:
-    """The folder with the entities: the path, or its only version."""
-    found = [path] if (path / "entities.jsonl").is_file() else []
-    found = found or [item.parent for item in sorted(path.glob("*/entities.jsonl"))]
-    if len(found) != 1:
+    """Find the folder with the entities: the path, or the only version below it."""
+    folders = [path] if (path / "entities.jsonl").is_file() else []
+    folders = folders or [item.parent for item in sorted(path.glob("*/entities.jsonl"))]
+    if len(folders) != 1:
         raise DataError(f"{path} is not a tree: no entities.jsonl (build one with `medxiaohe tree build`)")
-    if (found[0] / io.MANIFEST).is_file():
-        io.verify(found[0])
-    return found[0]
+    if (folders[0] / io.MANIFEST).is_file():
+        io.verify(folders[0])
+    return folders[0]

@@ -42,14 +42,14 @@ def run(
         ConfigError: something in the recipe is wrong, or a finished stage was made from something else.
     """
     overrides = [f"{key}={_value(value)}" for key, value in (settings or {}).items()]
-    made = load.load(
+    loaded = load.load(
         shipped.recipe(Path(recipe)), overrides, Path(out) if out is not None else None, allow_code=allow_code
     )
-    return run_recipe(made, say=say, accept_change=accept_change, until=until)
+    return run_recipe(loaded, say=say, accept_change=accept_change, until=until)
 
 
 def _value(value: Any) -> str:
-    """A value as `--set` takes it: YAML in one line."""
+    """Format a value for `--set`: YAML on one line."""
     return (
         str(yaml.safe_dump(value, default_flow_style=True, width=10**6))
         .removesuffix("\n")

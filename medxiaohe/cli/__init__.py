@@ -22,6 +22,19 @@ DONE, PROBLEMS, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command of `medxiaohe`.
+
+    Args:
+        argv: the words after `medxiaohe`; None takes those of this process.
+
+    Returns:
+        the exit code: 0 done, 1 found problems, 2 wrong use, 3 failed, 130 interrupted. An error of a
+        verb is printed to stderr as one sentence (with `--json` also to stdout) and returned as its exit
+        code, never raised.
+
+    Raises:
+        SystemExit: by argparse, after `--help` or `--version` (0) and for words that it cannot parse (2).
+    """
     from medxiaohe.cli.parser import parser
 
     permission.restrict(permission.names_in(sys.argv[1:] if argv is None else argv))
@@ -58,14 +71,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, ImportError) and (extra := extra_of(error)):
             sentence = f"{error.name} is not installed: pip install 'medxiaohe[{extra}]'"
             return _fail(sentence, WRONG_USE, as_json=args.json, debug=args.debug)
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        sentence = f"failed unexpectedly: {what[:500]} (run again with --debug for the traceback)"
+        description = " ".join(f"{type(error).__name__}: {error}".split())
+        sentence = f"failed unexpectedly: {description[:500]} (run again with --debug for the traceback)"
         return _fail(sentence, FAILED, as_json=args.json, debug=args.debug)
 
 
 @contextmanager
 def _allowed(hosts: Sequence[str], variables: Sequence[str]) -> Iterator[None]:
-    """For as long as the verb runs: other machines and variables that the user allows and no recipe can."""
+    """Allow hosts and environment variables while the verb runs: the user can allow them, a recipe cannot."""
     from medxiaohe.privacy import guard
 
     names = (guard.HOSTS, permission.READABLE, "PYTHONSAFEPATH")
@@ -85,7 +98,7 @@ def _allowed(hosts: Sequence[str], variables: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, which schedulers send, raises KeyboardInterrupt as SIGINT does, unless somebody handles it."""
+    """Convert SIGTERM, which schedulers send, to KeyboardInterrupt, unless a handler is installed."""
     mine = threading.current_thread() is threading.main_thread()
     if not mine or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield

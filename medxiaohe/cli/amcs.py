@@ -1,4 +1,4 @@
-"""`tree amcs`: how near two sets of terms are, in both directions (MedXIAOHE)."""
+"""`tree amcs`: similarity of two sets of terms, in both directions (MedXIAOHE)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,20 @@ MEANING = "this measures similarity of names, not knowledge of entities"
 
 
 def amcs(args: argparse.Namespace) -> int:
-    """Every set but the last with the last one: references first, the tree last, and forward is what the tree
-    covers."""
+    """Measure the AMCS of two or more sets of terms, each compared with the last one (`tree amcs`).
+
+    Give references first and the tree last: the forward score is then what the tree covers.
+
+    Args:
+        args: `sets`, `encoder`, `kind`, `synonyms`, `sample` (terms to average over, 0 for all), `seed`,
+            `keep` (a folder of cached vectors), `out`, `json`.
+
+    Returns:
+        exit code 0; the scores of both directions, with 95 % intervals, are on stdout and in `out`.
+
+    Raises:
+        ConfigError: fewer than two sets, or a negative `sample`.
+    """
     plugins.need("numpy", why="comparing sets of terms")
     from medxiaohe.data.coverage.term_sets import term_set, vectors
     from medxiaohe.entity.tree.amcs import amcs as measure
@@ -30,10 +42,10 @@ def amcs(args: argparse.Namespace) -> int:
     *others, last = [term_set(spec, kind=args.kind, synonyms=args.synonyms) for spec in args.sets]
     rows: list[dict[str, Any]] = []
     with vectors(last.terms, encoder, args.keep) as vectors_b:
-        for other in others:
-            with vectors(other.terms, encoder, args.keep) as vectors_a:
-                found = measure(
-                    other.terms,
+        for reference in others:
+            with vectors(reference.terms, encoder, args.keep) as vectors_a:
+                measured = measure(
+                    reference.terms,
                     last.terms,
                     vectors_a,
                     vectors_b,
@@ -41,8 +53,8 @@ def amcs(args: argparse.Namespace) -> int:
                     sample=args.sample,
                     seed=args.seed,
                 )
-            rows.append({"a": other.name, "b": last.name, **io.to_json(found)})
-    whole = {
+            rows.append({"a": reference.name, "b": last.name, **io.to_json(measured)})
+    result = {
         "encoder": encoder.name,
         "seed": args.seed,
         "sample": args.sample,
@@ -50,15 +62,15 @@ def amcs(args: argparse.Namespace) -> int:
         "pairs": rows,
     }
     if args.out:
-        io.write_json(args.out, whole)
-    print(json.dumps(whole, ensure_ascii=False) if args.json else _text(whole))
+        io.write_json(args.out, result)
+    print(json.dumps(result, ensure_ascii=False) if args.json else _text(result))
     return 0
 
 
-def _text(whole: dict[str, Any]) -> str:
+def _text(result: dict[str, Any]) -> str:
     cells = [("A -> B", "AMCS", "95 % interval", "equal", "floor", "averaged over", "against")]
     lines = []
-    for pair in whole["pairs"]:
+    for pair in result["pairs"]:
         for direction, a, b in (("forward", pair["a"], pair["b"]), ("backward", pair["b"], pair["a"])):
             d = pair[direction]
             cells.append(
@@ -73,7 +85,7 @@ def _text(whole: dict[str, Any]) -> str:
             )
             lines.append(f"farthest, {a} -> {b}: {far}")
     head = (
-        f"AMCS (MedXIAOHE) by {whole['encoder']}; seed {whole['seed']}; floor: the same with shuffled"
+        f"AMCS (MedXIAOHE) by {result['encoder']}; seed {result['seed']}; floor: the same with shuffled"
         f" vectors\n{MEANING}\n"
     )
     return "\n".join([head, table(cells, right=(1, 3, 4, 5, 6)), "", *lines])

@@ -1,4 +1,4 @@
-"""`medxiaohe ask`: one question to one model, through a workflow, with tools."""
+"""`medxiaohe ask`: ask one question of one model, through a workflow, with tools."""
 
 from __future__ import annotations
 
@@ -21,6 +21,20 @@ from medxiaohe.types import Message, Prompt
 
 
 def ask(args: argparse.Namespace) -> int:
+    """Ask one question of one model, through a workflow, with tools and images (`ask`).
+
+    Args:
+        args: `question`, `model` (one of them for the default role), `image` (files), `workflow`, `tools`
+            (names with commas), `library`, `set` (options of the backend, or `workflow.K=V`), `backend`,
+            `trace` (a folder to append to), `key`, `json`.
+
+    Returns:
+        exit code 0; the answer is on stdout.
+
+    Raises:
+        ConfigError: no model for the default role, or an unknown role, tool or setting.
+        ModelError: the model or the workflow failed; a requested trace is written first.
+    """
     message = Message("user", (*map(images.ref, args.image), args.question))
     options: dict[str, Any] = {}
     settings: dict[str, Any] = {}
@@ -43,15 +57,15 @@ def ask(args: argparse.Namespace) -> int:
     (trace,) = workflow.traces([Prompt("question", (message,))], cast, tools)
     if args.trace:
         stated = identity_of({"": default, **{role: player_of(text) for role, text in roles.items()}})
-        where = {**stores, **({"library": library} if library else {})}
-        who = digests(stated, workflow=args.workflow, tools=tools, stores=where, settings=settings)
-        documents = source_documents(trace.evidence, where.values())
+        paths = {**stores, **({"library": library} if library else {})}
+        who = digests(stated, workflow=args.workflow, tools=tools, stores=paths, settings=settings)
+        documents = source_documents(trace.evidence, paths.values())
         write([trace], args.trace, key=args.key, digests=who, documents=documents)
     if trace.error:
         raise ModelError(f"{named}: {trace.error}")
     if args.json:
         used = args.workflow != "answer" or tools
-        more = {"workflow": args.workflow, "trace": io.to_json(trace)} if used else {}
+        extra = {"workflow": args.workflow, "trace": io.to_json(trace)} if used else {}
         print(
             json.dumps(
                 {
@@ -59,7 +73,7 @@ def ask(args: argparse.Namespace) -> int:
                     "question": args.question,
                     "answer": trace.answer,
                     "statement": STATEMENT,
-                    **more,
+                    **extra,
                 },
                 ensure_ascii=False,
             )

@@ -1,5 +1,5 @@
-"""`data check`: read everything, change nothing, say what is wrong and in which row; exit code 1 when
-something is."""
+"""`data check`: validate every row of a data set and report the problems by row; exit code 1 if there are
+any."""
 
 from __future__ import annotations
 
@@ -22,14 +22,26 @@ SHOWN = 50  # problems printed; --json has up to a thousand
 
 
 def data(args: argparse.Namespace) -> int:
+    """Validate the rows of a data set without changing them (`data check`).
+
+    Args:
+        args: `path` (a file, a folder or asset:NAME), `reader` ("" to guess it), `set` (options of the
+            reader), `limit` (rows to read, None for all), `json`.
+
+    Returns:
+        exit code 1 if any row has a problem, else 0; the report is on stdout.
+
+    Raises:
+        ConfigError: no such file or folder, or `set` is not option=value in YAML.
+    """
     path = args.path
     if not path.startswith("asset:") and not Path(path).exists():
         raise ConfigError(f"no file or folder {path}")
     guessed = corpus(path, args.reader)
     options = {**guessed.options, **dict(map(_option, args.set))}
-    place = assets.folder(path.removeprefix("asset:")) if path.startswith("asset:") else Path(path)
+    location = assets.folder(path.removeprefix("asset:")) if path.startswith("asset:") else Path(path)
     ours = (lambda path, **_: rows(guessed)) if guessed.reader == PUBLISHED else None
-    report = check(place, guessed.reader, options, args.limit, read=ours)
+    report = check(location, guessed.reader, options, args.limit, read=ours)
     report.options, report.notes = options, guessed.notes
     if args.json:
         print(
@@ -54,6 +66,14 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 def as_text(report: Report) -> str:
+    """Format a validation report for a terminal.
+
+    Args:
+        report: counts of problems by code, the first problems, and a decoded sample.
+
+    Returns:
+        counts, a line for recipes, a table of the first `SHOWN` problems with hints, and the sample.
+    """
     num = sum(report.counts.values())
     share = f", {report.with_images:,} with images" if report.with_images else ""
     lines = [
@@ -63,8 +83,8 @@ def as_text(report: Report) -> str:
     if report.notes:
         lines.append(f"seen: {'; '.join(report.notes)}")
     if report.reader != PUBLISHED:
-        given = f", options: {{{as_option(report.options)}}}" if report.options else ""
-        lines.append(f"in a recipe: {{reader: {report.reader}, path: {report.path}{given}}}")
+        options = f", options: {{{as_option(report.options)}}}" if report.options else ""
+        lines.append(f"in a recipe: {{reader: {report.reader}, path: {report.path}{options}}}")
     if report.problems:
         shown = [("row", "what", "why"), *((p.where, p.code, p.reason) for p in report.problems[:SHOWN])]
         lines += ["", table(shown, right=())]

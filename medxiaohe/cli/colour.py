@@ -9,12 +9,20 @@ RED, BOLD = "31", "1"  # ECMA-48, select graphic rendition
 
 
 def red(text: str, stream: TextIO) -> str:
-    """The text in red where the stream is a terminal."""
+    """The text in red where the stream is a terminal.
+
+    Returns:
+        the text in escape sequences; unchanged in files and pipes, with NO_COLOR, and on a dumb terminal.
+    """
     return _styled(text, RED, stream)
 
 
 def bold(text: str, stream: TextIO) -> str:
-    """The text in bold where the stream is a terminal."""
+    """The text in bold where the stream is a terminal.
+
+    Returns:
+        the text in escape sequences; unchanged in files and pipes, with NO_COLOR, and on a dumb terminal.
+    """
     return _styled(text, BOLD, stream)
 
 

@@ -1,4 +1,5 @@
-"""`tree coverage`: what a corpus has about every entity of a tree, as a table and as a page."""
+"""`tree coverage`: documents, passages and images of a corpus for every entity of a tree, as a table and
+as a page."""
 
 from __future__ import annotations
 
@@ -23,6 +24,21 @@ from medxiaohe.pages.sections.coverage_page import page
 
 
 def coverage(args: argparse.Namespace) -> int:
+    """Count documents, passages and images of a corpus for every entity of a tree (`tree coverage`).
+
+    Args:
+        args: `tree` and `corpora`; `compare` (a second corpus), `reviewed` (corpora that people
+            reviewed), `reader`, `name`, `compare_name`, `amcs` (JSON of `tree amcs --out`), `out` (a
+            folder), `json`.
+
+    Returns:
+        exit code 0; `out` has coverage.jsonl, coverage.csv, summary.json, dead.jsonl (rejected rows) and
+        index.html.
+
+    Raises:
+        ConfigError: no finished tree, or both corpora have one name.
+        DataError: the file of `amcs` is not one that `tree amcs` wrote.
+    """
     folder = finished_folder(args.tree, "--tree")
     sets = {"corpus": args.corpora, "compared": args.compare, "reviewed": args.reviewed}
     result = {
@@ -35,36 +51,36 @@ def coverage(args: argparse.Namespace) -> int:
     if amcs is not None and not (isinstance(amcs, dict) and "pairs" in amcs and "encoder" in amcs):
         raise DataError(f"--amcs {args.amcs}: not what `medxiaohe tree amcs --out FILE` wrote")
     tree, find = Tree.load(folder), finder(folder)
-    made = _made(folder, find, result)
+    provenance = _provenance(folder, find, result)
     with io.publish(args.out) as draft:
         states = [item.state() for several in result.values() for item in several]
-        work = io.scratch(draft, [made, states, io.code.digest(counting.__name__)])
+        work = io.scratch(draft, [provenance, states, io.code.digest(counting.__name__)])
         counter = counting.Counter(tree, find)
         tallies = io.write(draft / "dead.jsonl", lambda dead: _counted(counter, result, work, dead))
         reviewed = tallies.pop("reviewed", None)
-        whole = entity_table.coverage(
+        counts = entity_table.coverage(
             tree, counter.rollup, {names[role]: tally for role, tally in tallies.items()}, reviewed
         )
         summary = {
-            **entity_table.summary(whole),
+            **entity_table.summary(counts),
             "reviewed_items": _reviewed(tallies, reviewed),
-            "made": made,
+            "made": provenance,
             "amcs": amcs,
         }
-        io.write_jsonl(draft / "coverage.jsonl", entity_table.rows(whole))
-        io.write(draft / "coverage.csv", lambda file: entity_table.write_csv(whole, file))
+        io.write_jsonl(draft / "coverage.jsonl", entity_table.rows(counts))
+        io.write(draft / "coverage.csv", lambda file: entity_table.write_csv(counts, file))
         io.write_json(draft / "summary.json", summary)
-        io.write_text(draft / "index.html", page(whole, summary))
+        io.write_text(draft / "index.html", page(counts, summary))
     print(json.dumps(summary, ensure_ascii=False) if args.json else _text(summary, args.out))
     return 0
 
 
-def _names(found: dict[str, list[Corpus]], given: dict[str, str]) -> dict[str, str]:
-    """What each side is called: as the user says, or as its folders are called."""
+def _names(corpora: dict[str, list[Corpus]], labels: dict[str, str]) -> dict[str, str]:
+    """Name each corpus as the user does, or by its folders."""
     names = {
-        role: given[role] or " + ".join(dict.fromkeys(item.label for item in found[role]))
-        for role in given
-        if role in found
+        role: labels[role] or " + ".join(dict.fromkeys(item.label for item in corpora[role]))
+        for role in labels
+        if role in corpora
     }
     if len(set(names.values())) < len(names):
         raise ConfigError(
@@ -74,20 +90,21 @@ def _names(found: dict[str, list[Corpus]], given: dict[str, str]) -> dict[str, s
 
 
 def _counted(
-    counter: counting.Counter, found: dict[str, list[Corpus]], work: Path, dead: IO[bytes]
+    counter: counting.Counter, corpora: dict[str, list[Corpus]], work: Path, dead: IO[bytes]
 ) -> dict[str, counting.Tally]:
-    def reject(one: Corpus, letter: DeadLetter) -> None:
-        row = {"corpus": one.label, "where": letter.where, "reason": letter.reason}
+    def reject(corpus: Corpus, letter: DeadLetter) -> None:
+        """Write a rejected row to dead.jsonl, with its corpus and the reason."""
+        row = {"corpus": corpus.label, "where": letter.where, "reason": letter.reason}
         dead.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
 
     return {
         role: counter.count(several, role, work=work, reviewed=role == "reviewed", reject=reject) for role,
-        several in found.items()
+        several in corpora.items()
     }  # fmt: skip
 
 
-def _made(folder: Path, find: Any, found: dict[str, list[Corpus]]) -> dict[str, Any]:
-    """What the table and the page were made from and with."""
+def _provenance(folder: Path, find: Any, corpora: dict[str, list[Corpus]]) -> dict[str, Any]:
+    """Record the provenance of the table and the page."""
     record = io.read_json(folder / io.RECORD) if (folder / io.RECORD).is_file() else {}
     sources = [source.get("name", "") for source in (record.get("summary") or {}).get("sources", ())]
     return {
@@ -96,15 +113,15 @@ def _made(folder: Path, find: Any, found: dict[str, list[Corpus]]) -> dict[str, 
         "linking": "compiled index" if hasattr(find, "find_batch") else "linker",
         "corpora": {
             role: [{"name": item.label, "reader": item.reader} for item in several]
-            for role, several in found.items()
+            for role, several in corpora.items()
         },
     }
 
 
 def _reviewed(tallies: dict[str, counting.Tally], reviewed: counting.Tally | None) -> dict[str, Any]:
-    given = reviewed.totals["rows"] if reviewed else 0
+    rows = reviewed.totals["rows"] if reviewed else 0
     return {
-        "items": given + sum(tally.totals["reviewed"] for tally in tallies.values()),
+        "items": rows + sum(tally.totals["reviewed"] for tally in tallies.values()),
         "dead": reviewed.dead if reviewed else 0,
         "fingerprint": reviewed.fingerprint if reviewed else "",
     }
@@ -113,9 +130,9 @@ def _reviewed(tallies: dict[str, counting.Tally], reviewed: counting.Tally | Non
 def _text(summary: dict[str, Any], out: Path) -> str:
     several = summary["corpora"]
     sides = [
-        f"{item['name']}: {what}" if len(several) > 1 else what
+        f"{item['name']}: {kind}" if len(several) > 1 else kind
         for item in several
-        for what in ("named", "passage", "image")
+        for kind in ("named", "passage", "image")
     ]
     rows = [("", "entities", "definition", *sides, "reviewed")]
     groups = [

@@ -1,4 +1,4 @@
-"""`medxiaohe describe`: a report of a study in which every statement is checked against evidence."""
+"""`medxiaohe describe`: write a report of a study in which every statement is checked against evidence."""
 
 from __future__ import annotations
 
@@ -35,6 +35,21 @@ DICOM = (".dcm", ".dicom")
 
 
 def describe(args: argparse.Namespace) -> int:
+    """Write the report of a study and check every claim of it against evidence (`describe`).
+
+    Args:
+        args: the draft (`model` or `draft`); the study, as in `study_of`; `set` (options of the backend,
+            or `workflow.K=V`), `backend`, `dicom` (the image of the DICOM SR), `key`, `out` (a new
+            folder), `json`.
+
+    Returns:
+        exit code 0; 1 if nothing could be verified. `out` has the report as text, Markdown, JSON, FHIR,
+        HTML and, with `dicom`, as DICOM SR, and its trace.
+
+    Raises:
+        ConfigError: no draft, `out` exists and is not empty, or a file of the study cannot be read.
+        ModelError: the model or the workflow failed; nothing is written.
+    """
     if not (args.model or args.draft):
         raise ConfigError("no draft: give --model NAME, or --draft FILE")
     if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]):
@@ -52,34 +67,49 @@ def describe(args: argparse.Namespace) -> int:
     (trace,) = run(report, [prompt], model, tools, settings=settings)
     if trace.error:
         raise ModelError(f"{name}: {trace.error}")
-    found = of_trace(trace)
+    document = of_trace(trace)
     args.out.mkdir(parents=True, exist_ok=True)
     who = digests(identity, workflow="report", tools=tools, settings=settings)
     write([trace], args.out / "trace", key=args.key, digests=who, documents=gather.documents(study))
-    io.write_text(args.out / "report.txt", found.text + "\n")
-    io.write_text(args.out / "report.md", markdown(found))
-    io.write_json(args.out / "report.json", to_json(found))
-    io.write_json(args.out / "report.fhir.json", fhir(found))
+    io.write_text(args.out / "report.txt", document.text + "\n")
+    io.write_text(args.out / "report.md", markdown(document))
+    io.write_json(args.out / "report.json", to_json(document))
+    io.write_json(args.out / "report.fhir.json", fhir(document))
     if args.dicom:
-        write_sr(found, args.dicom, args.out / "report.dcm")
+        write_sr(document, args.dicom, args.out / "report.dcm")
     _write_page(args.out, args.key)
-    counts = {label: sum(ruling.label == label for ruling in found.rulings)
+    counts = {label: sum(ruling.label == label for ruling in document.rulings)
               for label in ("supported", "contradicted", "unsupported", "unjudged")}  # fmt: skip
     if args.json:
-        print(json.dumps({"out": str(args.out), "verified": found.verified, "rulings": counts,
-                          "removed": len(found.cut), "text": found.text}, ensure_ascii=False))  # fmt: skip
+        print(json.dumps({"out": str(args.out), "verified": document.verified, "rulings": counts,
+                          "removed": len(document.cut), "text": document.text},
+                         ensure_ascii=False))  # fmt: skip
     else:
-        print(found.text)
+        print(document.text)
         rows = ", ".join(f"{n} {label}" for label, n in counts.items() if n)
-        print(f"{args.out}: {rows or 'no claims'}, {len(found.cut)} removed", file=sys.stderr)
-    if not found.verified:
+        print(f"{args.out}: {rows or 'no claims'}, {len(document.cut)} removed", file=sys.stderr)
+    if not document.verified:
         print("nothing could be verified", file=sys.stderr)
         return 1
     return 0
 
 
 def study_of(args: argparse.Namespace) -> gather.Study:
-    """The study that the options describe."""
+    """Read the study that the options describe.
+
+    Args:
+        args: `image` (files), `evidence` (text files, or folders of .txt and .md), `record` (K=V),
+            `prior` (file of an earlier report), `indication`, `comparison`, `technique`, `patient`,
+            `prior_patient`, `date`, `prior_date`.
+
+    Returns:
+        images by reference, texts by their relative path. With a prior report, `comparison` and the
+        patient of the prior have defaults.
+
+    Raises:
+        ConfigError: a file is not UTF-8 text, a folder has no text, or an image is DICOM or of one
+            colour.
+    """
     texts: dict[str, str] = {}
     for path in args.evidence:
         files = sorted(p for p in path.rglob("*") if p.suffix in TEXTS) if path.is_dir() else [path]
@@ -110,7 +140,7 @@ def _text(path: Path) -> str:
 
 
 def _image(path: Path) -> Any:
-    """A reference to an image that opens."""
+    """Reference an image, and check that it opens and is not of one colour."""
     if path.suffix.lower() in DICOM:
         raise ConfigError(
             f"{path} is DICOM: make a picture of it first (reader dicom of `medxiaohe data read`),"
@@ -127,12 +157,12 @@ def _image(path: Path) -> Any:
 def _image_tools(study: gather.Study) -> list[str]:
     from medxiaohe.agents.report import OF_IMAGES
 
-    known = plugins.available("tools")
-    return [name for name, _ in OF_IMAGES if study.images and name in known]
+    available = plugins.available("tools")
+    return [name for name, _ in OF_IMAGES if study.images and name in available]
 
 
 def _options(rows: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options of the backend, and settings of the workflow."""
+    """Split `--set` into options of the backend and settings of the workflow."""
     backend: dict[str, Any] = {}
     workflow: dict[str, Any] = {}
     for key, value in map(load.option, rows):
@@ -144,7 +174,7 @@ def _options(rows: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _writer(args: argparse.Namespace, options: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
-    """Who writes the draft, and what tells it from others."""
+    """Load the model that writes the draft, with the identity that the trace records."""
     if args.draft:
         from medxiaohe.models.backends.scripted import scripted
 
@@ -157,7 +187,7 @@ def _writer(args: argparse.Namespace, options: Mapping[str, Any]) -> tuple[Model
 
 
 def _write_page(out: Path, key: Path | None) -> None:
-    """Write the page of the trace of a report, verified as it lies there."""
+    """Verify the trace of a report as it is on disk, and write its page."""
     folder = out / "trace"
     blobs = Blobs(folder)
     (recorded,) = store.stored(folder)

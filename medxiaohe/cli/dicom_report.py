@@ -9,8 +9,18 @@ from medxiaohe import io, plugins
 from medxiaohe.errors import DataError
 
 
-def write_sr(found: Any, source: Path, out: Path) -> None:
-    """Write a report as DICOM SR that refers to a DICOM image."""
+def write_sr(report: Any, source: Path, out: Path) -> None:
+    """Write a report as DICOM SR that refers to a DICOM image.
+
+    Args:
+        report: the report (reports/document.py).
+        source: the DICOM image that the report is of; its pixels are not read.
+        out: the file to write.
+
+    Raises:
+        DataError: `source` is not a DICOM file.
+        MissingExtra: pydicom is not installed.
+    """
     from medxiaohe.reports.dicom_sr import dicom_sr
 
     plugins.need("pydicom", why="a report as DICOM SR")
@@ -21,6 +31,6 @@ def write_sr(found: Any, source: Path, out: Path) -> None:
         image = pydicom.dcmread(source, stop_before_pixels=True)
     except (OSError, InvalidDicomError) as error:
         raise DataError(f"{source}: not a DICOM file: {error}") from error
-    made = dicom_sr(found, image)
+    dataset = dicom_sr(report, image)
     with io.storage(out):
-        made.save_as(out)
+        dataset.save_as(out)

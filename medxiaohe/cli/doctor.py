@@ -1,5 +1,5 @@
-"""`medxiaohe doctor`: what this machine has, what is missing, and the command that gets it. Imports nothing
-heavy."""
+"""`medxiaohe doctor`: check the installation and the machine; print what is missing and the command that
+fixes it. Imports no heavy library."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HUB = "https://huggingface.co/api/models?limit=1"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the answer. `fix` is what to type; a line that is not ok makes the exit code 1."""
+    """One check. `fix` is the command or the advice; a check that is not ok makes the exit code 1."""
 
     what: str
     value: str
@@ -38,6 +38,19 @@ class Finding:
 
 
 def doctor(args: argparse.Namespace) -> int:
+    """Check the installation: packages, extras, memory, disk, GPU, data; print what is missing and the fix
+    (`doctor`).
+
+    Args:
+        args: `online` (also try the model hub), `licences`, `sbom` (a file for the bill of materials),
+            `json`.
+
+    Returns:
+        exit code 0 if every check passes, else 1; 0 for `licences` and `sbom`.
+
+    Raises:
+        ConfigError: `licences` or `sbom` in a checkout that is not installed.
+    """
     if args.licences or args.sbom:
         return _inventory(args)
     findings = [
@@ -47,7 +60,7 @@ def doctor(args: argparse.Namespace) -> int:
         *_families(),
         *_machine(),
         *_gpu(),
-        *_places(),
+        *_folders(),
         _hub(args.online),
     ]
     if args.json:
@@ -59,18 +72,18 @@ def doctor(args: argparse.Namespace) -> int:
 
 
 def _inventory(args: argparse.Namespace) -> int:
-    """What is installed, in words or as a file; exit code 1 where medxiaohe itself is not installed."""
+    """Print the installed packages or write them as a file."""
     from medxiaohe.cli import inventory
 
-    found = inventory.packages()
-    if not found:
+    packages = inventory.packages()
+    if not packages:
         raise ConfigError(
             "medxiaohe is not installed here, so its requirements are unknown: pip install -e ."
         )
     if args.sbom:
         print(f"{args.sbom}: {inventory.write_sbom(args.sbom)} packages")
     if args.licences and args.json:
-        print(json.dumps([vars(item) for item in found], ensure_ascii=False))
+        print(json.dumps([vars(item) for item in packages], ensure_ascii=False))
     elif args.licences:
         print(inventory.licences())
     return 0
@@ -89,8 +102,12 @@ def _python() -> Iterator[Finding]:
 
 
 def requirements() -> dict[str, tuple[str, ...]]:
-    """Packages of each extra by its name, those of the core under "": from the metadata of the installation,
-    so none is left out. Empty in a checkout that is not installed."""
+    """Read the packages that medxiaohe and its extras require from the metadata of the installation.
+
+    Returns:
+        name of an extra -> its packages, those of the core under "", without the extra `all`; empty in a
+        checkout that is not installed.
+    """
     result: dict[str, dict[str, None]] = {}
     try:
         lines = metadata.requires("medxiaohe") or []
@@ -109,17 +126,17 @@ def _extras() -> Iterator[Finding]:
         fix = f"pip install 'medxiaohe[{extra}]'" if missing else ""
         if extra:
             yield Finding(f"extra {extra}", _versions(packages), fix=fix)
-    for name, wanted, found in _mismatches():
+    for name, specifier, installed in _mismatches():
         yield Finding(
             name,
-            f"{found} is installed, medxiaohe is tested with {wanted}",
+            f"{installed} is installed, medxiaohe is tested with {specifier}",
             False,
-            f"pip install '{name}{wanted}'",
+            f"pip install '{name}{specifier}'",
         )
 
 
 def _torchvision() -> Iterator[Finding]:
-    """Whether torchvision's compiled part loads beside this torch."""
+    """Check that the compiled operators of torchvision load with this torch."""
     if version("torch") and version("torchvision"):
         from medxiaohe import torchvision_ops
 
@@ -134,7 +151,7 @@ def _torchvision() -> Iterator[Finding]:
 
 
 def _families() -> Iterator[Finding]:
-    """What each family of models needs beside the extra `train`, and which of it is missing."""
+    """Check the packages that each model family needs besides the extra `train`."""
     from medxiaohe.models.families import family
 
     for item in family.known():
@@ -149,6 +166,11 @@ def _versions(packages: tuple[str, ...]) -> str:
 
 
 def version(package: str) -> str:
+    """Look up the version of an installed package.
+
+    Returns:
+        the version, or "" if it is not installed.
+    """
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -156,7 +178,7 @@ def version(package: str) -> str:
 
 
 def _mismatches() -> Iterator[tuple[str, str, str]]:
-    """Installed packages outside the range that medxiaohe's own metadata asks for."""
+    """List installed packages outside the version range that medxiaohe's metadata requires."""
     try:
         from packaging.requirements import Requirement
 
@@ -164,13 +186,13 @@ def _mismatches() -> Iterator[tuple[str, str, str]]:
     except (ImportError, metadata.PackageNotFoundError):
         return  # run from a checkout that is not installed: nothing to compare with
     for requirement in requested:
-        found = version(requirement.name)
+        installed = version(requirement.name)
         if (
-            found
+            installed
             and requirement.name != "medxiaohe"
-            and not requirement.specifier.contains(found, prereleases=True)
+            and not requirement.specifier.contains(installed, prereleases=True)
         ):
-            yield requirement.name, str(requirement.specifier), found
+            yield requirement.name, str(requirement.specifier), installed
 
 
 def _machine() -> Iterator[Finding]:
@@ -192,7 +214,12 @@ def _machine() -> Iterator[Finding]:
 
 
 def memory_gib() -> tuple[float, float]:
-    """Total and available memory; a limit of the container counts as the total."""
+    """Measure the memory of this machine or container.
+
+    Returns:
+        total and available memory in GiB; a cgroup v2 limit caps both. Where /proc/meminfo is missing,
+        all of the memory counts as available.
+    """
     rows = {}
     if (meminfo := Path("/proc/meminfo")).is_file():
         rows = {
@@ -203,6 +230,7 @@ def memory_gib() -> tuple[float, float]:
     else:
         rows["MemTotal"] = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     total, free = rows["MemTotal"], rows.get("MemAvailable", rows["MemTotal"])
+    # cgroup v2: bytes, or "max" for no limit
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and (text := limit.read_text().strip()).isdigit():
         total = min(total, int(text) / 2**30)
@@ -216,22 +244,24 @@ def _gpu() -> Iterator[Finding]:
     if not tool:
         yield Finding("gpu", f"none found (no nvidia-smi){build}: training runs on the CPU")
         return
-    asked = subprocess.run(
+    process = subprocess.run(
         [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"],
         capture_output=True,
         text=True,
         timeout=20,
     )
-    found = (
-        "; ".join(asked.stdout.split("\n")).strip("; ")
-        if asked.returncode == 0
-        else f"nvidia-smi failed: {asked.stderr.strip()[:200]}"
+    description = (
+        "; ".join(process.stdout.split("\n")).strip("; ")
+        if process.returncode == 0
+        else f"nvidia-smi failed: {process.stderr.strip()[:200]}"
     )
     usable = not torch.endswith("+cpu")
-    yield Finding("gpu", found + build, fix="" if usable else "install the CUDA build of torch: docs/gpu.md")
+    yield Finding(
+        "gpu", description + build, fix="" if usable else "install the CUDA build of torch: docs/gpu.md"
+    )
 
 
-def _places() -> Iterator[Finding]:
+def _folders() -> Iterator[Finding]:
     from medxiaohe import assets
 
     try:

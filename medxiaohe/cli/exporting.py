@@ -1,5 +1,5 @@
-"""`medxiaohe train export`: data and settings for another trainer. `medxiaohe train merge`: an adapter folded
-into its model."""
+"""`medxiaohe train export`: data and settings for another trainer. `medxiaohe train merge`: merge an
+adapter into its base model."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ from medxiaohe.recipe import load
 
 
 def export(args: argparse.Namespace) -> int:
+    """Export rows and settings for another trainer: ms-swift, LLaMA-Factory or verl (`train export`).
+
+    Args:
+        args: `data` (the folder of a stage), `to`, `model`, `kind` ("" to infer it from the data),
+            `settings` (YAML), `set`, `template` (a chat template's name), `out` (a folder), `json`.
+
+    Returns:
+        exit code 0; the command that starts the trainer is printed last.
+
+    Raises:
+        ConfigError: `data` is not the folder of a finished stage, or a setting is wrong.
+    """
     from medxiaohe.train.exporters import export as exporting
 
     data = (
@@ -37,7 +49,19 @@ def export(args: argparse.Namespace) -> int:
 
 
 def stage_settings(kind: str, file: Path | None, changes: list[str]) -> Any:
-    """The settings of the stage that trains so here, from YAML and `--set`."""
+    """Read the settings of a training stage from YAML and `--set`.
+
+    Args:
+        kind: the stage without `train.`, such as sft.
+        file: a YAML mapping; None for the defaults.
+        changes: K=V each; they override the file.
+
+    Returns:
+        an instance of the settings type of `train.KIND`.
+
+    Raises:
+        ConfigError: the file is no mapping, or a setting is unknown or has a wrong type.
+    """
     values = load.read_yaml(file) if file else {}
     if not isinstance(values, dict):
         raise ConfigError(f"{file}: must be a mapping of settings, not {values!r}")
@@ -45,6 +69,14 @@ def stage_settings(kind: str, file: Path | None, changes: list[str]) -> Any:
 
 
 def merge(args: argparse.Namespace) -> int:
+    """Merge a LoRA adapter into the weights of its base model (`train merge`).
+
+    Args:
+        args: `model` (the base), `adapter` (a folder), `out` (a folder), `json`.
+
+    Returns:
+        exit code 0.
+    """
     from medxiaohe.train.loop.merge import merge as merged
 
     summary = merged(args.model, args.adapter, args.out)

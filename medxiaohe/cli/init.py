@@ -1,4 +1,4 @@
-"""`init`: write a commented recipe or file that runs as it is, to start from."""
+"""`init`: write a commented recipe or file that runs unchanged, to start from."""
 
 from __future__ import annotations
 
@@ -62,14 +62,31 @@ def _copy(file: IO[bytes], *, data: bytes) -> None:
 
 
 def draw(folder: Path) -> None:
-    """Draw the rows and images of examples/make_own_data.py into the folder."""
+    """Draw the rows and images of examples/make_own_data.py into the folder.
+
+    Args:
+        folder: gets rows.jsonl and the images that its rows name.
+
+    Raises:
+        MissingExtra: Pillow is not installed.
+    """
     plugins.need("PIL", why="drawing the images of example rows")
     script = shipped.folder("examples") / "make_own_data.py"
     runpy.run_path(str(script))["main"](folder, show=False)
 
 
 def init(args: argparse.Namespace) -> int:
-    """Copy the files of a kit; nothing that is there is overwritten."""
+    """Copy the files of a kit to start from: recipe, benchmark, workflow or GPU recipe (`init`).
+
+    Args:
+        args: `what` (a key of `KITS`), `out` (a folder), `json`.
+
+    Returns:
+        exit code 0; the files and the next commands are on stdout.
+
+    Raises:
+        ConfigError: a file exists; nothing is overwritten.
+    """
     kit = KITS[args.what]
     sources = {args.out / name: shipped.folder(kind) / file for name, (kind, file) in kit.files.items()}
     for target in sources:

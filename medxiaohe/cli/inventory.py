@@ -1,5 +1,5 @@
-"""What an install brings: `medxiaohe doctor --licences` prints the licence of each package, and
-`medxiaohe doctor --sbom FILE` writes a software bill of materials (CycloneDX 1.6, ECMA-424) of them.
+"""Installed packages with their licences: `medxiaohe doctor --licences` prints them, and `medxiaohe doctor
+--sbom FILE` writes a software bill of materials (CycloneDX 1.6, ECMA-424).
 
 Read from the metadata of installed packages, without a network: the packages that medxiaohe and its extras
 ask for, and what those ask for in turn, as far as they are installed. The same install gives the same bytes.
@@ -45,7 +45,11 @@ class Package:
 
     @property
     def url(self) -> str:
-        """The package URL, https://github.com/package-url/purl-spec."""
+        """The package URL, https://github.com/package-url/purl-spec.
+
+        Returns:
+            such as pkg:pypi/torch@2.6.0.
+        """
         return f"pkg:pypi/{quote(self.name)}@{quote(self.version)}"
 
 
@@ -56,7 +60,8 @@ def packages(root: str = "medxiaohe") -> list[Package]:
         Installed packages, `root` left out; empty where `root` runs from a checkout that is not installed.
     """
     result: dict[str, Package] = {}
-    waiting = [name for name, _ in _asked(root, every=True)]
+    # walk the dependency graph: packages of `root` with all extras, then theirs without extras
+    waiting = [name for name, _ in _requirements(root, every=True)]
     while waiting:
         name = normal(waiting.pop())
         if name in result or name == normal(root):
@@ -65,14 +70,22 @@ def packages(root: str = "medxiaohe") -> list[Package]:
             about = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue
-        needs = sorted({normal(need) for need, _ in _asked(name) if _installed(need)} - {name})
+        needs = sorted({normal(need) for need, _ in _requirements(name) if _installed(need)} - {name})
         result[name] = Package(name, about.version, license_of(about.metadata), tuple(needs))
         waiting += needs
     return [result[name] for name in sorted(result)]
 
 
 def license_of(about: Any) -> str:
-    """The licence that a package states: an SPDX expression, a classifier, or the first line of free text."""
+    """The licence that a package states: an SPDX expression, a classifier, or the first line of free text.
+
+    Args:
+        about: metadata of a package (`importlib.metadata`).
+
+    Returns:
+        an SPDX expression where one is stated, joined with AND for several classifiers; free text is cut
+        to 60 characters; `UNKNOWN` if there is none.
+    """
     if expression := about.get("License-Expression"):
         return str(expression)
     classified = [
@@ -87,23 +100,31 @@ def license_of(about: Any) -> str:
 
 
 def licences() -> str:
-    """A table of packages by licence, and how many state each."""
-    found = packages()
-    rows = [(item.name, item.version, item.license) for item in found]
+    """Format the installed packages with their licences.
+
+    Returns:
+        a table by package, then how many packages state each licence, the most frequent first.
+    """
+    installed = packages()
+    rows = [(item.name, item.version, item.license) for item in installed]
     counted: dict[str, int] = {}
-    for one in found:
-        counted[one.license] = counted.get(one.license, 0) + 1
+    for package in installed:
+        counted[package.license] = counted.get(package.license, 0) + 1
     ranked = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
     summary = "\n".join(f"{number:>4}  {name}" for name, number in ranked)
     return f"{table([('package', 'version', 'licence'), *sorted(rows)])}\n\n{summary}"
 
 
 def sbom() -> dict[str, Any]:
-    """The bill of materials as JSON; no time and no serial number, so that it can be compared."""
-    found = packages()
-    here = {item.name: item.url for item in found}
-    whole = f"pkg:pypi/medxiaohe@{medxiaohe.__version__}"
-    direct = sorted({normal(name) for name, _ in _asked("medxiaohe", every=True)} & set(here))
+    """Build a software bill of materials (CycloneDX 1.6) of the installed packages.
+
+    Returns:
+        the JSON object; it has no time and no serial number, so that two can be compared.
+    """
+    installed = packages()
+    here = {item.name: item.url for item in installed}
+    root = f"pkg:pypi/medxiaohe@{medxiaohe.__version__}"
+    direct = sorted({normal(name) for name, _ in _requirements("medxiaohe", every=True)} & set(here))
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -111,61 +132,70 @@ def sbom() -> dict[str, Any]:
         "metadata": {
             "component": {
                 "type": "application",
-                "bom-ref": whole,
+                "bom-ref": root,
                 "name": "medxiaohe",
                 "version": medxiaohe.__version__,
-                "purl": whole,
+                "purl": root,
                 "licenses": [{"expression": "Apache-2.0"}],
             }
         },
-        "components": [_component(item) for item in found],
+        "components": [_component(item) for item in installed],
         "dependencies": [
-            {"ref": whole, "dependsOn": [here[name] for name in direct]},
-            *({"ref": item.url, "dependsOn": [here[name] for name in item.needs]} for item in found),
+            {"ref": root, "dependsOn": [here[name] for name in direct]},
+            *({"ref": item.url, "dependsOn": [here[name] for name in item.needs]} for item in installed),
         ],
     }
 
 
 def write_sbom(path: Path) -> int:
-    """Write the bill of materials; how many packages it has."""
-    made = sbom()
-    io.write_json(path, made)
-    return len(made["components"])
+    """Write the bill of materials as JSON.
+
+    Args:
+        path: the file to write.
+
+    Returns:
+        the number of packages in it.
+    """
+    document = sbom()
+    io.write_json(path, document)
+    return len(document["components"])
 
 
-def _component(one: Package) -> Mapping[str, Any]:
+def _component(package: Package) -> Mapping[str, Any]:
     license = (
-        {"expression": one.license} if _is_expression(one.license) else {"license": {"name": one.license}}
+        {"expression": package.license}
+        if _is_expression(package.license)
+        else {"license": {"name": package.license}}
     )
     return {
         "type": "library",
-        "bom-ref": one.url,
-        "name": one.name,
-        "version": one.version,
-        "purl": one.url,
+        "bom-ref": package.url,
+        "name": package.name,
+        "version": package.version,
+        "purl": package.url,
         "licenses": [license],
     }
 
 
 def _is_expression(text: str) -> bool:
-    """Whether a licence reads as an SPDX expression, and is not free text."""
+    """Check whether a licence is an SPDX expression rather than free text."""
     words = re.split(r"\s+(?:AND|OR|WITH)\s+", text.replace("(", "").replace(")", ""))
     return (
         all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", word) for word in words) and "-" in text
     ) or text == "MIT"
 
 
-def _asked(name: str, *, every: bool = False) -> Iterator[tuple[str, Sequence[str]]]:
-    """(package, extras) that a package asks for; those of extras only where `every` is set."""
+def _requirements(name: str, *, every: bool = False) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield the (package, extras) that a package requires; those of its own extras only if `every` is set."""
     try:
         lines = metadata.requires(name) or []
     except metadata.PackageNotFoundError:
         return
     for line in lines:
-        wanted, _, marker = line.partition(";")
+        requirement, _, marker = line.partition(";")
         if EXTRA.search(marker) and not every:
             continue
-        if mark := REQUIREMENT.match(wanted):
+        if mark := REQUIREMENT.match(requirement):
             yield mark[1], (mark[2] or "").split(",")
 
 
@@ -178,5 +208,9 @@ def _installed(name: str) -> bool:
 
 
 def normal(name: str) -> str:
-    """The name of a package as indexes compare it (PEP 503)."""
+    """Normalise the name of a package as indexes do (PEP 503).
+
+    Returns:
+        lower case, with each run of `-`, `_` and `.` as one `-`.
+    """
     return re.sub(r"[-_.]+", "-", name).lower()

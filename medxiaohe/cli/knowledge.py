@@ -17,6 +17,19 @@ from medxiaohe.types import Evidence
 
 
 def search(args: argparse.Namespace) -> int:
+    """Search a store of documents by text or by image (`knowledge search`).
+
+    Args:
+        args: `store` (a folder), `query` or `image` (one of the two), `top` (number of results), `level`,
+            `source`, `since` and `until` (filters, for text), `json`.
+
+    Returns:
+        exit code 0, also for no result; results are on stdout, the highest score first.
+
+    Raises:
+        ConfigError: both or neither of `query` and `image`, or an image for a store of text.
+        DataError: an empty query, `top` below 1, or a filter that is not a level or date.
+    """
     store = library.open_library(str(args.store))
     if bool(args.query) == bool(args.image):
         raise ConfigError("give either a query or --image")
@@ -32,14 +45,25 @@ def search(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([io.to_json(result) for result in results], ensure_ascii=False))
         return 0
-    for one in results:
-        print(f"{one.score:7.2f}  [{one.id}] {_about(one)}\n         {' '.join(one.text.split())[:300]}")
+    for hit in results:
+        print(f"{hit.score:7.2f}  [{hit.id}] {_about(hit)}\n         {' '.join(hit.text.split())[:300]}")
     if not results:
         print("nothing found")
     return 0
 
 
 def get(args: argparse.Namespace) -> int:
+    """Print one document of a store (`knowledge get`).
+
+    Args:
+        args: `store`, `id`, `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        DataError: no document has this id.
+    """
     store: Store = library.open_library(str(args.store))
     document = store.get(args.id)
     if args.json:
@@ -50,13 +74,28 @@ def get(args: argparse.Namespace) -> int:
 
 
 def append(args: argparse.Namespace) -> int:
-    """Publish a new version of a store with more documents."""
+    """Publish a new version of a store with more documents (`knowledge append`).
+
+    Args:
+        args: `store` (the version to extend), `path` (documents to add), `out` (the new version), `json`.
+
+    Returns:
+        exit code 0.
+    """
     counts = library.append(args.store, track(documents_of(args.path), "documents"), args.out)
     print(json.dumps(counts) if args.json else f"{counts['documents']:,} documents added: {args.out}")
     return 0
 
 
 def stats(args: argparse.Namespace) -> int:
+    """Print the record of a store: number of documents, kind, settings (`knowledge stats`).
+
+    Args:
+        args: `store`, `json`.
+
+    Returns:
+        exit code 0.
+    """
     record = {key: value for key, value in library.open_store(args.store).record.items() if key != "files"}
     if args.json:
         print(json.dumps(record))
@@ -66,15 +105,25 @@ def stats(args: argparse.Namespace) -> int:
 
 
 def check(args: argparse.Namespace) -> int:
-    """DataError for a file that changed, and for a document that cannot be found by its id."""
+    """Verify the hashes of a store's files, and look up every document by its id (`knowledge check`).
+
+    Args:
+        args: `store`, `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        DataError: a file has changed, or a document cannot be found by its id.
+    """
     store = library.open_store(args.store)
     io.verify(store.folder)
     count = store.verify()
-    what = "nodes" if isinstance(store, GraphStore) else "documents"
-    print(json.dumps({what: count}) if args.json else f"{count:,} {what}, all as written")
+    noun = "nodes" if isinstance(store, GraphStore) else "documents"
+    print(json.dumps({noun: count}) if args.json else f"{count:,} {noun}, all as written")
     return 0
 
 
-def _about(one: Evidence) -> str:
-    level = f"level {one.level}" if one.level else ""
-    return "; ".join(filter(None, [one.source, level, one.license]))
+def _about(evidence: Evidence) -> str:
+    level = f"level {evidence.level}" if evidence.level else ""
+    return "; ".join(filter(None, [evidence.source, level, evidence.license]))

@@ -1,4 +1,4 @@
-"""`list`, `show`, `assets`, `tree find` and `tree stats`: look, change nothing (`assets` fills the cache)."""
+"""`list`, `show`, `assets`, `tree find` and `tree stats`: read-only commands (`assets` fills the cache)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ MAX_FOUND = 20
 
 
 def list_names(args: argparse.Namespace) -> int:
+    """List the names of plugins, stages and assets (`list`).
+
+    Args:
+        args: `kind` (one of `KINDS`, `reasoning`, or "" for all), `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no such kind.
+    """
     if args.kind == "reasoning":
         return _list_reasoning(as_json=args.json)
     result = {kind: _names(kind) for kind in ([_kind(args.kind)] if args.kind else KINDS)}
@@ -40,7 +51,7 @@ def list_names(args: argparse.Namespace) -> int:
 
 
 def _list_reasoning(*, as_json: bool) -> int:
-    """Branches of reasoning with what runs each, and what is missing."""
+    """List the branches of reasoning with what runs each, and what is missing."""
     from medxiaohe.agents.parsing.taxonomy import leaves
 
     rows = leaves()
@@ -49,19 +60,36 @@ def _list_reasoning(*, as_json: bool) -> int:
         return 0
     for row in rows:
         print(f"{row.name:<45} {f'{row.kind} {row.runs}' if row.kind else f'missing: {row.missing}'}")
-    there = sum(bool(row.kind) for row in rows)
-    print(f"{len(rows)} branches, {there} run")
+    runnable = sum(bool(row.kind) for row in rows)
+    print(f"{len(rows)} branches, {runnable} run")
     return 0
 
 
 def print_help(args: argparse.Namespace) -> int:
-    """A verb that needs a second word prints its help."""
+    """Print the help of a first word whose second word is missing.
+
+    Args:
+        args: `shown`, the parser of the word.
+
+    Returns:
+        exit code 0.
+    """
     args.shown.print_help()
     return 0
 
 
 def completion(args: argparse.Namespace) -> int:
-    """The script that a shell evaluates to complete verbs, options and files."""
+    """Print the script with which a shell completes verbs, options and files (`completion`).
+
+    Args:
+        args: `shell`, such as bash or zsh.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        MissingExtra: argcomplete is not installed.
+    """
     plugins.need("argcomplete", why="completion")
     from argcomplete.shell_integration import shellcode
 
@@ -70,6 +98,17 @@ def completion(args: argparse.Namespace) -> int:
 
 
 def show(args: argparse.Namespace) -> int:
+    """Describe a plugin, stage or asset: docstring, signature, settings, example (`show`).
+
+    Args:
+        args: `kind` (one of `KINDS`, also in the singular), `name`, `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no such kind or name.
+    """
     kind = _kind(args.kind)
     facts: dict[str, Any]
     if kind == "assets":
@@ -96,6 +135,17 @@ def show(args: argparse.Namespace) -> int:
 
 
 def assets(args: argparse.Namespace) -> int:
+    """List assets, and fetch those that the cache lacks (`assets`).
+
+    Args:
+        args: `names` (all if empty), `list` (fetch nothing), `json`.
+
+    Returns:
+        exit code 0, or 1 if an asset could not be fetched; the others still are.
+
+    Raises:
+        ConfigError: no such asset; nothing is fetched.
+    """
     from medxiaohe import assets
 
     names = args.names or assets.available()
@@ -133,6 +183,18 @@ def assets(args: argparse.Namespace) -> int:
 
 
 def tree_find(args: argparse.Namespace) -> int:
+    """Search a tree for entities by id or name; for other text, print the mentions in it (`tree find`).
+
+    Args:
+        args: `tree` (a folder), `text`, `json`.
+
+    Returns:
+        exit code 0; 1 if neither a name nor a mention matches. At most `MAX_FOUND` entities, exact
+        matches first.
+
+    Raises:
+        ConfigError: no finished tree, or an empty text.
+    """
     tree = _tree(args.tree)
     text = args.text.strip().lower()
     if not text:
@@ -171,11 +233,11 @@ def tree_find(args: argparse.Namespace) -> int:
 
 
 def _mentions(args: argparse.Namespace, tree: Any, index: Any) -> int:
-    """What a text that is no name mentions: each with its entity, reason, score and context."""
+    """Print the entities that a text mentions, each with reason, score and context."""
     from medxiaohe.entity.linking.annotate import Annotator
 
-    found = Annotator.of(tree, index=index).annotate(args.text)
-    rows = [{**io.to_json(mention), "name": tree.entities[mention.entity].name} for mention in found]
+    annotated = Annotator.of(tree, index=index).annotate(args.text)
+    rows = [{**io.to_json(mention), "name": tree.entities[mention.entity].name} for mention in annotated]
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     for row in rows if not args.json else ():
@@ -194,6 +256,18 @@ def _mentions(args: argparse.Namespace, tree: Any, index: Any) -> int:
 
 
 def tree_stats(args: argparse.Namespace) -> int:
+    """Count entities, names, kinds, layers and sources of a tree (`tree stats`).
+
+    Args:
+        args: `tree` (a folder), `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no finished stage.
+        DataError: the stage is not a tree.
+    """
     tree = _tree(args.tree)
     record = finished_folder(args.tree, "--tree") / "stats.json"
     built = io.read_json(record) if record.is_file() else {}
@@ -234,7 +308,7 @@ def _tree(path: Path) -> Any:
 
 
 def _kind(typed: str) -> str:
-    """`task` means `tasks`."""
+    """Resolve a kind in the singular or plural."""
     for kind in KINDS:
         if typed in (kind, kind.removesuffix("s"), kind.removesuffix("ies") + "y"):
             return kind
@@ -293,7 +367,7 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
     if kind == "perturbations":
         facts["example"] = example.text if example else ""
     elif kind == "scoring":
-        facts |= {"example": _said(example), "target": example.target} if example else {}
+        facts |= {"example": _conversation(example), "target": example.target} if example else {}
     elif kind == "workflows":
         facts["example"] = example.ends if example else ""
     elif kind == "verifiers":
@@ -306,7 +380,7 @@ def _facts(kind: str, thing: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _shown_content(content: Any) -> str:
-    """The beginning of a text; how many bytes there are of anything else."""
+    """Shorten a text for display; of bytes only their number."""
     if callable(content):
         return "written by a function"
     if isinstance(content, bytes):
@@ -320,12 +394,12 @@ def _task(task: Any) -> dict[str, Any]:
         "access": task.access,
         "workflow": task.workflow,
         "scorers": [getattr(scorer, "__name__", str(scorer)) for scorer in task.scorers],
-        "example": _said(task.example),
+        "example": _conversation(task.example),
         "target": task.example.target,
     }
 
 
-def _said(sample: Sample) -> list[str]:
+def _conversation(sample: Sample) -> list[str]:
     return [f"{m.role}: {m.text or '(image)'}" for m in sample.messages]
 
 
@@ -350,7 +424,7 @@ def _settings(kind: type) -> list[str]:
 
 
 def _about(thing: Any) -> str:
-    """Its own docstring and that of its file, which says why it is there."""
+    """Join the docstrings of the file and of the object."""
     module = inspect.getmodule(thing)
     texts: Sequence[str | None] = (
         inspect.getdoc(module) if module else "",

@@ -1,4 +1,4 @@
-"""`--data PATH` of a stage verb: rows of any known format become the finished stages that the verb needs.
+"""`--data PATH` of a stage verb: convert rows of any known format to the finished stages that the verb needs.
 
     medxiaohe train sft --data rows.jsonl --model starter --out out/mine
 
@@ -28,7 +28,7 @@ ROLES = ("data", "corpus")  # the inputs that rows can be
 
 
 def prepare(
-    data: str, uses: str, out: Path, given: Mapping[str, Path], *, say: Callable[[str], None]
+    data: str, uses: str, out: Path, inputs: Mapping[str, Path], *, say: Callable[[str], None]
 ) -> tuple[str, Path]:
     """Read the rows, and mix them where the stage trains.
 
@@ -36,7 +36,7 @@ def prepare(
         data: a file, a folder or asset:NAME.
         uses: the stage that will work on them.
         out: where its folders are finished.
-        given: the inputs that are there already.
+        inputs: the inputs that are there already.
         say: prints a line about progress.
 
     Returns:
@@ -45,13 +45,13 @@ def prepare(
     Raises:
         ConfigError: the stage takes no rows, or has them already.
     """
-    role = _role(uses, given)
-    found = corpus(data)
-    if found.reader == PUBLISHED:
+    role = _role(uses, inputs)
+    guessed = corpus(data)
+    if guessed.reader == PUBLISHED:
         raise ConfigError(f"--data {data} is the folder of a finished stage: write --input {role}={data}")
-    options = f" with {as_option(found.options)}" if found.options else ""
-    say(f"{data}: read by {found.reader}{options}")
-    done = recipes.run(load.Recipe(ROWS, out, (_read(found),)), say=say)[-1]
+    options = f" with {as_option(guessed.options)}" if guessed.options else ""
+    say(f"{data}: read by {guessed.reader}{options}")
+    done = recipes.run(load.Recipe(ROWS, out, (_read(guessed),)), say=say)[-1]
     if not uses.startswith("train."):
         return role, done.folder
     counts = {
@@ -60,7 +60,7 @@ def prepare(
     }
     curated = load.stage(CURATED, "data.curate", KEEP, {"corpus": ROWS})
     mixed = load.stage(MIXTURE, "data.mixture", counts, {"data": CURATED})
-    recipe = load.Recipe(ROWS, out, (_read(found), curated, mixed))
+    recipe = load.Recipe(ROWS, out, (_read(guessed), curated, mixed))
     return role, recipes.run(recipe, say=lambda line: None if line.startswith("done") else say(line))[
         -1
     ].folder
@@ -70,6 +70,13 @@ def consent(uses: str, *, say: Callable[[str], None]) -> list[str]:
     """Settings without which a training stage refuses rows that were compared with no test split.
 
     The stage keeps the setting in its record: a score on a public test needs `data curate` first.
+
+    Args:
+        uses: the stage, such as train.sft.
+        say: prints a note on decontamination.
+
+    Returns:
+        values for `--set`; empty for a stage without the setting.
     """
     kind = load.settings_type(plugins.load_stage(uses))
     if UNCOMPARED not in {field.name for field in fields(kind)}:
@@ -81,30 +88,38 @@ def consent(uses: str, *, say: Callable[[str], None]) -> list[str]:
     return [f"{UNCOMPARED}=true"]
 
 
-def check_inputs(uses: str, given: Mapping[str, Path]) -> None:
-    """Raise ConfigError, with what to write, where a stage lacks an input."""
+def check_inputs(uses: str, inputs: Mapping[str, Path]) -> None:
+    """Check that a stage has all of its required inputs.
+
+    Args:
+        uses: the stage, such as train.sft.
+        inputs: role of an input -> folder of a finished stage.
+
+    Raises:
+        ConfigError: one is missing; the message has the option to write.
+    """
     required = load.roles(plugins.load_stage(uses))[1]
     for role in required:
-        if role not in given:
+        if role not in inputs:
             rows = f"--data FILE with rows, or --input {role}=DIR" if role in ROLES else f"--input {role}=DIR"
             raise ConfigError(f"{uses} needs its {role}: give {rows} with the folder of a finished stage")
 
 
-def _role(uses: str, given: Mapping[str, Path]) -> str:
-    """The input of a stage that rows are."""
+def _role(uses: str, inputs: Mapping[str, Path]) -> str:
+    """Choose the input of the stage that the rows become."""
     named = load.roles(plugins.load_stage(uses))[0]
     role = next((role for role in ROLES if role in named), "")
     if not role:
         raise ConfigError(f"--data: {uses} works on no rows: it takes {', '.join(named) or 'no input'}")
-    if role in given:
+    if role in inputs:
         raise ConfigError(f"--data: {uses} has its {role} by --input already: give one of the two")
     return role
 
 
-def _read(found: Corpus) -> load.Stage:
-    """The stage that reads the rows."""
-    path = found.path if found.path.startswith(("asset:", "hub:")) else str(Path(found.path).absolute())
-    source: dict[str, Any] = {"reader": found.reader, "path": path, "name": ROWS}
-    if found.options:
-        source["options"] = dict(found.options)
+def _read(guessed: Corpus) -> load.Stage:
+    """Build the stage that reads the rows."""
+    path = guessed.path if guessed.path.startswith(("asset:", "hub:")) else str(Path(guessed.path).absolute())
+    source: dict[str, Any] = {"reader": guessed.reader, "path": path, "name": ROWS}
+    if guessed.options:
+        source["options"] = dict(guessed.options)
     return load.stage(ROWS, "data.read", {"sources": [source]})

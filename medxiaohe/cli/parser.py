@@ -1,4 +1,4 @@
-"""The parser of the command line. The verbs are files of `cli/verbs`; a new file there is a new verb."""
+"""The parser of the command line. The verbs are files of `cli/verbs`; a new file adds a verb."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ examples:
 
 
 def modules() -> list[ModuleType]:
-    """The files of `cli/verbs` that add verbs, in the order of the help."""
+    """Import the files of `cli/verbs`.
+
+    Returns:
+        the modules, by their `ORDER`, which is that of the help.
+    """
     folder = Path(__file__).parent / "verbs"
     names = sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "common"))
     return sorted((importlib.import_module(f"medxiaohe.cli.verbs.{name}") for name in names), key=_order)
@@ -49,7 +53,11 @@ def stage_verbs() -> dict[tuple[str, str], tuple[str, str, str]]:
 
 
 def parser() -> Parser:
-    """Build the parser of `medxiaohe` with every verb of `cli/verbs`."""
+    """Build the parser of `medxiaohe` with every verb of `cli/verbs`.
+
+    Returns:
+        a parser whose namespace has `do`, the module and function that runs the verb.
+    """
     top = Parser(
         prog="medxiaohe",
         description=ABOUT,
@@ -70,9 +78,10 @@ def _order(module: Any) -> int:
 
 
 def _name_words(verbs: argparse._SubParsersAction[Parser]) -> None:
-    """List the second words of each verb in the help of the first, and let a verb alone print its help."""
+    """List the second words of each verb in the help of the first, and print that help if the second word
+    is missing."""
     for action in verbs._choices_actions:
-        made = verbs.choices[action.dest]
-        if words := made.choices():
+        subparser = verbs.choices[action.dest]
+        if words := subparser.choices():
             action.help = f"{action.help} ({', '.join(words)})"
-            made.set_defaults(do=HELP, shown=made, json=False, debug=False)
+            subparser.set_defaults(do=HELP, shown=subparser, json=False, debug=False)

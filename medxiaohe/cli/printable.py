@@ -1,4 +1,4 @@
-"""Text of data on a terminal: control characters are shown and not obeyed.
+"""Escape control characters of data on a terminal, so that it does not interpret them.
 
 A reply of a model, a row or a recipe may hold escape sequences, which set a terminal's title, hide or repaint
 lines, or write to the clipboard (ECMA-48; xterm control sequences).
@@ -13,5 +13,10 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
-    """The text with each control character as its escape, such as \\x1b, and line breaks as they are."""
+    r"""Escape the control characters of a text.
+
+    Returns:
+        each control character as its escape, such as \x1b; tabs and line feeds unchanged, CRLF as a line
+        feed.
+    """
     return CONTROL.sub(lambda mark: mark[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))

@@ -1,4 +1,4 @@
-"""`medxiaohe run`: a recipe. `medxiaohe stage`, and the verbs named after stages: one stage of one."""
+"""`medxiaohe run`: run a recipe. `medxiaohe stage`, and the verbs named after stages: run one stage."""
 
 from __future__ import annotations
 
@@ -23,11 +23,30 @@ from medxiaohe.recipe import status as status_of
 
 
 def say(text: str) -> None:
+    """Print a line on progress to stderr, in the first process of a distributed run only.
+
+    Args:
+        text: the line.
+    """
     if ranks.is_first():
         print(text, file=sys.stderr, flush=True)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run a recipe, or print its plan (`run`).
+
+    Args:
+        args: `recipe` (a file or the name of a shipped one), `set` (K=V), `out` (a folder, None for the
+            recipe's), `dry_run`, `full`, `until` (the last stage to run), `accept_change`, `allow_code`,
+            `json`.
+
+    Returns:
+        exit code 0; with `dry_run` 1 if a finished stage would run again because it changed.
+
+    Raises:
+        ConfigError: the recipe or a setting is wrong.
+        RunLocked: another process runs in the same folder.
+    """
     recipe = load.load(shipped.recipe(args.recipe), args.set, args.out, allow_code=args.allow_code)
     if args.dry_run:
         return _dry_run(recipe, args)
@@ -42,13 +61,14 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _page(out: Path) -> Iterator[Callable[[], None]]:
-    """Keep a page about the run in its folder; what is yielded writes it again, at most every few seconds.
+    """Keep a progress page in the run folder; the yielded function rewrites it, at most every few seconds.
 
     A page that cannot be written ends no run: what fills the disk is reported by the stage that needs it.
     """
     last = 0.0
 
     def changed() -> None:
+        """Write the page again, unless it was written less than `progress_page.REFRESH` seconds ago."""
         nonlocal last
         if not last:
             say(f"page     {out / progress_page.NAME}")
@@ -78,65 +98,85 @@ def _written(out: Path, failed: str = "") -> None:
 
 
 def status(args: argparse.Namespace) -> int:
-    """What of a run folder is finished, what runs now, and how long the rest takes."""
-    found = status_of.state(args.out)
+    """Print which stages of a run are finished or running, and the estimated time that remains (`status`).
+
+    Args:
+        args: `out` (the run folder), `json`.
+
+    Returns:
+        exit code 0.
+    """
+    state = status_of.state(args.out)
     took = recipes.seconds(args.out)
     if args.json:
-        print(json.dumps({**io.to_json(vars(found)), "seconds": {k[0]: v for k, v in took.items()}}))
+        print(json.dumps({**io.to_json(vars(state)), "seconds": {k[0]: v for k, v in took.items()}}))
         return 0
     rows = [("stage", "time", "state")]
-    for name in found.stages:
-        folder = found.done.get(name)
-        if name == found.running:
-            rows.append((name, clock(time.time() - found.started), f"running, process {found.process}"))
+    for name in state.stages:
+        folder = state.done.get(name)
+        if name == state.running:
+            rows.append((name, clock(time.time() - state.started), f"running, process {state.process}"))
         elif folder is not None:
             seconds = took.get((name, folder.name))
-            what = headline(io.read_record(folder)["summary"])
-            rows.append((name, "-" if seconds is None else clock(seconds), f"done: {what}"))
+            summary = headline(io.read_record(folder)["summary"])
+            rows.append((name, "-" if seconds is None else clock(seconds), f"done: {summary}"))
         else:
             rows.append((name, "-", "to run"))
     print(table(rows))
-    done = sum(name in found.done for name in found.stages)
-    remaining = 60 * sum(found.minutes.get(name, 0.0) for name in found.stages if name not in found.done)
+    done = sum(name in state.done for name in state.stages)
+    remaining = 60 * sum(state.minutes.get(name, 0.0) for name in state.stages if name not in state.done)
     about = f", about {clock(remaining)} left on two quiet cores" if remaining else ""
-    print(f"\n{done} of {len(found.stages)} stages done{about}")
+    print(f"\n{done} of {len(state.stages)} stages done{about}")
     return 0
 
 
 def stage(args: argparse.Namespace) -> int:
-    given = dict(map(given_input, args.input))
-    if len(given) < len(args.input):
+    """Run one stage outside a recipe (`stage`, and verbs such as `data read`).
+
+    Args:
+        args: `uses` (the stage), `input` (ROLE=DIR each), `data` (rows to read first), `model`,
+            `settings` (YAML, or a recipe with this stage), `set` (K=V), `out`, `accept_change`,
+            `allow_code`, `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: a wrong setting, a missing input, or a role that appears twice.
+    """
+    inputs = dict(map(given_input, args.input))
+    if len(inputs) < len(args.input):
         raise ConfigError("--input: a role is given twice")
     if args.out is None:
         args.out = Path("out") / args.uses.rpartition(":")[2].replace(".", "_")
     if args.model:
         args.set = [*args.set, f"model={args.model}"]
     if args.data:
-        role, folder = own_rows.prepare(args.data, args.uses, args.out, given, say=say)
-        given[role] = folder
+        role, folder = own_rows.prepare(args.data, args.uses, args.out, inputs, say=say)
+        inputs[role] = folder
         args.set = [*own_rows.consent(args.uses, say=say), *args.set]
     values = load.read_yaml(args.settings) if args.settings else {}
     if not isinstance(values, dict):
         raise ConfigError(f"{args.settings}: must be a mapping of settings, not {values!r}")
     if "stages" in values:
-        whole = load.load(args.settings, args.set, args.out, allow_code=args.allow_code)
-        recipe = _only(args.uses, whole, given)
+        full_recipe = load.load(args.settings, args.set, args.out, allow_code=args.allow_code)
+        recipe = _only(args.uses, full_recipe, inputs)
     else:
         permission.check_file(values, str(args.settings), allow_code=args.allow_code)
         name = args.uses.rpartition(":")[2].replace(".", "_")
-        own_rows.check_inputs(args.uses, given)
-        made = load.stage(name, args.uses, values, {role: role for role in given}, args.set)
-        recipe = load.Recipe(name, args.out, (made,))
-    done = recipes.run(recipe, say=say, accept_change=args.accept_change, given=given)
+        own_rows.check_inputs(args.uses, inputs)
+        configured = load.stage(name, args.uses, values, {role: role for role in inputs}, args.set)
+        recipe = load.Recipe(name, args.out, (configured,))
+    done = recipes.run(recipe, say=say, accept_change=args.accept_change, given=inputs)
     _print(recipe, done, args.json)
     ranks.leave()
     return 0
 
 
-def _only(uses: str, recipe: load.Recipe, given: Mapping[str, Path]) -> load.Recipe:
-    """The recipe with nothing but its stage of this kind, which must need no other."""
+def _only(uses: str, recipe: load.Recipe, inputs: Mapping[str, Path]) -> load.Recipe:
+    """Reduce a recipe to its one stage of this kind, which must need no other stage."""
     results = [stage for stage in recipe.stages if stage.uses == uses]
-    if len(results) != 1 or results[0].needs or given:
+    if len(results) != 1 or results[0].needs or inputs:
         raise ConfigError(
             f"--with: the recipe {recipe.name} has {len(results)} stages {uses} to run alone: use `medxiaohe"
             " run`"
@@ -165,38 +205,60 @@ def _dry_run(recipe: load.Recipe, args: argparse.Namespace) -> int:
     else:
         if args.full:
             print(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True, width=120))
-        rows = [(name, *_minutes(recipe, name), what) for name, what in plan.items()]
+        rows = [(name, *_minutes(recipe, name), state) for name, state in plan.items()]
         print(table([("stage", *(("about",) if recipe.minutes else ()), "state"), *rows]))
-        remaining = sum(what != "done" for what in plan.values())
+        remaining = sum(state != "done" for state in plan.values())
         print(f"\n{remaining} of {len(plan)} stages to run; --dry-run --full prints every setting")
-    return 1 if any(what.startswith("changed") for what in plan.values()) else 0
+    return 1 if any(state.startswith("changed") for state in plan.values()) else 0
 
 
 def _minutes(recipe: load.Recipe, name: str) -> tuple[str, ...]:
-    """How long a stage takes, where the recipe states minutes at all."""
+    """Format the estimated time of a stage; () if the recipe states no minutes."""
     if not recipe.minutes:
         return ()
     return (clock(60 * recipe.minutes[name]) if name in recipe.minutes else "",)
 
 
 def given_input(text: str) -> tuple[str, Path]:
+    """Parse `--input ROLE=DIR`.
+
+    Args:
+        text: as typed; DIR may also be a folder with exactly one finished version below it.
+
+    Returns:
+        the role and the folder of the finished stage.
+
+    Raises:
+        ConfigError: not of this form, or not a finished stage.
+    """
     role, equals, folder = text.partition("=")
     if not equals or not role.isidentifier() or not folder:
         raise ConfigError(f"--input {text}: write role=folder, such as tree=work/entity_build/1")
     return role, finished_folder(Path(folder), f"--input {role}")
 
 
-def finished_folder(path: Path, where: str) -> Path:
-    """The folder of a finished stage: the path itself, or the only version below it."""
+def finished_folder(path: Path, argument: str) -> Path:
+    """Resolve the folder of a finished stage.
+
+    Args:
+        path: the folder itself, or its parent if exactly one version is below it.
+        argument: the option or argument, for the message.
+
+    Returns:
+        the folder that has the manifest.
+
+    Raises:
+        ConfigError: neither has one, or several versions are below it.
+    """
     versions = (
         [path]
         if (path / io.MANIFEST).is_file()
         else [p.parent for p in sorted(path.glob(f"*/{io.MANIFEST}"))]
     )
     if len(versions) != 1:
-        found = ", ".join(map(str, versions)) or "none"
+        listed = ", ".join(map(str, versions)) or "none"
         raise ConfigError(
-            f"{where}: {path} is not the folder of a finished stage (no {io.MANIFEST}); below it there are:"
-            f" {found}"
+            f"{argument}: {path} is not the folder of a finished stage (no {io.MANIFEST}); below it there"
+            f" are: {listed}"
         )
     return versions[0]

@@ -1,4 +1,4 @@
-"""The one table at the end of a run: what each stage did, then what it was worth."""
+"""Tables at the end of a run: what each stage did, the scores, and what they cost."""
 
 from __future__ import annotations
 
@@ -16,6 +16,17 @@ MAX_FIGURES = 4
 
 
 def as_json(recipe: Recipe, done: Sequence[Done], seconds: Seconds) -> dict[str, Any]:
+    """Summarise a run as a JSON object.
+
+    Args:
+        recipe: of the run.
+        done: the finished stages, in order.
+        seconds: (stage, version) -> wall time in seconds.
+
+    Returns:
+        recipe, folder, stages with their summaries and seconds, the last comparison, and paths of page
+        and card.
+    """
     uses = {stage.name: stage.uses for stage in recipe.stages}
     stages = [
         {
@@ -34,6 +45,16 @@ def as_json(recipe: Recipe, done: Sequence[Done], seconds: Seconds) -> dict[str,
 
 
 def as_text(recipe: Recipe, done: Sequence[Done], seconds: Seconds) -> str:
+    """Summarise a run as text: what each stage did, the comparison, and where the page is.
+
+    Args:
+        recipe: of the run.
+        done: the finished stages, in order.
+        seconds: (stage, version) -> wall time in seconds.
+
+    Returns:
+        tables and paths, separated by empty lines.
+    """
     rows = [("stage", "time", "what it did")]
     for d in done:
         took = seconds.get((d.name, d.folder.name))
@@ -54,7 +75,14 @@ def as_text(recipe: Recipe, done: Sequence[Done], seconds: Seconds) -> str:
 
 
 def headline(summary: Mapping[str, Any]) -> str:
-    """The first few figures of a summary: `loss 5.1 -> 3.2, steps 40`; scores by task."""
+    """Select the first figures of a stage's summary: `loss 5.1 -> 3.2, steps 40`; scores by task.
+
+    Args:
+        summary: as the stage returned it; KEY_first and KEY_last become one figure and come first.
+
+    Returns:
+        at most `MAX_FIGURES` figures; without figures, its texts, cut to 80 characters.
+    """
     figures: list[str] = []
     for key, value in summary.items():
         if key.endswith("_first") and f"{key[:-6]}_last" in summary:
@@ -70,13 +98,26 @@ def headline(summary: Mapping[str, Any]) -> str:
 
 
 def number(value: Any) -> str:
+    """Format a number for a table.
+
+    Returns:
+        integers with thousands separators, others with 3 decimals, None as "-".
+    """
     if value is None:
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def table(rows: Sequence[Sequence[str]], right: Iterable[int] = (1,)) -> str:
-    """Text columns under a ruled heading; the columns named in `right` are set to the right."""
+    """Align text in columns under a ruled heading.
+
+    Args:
+        rows: cells, the heading first; all rows have the same length.
+        right: indices of right-aligned columns.
+
+    Returns:
+        lines without trailing spaces.
+    """
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     sides = [str.rjust if i in set(right) else str.ljust for i in range(len(widths))]
     lines = [
@@ -94,7 +135,15 @@ def _comparison(done: Sequence[Done]) -> dict[str, Any]:
 
 
 def scores(comparison: Mapping[str, Any]) -> str:
-    """Each stage on each task: n, mean, interval, and the paired difference from the first stage."""
+    """Tabulate the scores of each stage on each task, and perplexity.
+
+    Args:
+        comparison: comparison.json of evals.compare.
+
+    Returns:
+        columns n, mean, 95 % interval, paired difference from the first stage, and its Holm-adjusted p
+        value.
+    """
     rows: list[tuple[str, ...]] = [("task: stage", "n", "score", "95% interval", "against base", "p (Holm)")]
     for task, stages in comparison.get("tasks", {}).items():
         for i, row in enumerate(stages):
@@ -119,7 +168,14 @@ def scores(comparison: Mapping[str, Any]) -> str:
 
 
 def costs(comparison: Mapping[str, Any]) -> str:
-    """What an item took: requests, calls of tools, tokens, and the wall time of the whole stage."""
+    """Tabulate the mean cost of an item: requests, tool calls and tokens, and the wall time of the stage.
+
+    Args:
+        comparison: comparison.json of evals.compare; its rows may have `seconds`.
+
+    Returns:
+        a table, in which `~` marks token counts that were estimated; "" without costs.
+    """
     head = ("task: stage", "workflow", "calls", "tools", "tokens in", "tokens out", "seconds of the run")
     rows: list[tuple[str, ...]] = [head]
     for task, stages in comparison.get("costs", {}).items():
@@ -134,7 +190,14 @@ def costs(comparison: Mapping[str, Any]) -> str:
 
 
 def budgets(comparison: Mapping[str, Any]) -> str:
-    """Workflows against `answer`, and against self-consistency with as many requests; losses included."""
+    """Tabulate workflows compared with `answer`, and with self-consistency at an equal number of requests.
+
+    Args:
+        comparison: comparison.json of evals.compare.
+
+    Returns:
+        a table with paired differences, also negative ones; "" without such rows.
+    """
     head = ("task: workflow", "against", "calls", "difference", "95% interval", "p (Holm)")
     rows: list[tuple[str, ...]] = [head]
     for row in comparison.get("equal_budget", ()):
@@ -150,7 +213,7 @@ def _name(task: str, row: Mapping[str, Any], i: int) -> str:
 
 
 def _against_base(rows: Iterable[Mapping[str, Any]], task: str, base: str, stage: str) -> dict[str, Any]:
-    """The paired row of a stage after the base."""
+    """Find the paired comparison of a stage with the base."""
     return next((dict(row) for row in rows if (row["task"], row["a"], row["b"]) == (task, base, stage)), {})
 
 
@@ -160,13 +223,18 @@ def _paired(pair: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def p_value(p: float | None) -> str:
+    """Format a p value.
+
+    Returns:
+        3 decimals, `<0.001` below that, "" for None.
+    """
     if p is None:
         return ""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _outputs(done: Sequence[Done]) -> dict[str, str]:
-    """Where the page and the model card are."""
+    """Paths of the page and of the model card."""
     result = {}
     for d in done:
         for key in ("page", "card"):

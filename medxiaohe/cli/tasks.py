@@ -1,4 +1,5 @@
-"""`tasks`: a table of the tasks; with --check their items are read, counted and compared with known ones."""
+"""`tasks`: list tasks as a table; with --check, read and count their items and compare them with known
+fingerprints."""
 
 from __future__ import annotations
 
@@ -39,7 +40,17 @@ class Row:
 
 
 def tasks(args: argparse.Namespace) -> int:
-    """Print one row a task."""
+    """Print a table of tasks, one row each; with `--check` read their items (`tasks`).
+
+    Args:
+        args: `names` (all if empty), `check`, `allow_code`, `json`.
+
+    Returns:
+        exit code 0, also if the data of a task is not present.
+
+    Raises:
+        ConfigError: no such task.
+    """
     allow_task_files(args.names, allow_code=getattr(args, "allow_code", False))
     names = args.names or plugins.available("tasks")
     rows = [_row(name, check=args.check) for name in (track(names, "tasks") if args.check else names)]
@@ -78,12 +89,12 @@ def _row(name: str, *, check: bool) -> Row:
 
 
 def _checked(row: Row, task: Task) -> Row:
-    """The row with the number of items, and whether they are those whose fingerprint is known."""
+    """Add the number of items, and whether their fingerprint is the known one."""
     split = "test" if "test" in task.splits else task.splits[-1]
     try:
         items = list(task.samples(split))
     except MedError as error:
         return Row(**{**asdict(row), "data": "not here", "why": str(error)[:200]})
-    known = task.fingerprints.get(split)
-    same = known is None or known == tasks_of.fingerprint(items)
+    expected = task.fingerprints.get(split)
+    same = expected is None or expected == tasks_of.fingerprint(items)
     return Row(**{**asdict(row), "items": len(items), "data": "here" if same else "here, changed"})

@@ -30,22 +30,47 @@ MOST_NOTES = 5
 
 
 def write(
-    found: Sequence[Trace],
+    recorded: Sequence[Trace],
     folder: Path,
     *,
     key: Path | None = None,
     digests: Mapping[str, str] | None = None,
     documents: Mapping[str, bytes] | None = None,
 ) -> list[str]:
-    """Append traces to a folder, with the documents that evidence was cut from, by SHA-256; the names they
-    got."""
+    """Seal traces and append them to a log.
+
+    Args:
+        recorded: traces, in order.
+        folder: of the log; created if missing.
+        key: a file with the private key that signs the checkpoint; None to leave it unsigned.
+        digests: name -> digest of the model, tools and stores that made the traces.
+        documents: SHA-256 -> bytes of the documents that evidence was cut from.
+
+    Returns:
+        the names of the traces in the log.
+
+    Raises:
+        ConfigError: the key cannot be read.
+    """
     log = traces.Log(folder, read_key(key) if key else "")
-    sealed = [traces.seal(item, log.secret, digests=digests, pixels=pixels) for item in found]
+    sealed = [traces.seal(item, log.secret, digests=digests, pixels=pixels) for item in recorded]
     return log.append(sealed, documents)
 
 
 def show(args: argparse.Namespace) -> int:
-    _there(args.folder)
+    """List the traces of a folder, or print the records of one, or write its page (`trace show`).
+
+    Args:
+        args: `folder`, `which` (a number or the beginning of a name, "" to list), `html` (a file), the
+            options of `verdict_of`, `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no log in the folder, no such trace, or `html` without `which`.
+    """
+    _check_log(args.folder)
     if args.html and not args.which:
         raise ConfigError("--html is a page of one trace: give its number, such as 0")
     if not args.which:
@@ -55,12 +80,12 @@ def show(args: argparse.Namespace) -> int:
         else:
             print("\n".join(f"{r['index']:>5}  {r['trace'][:16]}  {r['records']:>5} records" for r in rows))
         return 0
-    found = _one(args.folder, args.which)
+    stored = _find(args.folder, args.which)
     if args.html:
-        write_page(found, args.html, Blobs(args.folder, args.sources), verdict_of(args))
+        write_page(stored, args.html, Blobs(args.folder, args.sources), verdict_of(args))
         print(json.dumps({"page": str(args.html)}) if args.json else f"page     {args.html}")
         return 0
-    records, openings = exports.read(found)
+    records, openings = exports.read(stored)
     if args.json:
         opened = [{**r, "opened": openings[r["id"]][1]} if r["id"] in openings else r for r in records]
         print(json.dumps(opened, ensure_ascii=False))
@@ -76,44 +101,74 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
-def write_page(found: store.Stored, path: Path, blobs: Blobs, verdict: traces.Verdict) -> None:
-    """Write the page of a trace."""
+def write_page(stored: store.Stored, path: Path, blobs: Blobs, verdict: traces.Verdict) -> None:
+    """Write the HTML page of a trace.
+
+    Args:
+        stored: the trace as it is stored.
+        path: the file to write.
+        blobs: images and documents by SHA-256.
+        verdict: the result of verifying its folder.
+    """
     from medxiaohe.pages.sections.trace_page import trace_page
     from medxiaohe.pages.sections.trace_view import view
 
-    records, openings = exports.read(found)
-    shown = view(found.index, store.head_name(found.lines[-1]), records, openings, blobs, verdict)
+    records, openings = exports.read(stored)
+    shown = view(stored.index, store.head_name(stored.lines[-1]), records, openings, blobs, verdict)
     io.write_text(path, trace_page(shown))
 
 
 def verify(args: argparse.Namespace) -> int:
-    found = verdict_of(args)
+    """Verify the traces of a folder, level by level (`trace verify`).
+
+    Args:
+        args: the options of `verdict_of`, `level` (the level that must be reached, "" for none), `json`.
+
+    Returns:
+        exit code 1 if there is a problem or `level` is not reached, else 0.
+
+    Raises:
+        ConfigError: as `verdict_of`.
+    """
+    verdict = verdict_of(args)
     names = list(traces.LEVELS)
     requested = names[: names.index(args.level) + 1] if args.level else []
-    short = [name for name in requested if found.state(name) != "verified"]
+    short = [name for name in requested if verdict.state(name) != "verified"]
     if args.json:
-        levels = {name: {"state": found.state(name), **io.to_json(found.levels[name])} for name in names}
-        problems = [io.to_json(problem) for problem in found.problems]
-        print(json.dumps({"traces": found.traces, "records": found.records, "levels": levels,
+        levels = {name: {"state": verdict.state(name), **io.to_json(verdict.levels[name])} for name in names}
+        problems = [io.to_json(problem) for problem in verdict.problems]
+        print(json.dumps({"traces": verdict.traces, "records": verdict.records, "levels": levels,
                           "problems": problems}, ensure_ascii=False))  # fmt: skip
-        return 1 if found.problems or short else 0
-    print(f"{found.traces:,} traces, {found.records:,} records")
+        return 1 if verdict.problems or short else 0
+    print(f"{verdict.traces:,} traces, {verdict.records:,} records")
     for name in names:
-        _print_level(name, found)
+        _print_level(name, verdict)
     if not args.key:
         print("the signature was NOT checked: give the public key with --key", file=sys.stderr)
-    for problem in found.problems[:20]:
+    for problem in verdict.problems[:20]:
         print(f"bad: {problem}")
-    if len(found.problems) > 20:
-        print(f"{len(found.problems) - 20:,} more problems: --json has all of them")
-    if short and not found.problems:
+    if len(verdict.problems) > 20:
+        print(f"{len(verdict.problems) - 20:,} more problems: --json has all of them")
+    if short and not verdict.problems:
         print(f"not all of the level {short[0]} could be checked")
-    return 1 if found.problems or short else 0
+    return 1 if verdict.problems or short else 0
 
 
 def verdict_of(args: argparse.Namespace) -> traces.Verdict:
-    """Verify a folder as the options say."""
-    _there(args.folder)
+    """Verify a folder with the levels that the options enable.
+
+    Args:
+        args: `folder`, `key` (the public key or its file), `since` (an earlier checkpoint), `sources`
+            (folders of blobs), `library` (stores to replay searches in), `no_replay`, `model`, `backend`
+            and `set` (to regenerate replies), `second` (a verifier for the claims).
+
+    Returns:
+        the state of each level and the problems.
+
+    Raises:
+        ConfigError: no log in the folder, or an option names something that does not exist.
+    """
+    _check_log(args.folder)
     for folder in args.sources:
         if not folder.is_dir():
             raise ConfigError(f"--sources {folder}: no such folder")
@@ -133,16 +188,16 @@ def verdict_of(args: argparse.Namespace) -> traces.Verdict:
         pixels=pixels,
         replay=None if args.no_replay else replay,
         regenerate=partial(regenerated, model=model, blobs=blobs) if model else None,
-        entail=_second(args.second, model) if args.second else None,
+        entail=_second_verifier(args.second, model) if args.second else None,
         blobs=blobs,
     )
 
 
-def _second(name: str, model: Model | None) -> traces.Compare:
-    """What asks a second verifier."""
-    known = plugins.available("verifiers")
-    if name not in known:
-        raise ConfigError(f"--second: no verifier {name!r}{plugins.nearest(name, known)}")
+def _second_verifier(name: str, model: Model | None) -> traces.Compare:
+    """Build the comparison with a second verifier."""
+    available = plugins.available("verifiers")
+    if name not in available:
+        raise ConfigError(f"--second: no verifier {name!r}{plugins.nearest(name, available)}")
     settings: dict[str, Any] = {
         "judged": {"rules": True}, "region": {"model": model}, "searched": {"model": model},
     }  # fmt: skip
@@ -150,8 +205,8 @@ def _second(name: str, model: Model | None) -> traces.Compare:
     return partial(entailed, name=name, verifier=verifier)
 
 
-def _print_level(name: str, found: traces.Verdict) -> None:
-    level, state = found.levels[name], found.state(name)
+def _print_level(name: str, verdict: traces.Verdict) -> None:
+    level, state = verdict.levels[name], verdict.state(name)
     checked = f"{level.checked:,} checked"
     if state == "reported":
         share, low, high = level.interval()
@@ -162,14 +217,25 @@ def _print_level(name: str, found: traces.Verdict) -> None:
     )
     for why, n in sorted(level.reasons.items()):
         print(f"    not checked: {why} ({n:,})")
-    for how, n in sorted(level.notes.items(), key=lambda row: (-row[1], row[0]))[:MOST_NOTES]:
-        print(f"    differs: {how} ({n:,})")
-    if (more := len(level.notes) - MOST_NOTES) > 0:
-        print(f"    differs: in {more:,} other ways")
+    for difference, n in sorted(level.notes.items(), key=lambda row: (-row[1], row[0]))[:MOST_NOTES]:
+        print(f"    differs: {difference} ({n:,})")
+    if (remaining := len(level.notes) - MOST_NOTES) > 0:
+        print(f"    differs: in {remaining:,} other ways")
 
 
 def redact(args: argparse.Namespace) -> int:
-    _there(args.folder)
+    """Copy traces with only some kinds of records open (`trace redact`).
+
+    Args:
+        args: `folder`, `out` (a new folder), `keep` (kinds of records with commas), `json`.
+
+    Returns:
+        exit code 0; the copy still verifies.
+
+    Raises:
+        ConfigError: no log in the folder, or an unknown kind.
+    """
+    _check_log(args.folder)
     keep = [kind.strip() for kind in args.keep.split(",") if kind.strip()]
     if unknown := [kind for kind in keep if kind not in KINDS[:-1]]:
         raise ConfigError(f"--keep {unknown[0]}: kinds of records are {', '.join(KINDS[:-1])}")
@@ -182,15 +248,38 @@ def redact(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
+    """Export traces in the format of another program (`trace export`).
+
+    Args:
+        args: `folder`, `which` (one trace, "" for all), and the options of `trace_export.export`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no log in the folder, no such trace, or options that exclude each other.
+    """
     from medxiaohe.cli import trace_export
 
-    _there(args.folder)
+    _check_log(args.folder)
     trace_export.check(args)
-    found = iter([_one(args.folder, args.which)]) if args.which else store.stored(args.folder)
-    return trace_export.export(args, found)
+    selected = iter([_find(args.folder, args.which)]) if args.which else store.stored(args.folder)
+    return trace_export.export(args, selected)
 
 
 def key(args: argparse.Namespace) -> int:
+    """Create an Ed25519 key pair for checkpoints: OUT.key, readable by its owner only, and OUT.pub (`trace
+    key`).
+
+    Args:
+        args: `name` (of the signer), `out` (the path without suffix), `json`.
+
+    Returns:
+        exit code 0; the public key is on stdout.
+
+    Raises:
+        ConfigError: one of the files exists.
+    """
     private, public = checkpoint.new_key(args.name)
     secret, shown = args.out.with_name(args.out.name + ".key"), args.out.with_name(args.out.name + ".pub")
     if secret.exists() or shown.exists():
@@ -205,7 +294,7 @@ def key(args: argparse.Namespace) -> int:
     return 0
 
 
-def _there(folder: Path) -> None:
+def _check_log(folder: Path) -> None:
     if not (folder / store.LOG).is_file():
         raise ConfigError(f"{folder} is no folder of traces: there is no {store.LOG} in it")
 
@@ -214,7 +303,7 @@ def _line(trace: store.Stored) -> dict[str, Any]:
     return {"index": trace.index, "trace": store.head_name(trace.lines[-1]), "records": len(trace.lines)}
 
 
-def _one(folder: Path, which: str) -> store.Stored:
+def _find(folder: Path, which: str) -> store.Stored:
     for trace in store.stored(folder):
         if which == str(trace.index) or (len(which) > 5 and _line(trace)["trace"].startswith(which)):
             return trace
@@ -222,7 +311,17 @@ def _one(folder: Path, which: str) -> store.Stored:
 
 
 def read_key(path: Path) -> str:
-    """The text of a file with a key; ConfigError where it cannot be read."""
+    """Read a key file.
+
+    Args:
+        path: a text file.
+
+    Returns:
+        its text without surrounding white space.
+
+    Raises:
+        ConfigError: it cannot be read as text.
+    """
     try:
         return path.read_text().strip()
     except (OSError, ValueError) as error:

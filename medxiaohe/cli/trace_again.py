@@ -1,4 +1,5 @@
-"""Levels of verification that are rates: a model asked again, a second verifier asked about the claims."""
+"""Verification levels that are agreement rates: a model generates the replies again, a second verifier
+judges the claims."""
 
 from __future__ import annotations
 
@@ -19,7 +20,16 @@ from medxiaohe.types import ImageRef, Message, Model, Step, Tool, ToolResult, Tr
 
 
 def regenerated(trace: Trace, model: Model, blobs: Blobs) -> Iterator[Compared]:
-    """Ask a model what the model of a trace was asked, and compare the replies."""
+    """Send the recorded requests of a trace to a model again, and compare the replies.
+
+    Args:
+        trace: of which each `ask` step is compared.
+        model: to ask.
+        blobs: images of the trace by SHA-256.
+
+    Yields:
+        one comparison for each `ask` or `rank` step, with `None` where it could not be made.
+    """
     for step in trace.steps:
         if step.kind == "rank":
             yield Compared(None, "likelihoods are not compared")
@@ -45,11 +55,11 @@ def _asked_again(trace: Trace, step: Step, model: Model, blobs: Blobs) -> Compar
 
 
 def _difference(then: str, now: str) -> str:
-    """The number of the first word that differs, from 1."""
+    """Locate the first word that differs; words are numbered from 1."""
     if then == now:
         return "other calls of tools"
     pairs = zip_longest(then.split(), now.split())
-    word = next((n for n, (one, other) in enumerate(pairs, 1) if one != other), 1)
+    word = next((n for n, (before, after) in enumerate(pairs, 1) if before != after), 1)
     return f"another reply from word {word}"
 
 
@@ -67,7 +77,16 @@ def _with_files(message: Message, blobs: Blobs) -> Message:
 
 
 def entailed(trace: Trace, name: str, verifier: Verifier) -> Iterator[Compared]:
-    """Ask a second verifier about the claims that a trace has rulings on, and compare the labels."""
+    """Ask a second verifier about the claims that a trace has rulings on, and compare the labels.
+
+    Args:
+        trace: with claims, evidence and rulings; unjudged rulings are skipped.
+        name: of the verifier; rulings by the same one are not compared.
+        verifier: to ask.
+
+    Yields:
+        one comparison for each ruling, with `None` where it could not be made.
+    """
     rulings = [ruling for ruling in trace.rulings if ruling.label != "unjudged"]
     own = [ruling for ruling in rulings if ruling.by.partition(":")[0] != name]
     yield from (Compared(None, "ruled by the same verifier") for _ in range(len(rulings) - len(own)))
@@ -80,8 +99,10 @@ def entailed(trace: Trace, name: str, verifier: Verifier) -> Iterator[Compared]:
     except MedError:
         yield from (Compared(None, "the second verifier fails") for _ in own)
         return
-    for one in own:
-        if labels[one.claim] == "unjudged":
+    for judged in own:
+        if labels[judged.claim] == "unjudged":
             yield Compared(None, "the second verifier could not judge")
         else:
-            yield Compared(labels[one.claim] == one.label, f"{one.label}, then {labels[one.claim]}")
+            yield Compared(
+                labels[judged.claim] == judged.label, f"{judged.label}, then {labels[judged.claim]}"
+            )

@@ -1,4 +1,4 @@
-"""`medxiaohe trace export`: traces for programs of others."""
+"""`medxiaohe trace export`: convert traces to formats of other programs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,26 @@ from medxiaohe.types import Trace
 MOST = 2000  # traces of one log of Inspect, which is one JSON value
 
 
-def export(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
-    """Write the export to stdout; a report as DICOM SR to --out."""
+def export(args: argparse.Namespace, selected: Iterator[store.Stored]) -> int:
+    """Write traces to stdout as JSON; a report as DICOM SR to a file.
+
+    Args:
+        args: `to` (intoto, otel, fhir, inspect or sr), `content` (with message text, for otel), `dicom`
+            and `out` (files, for sr).
+        selected: traces to export; sr takes the first one.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: too many traces for one log of Inspect, or a missing or existing file for sr.
+        DataError: no trace is open (inspect), or the report's records are closed (sr).
+    """
     if args.to == "sr":
-        return _sr(args, found)
+        return _sr(args, selected)
     if args.to == "inspect":
-        return _inspect(found)
-    for trace in found:
+        return _inspect(selected)
+    for trace in selected:
         if args.to == "intoto":
             row: dict[str, Any] = exports.in_toto(trace)
         elif args.to == "otel":
@@ -39,32 +52,40 @@ def export(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
     return 0
 
 
-def restored(found: store.Stored) -> Trace | None:
-    """The trace that was recorded; None where a record is closed."""
-    records, openings = exports.read(found)
+def restored(stored: store.Stored) -> Trace | None:
+    """Rebuild a trace from its records.
+
+    Args:
+        stored: the trace as it is stored.
+
+    Returns:
+        the recorded trace; None if a record is closed.
+    """
+    records, openings = exports.read(stored)
     if len(openings) < len(records) - 1:
         return None
     return traces.restore(records, openings)
 
 
-def _fhir(found: store.Stored) -> dict[str, Any]:
-    """A report as its DiagnosticReport, another trace as a document; the trace is named in the Provenance."""
-    records, openings = exports.read(found)
-    name = store.head_name(found.lines[-1])
-    trace = restored(found) if records[-1]["origin"].get("workflow") == WORKFLOW else None
+def _fhir(stored: store.Stored) -> dict[str, Any]:
+    """Export a report as its DiagnosticReport, another trace as a document; the Provenance names the
+    trace."""
+    records, openings = exports.read(stored)
+    name = store.head_name(stored.lines[-1])
+    trace = restored(stored) if records[-1]["origin"].get("workflow") == WORKFLOW else None
     if trace is None or trace.error:
         return provenance.fhir(name, records, openings)
     bundle = fhir(of_trace(trace))
     resource = bundle["entry"][-1]["resource"]
     named = [entity["what"]["identifier"]["value"] for entity in resource.get("entity", ())]
-    more = [provenance.named(provenance.TRACE, name)] if name not in named else []
-    resource["entity"] = [*more, *resource.get("entity", ())]
+    missing = [provenance.named(provenance.TRACE, name)] if name not in named else []
+    resource["entity"] = [*missing, *resource.get("entity", ())]
     return bundle
 
 
-def _inspect(found: Iterator[store.Stored]) -> int:
+def _inspect(selected: Iterator[store.Stored]) -> int:
     rows, closed = list[tuple[str, Trace]](), 0
-    for item in found:
+    for item in selected:
         trace = restored(item)
         closed += trace is None
         if trace is not None:
@@ -79,11 +100,11 @@ def _inspect(found: Iterator[store.Stored]) -> int:
     return 0
 
 
-def _sr(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
+def _sr(args: argparse.Namespace, selected: Iterator[store.Stored]) -> int:
     if args.dicom is None or args.out is None:
         raise ConfigError("--to sr needs --dicom FILE, the image that the report is of, and --out FILE")
-    one = next(found)
-    trace = restored(one)
+    stored = next(selected)
+    trace = restored(stored)
     if trace is None:
         raise DataError("the trace is closed in part, so its report cannot be written")
     out: Path = args.out
@@ -95,7 +116,14 @@ def _sr(args: argparse.Namespace, found: Iterator[store.Stored]) -> int:
 
 
 def check(args: argparse.Namespace) -> None:
-    """ConfigError where options do not go together."""
+    """Check that the export options fit each other.
+
+    Args:
+        args: `to`, `content`, `dicom`, `out`, `which`.
+
+    Raises:
+        ConfigError: they do not.
+    """
     if args.content and args.to in ("inspect", "fhir", "sr"):
         print(f"--to {args.to} always has the words that are open", file=sys.stderr)
     if args.to != "sr" and (args.dicom or args.out):

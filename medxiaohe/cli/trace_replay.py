@@ -1,4 +1,4 @@
-"""Doing recorded work again: pure tools and the workflow of a trace, and the pixels of its regions."""
+"""Replay recorded work: pure tools and the workflow of a trace, and the pixels of its regions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,18 @@ LIBRARY = "library"
 
 
 def pixels(image: ImageRef) -> bytes | None:
-    """RGB bytes of a region, behind its width; None where Pillow is not installed or the file is gone."""
+    """Decode the pixels of an image or region.
+
+    Args:
+        image: by its path and box.
+
+    Returns:
+        its width (4 bytes, big-endian), then the bytes of its pixels, row by row; None if Pillow is not
+        installed or the file is missing.
+
+    Raises:
+        DataError: the file exists but is not a readable image.
+    """
     try:
         from medxiaohe.images import open_image
 
@@ -39,7 +50,7 @@ def pixels(image: ImageRef) -> bytes | None:
 
 
 class Replayer:
-    """Runs the pure tools of traces, and their workflows over the recorded results."""
+    """Replays the pure tools of traces, and their workflows on the recorded results."""
 
     def __init__(self, blobs: Blobs, stores: Mapping[str, str] | None = None) -> None:
         """`stores` are files or folders that `search` and its like search, by name; "library" is the one of
@@ -77,29 +88,29 @@ class Replayer:
         shown = self._images(trace, step)
         if tool.needs and shown is None:
             return Replayed(step.n, None, "an image is not in blobs/")
-        given: Any = step.given
-        result = call_tool(ToolCall(given["id"], step.who, given["arguments"]), [tool], shown or ())
+        request: Any = step.given
+        result = call_tool(ToolCall(request["id"], step.who, request["arguments"]), [tool], shown or ())
         return self._same(step, result)
 
     def _same(self, step: Step, result: ToolResult) -> Replayed:
-        """Compare a result with the recorded one; pictures by their pixels, for PNG files of equal pixels
-        differ between versions of a library."""
+        """Compare a result with the recorded one; pictures by their pixels, because PNG files of equal
+        pixels differ between versions of a library."""
         now, then = renamed(io.to_json(result)), renamed(io.to_json(step.got))
         if now == then:
             return Replayed(step.n, True)
         why = f"the tool {step.who} gives another result"
         if _without_pictures(now) != _without_pictures(then):
             return Replayed(step.n, False, why)
-        for picture, other in zip(_pictures(result), _pictures(step.got), strict=True):
-            path = self.blobs.path(other.sha256)
+        for picture, recorded in zip(_pictures(result), _pictures(step.got), strict=True):
+            path = self.blobs.path(recorded.sha256)
             if path is None:
                 return Replayed(step.n, None, "an image is not in blobs/")
-            if pixels(picture) != pixels(replace(other, uri=str(path))):
+            if pixels(picture) != pixels(replace(recorded, uri=str(path))):
                 return Replayed(step.n, False, why)
         return Replayed(step.n, True)
 
     def _library(self, trace: Trace, tool: str) -> tuple[Any, str]:
-        """The store that a tool searches, and why it cannot be searched."""
+        """Open the store that a tool searches; the second value states why that failed."""
         name = tool.removeprefix(STORE_TOOL) if tool.startswith(STORE_TOOL) else LIBRARY
         if name not in self.stores:
             return None, "a store was not given: name it with --library"
@@ -107,13 +118,13 @@ class Replayer:
         if not recorded:
             return None, "the trace has no digest of a store"
         if name not in self._libraries:
-            place = self.stores[name]
-            self._libraries[name] = store_digest(place), open_library(str(place))
+            path = self.stores[name]
+            self._libraries[name] = store_digest(path), open_library(str(path))
         digest, store = self._libraries[name]
         return store, "" if digest == recorded else "a store is another one here"
 
     def _images(self, trace: Trace, step: Step) -> tuple[ImageRef, ...] | None:
-        """The images that a step could look at, as files; None where one is not here."""
+        """Collect the images that a step could use, as files; None if one is missing."""
         before = trace.steps[: max(step.after, default=-1) + 1]
         results = list(conversation_images(trace.prompt.messages))
         for item in before:
@@ -126,7 +137,16 @@ class Replayer:
 
 
 def replayed(trace: Trace, folder: Path) -> Iterator[Replayed]:
-    """Do a trace of a folder again, with the files of its blobs/ alone."""
+    """Replay a trace with only the files of its folder's blobs/.
+
+    Args:
+        trace: whose tool calls and workflow are run again.
+        folder: of traces.
+
+    Yields:
+        one result for each tool call, then one for the workflow (step -1), with `None` where it could not
+        be replayed.
+    """
     return Replayer(Blobs(folder))(trace)
 
 
@@ -136,7 +156,7 @@ def _pictures(result: Any) -> list[ImageRef]:
 
 
 def _without_pictures(value: Any) -> Any:
-    """JSON rows in which images have neither name nor digest."""
+    """Remove names and digests of images from JSON, to compare the rest."""
     if isinstance(value, dict):
         named = value.get("type") == "ImageRef" or {"uri", "sha256"} <= value.keys()
         return {k: _without_pictures(v) for k, v in value.items() if not (named and k in ("uri", "sha256"))}
@@ -145,12 +165,12 @@ def _without_pictures(value: Any) -> Any:
 
 @cache
 def _tool(name: str) -> Tool | None:
-    """A tool as it is installed here; the tools of other people's files are never run."""
-    known = plugins.available("tools")
+    """Load a tool that is installed here; tools of user files are never run."""
+    available = plugins.available("tools")
     try:
-        if name not in known and name.startswith(STORE_TOOL):
+        if name not in available and name.startswith(STORE_TOOL):
             return replace(describe_tools(["search"])[0], name=name)
-        return describe_tools([name])[0] if name in known else None
+        return describe_tools([name])[0] if name in available else None
     except MedError:
         return None
 

@@ -1,4 +1,4 @@
-"""`tree show`: one entity of a tree, and with --why who says so and why it is one entity."""
+"""`tree show`: one entity of a tree; with --why its sources and the reasons of its merges."""
 
 from __future__ import annotations
 
@@ -16,6 +16,18 @@ MAX_SHOWN = 8
 
 
 def show(args: argparse.Namespace) -> int:
+    """Print one entity of a tree, with the sources of its facts if `--why` (`tree show`).
+
+    Args:
+        args: `tree` (a folder), `id` (also of a merged term, or as a URL), `why`, `json`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ConfigError: no finished stage, or no such entity.
+        DataError: the stage is not a tree.
+    """
     from medxiaohe.entity.tree.ids import curie
     from medxiaohe.entity.tree.tree import Tree
 
@@ -23,12 +35,13 @@ def show(args: argparse.Namespace) -> int:
     if not (folder / "entities.jsonl").is_file():
         raise DataError(f"{folder} is not a tree: no entities.jsonl (build one with `medxiaohe tree build`)")
     tree = Tree.load(folder)
-    asked = args.id if args.id in tree else curie(args.id)
+    requested = args.id if args.id in tree else curie(args.id)
     id = (
-        asked
-        if asked in tree
+        requested
+        if requested in tree
         else next(
-            (m["kept"] for m in _mentioning(folder / "merges.jsonl", asked) if m["merged"] == asked), ""
+            (m["kept"] for m in _mentioning(folder / "merges.jsonl", requested) if m["merged"] == requested),
+            "",
         )
     )
     if id not in tree:
@@ -57,7 +70,7 @@ def show(args: argparse.Namespace) -> int:
 
 
 def _why(folder: Path, id: str) -> Iterator[dict[str, Any]]:
-    """What each vocabulary says of an entity, and why its term is this entity."""
+    """List the terms of an entity by vocabulary, each with the reason of its merge."""
     merges = [merge for merge in _mentioning(folder / "merges.jsonl", id) if merge["kept"] == id]
     reasons = {(merge["merged"], merge["source"]): merge for merge in merges}
     terms = {id, *(merge["merged"] for merge in merges)}
@@ -73,7 +86,8 @@ def _why(folder: Path, id: str) -> Iterator[dict[str, Any]]:
 
 
 def _mentioning(path: Path, *texts: str) -> Iterator[dict[str, Any]]:
-    """Rows of a .jsonl file that hold one of the texts as a whole JSON string; the others are not parsed."""
+    """Yield the rows of a .jsonl file that contain one of the texts as a JSON string; other lines are not
+    parsed."""
     quoted = [json.dumps(text, ensure_ascii=False) for text in texts]
     if path.is_file():
         for _, line in io.lines(path):
@@ -102,7 +116,7 @@ def _print(facts: Mapping[str, Any]) -> None:
         if facts[key]:
             print(
                 f"    {key:<14}"
-                f" {facts[key] if isinstance(facts[key], str) else _some(facts[key], ' < ' if key == 'above' else ', ')}"  # noqa: E501
+                f" {facts[key] if isinstance(facts[key], str) else _joined(facts[key], ' < ' if key == 'above' else ', ')}"  # noqa: E501
             )
     for fact in facts["relations"][:MAX_SHOWN]:
         value = "" if fact["value"] is None else f" {fact['value']:g}"
@@ -118,11 +132,11 @@ def _print(facts: Mapping[str, Any]) -> None:
         print(f"        {term['why']}: {term['because']}")
         for key in ("parents", "synonyms", "lay", "abbreviations", "xrefs"):
             if term.get(key):
-                print(f"        {key} {_some(term[key])}")
+                print(f"        {key} {_joined(term[key])}")
     for row in facts.get("problems", ()):
         print(f"    repaired: {row['problem']}: {row['done']}")
 
 
-def _some(values: Sequence[str], between: str = ", ") -> str:
-    more = f" and {len(values) - MAX_SHOWN} more" if len(values) > MAX_SHOWN else ""
-    return between.join(values[:MAX_SHOWN]) + more
+def _joined(values: Sequence[str], between: str = ", ") -> str:
+    suffix = f" and {len(values) - MAX_SHOWN} more" if len(values) > MAX_SHOWN else ""
+    return between.join(values[:MAX_SHOWN]) + suffix

@@ -1,5 +1,4 @@
-"""The stage `pages.compare`: one self-contained HTML page about two evaluations, item by item: what was
-fixed, what broke.
+"""The stage `pages.compare`: one self-contained HTML page that compares two evaluations item by item.
 
 The page works offline, asks for nothing from anywhere and holds no time: the same results give the same
 bytes.
@@ -61,7 +60,7 @@ def compare(settings: ComparisonSettings, out: Path, *, base: Path, other: Path)
 
 
 def _scores(results: list[dict[str, Any]], names: list[str], changes: Mapping[str, Counter[str]]) -> Html:
-    """The scores of both, and how many items changed, by task."""
+    """Tabulate both scores, and the number of changed items, by task."""
     rows = []
     for task, counts in changes.items():
         cells: list[Any] = [tag("a", task, href=f"#items?{eval_items.query(task=task)}")]

@@ -72,18 +72,18 @@ def corpus(
         for role, folder in {**fixed, **others}.items()
     }
     run = Run(**{role: opened[role] for role in fixed}, comparison=None, trained=(), examined=(), scores={})
-    more = tuple(opened[name] for name in others)
+    extra = tuple(opened[name] for name in others)
     sections = {
-        "summary": corpus_sections.summary(run, more),
-        "accounts": corpus_sections.accounts(run, more),
-        "funnel": data_sections.funnel_section(run, words=settings.words, more=more),
-        "covered": corpus_sections.covered(run, more),
+        "summary": corpus_sections.summary(run, extra),
+        "accounts": corpus_sections.accounts(run, extra),
+        "funnel": data_sections.funnel_section(run, words=settings.words, more=extra),
+        "covered": corpus_sections.covered(run, extra),
         "tree": data_sections.tree_section(run),
         "contamination": data_sections.contamination_section(run, words=settings.words),
-        "written": corpus_sections.written(more, words=settings.words),
-        "people": corpus_sections.people(more),
-        "mixture": corpus_sections.mixture(run, more),
-        "provenance": model_sections.provenance_section(run, more),
+        "written": corpus_sections.written(extra, words=settings.words),
+        "people": corpus_sections.people(extra),
+        "mixture": corpus_sections.mixture(run, extra),
+        "provenance": model_sections.provenance_section(run, extra),
     }
     shown = {name: section for name, section in sections.items() if section}
     contents = [(name, title) for name, title in CONTENTS if name in shown]

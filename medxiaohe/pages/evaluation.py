@@ -42,7 +42,14 @@ CONTENTS = (
 
 
 def model_name(results: Mapping[str, Any]) -> str:
-    """The name of the evaluated model; of a path, its end: pages hold no absolute paths."""
+    """Extract the name of the evaluated model.
+
+    Args:
+        results: results.json of evals.run.
+
+    Returns:
+        the name; of an absolute path the last two parts, because pages hold no absolute paths.
+    """
     name = str(results["model"]["name"])
     return "/".join(name.rsplit("/", 2)[-2:]) if name.startswith("/") else name
 
@@ -74,15 +81,15 @@ def evaluation(settings: EvaluationSettings, out: Path, *, run: Path) -> dict[st
         "slices": eval_sections.by_node(sliced),
         "provenance": eval_sections.provenance(results),
     }
-    there = {
-        id: part for id, part in parts.items() if part is not None
+    present = {
+        id: content for id, content in parts.items() if content is not None
     }  # what was not asked for has no section
     title = settings.title or model_name(results)
     page = frame.document(
         title,
         "medxiaohe evaluation",
-        [(id, name) for id, name in CONTENTS if id in there],
-        list(there.values()),
+        [(id, name) for id, name in CONTENTS if id in present],
+        list(present.values()),
         ("report.css", "evaluation.css"),
         ("evaluation.js",),
     )

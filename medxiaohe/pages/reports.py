@@ -1,5 +1,5 @@
-"""The stage `pages.reports`: one self-contained HTML page about drafts of reports and what revision by
-evidence makes of them.
+"""The stage `pages.reports`: one self-contained HTML page about drafts of reports and their revisions by
+evidence.
 
 Measures of each policy beside those of what people wrote, tests against the drafts, each draft beside its
 revisions, and the scores and conversations of the evaluations behind it. The page works offline, asks for

@@ -74,12 +74,12 @@ def run(
         "comparison": comparison,
     }
     artefacts = load(inputs, others)
-    found = verdicts(artefacts)
+    tests = verdicts(artefacts)
     title = settings.title or f"Run {artefacts.recipe}"
     facts = CardFacts(settings.name or title, settings.license, settings.languages, settings.licenses)
-    io.write_text(out / "MODEL_CARD.md", card(artefacts, facts, found))
-    whole = page(
-        artefacts, title, found, examples=settings.examples, pictures=settings.images, words=settings.words
+    io.write_text(out / "MODEL_CARD.md", card(artefacts, facts, tests))
+    html = page(
+        artefacts, title, tests, examples=settings.examples, pictures=settings.images, words=settings.words
     )
-    io.write_text(out / "index.html", whole)
+    io.write_text(out / "index.html", html)
     return {"page": "index.html", "card": "MODEL_CARD.md"}

@@ -57,13 +57,13 @@ def workflows(
     Raises:
         ConfigError: a folder is not an evaluation.
     """
-    found = io.read_json(comparison / "comparison.json")
+    results = io.read_json(comparison / "comparison.json")
     for name, folder in runs.items():
         if not (folder / "traces.jsonl").is_file():
             raise ConfigError(f"needs.{name}: {folder} is not an evaluation: name stages of evals.run here")
     sections = [
-        budget_sections.scores_section(found),
-        budget_sections.budget_section(found),
+        budget_sections.scores_section(results),
+        budget_sections.budget_section(results),
         *([budget_sections.ladder_section(io.read_json(ladder / "ladder.json"))] if ladder else []),
         talks.talks_section(runs, settings.conversations, words=settings.words),
     ]

@@ -1,8 +1,6 @@
-"""The hybrid reward has the properties that MX-29 states, and what must earn nothing earns exactly 0
-(systems.md 1e, item 4)."""
+"""The hybrid reward: the order of totals is that of correctness, what must earn nothing earns exactly 0, and
+what process and form add."""
 
-import json
-import random
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -10,80 +8,29 @@ from pathlib import Path
 
 import golden_suite
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from rewards_for_tests import IDS, QUICK, RULES, SHAPES, WEIGHTS, rewarded, says
 
-from medxiaohe import io
-from medxiaohe.entity.tree.tree import Tree
-from medxiaohe.errors import ConfigError, DataError, ModelError
-from medxiaohe.rewards import attacks, exports, process, rubrics, shaping, variants
-from medxiaohe.rewards.hybrid import PARTS, Reward, Weights, answered, hybrid, hybrid_many
+from medxiaohe.errors import ConfigError
+from medxiaohe.rewards import attacks, process, shaping
+from medxiaohe.rewards.hybrid import Reward, Weights, answered, hybrid
 from medxiaohe.rewards.steps import FINEST, common, step, whole_steps
 from medxiaohe.scoring.choice import EXAMPLE as CHOICE
 from medxiaohe.scoring.choice import choice
-from medxiaohe.scoring.choices import EXAMPLE as CHOICES
-from medxiaohe.scoring.choices import choices
-from medxiaohe.scoring.code import EXAMPLE as CODE
-from medxiaohe.scoring.code import code
 from medxiaohe.scoring.dose import EXAMPLE as DOSE
 from medxiaohe.scoring.dose import dose
 from medxiaohe.scoring.entity import EXAMPLE as ENTITY
 from medxiaohe.scoring.entity import entity
 from medxiaohe.scoring.judges import use
-from medxiaohe.scoring.judges.questions import ABSTAINED, LABELS, Question, Verdict
 from medxiaohe.scoring.judges.rules import RuleJudge
 from medxiaohe.scoring.numeric import EXAMPLE as NUMERIC
 from medxiaohe.scoring.numeric import numeric
 from medxiaohe.scoring.one_of import EXAMPLE as ONE_OF
 from medxiaohe.scoring.one_of import one_of
-from medxiaohe.scoring.regex import EXAMPLE as REGEX
-from medxiaohe.scoring.regex import regex
 from medxiaohe.scoring.rubric import EXAMPLE as RUBRIC
-from medxiaohe.scoring.rubric import clipped, criteria, to_target
-from medxiaohe.scoring.string import EXAMPLE as STRING
-from medxiaohe.scoring.string import string
-from medxiaohe.scoring.yes_no import EXAMPLE as YES_NO
-from medxiaohe.scoring.yes_no import yes_no
+from medxiaohe.scoring.rubric import clipped, to_target
 from medxiaohe.types import Message, Sample, Score, Trace
-
-QUICK = settings(max_examples=80, deadline=None)
-RULES = [
-    (CHOICE, choice),
-    (CHOICES, choices),
-    (YES_NO, yes_no),
-    (ONE_OF, one_of),
-    (NUMERIC, numeric),
-    (STRING, string),
-    (REGEX, regex),
-]
-RULES += [(CODE, code), (DOSE, dose)]
-IDS = [scorer.__name__ for _, scorer in RULES]
-SHAPES = st.sampled_from(
-    [
-        "{}",
-        "<think>x</think>{}",
-        "<think>{}</think><answer>{}</answer>",
-        "</think>{}<think>",
-        "{}" + " word" * 900,
-    ]
-)
-WEIGHTS = st.builds(
-    Weights,
-    shaping=st.floats(0, 0.499),
-    **{name: st.floats(0, 9) for name in PARTS},
-    target_words=st.integers(1, 500),
-)
-
-
-def says(value: float | None, name: str = "choice") -> object:
-    """A scorer that always says this value."""
-    status = "unjudged" if value is None else "judged"
-    return lambda sample, trace: Score(name, value, status, why="said so")
-
-
-def rewarded(sample: Sample, reply: str, scorer: object, **options: object) -> Reward:
-    return hybrid(sample, answered(sample, reply), [(scorer, 1.0)], **options)  # type: ignore[list-item, arg-type]
-
 
 # ---- order ---------------------------------------------------------------------------------------------
 
@@ -280,119 +227,6 @@ def test_keyword_stuffing_earns_nothing_by_rule() -> None:
         assert rewarded(sample, words, scorer).total == 0.0
 
 
-# ---- rubrics -------------------------------------------------------------------------------------------
-
-
-class Abstains:
-    """Met where the text has the criterion in it; abstains where told to."""
-
-    name = "in it"
-
-    def __init__(self, on: str = "") -> None:
-        self.on, self.batches = on, 0
-
-    def ask(self, questions: list[Question]) -> list[tuple[Verdict, ...]]:
-        self.batches += 1
-        return [tuple(self._one(question, item) for item in question.items) for question in questions]
-
-    def _one(self, question: Question, item: str) -> Verdict:
-        if self.on and self.on in item:
-            return Verdict(ABSTAINED, "it cannot", judge=self.name)
-        return Verdict(LABELS["rubric"][0 if item in question.text else 1], judge=self.name)
-
-
-@QUICK
-@given(
-    st.permutations([("wash", 5.0), ("booster", 6.0), ("antibiotics", -4.0), ("rest", 1.5)]),
-    st.sampled_from(["wash", "booster rest wash", "x y"]),
-)
-def test_the_order_of_a_rubric_changes_nothing(rows: list[tuple[str, float]], reply: str) -> None:
-    with use.using(Abstains()):
-        one = rewarded(replace(RUBRIC, target=to_target(sorted(rows))), f"You should know: {reply}", clipped)
-        other = rewarded(replace(RUBRIC, target=to_target(rows)), f"You should know: {reply}", clipped)
-    assert one.total == other.total and one.correct == other.correct
-
-
-def test_static_and_dynamic_rubrics_are_asked_in_one_batch(tmp_path: Path) -> None:
-    rows = [
-        {"criteria": [{"text": "polite", "points": 2}]},
-        {"sample": CHOICE.id, "criteria": [{"text": "liver", "points": 3}, {"text": "harm", "points": -3}]},
-    ]
-    io.write_jsonl(tmp_path / "rubrics.jsonl", rows)
-    rubric = rubrics.read(tmp_path / "rubrics.jsonl")
-    assert rubric.rows(CHOICE) == (("polite", 2.0), ("liver", 3.0), ("harm", -3.0)) and rubric.rows(
-        YES_NO
-    ) == (("polite", 2.0),)
-    judge = Abstains()
-    with use.using(judge):
-        replies = ["a polite word on the liver", "a polite word only", "harm to the liver"]
-        found = hybrid_many([(CHOICE, answered(CHOICE, reply)) for reply in replies], [(rubric, 1.0)])
-    assert [one.correct for one in found] == [1.0, 0.4, 0.0] and judge.batches == 1
-    with use.using(Abstains(on="liver")):
-        assert hybrid(CHOICE, answered(CHOICE, replies[0]), [(rubric, 1.0)]).total is None
-    assert hybrid(CHOICE, answered(CHOICE, replies[0]), [(rubric, 1.0)]).status == "unjudged", "no judge"
-
-
-def test_a_rubric_file_that_is_none_is_one_sentence(tmp_path: Path) -> None:
-    io.write_jsonl(tmp_path / "rubrics.jsonl", [{"criteria": [{"text": "x", "points": -1}]}])
-    with pytest.raises(DataError, match="jsonl:1: a rubric is"):
-        rubrics.read(tmp_path / "rubrics.jsonl")
-
-
-def test_a_criterion_that_nobody_fails_is_retired() -> None:
-    assert rubrics.in_use({"a": 1, "b": 40}, {"a": 100, "b": 100, "c": 0}) == {"b"}
-
-
-# ---- fact-invariant variants (MX-30) ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("sample", "scorer"), RULES, ids=IDS)
-def test_the_form_of_a_right_answer_does_not_change_c(sample: Sample, scorer: object) -> None:
-    reply = f"The answer is {sample.messages[-1].text.rstrip('.')}."
-    assert rewarded(sample, reply, scorer).correct == 1.0
-    for seed in range(9):  # several ways to be longer
-        apart = variants.spread(lambda text: rewarded(sample, text, scorer).correct, reply, seed)
-        if scorer is regex:  # all of the reply must match, so that nothing hides beside it
-            apart.pop("length")
-        assert "form" in apart and max(apart.values()) == 0, (seed, apart)
-
-
-def test_facts_in_another_form_get_the_same_rubric_reward() -> None:
-    reply = "Wash the wound with water. A tetanus booster is needed. Clean shoes are sensible."
-    with use.using(RuleJudge.of()):
-        apart = variants.spread(lambda text: rewarded(RUBRIC, text, clipped).correct, reply)
-        whole = variants.spread(lambda text: rewarded(RUBRIC, text, clipped).total, reply)
-    assert set(apart) == {"order", "list", "length", "form"} and max(apart.values()) == 0
-    assert max(whole.values()) < 0.05, "no more than the half of a step"
-
-
-def test_synonyms_of_the_tree_are_the_same_answer(tmp_path: Path) -> None:
-    folder = golden_suite.tree(tmp_path)
-    names = variants.synonyms(Tree.load(folder))
-    found = dict(variants.variants("The diagnosis is Marfan syndrome.", names=names))
-    assert found["wording"] == "The diagnosis is Marfan disease."
-    assert rewarded(ENTITY, found["wording"], partial(entity, tree=folder)).correct == 1.0
-
-
-def test_sentences_that_refer_back_keep_their_place() -> None:
-    assert (
-        variants.reordered("Rest helps. It heals the wound.", random.Random(0))
-        == "Rest helps. It heals the wound."
-    )
-    assert (
-        variants.reordered("Rest helps. Water helps too.", random.Random(0)) == "Water helps too. Rest helps."
-    )
-    assert variants.relisted("- Rest\n- Water") == "Rest. Water."
-
-
-def test_pairs_take_away_what_length_could_tell() -> None:
-    found = variants.pairs("Rest helps. Water helps.", "Smoking helps. Fever heals.")
-    assert found[0] == ("Rest helps. Water helps.", "Smoking helps. Fever heals.")
-    longer = [len(good) > len(bad) for good, bad in found]
-    assert True in longer and False in longer and len(set(found)) == len(found) > 6
-    assert found == variants.pairs("Rest helps. Water helps.", "Smoking helps. Fever heals.")
-
-
 # ---- process and form -----------------------------------------------------------------------------------
 
 
@@ -464,7 +298,7 @@ def test_form_stays_between_nothing_and_one(text: str, target: int) -> None:
     )
 
 
-# ---- settings and exports ---------------------------------------------------------------------------------
+# ---- settings --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -475,87 +309,3 @@ def test_weights_that_could_outweigh_correctness_are_refused(given_: dict[str, f
         Weights(**given_)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="needs scorers"):
         hybrid(CHOICE, answered(CHOICE, "A"), [(choice, 0.0)])
-
-
-def plain(sample: Sample, trace: Trace) -> Reward:
-    return hybrid(sample, trace, [(choice, 1.0)])
-
-
-def test_a_reward_is_exported_with_the_signatures_of_other_trainers() -> None:
-    """verl: compute_score(data_source, solution_str, ground_truth, extra_info) -> dict with "score";
-    ms-swift: a class in `orms`."""
-    row, gold = exports.column(CHOICE), CHOICE.messages[-1].text
-    assert json.loads(row)["target"] == CHOICE.target
-    wanted = [plain(CHOICE, answered(CHOICE, reply)).total for reply in (gold, "A or B")]
-    messages = [[{"role": "assistant", "content": gold}], [{"role": "assistant", "content": "A or B"}]]
-    assert (
-        exports.trl(plain)(prompts=["?"] * 2, completions=messages, sample=[row] * 2, completion_ids=[])
-        == wanted
-    )
-    compute_score = exports.verl(plain)
-    found = compute_score(
-        data_source="x", solution_str=gold, ground_truth=CHOICE.target, extra_info={"sample": row, "index": 0}
-    )
-    assert found == {"score": wanted[0], "judged": 1.0}
-    orms = {"medxiaohe": exports.ms_swift(choice)}
-    assert isinstance(orms["medxiaohe"], type) and orms["medxiaohe"].__name__ == "choice"
-    assert orms["medxiaohe"](args=None)([gold, "A or B"], sample=[row] * 2, trainer_state=None) == [1.0, 0.0]
-
-
-def test_what_nobody_could_judge_is_none_for_trl_and_an_error_elsewhere() -> None:
-    row = exports.column(CHOICE)
-    assert exports.trl(says(None))(prompts=["?"], completions=["x"], sample=[row]) == [None]  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="could not be judged"):
-        exports.verl(says(None))("x", "x", "x", {"sample": row})  # type: ignore[arg-type]
-    assert exports.ms_swift(says(None), unjudged=0.0)()(["x"], sample=[row]) == [0.0]  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="no column `sample`"):
-        exports.ms_swift(choice)()(["x"])
-
-
-def test_trl_trains_with_an_exported_reward(tiny_vlm: Path, tmp_path: Path) -> None:
-    """A real GRPOTrainer on a tiny model calls it, and leaves out what is unjudged."""
-    pytest.importorskip("trl")
-    from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer
-
-    from medxiaohe.models import checkpoint
-
-    loaded = checkpoint.load(str(tiny_vlm), "cpu")
-    calls: list[list[float | None]] = []
-    exported = exports.trl(
-        lambda s, t: (
-            Score("even", None, "unjudged")
-            if len(t.answer) % 3 == 0
-            else Score("even", float(len(t.answer) % 2))
-        )
-    )
-
-    def reward(**given: object) -> list[float | None]:
-        calls.append(exported(**given))
-        return calls[-1]
-
-    rows = [
-        {"prompt": [{"role": "user", "content": "Is it red?"}], "sample": exports.column(CHOICE)}
-        for _ in range(4)
-    ]
-    config = GRPOConfig(
-        output_dir=str(tmp_path), use_cpu=True, per_device_train_batch_size=4, num_generations=4, max_steps=1,
-        max_completion_length=4,
-        report_to="none", save_strategy="no", disable_tqdm=True, logging_steps=1, bf16=False,
-        gradient_checkpointing=False,
-    )  # fmt: skip
-    trainer = GRPOTrainer(
-        model=loaded.model,
-        args=config,
-        reward_funcs=reward,
-        train_dataset=Dataset.from_list(rows),
-        processing_class=loaded.processor,
-    )
-    trainer.train()
-    assert len(calls) == 1 and len(calls[0]) == 4
-    judged = [value for value in calls[0] if value is not None]
-    assert trainer.state.log_history[0]["reward"] == pytest.approx(sum(judged) / len(judged))
-
-
-def test_the_criteria_of_the_example_are_read() -> None:
-    assert len(criteria(RUBRIC)) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_agentic import ends, knows, library, loaded, mixture, scripted, short
+from agentic_for_tests import ends, knows, library, loaded, mixture, scripted, short
 
 from medxiaohe import io, plugins
 from medxiaohe.agents.engine import Cast

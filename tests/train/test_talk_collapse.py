@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_agentic import knows, library, loaded, mixture, outcome, scripted, short
+from agentic_for_tests import knows, library, loaded, mixture, outcome, scripted, short
 
 from medxiaohe import io
 from medxiaohe.errors import ConfigError

@@ -1,4 +1,4 @@
-"""One case on its way through a workflow: its prompt, its images, the tools bound to them, its budget."""
+"""One case of a workflow: its prompt, its images, the tools bound to them, its budget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Tools = Sequence[Tool] | Callable[["Case"], Sequence[Tool]]
 
 
 class BudgetSpent(Exception):
-    """Thrown into a workflow at its limit: it may return what it has, and asking again ends it."""
+    """Thrown into a workflow at its limit: it may return an answer; another request ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Budget:
 
 
 class Case:
-    """What a workflow reads: a prompt, which has no gold, and the tools and images of this case.
+    """Input of a workflow: a prompt without the gold answer, and the tools and images of this case.
 
     `images` are those of the prompt, then those that tools returned, in the order of the requests; tools
     count them from 1. Where tools come from a function of the case, they are bound again when images arrive.
@@ -57,15 +57,33 @@ class Case:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What the other side of a conversation knows, such as a simulated patient."""
+        """Facts of the prompt.
+
+        Returns:
+            what the other side of a conversation knows, such as a simulated patient.
+        """
         return self.prompt.facts
 
     def use(self, call: ToolCall) -> ToolResult:
-        """The result of a call of one of the tools, with the images of the case."""
+        """Run a tool call with the images of the case.
+
+        Args:
+            call: of one of the tools.
+
+        Returns:
+            the result; a failure, also an unknown tool, is its `error`.
+
+        Raises:
+            MedError: a failure that no model can repair, such as RetrieverDown.
+        """
         return call_tool(call, self.tools, self.images)
 
     def add_images(self, results: Sequence[ToolResult]) -> None:
-        """Make images that tools returned available to the tools of this case."""
+        """Make images that tools returned available to the tools of this case.
+
+        Args:
+            results: whose images are appended to `images`, in order.
+        """
         parts = [part for result in results for part in result.parts if isinstance(part, ImageRef)]
         if parts:
             self.images += tuple(parts)

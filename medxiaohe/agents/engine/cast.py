@@ -1,4 +1,4 @@
-"""Who plays which role of a workflow, and what each model can do."""
+"""The models of the roles of a workflow, and their capabilities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH = 8  # requests in flight to a backend that does not name its `workers`
 
 
 class Cast:
-    """Role -> model; "" stands for all roles without a model of their own."""
+    """Role -> model; "" is the model of all roles that are not named."""
 
     def __init__(self, models: Model | Mapping[str, Model], roles: Collection[str] | None = None) -> None:
         """
@@ -34,7 +34,17 @@ class Cast:
                 raise ConfigError(f"the workflow has no role {role!r}{plugins.nearest(role, roles)}")
 
     def of(self, role: str) -> Model:
-        """The model that plays a role; ConfigError where none does."""
+        """Look up the model of a role.
+
+        Args:
+            role: of the workflow; "" is the default role.
+
+        Returns:
+            its own model, else that of the default role.
+
+        Raises:
+            ConfigError: there is neither.
+        """
         model = self._models.get(role, self._models.get(DEFAULT))
         if model is None:
             raise ConfigError(
@@ -45,27 +55,53 @@ class Cast:
 
     @property
     def models(self) -> list[Model]:
-        """Each model once."""
+        """Models of the cast.
+
+        Returns:
+            each model once.
+        """
         return list({id(model): model for model in self._models.values()}.values())
 
     @property
     def concurrent(self) -> bool:
-        """Whether every model takes requests from several threads at once, as a server does."""
+        """Whether cases may run concurrently.
+
+        Returns:
+            True if every model takes requests from several threads at once, as a server does.
+        """
         return all(getattr(model, "concurrent", False) for model in self.models)
 
     @property
     def width(self) -> int:
-        """How many requests the models of the cast take at once."""
+        """Number of requests in flight.
+
+        Returns:
+            how many requests all models together take at once.
+        """
         return sum(int(getattr(model, "workers", WIDTH)) for model in self.models)
 
     def needs_likelihoods(self) -> None:
-        """ConfigError unless every backend gives likelihoods."""
+        """Check that every backend gives likelihoods.
+
+        Raises:
+            ConfigError: one does not.
+        """
         for model in self.models:
             nats(model)
 
 
 def nats(model: Model) -> Any:
-    """The method of a backend that gives likelihoods; ConfigError where it has none."""
+    """Look up the method of a backend that gives likelihoods.
+
+    Args:
+        model: backend.
+
+    Returns:
+        `choice_nats` of the backend: (conversations, answers of each) -> nats of each answer.
+
+    Raises:
+        ConfigError: the backend has no such method.
+    """
     result = getattr(model, "choice_nats", None)
     if result is None:
         raise ConfigError(
@@ -78,45 +114,77 @@ def nats(model: Model) -> Any:
 def replies(
     model: Model, conversations: Sequence[Sequence[Message]], tools: Sequence[Tool]
 ) -> Iterator[tuple[int, Message]]:
-    """Replies with the index of their conversation, as they come where the backend can tell; ModelError where
-    one is missing."""
-    number, wanted = 0, len(conversations)
+    """Generate replies, as they arrive where the backend yields them in groups.
+
+    Args:
+        model: backend.
+        conversations: messages of each request.
+        tools: that the chat template describes to the model.
+
+    Yields:
+        (index of the conversation, reply)
+
+    Raises:
+        ModelError: the number of replies differs from that of conversations, or one is no assistant
+            message.
+    """
+    number, expected = 0, len(conversations)
     if hasattr(model, "replies"):
         for group in model.replies(conversations, tools):
             for i, message in group:
                 number += 1
-                if number <= wanted:
+                if number <= expected:
                     yield i, _assistant(model, message)
     else:
-        found = model.reply(conversations, tools)
-        number = len(found)
-        if number == wanted:
-            yield from ((i, _assistant(model, message)) for i, message in enumerate(found))
-    if number != wanted:
-        raise ModelError(f"{model.name} gave {number} replies to {wanted} conversations")
+        results = model.reply(conversations, tools)
+        number = len(results)
+        if number == expected:
+            yield from ((i, _assistant(model, message)) for i, message in enumerate(results))
+    if number != expected:
+        raise ModelError(f"{model.name} gave {number} replies to {expected} conversations")
 
 
 def _assistant(model: Model, message: Any) -> Message:
     if not isinstance(message, Message) or message.role != "assistant":
-        said = f"a message of role {message.role}" if isinstance(message, Message) else type(message).__name__
-        raise ModelError(f"{model.name} must reply with assistant messages, not with {said}")
+        kind = f"a message of role {message.role}" if isinstance(message, Message) else type(message).__name__
+        raise ModelError(f"{model.name} must reply with assistant messages, not with {kind}")
     return message
 
 
 def counted(model: Model, messages: Sequence[Message], reply: Message) -> tuple[int, int]:
-    """Tokens given and written, where the backend counts them (`count`); (0, 0) where it does not."""
+    """Count the tokens of a request.
+
+    Args:
+        model: backend, which may have `count`.
+        messages: of the request.
+        reply: of the model.
+
+    Returns:
+        (prompt tokens, reply tokens); (0, 0) if the backend does not count.
+    """
     count = getattr(model, "count", None)
     return (int(count(messages)), int(count([reply]))) if count is not None else (0, 0)
 
 
 def answers(model: Model, requests: Sequence[Ask | Rank]) -> Iterator[tuple[int, Any]]:
-    """Results of requests of one kind that show the same tools, with the index of each, as they come."""
+    """Answer a batch of requests, as results arrive.
+
+    Args:
+        model: backend.
+        requests: all of one kind (`Ask` or `Rank`), with the same tools.
+
+    Yields:
+        (index of the request, reply or nats of each answer)
+
+    Raises:
+        ModelError: the number of results differs from that of requests.
+    """
     first = requests[0]
     if isinstance(first, Ask):
         yield from replies(model, [r.messages for r in requests], first.tools)
         return
     ranks = [r for r in requests if isinstance(r, Rank)]
-    found = nats(model)([r.messages for r in ranks], [list(r.answers) for r in ranks])
-    if [len(row) for row in found] != [len(r.answers) for r in ranks]:
+    rows = nats(model)([r.messages for r in ranks], [list(r.answers) for r in ranks])
+    if [len(row) for row in rows] != [len(r.answers) for r in ranks]:
         raise ModelError(f"{model.name} gave no likelihood for each of the answers to rank")
-    yield from enumerate(tuple(float(value) for value in row) for row in found)
+    yield from enumerate(tuple(float(value) for value in row) for row in rows)

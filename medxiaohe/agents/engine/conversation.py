@@ -1,5 +1,5 @@
-"""One generator on its way: requests are numbered when they are made, so that the trace does not depend on
-the order in which they are answered."""
+"""State of one running generator. Requests are numbered when they are made, so that the trace does not
+depend on the order in which they are answered."""
 
 from __future__ import annotations
 
@@ -65,10 +65,15 @@ class Conversation:
     # ---- results in, requests out --------------------------------------------------------------------
 
     def put(self, n: int, got: Any, tokens: tuple[int, int] = (0, 0)) -> bool:
-        """Hand in the result of step `n`; whether it was the last that the generator waits for.
+        """Pass in the result of step `n`.
 
         Args:
-            tokens: given and written, where the backend counts them; (0, 0) where it does not.
+            n: number of a step in `waiting`.
+            got: reply, nats of each answer, or result of a tool.
+            tokens: (prompt tokens, reply tokens); (0, 0) if the backend does not count.
+
+        Returns:
+            True if the generator waits for nothing more.
         """
         request = self.waiting.pop(n)
         self.steps[n] = replace(self.steps[n], got=got, tokens_in=tokens[0], tokens_out=tokens[1])
@@ -79,7 +84,12 @@ class Conversation:
         return not self.waiting
 
     def name_model(self, n: int, name: str) -> None:
-        """Write down which model step `n` is asked of."""
+        """Record the model that step `n` is sent to.
+
+        Args:
+            n: number of the step, from 0.
+            name: of the model.
+        """
         self.steps[n] = replace(self.steps[n], model=name)
 
     def advance(self) -> None:
@@ -107,7 +117,7 @@ class Conversation:
             value = self._take(yielded)
 
     def _take(self, yielded: Any) -> Any:
-        """Record what was yielded; the value to go on with where nothing has to be waited for."""
+        """Record the yielded requests; return the value to send next if none of them waits for a result."""
         single = not isinstance(yielded, (list, tuple))
         requests: tuple[Request, ...] = (yielded,) if single else tuple(yielded)
         for request in requests:
@@ -137,8 +147,8 @@ class Conversation:
         return None if single else [None] * len(requests)
 
     def _refuse_repeated(self) -> None:
-        """Answer the third identical call of a tool, and those after it, with an error: a loop that learns
-        nothing ends, and what a tool does is not done again and again."""
+        """Answer the third identical call of a tool, and later ones, with an error, to end loops without
+        progress."""
         for n, request in list(self.waiting.items()):
             if not isinstance(request, Use):
                 continue
@@ -162,13 +172,13 @@ class Conversation:
             return Step(
                 n, "use", call.name, after=after, given={"id": call.id, "arguments": dict(call.arguments)}
             )
-        given = self._conversations.add(n, request)
+        added = self._conversations.add(n, request)
         if isinstance(request, Rank):
             return Step(
-                n, "rank", request.role, after=after, given={**given, "answers": tuple(request.answers)}
+                n, "rank", request.role, after=after, given={**added, "answers": tuple(request.answers)}
             )
         tools = {"tools": tuple(tool.name for tool in request.tools)} if request.tools else {}
-        return Step(n, "ask", request.role, after=after, given={**given, **tools})
+        return Step(n, "ask", request.role, after=after, given={**added, **tools})
 
     def _value(self, batch: Sequence[Step]) -> Any:
         if not batch:
@@ -178,7 +188,7 @@ class Conversation:
     # ---- limits --------------------------------------------------------------------------------------
 
     def _limit(self, requests: Sequence[Request]) -> str:
-        """The limit that these requests would pass, or ""."""
+        """Name the limit that these requests would exceed, or ""."""
         asks = sum(isinstance(request, (Ask, Rank)) for request in requests)
         calls = sum(isinstance(request, Use) for request in requests)
         if not asks + calls:
@@ -201,7 +211,7 @@ class Conversation:
         return ""
 
     def _throw(self, limit: str) -> Any:
-        """Tell the workflow that its budget is spent; it may return what it has. Asking again ends it."""
+        """Throw BudgetSpent into the workflow, which may return an answer; another request ends it."""
         if not self._spent:
             self._spent = limit
             try:
@@ -239,7 +249,7 @@ class Conversation:
         self._end(value)
 
     def _close(self, answer: Answer) -> None:
-        """End the generator where it is."""
+        """Close the generator at its current yield."""
         try:
             self._generator.close()
         except Exception as error:
@@ -251,10 +261,15 @@ class Conversation:
 
     @property
     def trace(self) -> Trace:
+        """Trace of the case so far.
+
+        Returns:
+            prompt, messages, steps, claims and stop reason; `stop` is "" until the case is done.
+        """
         answer, prompt = self._answer, self.case.prompt
         messages = tuple(prompt.messages if answer.messages is None else answer.messages)
-        said = next((m.text for m in reversed(messages) if m.role == "assistant"), None)
-        if (answer.text and answer.text != said) or (
+        last = next((m.text for m in reversed(messages) if m.role == "assistant"), None)
+        if (answer.text and answer.text != last) or (
             answer.messages is None and self.done and not answer.error
         ):
             messages = (*messages, Message("assistant", (answer.text,)))
@@ -272,5 +287,6 @@ class Conversation:
 
 
 def _estimated(messages: Sequence[Message], got: Any) -> int:
+    # one token for every four bytes of UTF-8, at least one
     texts = [message.text for message in messages] + ([got.text] if isinstance(got, Message) else [])
     return 1 + sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // BYTES_PER_TOKEN

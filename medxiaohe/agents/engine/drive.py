@@ -37,17 +37,22 @@ def run(
     done: Done | None = None,
     concurrent: bool | None = None,
 ) -> list[Trace]:
-    """One trace for each prompt, in order.
+    """Run a workflow over many prompts.
 
     Args:
         flow: a generator function of a Case, or what `workflow` made of one.
+        prompts: one for each case.
         models: one model, or role -> model; "" plays the roles that are not named.
         tools: of all cases, or a function of the Case, which is called again when tools return images.
+        budget: of each case; None for the limits of `Budget`.
         settings: keyword arguments of the flow.
         memory: a store that workflows may read as `case.memory`.
         journal: where results are kept, so that a run that was killed asks nothing twice.
         done: called with the number of a case and its trace as soon as that is complete.
         concurrent: flowing or lock-step; by default flowing where every backend is `concurrent`.
+
+    Returns:
+        one trace for each prompt, in order
 
     Raises:
         WorkflowError: the workflow raised, or yielded or returned what is no request or answer.
@@ -77,6 +82,8 @@ def run(
 
 
 class _Engine:
+    """Runs conversations in lock-step or concurrently; cases are numbered by the order of their prompts."""
+
     def __init__(
         self, talks: Sequence[Conversation], cast: Cast, journal: Journal | None, done: Done
     ) -> None:
@@ -84,23 +91,39 @@ class _Engine:
         self._shown: dict[int, tuple[Tool, str]] = {}  # by id of the tool: the tool, and what a model sees
 
     def advance(self, number: int) -> list[tuple[int, int, Request]]:
-        """Run a case to its next requests that nobody has answered before: (number, step, request)."""
+        """Run a case to its next requests; those with results in the journal are answered at once.
+
+        Args:
+            number: of the case.
+
+        Returns:
+            (case, step, request) of each open request; [] if the case is done.
+        """
         talk = self.talks[number]
         while not talk.done:
             talk.advance()
             for n, request in list(talk.waiting.items()):
                 if isinstance(request, (Ask, Rank)):
                     talk.name_model(n, self.cast.of(request.role).name)
-                known = self.journal.known(talk.case.prompt.id, talk.steps[n]) if self.journal else None
-                if known is not None:
-                    talk.put(n, known.got, (known.tokens_in, known.tokens_out))
+                recorded = self.journal.known(talk.case.prompt.id, talk.steps[n]) if self.journal else None
+                if recorded is not None:
+                    talk.put(n, recorded.got, (recorded.tokens_in, recorded.tokens_out))
             if talk.waiting:
                 return [(number, n, request) for n, request in talk.waiting.items()]
         self.done(number, talk.trace)
         return []
 
     def remember(self, number: int, n: int, result: Result) -> Result:
-        """Write a result into the journal as soon as it is there."""
+        """Write a result into the journal, unless it is an error or the result of a pure tool.
+
+        Args:
+            number: of the case.
+            n: number of the step.
+            result: value and token counts.
+
+        Returns:
+            `result`, unchanged.
+        """
         talk = self.talks[number]
         no_reply = isinstance(result[0], Message) and bool(result[0].error)  # is asked again on resuming
         if self.journal is not None and not no_reply and not self._repeatable(talk, n):
@@ -108,15 +131,29 @@ class _Engine:
         return result
 
     def put(self, number: int, n: int, result: Result) -> bool:
+        """Pass a result to its case.
+
+        Returns:
+            True if the case waits for nothing more.
+        """
         return self.talks[number].put(n, *result)
 
     def _repeatable(self, talk: Conversation, n: int) -> bool:
-        """Whether step `n` is a call of a pure tool, which is run again instead of being remembered."""
+        """Check whether step `n` calls a pure tool, which is run again instead of being journalled."""
         name = talk.steps[n].who
         return isinstance(talk.waiting[n], Use) and all(t.pure for t in talk.case.tools if t.name == name)
 
     def answer(self, number: int, n: int, request: Request) -> Result:
-        """The result of one request, asked for by itself, and remembered."""
+        """Answer one request on its own, and journal the result.
+
+        Args:
+            number: of the case.
+            n: number of the step.
+            request: `Ask`, `Rank` or `Use`.
+
+        Returns:
+            value and token counts.
+        """
         return self.remember(number, n, self._answer(number, n, request))
 
     def _answer(self, number: int, n: int, request: Request) -> Result:
@@ -128,13 +165,24 @@ class _Engine:
         return got, self.counted(model, request, got)
 
     def counted(self, model: Model, request: Ask | Rank, got: Any) -> tuple[int, int]:
+        """Count the tokens of a request.
+
+        Returns:
+            (prompt tokens, reply tokens); (0, 0) for rankings.
+        """
         return counted(model, request.messages, got) if isinstance(request, Ask) else (0, 0)
 
     # ---- lock-step -----------------------------------------------------------------------------------
 
     def lock_step(self) -> None:
+        """Run all cases in rounds: requests of one model with the same tools are one batch.
+
+        Raises:
+            ModelError: a model failed, or gave a wrong number of results.
+        """
         ready = list(range(len(self.talks)))
         while ready:
+            # one round: run tools at once, and group model requests by model, kind and tools into batches
             going: set[int] = set()
             asks: dict[Any, list[tuple[int, int, Request]]] = {}
             for item in [item for number in ready for item in self.advance(number)]:
@@ -150,7 +198,7 @@ class _Engine:
             ready = sorted(going)
 
     def _batch(self, batch: Sequence[tuple[int, int, Any]]) -> list[int]:
-        """Answer requests of one kind to one model; the cases that may go on."""
+        """Answer requests of one kind to one model; return the cases that wait for nothing more."""
         requests = [request for _, _, request in batch]
         model = self.cast.of(requests[0].role)
         going = []
@@ -162,7 +210,14 @@ class _Engine:
         return going
 
     def shown(self, request: Ask | Rank) -> tuple[str, ...]:
-        """What a model is shown of the tools of a request."""
+        """Build a key of the tools that a request shows to the model, to group requests into batches.
+
+        Args:
+            request: to group.
+
+        Returns:
+            name, description and parameters of each tool; () for a ranking.
+        """
         if isinstance(request, Rank):
             return ()
         for tool in request.tools:
@@ -173,12 +228,26 @@ class _Engine:
     # ---- flowing -------------------------------------------------------------------------------------
 
     def flowing(self, width: int) -> None:
-        """At most `width` cases run at once; the next starts when one is complete."""
+        """Run cases concurrently; the next one starts when one is complete.
+
+        Args:
+            width: maximum number of cases in flight.
+
+        Raises:
+            ModelError: a model failed; requests in flight are answered and journalled first.
+        """
         waiting = iter(range(len(self.talks)))
         with Threads(min(width, len(self.talks) * 4 or 1)) as threads:
 
             def go(number: int | None) -> int:
-                """Advance a case, and start others for each that completes; the cases that are under way."""
+                """Advance a case, and start new cases for those that are complete.
+
+                Args:
+                    number: of the case; None if there is none left.
+
+                Returns:
+                    1 if a case is in flight, 0 if all are done.
+                """
                 while number is not None:
                     if items := self.advance(number):
                         for item in items:
@@ -187,6 +256,7 @@ class _Engine:
                     number = next(waiting, None)
                 return 0
 
+            # fill all slots; each result either advances its case or frees a slot for the next one
             live = sum(go(next(waiting, None)) for _ in range(width))
             while live:
                 (number, n, _), result = threads.result()

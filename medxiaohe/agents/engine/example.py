@@ -1,4 +1,4 @@
-"""What a workflow's file says of itself, for documentation and for the contract tests."""
+"""Example replies of a workflow, for documentation and for the contract tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a flow: its name, its roles, its settings; and the origin of its traces."""
+"""Metadata of a flow: its name, its roles, its settings; and the origin of its traces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ class About:
     ranks: bool | str = False
 
     def needs_likelihoods(self, settings: Mapping[str, Any]) -> bool:
-        """Whether it ranks answers with these settings; those left out have their defaults."""
+        """Check whether the flow ranks answers.
+
+        Args:
+            settings: those left out have their defaults.
+
+        Returns:
+            True if every backend must give likelihoods.
+        """
         if not isinstance(self.ranks, str):
             return self.ranks
         default = inspect.signature(self.flow).parameters[self.ranks].default
@@ -36,7 +43,14 @@ class About:
 
 
 def about(flow: Any) -> About:
-    """What is known of a flow, decorated or not."""
+    """Describe a flow, decorated or not.
+
+    Args:
+        flow: a generator function, a partial of one, or a workflow.
+
+    Returns:
+        name, roles and whether it ranks; roles are unknown (None) without a decorator.
+    """
     result = getattr(flow, "about", None)
     if isinstance(result, About):
         return result
@@ -45,12 +59,25 @@ def about(flow: Any) -> About:
 
 
 def is_flow(thing: Any) -> bool:
-    """Whether a workflow is a flow of this engine, or a function of the outer shape alone."""
+    """Check whether a workflow is a flow of this engine.
+
+    Args:
+        thing: a workflow.
+
+    Returns:
+        False for a plain function `(prompts, model, tools) -> list[Trace]`.
+    """
     return isinstance(getattr(thing, "about", None), About)
 
 
 def settings_type(flow: Any) -> type:
     """A dataclass of the settings of a flow: its parameters behind the Case, with their defaults.
+
+    Args:
+        flow: a flow or workflow.
+
+    Returns:
+        a frozen dataclass
 
     Raises:
         WorkflowError: a parameter has no default.
@@ -73,17 +100,36 @@ def _always(value: Any) -> Callable[[], Any]:
     return lambda: value
 
 
-def options(flow: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a flow as keyword arguments; ConfigError for an unknown one, with the nearest, and for a
-    value of the wrong type."""
-    if not given:
+def options(flow: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Validate the settings of a flow.
+
+    Args:
+        flow: whose parameters they are.
+        settings: name -> value, as read from YAML or JSON.
+
+    Returns:
+        keyword arguments of the types that the flow declares.
+
+    Raises:
+        ConfigError: an unknown setting (the nearest is named), or a value of a wrong type.
+    """
+    if not settings:
         return {}
-    made = build(settings_type(flow), io.to_json(dict(given)), f"workflow {about(flow).name}")
-    return {name: getattr(made, name) for name in given}
+    built = build(settings_type(flow), io.to_json(dict(settings)), f"workflow {about(flow).name}")
+    return {name: getattr(built, name) for name in settings}
 
 
 def named(name: str, settings: Mapping[str, Any], tools: Sequence[Tool]) -> dict[str, str]:
-    """The origin of a trace: workflow, settings, tools with their versions; and what the answer is for."""
+    """Build the origin of a trace.
+
+    Args:
+        name: of the workflow.
+        settings: those that were set; {} for the defaults.
+        tools: of the case.
+
+    Returns:
+        workflow, statement of intended use, settings as JSON, and tools with their versions.
+    """
     result = {"workflow": name, "statement": STATEMENT}
     if settings:
         result["settings"] = json.dumps(io.to_json(settings), ensure_ascii=False, sort_keys=True)

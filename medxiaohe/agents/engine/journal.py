@@ -1,4 +1,4 @@
-"""Results that outlive this process: after a kill, a run goes on without asking for them again.
+"""Journal of results on disk: after a kill, a run continues without repeating its requests.
 
 A result is found by its case, its step and all that the step was given. Results of pure tools are not kept:
 the same arguments give the same result.
@@ -35,7 +35,14 @@ class Journal:
         self.begin(0)
 
     def begin(self, at: int) -> None:
-        """Start on the window that begins with case `at`; results of another window are not used."""
+        """Start a window of cases; the journal of another window is deleted.
+
+        Args:
+            at: number of its first case.
+
+        Raises:
+            DataError: a line is not JSON; a last line that a kill cut off is dropped first.
+        """
         self._at, self._known = at, {}
         io.drop_torn_line(self.path)
         for row in io.read_jsonl(self.path) if self.path.exists() else ():
@@ -45,18 +52,34 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
     def end(self) -> None:
-        """The traces of the window are stored elsewhere: forget its results."""
+        """Delete the journal of the window, because its traces are stored elsewhere."""
         self._known = {}
         self.path.unlink(missing_ok=True)
 
     def known(self, case: str, step: Step) -> Step | None:
-        """The step with its result, where that was written before a kill."""
+        """Look up the recorded result of a step; each is returned once.
+
+        Args:
+            case: id of the prompt.
+            step: without a result.
+
+        Returns:
+            the step with its result and token counts; None if it was not recorded.
+        """
         if step.kind not in self.kinds or not self._known:
             return None
         waiting = self._known.get(_key(case, step))
         return waiting.popleft() if waiting else None
 
     def add(self, case: str, step: Step, got: Any, tokens: tuple[int, int]) -> None:
+        """Append the result of a step; safe to call from several threads.
+
+        Args:
+            case: id of the prompt.
+            step: of one of `kinds`; others are ignored.
+            got: result.
+            tokens: (prompt tokens, reply tokens).
+        """
         if step.kind in self.kinds:
             done = Step(step.n, step.kind, step.who, got=got, tokens_in=tokens[0], tokens_out=tokens[1])
             row = {"at": self._at, "key": _key(case, step), "step": done}
@@ -65,7 +88,7 @@ class Journal:
 
 
 def _key(case: str, step: Step) -> str:
-    """32 hex digits of the case and of all that the step was given; earlier results are part of it through
-    the numbers of their steps."""
-    given = json.dumps([case, io.to_json(step)], ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    """Hash a case and a step, 32 hex digits; earlier results are part of it through the numbers of their
+    steps."""
+    text = json.dumps([case, io.to_json(step)], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

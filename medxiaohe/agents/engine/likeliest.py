@@ -13,6 +13,13 @@ def likeliest(case: Case, delimiter: str = " ") -> Generator[Any, Any, Answer]:
     """Rank the options behind the prompt, each with `delimiter` before it where the prompt is a bare text.
 
     The log-likelihoods stay in the steps of the trace, so that a scorer may norm them.
+
+    Args:
+        case: the item; its prompt has the options.
+        delimiter: text between a bare prompt and each option.
+
+    Returns:
+        the option with the lowest negative log-likelihood; of equal ones the first
     """
     if not case.prompt.choices:
         return Answer(error="the prompt has no options to rank")

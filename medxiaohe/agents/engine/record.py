@@ -1,4 +1,5 @@
-"""Steps of a trace: what each Ask adds to an earlier conversation, and the whole conversation again.
+"""Compact record of conversations: each request is stored as what it adds to an earlier one, and restored
+from that.
 
 A step of kind `ask` or `rank` is given {of, keep, add}: the first `keep` messages of the conversation of
 step `of`, its reply included (-1: of the prompt), and then the messages `add`.
@@ -17,7 +18,7 @@ PROMPT = -1
 
 
 class Conversations:
-    """The conversations of one case so far, to write the next one relative to one of them."""
+    """Conversations of one case so far; the next one is recorded relative to one of them."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._known: dict[int, tuple[Message, ...]] = {PROMPT: tuple(prompt.messages)}
@@ -25,9 +26,20 @@ class Conversations:
         self._last = PROMPT
 
     def add(self, n: int, request: Ask | Rank) -> dict[str, Any]:
-        """The compact form of the messages of step `n`; the nearest of four earlier conversations is its
-        base: the prompt, the last of the same role, the last of all, and the one before it in the list."""
+        """Record the messages of a request relative to an earlier conversation.
+
+        The base is the one of four with the longest common prefix: the prompt, the last of the same role, the
+        last of all, and that of the step before.
+
+        Args:
+            n: number of the step.
+            request: whose messages are recorded.
+
+        Returns:
+            {of, keep, add}, as in the docstring of this module.
+        """
         messages = tuple(request.messages)
+        # the earlier conversation with the longest common prefix; of equal ones the first
         best, keep = PROMPT, -1
         for earlier in dict.fromkeys(
             (self._last_of_role.get(request.role, PROMPT), self._last, n - 1, PROMPT)
@@ -40,14 +52,20 @@ class Conversations:
         return {"of": best, "keep": keep, "add": messages[keep:]}
 
     def replied(self, n: int, reply: Message) -> None:
+        """Append the reply of step `n` to its conversation.
+
+        Args:
+            n: number of the step.
+            reply: of the model.
+        """
         self._known[n] = (*self._known[n], reply)
 
 
 def _shared(a: Sequence[Message], b: Sequence[Message]) -> int:
-    """The number of messages at the beginning that are equal."""
+    """Length of the longest common prefix, in messages."""
     shared = 0
-    for one, other in zip(a, b, strict=False):
-        if one is not other and one != other:
+    for first, second in zip(a, b, strict=False):
+        if first is not second and first != second:
             break
         shared += 1
     return shared
@@ -56,18 +74,27 @@ def _shared(a: Sequence[Message], b: Sequence[Message]) -> int:
 def asked(trace: Trace, n: int) -> tuple[Message, ...]:
     """The whole conversation that step `n` of a trace was asked with.
 
+    Args:
+        trace: with steps.
+        n: number of an `ask` or `rank` step.
+
+    Returns:
+        messages of the request, in order
+
     Raises:
         DataError: step `n` is no ask or rank, or refers to a step that is not there.
     """
-    given = trace.steps[n].given if 0 <= n < len(trace.steps) else None
-    if not isinstance(given, Mapping) or not {"of", "keep", "add"} <= set(given):
+    request = trace.steps[n].given if 0 <= n < len(trace.steps) else None
+    if not isinstance(request, Mapping) or not {"of", "keep", "add"} <= set(request):
         raise DataError(f"step {n} of the trace of {trace.prompt.id!r} has no messages: is it an ask?")
-    of, keep = given["of"], given["keep"]
-    if of == PROMPT:
+    base_of, keep = request["of"], request["keep"]
+    if base_of == PROMPT:
         base: tuple[Message, ...] = trace.prompt.messages
-    elif isinstance(of, int) and 0 <= of < n:
-        got = trace.steps[of].got
-        base = (*asked(trace, of), *([got] if isinstance(got, Message) else []))
+    elif isinstance(base_of, int) and 0 <= base_of < n:
+        got = trace.steps[base_of].got
+        base = (*asked(trace, base_of), *([got] if isinstance(got, Message) else []))
     else:
-        raise DataError(f"step {n} of the trace of {trace.prompt.id!r} continues step {of}, not an earlier")
-    return (*base[:keep], *given["add"])
+        raise DataError(
+            f"step {n} of the trace of {trace.prompt.id!r} continues step {base_of}, not an earlier"
+        )
+    return (*base[:keep], *request["add"])

@@ -1,4 +1,4 @@
-"""Run a workflow again on the results that a trace recorded: no model, no tool, the same bytes."""
+"""Replay a workflow on the recorded results of a trace: no model, no tool, the same bytes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from medxiaohe.types import Step, Tool, ToolResult, Trace
 
 
 def replay(trace: Trace, flow: Flow, budget: Budget | None = None, *, memory: Any = None) -> Trace:
-    """The trace that a workflow leaves when every request gets the result that `trace` has for it.
+    """Run a workflow with the recorded results of a trace instead of models and tools.
 
-    Settings and names of tools are those of `trace.origin`; the budget is one of asks and calls.
+    Args:
+        trace: whose origin has the settings and the names of tools.
+        flow: the workflow that left the trace.
+        budget: of asks and calls; None for the limits of `Budget`.
+        memory: as for `run`.
+
+    Returns:
+        the trace that the workflow leaves now
 
     Raises:
         DataError: the workflow requests something else than the trace recorded.
@@ -47,12 +54,12 @@ def replay(trace: Trace, flow: Flow, budget: Budget | None = None, *, memory: An
 
 
 def _request(step: Step) -> Any:
-    """What a step requests, without its result."""
+    """Request of a step as JSON, without its result."""
     return io.to_json(Step(step.n, step.kind, step.who, step.model, step.after, step.given))
 
 
 def _stand_ins(trace: Trace) -> list[Tool]:
-    """Tools of the recorded names that are never run."""
+    """Build tools with the recorded names that are never run."""
 
     def never(**_: Any) -> ToolResult:
         raise DataError("a tool is not run in a replay")

@@ -1,4 +1,4 @@
-"""What a workflow may yield, and what it returns.
+"""Requests that a workflow may yield, and the answer that it returns.
 
 A workflow is a generator over one case. It yields one request, or a list of requests that run at the same
 time, and is sent the result, or the list of results in the same order:
@@ -45,7 +45,11 @@ class Use:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def call(self, n: int) -> ToolCall:
-        """The call as it is run in step `n`."""
+        """Convert the request to a tool call.
+
+        Args:
+            n: number of the step, for the id of a call that no model wrote.
+        """
         if isinstance(self.tool, ToolCall):
             return self.tool
         return ToolCall(f"step_{n}", self.tool, dict(self.arguments))
@@ -61,7 +65,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a workflow returns.
+    """Return value of a workflow.
 
     `messages` is the conversation to show, score and train on; by default the prompt and `text`.
     """

@@ -1,4 +1,4 @@
-"""A few threads that answer requests, and one queue of their results."""
+"""A thread pool for requests, and one queue of their results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ class Threads:
         return self
 
     def start(self, item: Any, task: Callable[[], Any]) -> None:
-        """Run `task` in a thread; `result` returns (item, what it returned)."""
+        """Run a task in a thread.
+
+        Args:
+            item: returned with the result, to tell tasks apart.
+            task: what to run.
+        """
         self._running += 1
         if self._running > len(self._threads) < self._width:
             thread = threading.Thread(target=self._work, daemon=True)
@@ -37,7 +42,14 @@ class Threads:
         self._todo.put((item, task))
 
     def result(self) -> tuple[Any, Any]:
-        """The next result, in the order in which tasks end; raises what its task raised."""
+        """Wait for the next result, in the order in which tasks end.
+
+        Returns:
+            (item, result of the task)
+
+        Raises:
+            Exception: what the task raised.
+        """
         item, value, error = self._results.get()
         self._running -= 1
         if error is not None:

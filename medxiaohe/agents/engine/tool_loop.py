@@ -1,4 +1,4 @@
-"""The conversation of one model with tools, in any grammar: `answer`, `react` and `rwr` are this loop.
+"""Tool loop: the conversation of one model with tools, in any grammar; `answer`, `react` and `rwr` use it.
 
 A `Grammar` says how a reply calls tools and how results are shown to the model.
 """
@@ -18,18 +18,28 @@ FORCED = "Use a tool before you answer."
 
 
 def native_calls(reply: Message, round_: int) -> Sequence[ToolCall]:
-    """The calls that the backend read from the reply."""
+    """Read the tool calls that the backend parsed from a reply.
+
+    Args:
+        reply: of the model.
+        round_: number of the round; not used.
+    """
     return reply.calls
 
 
 def tool_message(reply: Message, results: Sequence[ToolResult]) -> Message:
-    """Results as a message of role `tool`."""
+    """Show results as a message of role `tool`.
+
+    Args:
+        reply: with the calls; not used.
+        results: of the calls, in order.
+    """
     return Message("tool", tuple(results))
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """How a model writes calls and reads results."""
+    """How a model writes tool calls and reads results."""
 
     calls: Callable[[Message, int], Sequence[ToolCall]] = native_calls  # of a reply, in a round from 0
     shown: Callable[[Message, Sequence[ToolResult]], Message] = tool_message
@@ -53,9 +63,15 @@ def tool_loop(
     """Ask, run the calls of the reply, show the results, until a reply calls nothing.
 
     Args:
+        case: the item; its tools are those that may be called.
+        grammar: how the model writes calls and reads results.
         rounds: of tools; a reply that calls after the last one ends the conversation with an error.
-        messages: with which the conversation begins; those of the prompt by default.
         use: "none" runs no tool; "forced" sends a first answer without any back once.
+        role: that is asked; "" is the default role.
+        messages: with which the conversation begins; those of the prompt by default.
+
+    Returns:
+        the conversation; with an error if calls remain after the last round or the budget is spent
     """
     talk = list(case.prompt.messages if messages is None else messages)
     round_, used, sent_back = 0, False, False

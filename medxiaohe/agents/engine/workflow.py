@@ -1,4 +1,4 @@
-"""The decorator that makes `(prompts, model, tools) -> list[Trace]` of a flow."""
+"""The decorator that converts a flow to `(prompts, model, tools) -> list[Trace]`."""
 
 from __future__ import annotations
 
@@ -46,10 +46,14 @@ def workflow(
     """Make a workflow of a flow: `NAME(prompts, model, tools=(), budget=None, **settings) -> list[Trace]`.
 
     Args:
+        flow: a generator function whose first parameter is the Case; None if the decorator has arguments.
         roles: that the flow asks beside the default role ""; then a cast with another one, and an Ask of
             another one, are refused.
         ranks: the flow yields Rank: a backend without likelihoods is refused before anything is asked. The
             name of a setting: only where that setting is neither 0 nor empty.
+
+    Returns:
+        the workflow, or a decorator that makes it
     """
 
     def decorated(flow: Flow) -> Workflow:
@@ -64,11 +68,11 @@ def workflow(
         ) -> list[Trace]:
             return run(outer, prompts, model, tools, budget, settings=settings)
 
-        made = cast(Any, outer)
-        made.flow = flow
-        made.about = About(
+        result = cast(Any, outer)
+        result.flow = flow
+        result.about = About(
             flow, getattr(flow, "__name__", "workflow"), None if roles is None else tuple(roles), ranks
         )
-        return cast(Workflow, made)
+        return cast(Workflow, result)
 
     return decorated if flow is None else decorated(flow)

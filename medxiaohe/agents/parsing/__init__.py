@@ -1,1 +1,1 @@
-"""What workflows read of replies: votes, answers, JSON; and the prompts that a user may replace."""
+"""Parsers of replies: votes, answers, JSON; and the prompts that a user may replace."""

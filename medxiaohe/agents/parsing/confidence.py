@@ -1,4 +1,4 @@
-"""How sure a model is of the answer it gave, from likelihoods."""
+"""Confidence of a model in its own answer, from likelihoods."""
 
 from __future__ import annotations
 
@@ -30,18 +30,23 @@ def confidence(
         None where the reply has no answer.
     """
     reply = talk[-1].text
+    # span of the last answer in the reply
     begin, end = next((match.span(1) for match in reversed([*answer.finditer(reply)])), (0, 0))
-    said = reply[begin:end].strip()
-    if not said:
+    text = reply[begin:end].strip()
+    if not text:
         return None
     before = tuple(talk[:-1])
     if not choices:
+        # nats(answer) = nats(reply up to its end) - nats(reply up to its beginning), at least 0;
+        # mean likelihood of a word = exp(-nats(answer) / words)
         with_answer, without = yield Rank(before, (reply[:end], reply[:begin]))
-        return math.exp(-max(0.0, with_answer - without) / len(said.split()))
+        return math.exp(-max(0.0, with_answer - without) / len(text.split()))
     letters = [chr(ord("A") + i) for i in range(len(choices))]
-    chosen = answer_of(said, choices)
+    chosen = answer_of(text, choices)
     if chosen not in letters:
         return 0.0
+    # softmax over the letters: p_i = exp(-nats_i) / sum_j exp(-nats_j); the minimum is subtracted first,
+    # so that not all terms underflow
     nats = yield Rank(before, [reply[:begin] + letter + reply[end:] for letter in letters])
     weights = [math.exp(min(nats) - nat) for nat in nats]
     return weights[letters.index(chosen)] / math.fsum(weights)

@@ -1,4 +1,4 @@
-"""Plans of indicators, weights and tools: what makes one valid, and the decision from its results."""
+"""Plans of indicators, weights and tools: validation, and the decision from their results."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ CLOSE = 1e-9  # a sum of weights this far below the threshold still reaches it
 
 
 def decide(rows: Sequence[Mapping[str, Any]], threshold: float) -> tuple[float, str]:
-    """The sum of weight times result over the rows that have a result, and "yes" where it reaches the
-    threshold; "" where the rows without a result could change that.
+    """Decide yes or no: whether the sum of weight times result reaches a threshold (MedAgent-Pro, arXiv
+    2503.18968).
 
     Args:
         rows: with `weight` and `result`, which is 0, 1 or None.
+        threshold: in the unit of the weights.
+
+    Returns:
+        (sum over the rows with a result, decision); the decision is "" if the rows without a result could
+        change it
     """
+    # sum of w_i * x_i over the steps with a result; the steps without one can add at most their weights
     total = sum(float(row["weight"]) * row["result"] for row in rows if row["result"] is not None)
     open_ = sum(float(row["weight"]) for row in rows if row["result"] is None)
     if total >= threshold - CLOSE:
@@ -31,18 +37,22 @@ def decide(rows: Sequence[Mapping[str, Any]], threshold: float) -> tuple[float, 
 
 
 def number_of(result: ToolResult, field: str) -> tuple[float | None, str]:
-    """The number that a tool gives, and "" or why there is none.
+    """Read the number that a tool returned.
 
     Args:
+        result: of the tool.
         field: of the fields that the tool returned, such as "count"; "" takes the one number of its text.
+
+    Returns:
+        (number, ""), or (None, why there is no number)
     """
     if result.error:
         return None, result.error
     if field:
         value = result.data.get(field) if isinstance(result.data, Mapping) else None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            there = ", ".join(result.data) if isinstance(result.data, Mapping) else "none"
-            return None, f"it gives no number {field!r}: its fields are {there}"
+            fields = ", ".join(result.data) if isinstance(result.data, Mapping) else "none"
+            return None, f"it gives no number {field!r}: its fields are {fields}"
         return float(value), ""
     numbers = NUMBER.findall(text_of(result))
     if len(numbers) != 1:
@@ -51,11 +61,17 @@ def number_of(result: ToolResult, field: str) -> tuple[float | None, str]:
 
 
 def valid(value: Any, tools: Sequence[str]) -> dict[str, Any]:
-    """A plan with all its fields; Unreadable where it cannot be carried out.
+    """Validate a plan and fill in its optional fields.
 
     Args:
         value: of the JSON that the planner wrote.
         tools: names of those that a step may use.
+
+    Returns:
+        threshold and steps
+
+    Raises:
+        Unreadable: the plan cannot be executed; the message tells the planner what to repair.
     """
     steps = value.get("steps") if isinstance(value, dict) else None
     if not isinstance(steps, list) or not steps:

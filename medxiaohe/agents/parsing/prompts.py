@@ -25,6 +25,10 @@ def prompt(name: str, folder: str = "", **values: object) -> str:
     Args:
         name: of the file, without `.txt`.
         folder: with prompts of the user's; "" for none.
+        values: of the fields, all of them.
+
+    Returns:
+        the text of the file with its fields filled in
 
     Raises:
         ConfigError: the folder is not there, or the fields of its file differ from those that are filled in.
@@ -32,13 +36,19 @@ def prompt(name: str, folder: str = "", **values: object) -> str:
     text, path = _read(name, folder)
     fields = {field for _, field, _, _ in _parsed(text, path) if field is not None}
     if fields != set(values):
-        wanted = ", ".join(f"{{{field}}}" for field in sorted(values)) or "none"
-        raise ConfigError(f"{path}: the prompt must have these fields and no others: {wanted}")
+        expected = ", ".join(f"{{{field}}}" for field in sorted(values)) or "none"
+        raise ConfigError(f"{path}: the prompt must have these fields and no others: {expected}")
     return text.format(**values)
 
 
 def prompt_files(folder: str) -> dict[str, str]:
-    """The prompts of a user's folder and their digests: part of what a stage's result depends on.
+    """List the prompts of a user's folder with their digests, on which the result of a stage depends.
+
+    Args:
+        folder: "" for none.
+
+    Returns:
+        path -> first 16 hex digits of the file's SHA-256
 
     Raises:
         ConfigError: the folder is not there.
@@ -47,7 +57,15 @@ def prompt_files(folder: str) -> dict[str, str]:
 
 
 def instructed(messages: Sequence[Message], text: str) -> tuple[Message, ...]:
-    """A conversation that begins with an instruction, behind the system message that it may have."""
+    """Add an instruction to the beginning of a conversation.
+
+    Args:
+        messages: the conversation.
+        text: the instruction; it is appended to a system message that exists.
+
+    Returns:
+        messages, the first of which is a system message.
+    """
     first = messages[0] if messages and messages[0].role == "system" else None
     if first is None:
         return (Message("system", (text,)), *messages)
@@ -55,7 +73,16 @@ def instructed(messages: Sequence[Message], text: str) -> tuple[Message, ...]:
 
 
 def user(name: str, folder: str = "", **values: object) -> Message:
-    """The same as a message of the user."""
+    """Fill in a prompt as a message of the user.
+
+    Args:
+        name: of the file, without `.txt`.
+        folder: with the user's own prompts; "" for none.
+        values: of the fields of the prompt.
+
+    Raises:
+        ConfigError: as for `prompt`.
+    """
     return Message("user", (prompt(name, folder, **values),))
 
 

@@ -1,4 +1,4 @@
-"""JSON of a reply, with one request that shows the model what is wrong with it."""
+"""Read JSON from replies, with one repair request that states the problem."""
 
 from __future__ import annotations
 
@@ -17,34 +17,50 @@ Reader = Callable[
 
 
 def json_of(text: str) -> Any:
-    """The one JSON object or list of a reply; fences and prose around it are left out.
+    """Extract the one JSON object or list of a reply; thoughts, fences and prose around it are ignored.
+
+    Args:
+        text: of the reply.
+
+    Returns:
+        the value; equal values may occur several times
 
     Raises:
         Unreadable: there is none, it is cut off, or two differ.
     """
-    decoder, found, at = json.JSONDecoder(), list[Any](), 0
+    decoder, values, at = json.JSONDecoder(), list[Any](), 0
     text = outside_thoughts(text)
+    # decode the JSON value at each bracket; a list may be prose in brackets, a broken object is an error
     while (start := min((i for i in (text.find("{", at), text.find("[", at)) if i >= 0), default=-1)) >= 0:
         try:
             value, at = decoder.raw_decode(text, start)
         except (json.JSONDecodeError, RecursionError):
-            if text[start] == "{" and not found:
+            if text[start] == "{" and not values:
                 raise Unreadable("the JSON object cannot be read: it is cut off or misspelt") from None
             at = start + 1
             continue
-        if value not in found and value not in ([], {}):
-            found.append(value)
-    if not found:
+        if value not in values and value not in ([], {}):
+            values.append(value)
+    if not values:
         raise Unreadable("there is no JSON object")
-    if len(found) > 1:
-        raise Unreadable(f"there are {len(found)} JSON values that differ: write one")
-    return found[0]
+    if len(values) > 1:
+        raise Unreadable(f"there are {len(values)} JSON values that differ: write one")
+    return values[0]
 
 
 def ask_json(
     role: str, messages: Sequence[Message], reader: Reader, tools: Sequence[Tool] = ()
 ) -> Generator[Any, Any, Any]:
-    """What `reader` makes of the JSON that a role replies, which is shown what is wrong with it once.
+    """Ask a role for JSON, with one repair request that states the problem.
+
+    Args:
+        role: that is asked.
+        messages: of the request.
+        reader: converts the JSON value, or raises Unreadable with a sentence for the model.
+        tools: that the chat template describes to the model.
+
+    Returns:
+        what `reader` returns
 
     Raises:
         Unreadable: the second reply cannot be read either.
@@ -61,57 +77,95 @@ def ask_json(
     return reader(json_of(reply.text))
 
 
-def json_or(default: Any, asked: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """What `ask_json` gives, or `default`, noted, where neither reply can be read."""
+def json_or(default: Any, request: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Read JSON with a default; the default is noted in the trace when it is used.
+
+    Args:
+        default: if neither reply can be read.
+        request: a generator of `ask_json`.
+
+    Returns:
+        the value, or `default`.
+    """
     try:
-        return (yield from asked)
+        return (yield from request)
     except Unreadable as problem:
         yield Note("default", {"used": default, "problem": str(problem)})
         return default
 
 
 def one_of(name: str, allowed: Sequence[str]) -> Reader:
-    """Reads the field `name` of an object, which must be one of the words allowed."""
+    """Make a reader of a field with a fixed set of values.
+
+    Args:
+        name: of the field of a JSON object.
+        allowed: its values.
+
+    Returns:
+        reader that raises Unreadable for any other value.
+    """
 
     def read(value: Any) -> str:
-        said = value.get(name) if isinstance(value, dict) else None
-        if said not in allowed:
+        word = value.get(name) if isinstance(value, dict) else None
+        if word not in allowed:
             raise Unreadable(f'the object needs "{name}": one of {", ".join(allowed)}')
-        return str(said)
+        return str(word)
 
     return read
 
 
 def number_in(name: str, low: float, high: float) -> Reader:
-    """Reads the field `name` of an object, which must be a number from `low` to `high`."""
+    """Make a reader of a numeric field.
+
+    Args:
+        name: of the field of a JSON object.
+        low: smallest value.
+        high: largest value.
+
+    Returns:
+        reader that returns a float, and raises Unreadable for any other value.
+    """
 
     def read(value: Any) -> float:
-        said = value.get(name) if isinstance(value, dict) else None
-        if isinstance(said, bool) or not isinstance(said, (int, float)) or not low <= said <= high:
+        number = value.get(name) if isinstance(value, dict) else None
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not low <= number <= high:
             raise Unreadable(f'the object needs "{name}": a number from {low:g} to {high:g}')
-        return float(said)
+        return float(number)
 
     return read
 
 
 def confidences(text: str) -> dict[str, float] | None:
-    """Candidate -> confidence of the JSON object of a reply; None unless all are from 0 to 1 and sum to 1
-    within a tenth."""
+    """Read confidences of candidates from the JSON object of a reply.
+
+    Args:
+        text: the reply.
+
+    Returns:
+        candidate -> confidence; None unless all are from 0 to 1 and their sum is 1 within 0.1.
+    """
     try:
-        found = json_of(text)
-        rows = {str(name): number_in(name, 0, 1)(found) for name in found} if isinstance(found, dict) else {}
+        value = json_of(text)
+        rows = {str(name): number_in(name, 0, 1)(value) for name in value} if isinstance(value, dict) else {}
     except Unreadable:
         return None
     return rows if rows and abs(sum(rows.values()) - 1) <= 0.1 else None
 
 
 def text_in(name: str) -> Reader:
-    """Reads the field `name` of an object, which must be words on one line, 200 characters at most."""
+    """Make a reader of a text field.
+
+    Args:
+        name: of the field of a JSON object.
+
+    Returns:
+        reader that returns one line of 1 to 200 characters, and raises Unreadable for any other value.
+    """
 
     def read(value: Any) -> str:
-        said = value.get(name) if isinstance(value, dict) else None
-        if not isinstance(said, str) or not said.strip() or len(said) > 200 or "\n" in said.strip():
+        text = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(text, str) or not text.strip() or len(text) > 200 or "\n" in text.strip():
             raise Unreadable(f'the object needs "{name}": words on one line')
-        return said.strip()
+        return text.strip()
 
     return read

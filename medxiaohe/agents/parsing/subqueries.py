@@ -25,15 +25,22 @@ def refined(queries: Sequence[str], most: int) -> list[str]:
     4. grammar      repeated words and blanks go, and marks at the ends
     5. priority     by the stage of care it asks for: before, diagnosis, treatment, after; then as written
     6. format       one line of at most 300 characters
+
+    Args:
+        queries: as the model wrote them.
+        most: maximum number of queries.
+
+    Returns:
+        queries by stage of care, each at most `LONGEST` characters.
     """
     selected: list[str] = []
     for query in queries:
         text = _grammar(query)
         if len(re.findall(r"\w", text)) >= LEAST and all(_words(text) != _words(item) for item in selected):
             selected.append(text)
-    whole = [item for item in selected if not any(_words(item) < _words(other) for other in selected)]
-    whole.sort(key=_stage)
-    return whole[:most]
+    maximal = [item for item in selected if not any(_words(item) < _words(larger) for larger in selected)]
+    maximal.sort(key=_stage)
+    return maximal[:most]
 
 
 def _grammar(query: str) -> str:
@@ -43,10 +50,10 @@ def _grammar(query: str) -> str:
 
 
 def _words(query: str) -> frozenset[str]:
-    """Its words; of Chinese its characters, which have no blanks between them."""
+    """Words of a query as a set; of Chinese its characters, which have no spaces between them."""
     return frozenset(re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+", query.casefold()))
 
 
 def _stage(query: str) -> int:
-    found = (i for i, words in enumerate(STAGES) if re.search(words, query, re.IGNORECASE))
-    return next(found, len(STAGES))
+    matches = (i for i, words in enumerate(STAGES) if re.search(words, query, re.IGNORECASE))
+    return next(matches, len(STAGES))

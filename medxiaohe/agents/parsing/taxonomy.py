@@ -30,7 +30,11 @@ class Leaf:
 
 
 def leaves() -> list[Leaf]:
-    """All branches, in the order of the file."""
+    """Read all branches of the taxonomy.
+
+    Returns:
+        branches in the order of the file.
+    """
     results = []
     for name, row in bounded_yaml.read(FILE).items():
         kind, _, runs = row.get("runs", "").partition(" ")

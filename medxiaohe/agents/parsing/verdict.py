@@ -1,4 +1,4 @@
-"""The one parser of votes and answers that workflows use; what does not commit abstains.
+"""Parser of votes and answers for all workflows; a reply that does not commit abstains.
 
 Substrings decide nothing: "abnormal", "unknown" and "not no" are no votes, and neither is a reply that holds
 both words, doubts itself, or stops behind "but". The grammar of yes and no is that of `scoring.yes_no`, the
@@ -43,7 +43,14 @@ LEFT_OPEN = re.compile(r"(?:\?|？|\b(?:but|however|although)\W*|(?:但是|但|�
 
 
 def vote(reply: Message | str) -> Vote:
-    """What a reply votes: "abstain" unless it says one of yes and no and stands by it."""
+    """Parse the vote of a reply.
+
+    Args:
+        reply: a message, or its text; a message with tool calls or an error abstains.
+
+    Returns:
+        "yes" or "no" if the reply commits to one of them without doubt, else "abstain".
+    """
     if isinstance(reply, Message) and (reply.calls or reply.error):
         return "abstain"
     text = final(reply if isinstance(reply, str) else reply.text)
@@ -58,11 +65,15 @@ def vote(reply: Message | str) -> Vote:
 
 
 def answer_of(reply: Message | str, choices: Sequence[str] = ()) -> str:
-    """The answer that a reply gives, in a form that equals that of others who give the same; "" for none.
+    """Parse the answer of a reply into a form in which equal answers are equal.
 
     Args:
-        choices: of the prompt; with them the letter of one of them, without them the words of the answer,
-            or its letter where it is no more than that.
+        reply: a message, or its text; one with tool calls or an error has no answer.
+        choices: of the prompt; with them the letter of one of them, without them the words of the answer, or
+            its letter where it is no more than that.
+
+    Returns:
+        the answer, or "" if there is none
     """
     if isinstance(reply, Message) and (reply.calls or reply.error):
         return ""
@@ -95,9 +106,19 @@ class Count:
 
 
 def count(votes: Iterable[str]) -> Count:
-    """Count votes or answers; "" and "abstain" are abstentions, which are in no majority."""
-    given = list(votes)
-    cast = [vote for vote in given if vote not in ("", "abstain")]
+    """Count votes or answers.
+
+    Args:
+        votes: "" and "abstain" are abstentions, which are not part of a majority.
+
+    Returns:
+        winner (of a tie, the one whose first vote came first), votes by value, abstentions, unanimity and
+        majority.
+    """
+    ballots = list(votes)
+    cast = [vote for vote in ballots if vote not in ("", "abstain")]
     counts = Counter(cast)  # in the order of their first vote, so that a tie is broken the same way always
     winner, most = counts.most_common(1)[0] if counts else ("", 0)
-    return Count(winner, dict(counts), len(given) - len(cast), most == len(given) > 0, most > len(cast) / 2)
+    return Count(
+        winner, dict(counts), len(ballots) - len(cast), most == len(ballots) > 0, most > len(cast) / 2
+    )

@@ -11,7 +11,11 @@ ORDER = 120  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `ask` to the verbs."""
+    """Add `ask` to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     example = 'medxiaohe ask --model out/quickstart/rl/1 "Is there an effusion?" --image x.png'
     ask = verb(verbs, "ask", "ask a model one question", example, "ask:ask")
     ask.add_argument("question", metavar="QUESTION", help="the text of the question")

@@ -1,4 +1,4 @@
-"""What the files of this folder are written with: a verb, a group of verbs, options of stages and of code."""
+"""Building blocks of verbs: a verb, a group of verbs, options of stages and of code."""
 
 from __future__ import annotations
 
@@ -16,9 +16,18 @@ Stages = dict[str, tuple[str, str, str]]
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that answers wrong use with one sentence, the nearest valid word and where the help is."""
+    """argparse with errors of one sentence: the nearest valid word, and the command that prints the help."""
 
     def error(self, message: str) -> NoReturn:
+        """Print one sentence about wrong use, and exit.
+
+        Args:
+            message: of argparse; for an unknown verb it is replaced by the nearest valid one or its new
+                name.
+
+        Raises:
+            SystemExit: always, with exit code 2.
+        """
         if "invalid choice" in message:
             typed = message.partition("invalid choice: '")[2].partition("'")[0]
             renamed = RENAMED_VERBS.get(typed, "")
@@ -28,6 +37,11 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
     def choices(self) -> list[str]:
+        """List the second words of this parser.
+
+        Returns:
+            names in the order of the help; empty for a verb without second words.
+        """
         return [
             name
             for action in self._actions
@@ -114,43 +128,52 @@ def stage_verb(verbs: Any, name: str, typed: str, uses: str, about: str, inputs:
     stage_options(command)
 
 
-def stage_options(made: Parser, rows: bool = True) -> None:
-    """Add the options of a stage; with `rows` also --data, plain rows, and --model, what to start from."""
-    made.add_argument(
+def stage_options(command: Parser, rows: bool = True) -> None:
+    """Add the options of a stage to a verb.
+
+    Args:
+        command: the parser of the verb.
+        rows: also add --data, plain rows, and --model, what to start from.
+    """
+    command.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
         help="finished as DIR/<stage>/1; a second call resumes" + (" (default: out/STAGE)" if rows else ""),
     )
     if rows:
-        made.add_argument(
+        command.add_argument(
             "--data", metavar="PATH", help="rows to work on: a file or folder of any known format"
         )
-        made.add_argument("--model", default="", help="what to start from: starter, a folder or a hub id")
-    made.add_argument("--with", type=Path, dest="settings", metavar="FILE",
+        command.add_argument("--model", default="", help="what to start from: starter, a folder or a hub id")
+    command.add_argument("--with", type=Path, dest="settings", metavar="FILE",
                       help="a YAML mapping of the stage's settings, or a recipe with such a stage")  # fmt: skip  # noqa: E501
-    made.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")
-    made.add_argument(
+    command.add_argument("--set", action="append", default=[], metavar="K=V", help="one setting; repeatable")
+    command.add_argument(
         "--input",
         action="append",
         default=[],
         metavar="ROLE=DIR",
         help="the folder of a finished stage; repeatable",
     )
-    made.add_argument(
+    command.add_argument(
         "--accept-change", action="store_true", help="run again although settings, inputs or code changed"
     )
-    code_options(made)
+    code_options(command)
 
 
-def code_options(made: Parser) -> None:
-    """Add the options that allow Python code of the user: --allow-code and --code."""
-    made.add_argument(
+def code_options(command: Parser) -> None:
+    """Add the options that allow Python code of the user: --allow-code and --code.
+
+    Args:
+        command: the parser of the verb.
+    """
+    command.add_argument(
         "--allow-code",
         action="store_true",
         help="the recipe or settings file may name Python code: such a file is a program, so read it first",
     )
-    made.add_argument(
+    command.add_argument(
         "--code",
         action="append",
         default=[],

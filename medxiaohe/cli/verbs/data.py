@@ -50,7 +50,11 @@ STAGES: Stages = {
 
 
 def add(verbs: Any) -> None:
-    """Add `data` and its second words to the verbs."""
+    """Add `data` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "data", "read, curate and mix corpora", STAGES)
     check = verb(words, "check", "what is wrong with data, row by row, before it is read",
                   "medxiaohe data check mine.jsonl --reader chat_jsonl", "check:data")  # fmt: skip

@@ -11,7 +11,11 @@ ORDER = 110  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `deid` to the verbs."""
+    """Add `deid` to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     deid = verb(
         verbs,
         "deid",

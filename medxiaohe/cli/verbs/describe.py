@@ -11,7 +11,11 @@ ORDER = 130  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `describe` to the verbs."""
+    """Add `describe` to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     example = "medxiaohe describe --draft draft.txt --evidence findings.txt --out out/report"
     command = verb(
         verbs, "describe", "write a report of a study, every statement checked against evidence", example,

@@ -1,4 +1,4 @@
-"""What can be typed after `medxiaohe eval`."""
+"""The options of `medxiaohe eval`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ ORDER = 90  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `eval` and its second words to the verbs."""
+    """Add `eval` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "eval", "score models and compare them")
 
     example = "medxiaohe eval run --model starter --tasks medqa,vqa_rad --limit 100 --baselines --perturb all"
@@ -133,9 +137,9 @@ def _parser(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def _judge(verb: argparse.ArgumentParser, what: str) -> None:
+def _judge(verb: argparse.ArgumentParser, purpose: str) -> None:
     verb.add_argument(
-        "--judge", default="", metavar="NAME", help=f"rules, a URL with #NAME, or file.py:function, {what}"
+        "--judge", default="", metavar="NAME", help=f"rules, a URL with #NAME, or file.py:function, {purpose}"
     )
     verb.add_argument(
         "--judge-calls",

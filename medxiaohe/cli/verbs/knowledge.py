@@ -16,7 +16,11 @@ STAGES: Stages = {
 
 
 def add(verbs: Any) -> None:
-    """Add `knowledge` and its second words to the verbs."""
+    """Add `knowledge` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "knowledge", "build, search and check stores of documents", STAGES)
     store = "out/data_index/1"
     search = verb(words, "search", "parts of documents that match a query, best first",
@@ -54,8 +58,8 @@ def add(verbs: Any) -> None:
                   f"medxiaohe knowledge stats --store {store}", "knowledge:stats")  # fmt: skip
     check = verb(words, "check", "whether every file is as it was written and every document can be read",
                   f"medxiaohe knowledge check --store {store}", "knowledge:check")  # fmt: skip
-    for made in (search, get, append, stats, check):
-        combined = ", or a YAML file that combines stores" if made in (search, get) else ""
-        made.add_argument(
+    for command in (search, get, append, stats, check):
+        combined = ", or a YAML file that combines stores" if command in (search, get) else ""
+        command.add_argument(
             "--store", type=Path, required=True, help=f"a folder that `knowledge build` finished{combined}"
         )

@@ -11,7 +11,11 @@ ORDER = 20  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `doctor`, `list`, `show` and `assets` to the verbs."""
+    """Add `doctor`, `list`, `show` and `assets` to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     doctor = verb(
         verbs,
         "doctor",

@@ -11,5 +11,9 @@ STAGE = ("pages.run", "write one HTML page and a model card", "--input compariso
 
 
 def add(verbs: Any) -> None:
-    """Add `page` to the verbs."""
+    """Add `page` to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     stage_verb(verbs, "page", "medxiaohe page", *STAGE)

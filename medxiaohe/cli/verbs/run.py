@@ -11,7 +11,11 @@ ORDER = 10  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `run`, `status` and `init` to the verbs."""
+    """Add `run`, `status` and `init` to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     run = verb(
         verbs,
         "run",

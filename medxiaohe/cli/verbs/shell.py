@@ -10,7 +10,11 @@ ORDER = 150  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `completion` and `tasks` to the verbs."""
+    """Add `completion` and `tasks` to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     completion = verb(verbs, "completion", "print what makes a shell complete verbs and options",
                        "medxiaohe completion bash > ~/.local/share/bash-completion/completions/medxiaohe",
                        "look:completion")  # fmt: skip

@@ -11,7 +11,11 @@ ORDER = 80  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `tools` and its second words to the verbs."""
+    """Add `tools` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "tools", "offer tools to other programs")
     serve = verb(words, "serve", "an MCP server of tools, over stdin and stdout or on this machine's HTTP",
                   "medxiaohe tools serve --tools clinical,drug,calculators --http 8765",

@@ -12,7 +12,11 @@ ORDER = 140  # in the list of verbs
 
 
 def add(verbs: Any) -> None:
-    """Add `trace` and its second words to the verbs."""
+    """Add `trace` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "trace", "show, verify, redact and export traces of what a workflow did")
 
     show = verb(
@@ -92,27 +96,27 @@ def add(verbs: Any) -> None:
     )
 
 
-def _how_to_verify(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--key", default="", metavar="KEY", help="public key of the signer, or its file")
-    made.add_argument("--since", type=Path, metavar="FILE", help="a checkpoint of the log that you kept")
-    made.add_argument("--no-replay", action="store_true", help="do not run tools and workflows again")
-    made.add_argument(
+def _how_to_verify(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--key", default="", metavar="KEY", help="public key of the signer, or its file")
+    command.add_argument("--since", type=Path, metavar="FILE", help="a checkpoint of the log that you kept")
+    command.add_argument("--no-replay", action="store_true", help="do not run tools and workflows again")
+    command.add_argument(
         "--sources", action="append", default=[], type=Path, metavar="DIR",
         help="a folder of documents and images that blobs/ lacks, matched by their hash; repeatable",
     )  # fmt: skip
-    made.add_argument(
+    command.add_argument(
         "--library", action="append", default=[], metavar="FILE",
         help="passages of the tool search, to repeat its searches; NAME=FILE for search_NAME; repeatable",
     )  # fmt: skip
-    made.add_argument("--model", default="", help="ask this model again: the level regenerated")
-    made.add_argument("--backend", default="", help="of that model, when another is meant")
-    made.add_argument(
+    command.add_argument("--model", default="", help="ask this model again: the level regenerated")
+    command.add_argument("--backend", default="", help="of that model, when another is meant")
+    command.add_argument(
         "--set", action="append", default=[], metavar="K=V", help="an option of that backend; repeatable"
     )
-    made.add_argument(
+    command.add_argument(
         "--second", default="", metavar="VERIFIER", help="ask it about the claims: the level entailed"
     )
 
 
-def _folder(made: argparse.ArgumentParser) -> None:
-    made.add_argument("folder", type=Path, metavar="DIR", help="a folder of traces")
+def _folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, metavar="DIR", help="a folder of traces")

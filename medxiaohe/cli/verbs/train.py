@@ -87,7 +87,11 @@ STAGES: Stages = {
 
 
 def add(verbs: Any) -> None:
-    """Add `train` and its second words to the verbs."""
+    """Add `train` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "train", "pretrain, fine-tune, reinforce", STAGES)
     export = verb(words, "export", "data and settings for ms-swift, LLaMA-Factory or verl",
                    "medxiaohe train export out/quickstart/mixture/1 --to ms_swift --kind sft --model Qwen/Qwen3-VL-4B-Instruct --out swift",  # noqa: E501

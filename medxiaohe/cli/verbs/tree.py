@@ -31,7 +31,11 @@ STAGES: Stages = {
 
 
 def add(verbs: Any) -> None:
-    """Add `tree` and its second words to the verbs."""
+    """Add `tree` and its second words to the verbs.
+
+    Args:
+        verbs: the subparsers of `medxiaohe`.
+    """
     words = group(verbs, "tree", "build, search and count the Medical Entity Tree", STAGES)
     find = verb(words, "find", "entities by a name, a synonym or an id; or what a text mentions",
                  'medxiaohe tree find "heart attack" --tree out/quickstart/tree/1',
@@ -76,8 +80,8 @@ def add(verbs: Any) -> None:
     coverage.add_argument(
         "--amcs", type=Path, metavar="FILE", help="a file of `tree amcs --out`, to show on the page"
     )
-    for made in (find, stats, show, coverage):
-        made.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
+    for command in (find, stats, show, coverage):
+        command.add_argument("--tree", type=Path, required=True, help="a folder that `tree build` finished")
     amcs = verb(words, "amcs", "how near sets of terms are to the last one, in both directions",
                  "medxiaohe tree amcs medquad_xml:corpus/medquad#focus out/tree/tree/1 --kind disease",
                  "amcs:amcs")  # fmt: skip

@@ -14,8 +14,13 @@ NAMES = {"constant": "one constant answer", "random": "any answer option", "blin
 
 
 def forest(title: str, rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, float | None]]]) -> Html:
-    """One line for each (name, {n, mean, low, high}, baselines): the mean with its interval, baselines as
-    marks."""
+    """Draw a forest plot on an axis from 0 to 1: means with intervals, baselines as marks.
+
+    Args:
+        title: for screen readers.
+        rows: (name, {n, mean, low, high}, baseline -> score or None); the baselines are keys of `MARKS`.
+    """
+    # SVG units: 40 for a task, its name above its line
     left, right, step, top = 8, WIDTH - 8, 40, 24
     parts = [
         tag(
@@ -60,9 +65,16 @@ def forest(title: str, rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str,
             ]
         for kind, value in others.items():
             if value is not None:
-                said = tag("title", f"{NAMES[kind]}: {decimal(value)}")
+                tooltip = tag("title", f"{NAMES[kind]}: {decimal(value)}")
                 parts.append(
-                    tag("text", said, MARKS[kind], x=_x(value, left, right), y=line + 4, class_="mark middle")
+                    tag(
+                        "text",
+                        tooltip,
+                        MARKS[kind],
+                        x=_x(value, left, right),
+                        y=line + 4,
+                        class_="mark middle",
+                    )
                 )
         parts.append(tag("circle", cx=_x(row["mean"], left, right), cy=line, r=5, class_="dot s1"))
     summary = "; ".join(f"{name}: {decimal(row.get('mean'))}" for name, row, _ in rows)
@@ -70,7 +82,11 @@ def forest(title: str, rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str,
 
 
 def marks_used(rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, float | None]]]) -> Html:
-    """What the marks mean, of those that are there."""
+    """List the marks of baselines in a forest plot, with their meanings.
+
+    Args:
+        rows: as for `forest`; baselines that no row has are left out.
+    """
     used = [kind for kind in MARKS if any(others.get(kind) is not None for _, _, others in rows)]
     return tag(
         "span", [tag("span", f"{MARKS[kind]} {NAMES[kind]}", class_="item") for kind in used], class_="legend"
@@ -78,36 +94,44 @@ def marks_used(rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, float |
 
 
 def reliability(title: str, curves: Sequence[tuple[str, Sequence[Mapping[str, float]], int]]) -> Html:
-    """Accuracy by confidence, of bins of equal numbers of items; the dashed line is perfect."""
+    """Draw a reliability diagram: accuracy by confidence, both from 0 to 1; the diagonal is perfect.
+
+    Args:
+        title: for screen readers.
+        curves: (label, bins with `confidence`, `accuracy` and `n`, series number).
+    """
     size, left, top = 250, 54, 14
     parts: list[Html] = []
 
+    # 0 to 1 in data coordinates -> SVG units; the y axis points down
     def x(v: float) -> float:
         return left + v * (WIDTH - left - 14)
 
     def y(v: float) -> float:
         return top + (1 - v) * size
 
+    # grid and ticks of both axes
     for m in (0, 0.25, 0.5, 0.75, 1):
         parts.append(tag("line", x1=x(0), x2=x(1), y1=y(m), y2=y(m), class_="grid"))
         parts.append(tag("text", f"{m:g}", x=left - 6, y=y(m) + 4, class_="tick end"))
         parts.append(tag("text", f"{m:g}", x=x(m), y=y(0) + 18, class_="tick middle"))
+    # the diagonal: accuracy equals confidence
     parts.append(tag("line", x1=x(0), y1=y(0), x2=x(1), y2=y(1), class_="reference"))
-    for label, found, color in curves:
-        points = [(x(b["confidence"]), y(b["accuracy"])) for b in found]
+    for label, bins, color in curves:
+        points = [(x(b["confidence"]), y(b["accuracy"])) for b in bins]
         if len(points) > 1:
             d = "M" + "L".join(f"{px:.1f} {py:.1f}" for px, py in points)
             parts.append(tag("path", tag("title", label), d=d, class_=f"line s{color}"))
-        for b, (px, py) in zip(found, points, strict=True):
-            said = tag(
+        for b, (px, py) in zip(bins, points, strict=True):
+            tooltip = tag(
                 "title",
                 f"{label}: confidence {decimal(b['confidence'])}, accuracy {decimal(b['accuracy'])}, n ="
                 f" {count(b['n'])}",
             )
-            parts.append(tag("circle", said, cx=px, cy=py, r=4, class_=f"dot s{color}"))
+            parts.append(tag("circle", tooltip, cx=px, cy=py, r=4, class_=f"dot s{color}"))
     parts.append(tag("text", "accuracy", x=left + 6, y=top + 12, class_="name"))
     parts.append(tag("text", "confidence", x=WIDTH - 14, y=y(0) + 34, class_="name end"))
-    summary = "; ".join(f"{label}: {len(found)} bins" for label, found, _ in curves)
+    summary = "; ".join(f"{label}: {len(bins)} bins" for label, bins, _ in curves)
     return charts.svg(size + top + 42, f"{title}. {summary}", parts)
 
 

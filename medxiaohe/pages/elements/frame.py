@@ -1,4 +1,5 @@
-"""A whole page: head, contents, sections. It asks for nothing from anywhere, and its policy forbids it to."""
+"""Frame of an HTML page: head, contents, sections. It loads nothing, and its Content-Security-Policy
+forbids it to."""
 
 from __future__ import annotations
 
@@ -21,11 +22,19 @@ def document(
     *,
     refresh: int = 0,
 ) -> str:
-    """The page of `sections`, whose ids and names are `contents`.
+    """Build a whole HTML page from its sections.
 
     Args:
-        styles, scripts: names of files of pages/assets.
+        title: of the page and of its first heading.
+        kind: a line above the heading, such as medxiaohe evaluation.
+        contents: (id, name) of each section, for the list of contents; at least one.
+        sections: markup in order.
+        styles: names of files of pages/assets, in order.
+        scripts: names of files of pages/assets, in order.
         refresh: seconds after which a browser loads the page again; 0 is never.
+
+    Returns:
+        a self-contained document; its Content-Security-Policy allows these styles and scripts only.
     """
     style, script = (Html("\n".join(map(asset, names))) for names in (styles, scripts))
     head = tag(
@@ -55,16 +64,30 @@ def document(
 
 
 def asset(name: str) -> Html:
-    """A style or script of pages/assets."""
+    """Read a style sheet or script of pages/assets as markup.
+
+    Args:
+        name: of the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
     return Html((resources.files("medxiaohe.pages") / "assets" / name).read_text(encoding="utf-8"))
 
 
 def policy(style: str, script: str) -> str:
-    """Only this very style and script, and images inside the page; everything else is refused by the
-    browser."""
+    """Build a Content-Security-Policy that allows one style, one script and images inside the page.
+
+    Args:
+        style: text of the style element.
+        script: text of the script element.
+
+    Returns:
+        the value of the header, with SHA-256 hashes of both; a browser refuses everything else.
+    """
     hashes = [
-        "'sha256-" + base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() + "'"
-        for part in (style, script)
+        "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+        for text in (style, script)
     ]
     return (
         f"default-src 'none'; img-src data:; style-src {hashes[0]}; script-src {hashes[1]}; base-uri 'none';"

@@ -21,12 +21,21 @@ class Html(str):
 
 
 def clean(value: Any) -> str:
-    """Text that any encoder takes: no lone surrogates, no control characters."""
+    """Replace characters that HTML cannot hold: control characters and lone surrogates.
+
+    Returns:
+        text that UTF-8 can encode; tab, line feed and carriage return are unchanged.
+    """
     return CONTROL.sub("\ufffd", str(value).encode("utf-8", "replace").decode("utf-8"))
 
 
 def text(value: Any) -> Html:
-    """Markup of a value: Html as it is, a list joined, None as nothing, all else escaped."""
+    """Convert a value to escaped markup.
+
+    Args:
+        value: `Html` is returned unchanged, the items of an iterable are joined, None is empty; the
+            string of all else is escaped.
+    """
     if isinstance(value, Html):
         return value
     if value is None:
@@ -37,8 +46,14 @@ def text(value: Any) -> Html:
 
 
 def tag(name: str, /, *children: Any, **attributes: Any) -> Html:
-    """An element. `class_` is class, `aria_label` is aria-label; None leaves an attribute out, True has no
-    value."""
+    """Build an HTML element; children and attributes are escaped.
+
+    Args:
+        name: of the element.
+        children: as for `text`; elements of `VOID` ignore them.
+        attributes: `class_` is class, `aria_label` is aria-label; None and False leave an attribute out,
+            True has no value, floats have at most 2 decimals.
+    """
     parts = [name]
     for key, value in attributes.items():
         key = key.rstrip("_").replace("_", "-")
@@ -57,7 +72,14 @@ def _short_number(value: Any) -> Any:
 def table(
     caption: str, head: Sequence[Any], rows: Iterable[Sequence[Any]], *, numbers: Sequence[int] = ()
 ) -> Html:
-    """A captioned table in a box that scrolls by itself; `numbers` are the columns set flush right."""
+    """Build a captioned table in a box that scrolls horizontally.
+
+    Args:
+        caption: also its name for screen readers.
+        head: headings of the columns.
+        rows: cells; the first of each row is its heading.
+        numbers: indices of right-aligned columns.
+    """
 
     def cell(name: str, column: int, value: Any) -> Html:
         scope = "row" if name == "th" else None
@@ -68,17 +90,31 @@ def table(
         tag("th", value, scope="col", class_="number" if i in numbers else None)
         for i, value in enumerate(head)
     ]
-    whole = tag(
+    element = tag(
         "table", tag("caption", tag("span", caption)), tag("thead", tag("tr", heads)), tag("tbody", body)
     )
-    return tag("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return tag("div", element, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
 def details(summary: Any, *children: Any, open_: bool = False) -> Html:
+    """Build an element that unfolds.
+
+    Args:
+        summary: what is visible when it is folded.
+        children: the rest.
+        open_: whether it is unfolded at first.
+    """
     return tag("details", tag("summary", summary), children, open=open_ or None)
 
 
 def section(name: str, title: str, *children: Any) -> Html:
+    """Build a section with a heading of level 2.
+
+    Args:
+        name: its id, for links of the page.
+        title: the heading, which also names the section for screen readers.
+        children: content.
+    """
     return tag(
         "section", tag("h2", title, id=f"{name}-title"), children, id=name, aria_labelledby=f"{name}-title"
     )
@@ -88,15 +124,35 @@ def section(name: str, title: str, *children: Any) -> Html:
 
 
 def count(value: float | None) -> str:
+    """Format a number as an integer with thousands separators.
+
+    Returns:
+        "" for None.
+    """
     return "" if value is None else f"{value:,.0f}"
 
 
 def plural(value: int, noun: str, nouns: str = "") -> str:
+    """Format a number with its noun in the singular or plural.
+
+    Args:
+        value: the number.
+        noun: singular.
+        nouns: plural; "" adds an s.
+    """
     return f"{value:,} {noun if value == 1 else nouns or noun + 's'}"
 
 
 def share(part: float, whole: float) -> str:
-    """A percentage, which never rounds something to nothing or nearly all to all."""
+    """Format a percentage with one decimal that never rounds to 0 or 100 unless it is.
+
+    Args:
+        part: numerator.
+        whole: denominator.
+
+    Returns:
+        such as `12.3 %`, `< 0.1 %` or `> 99.9 %`; "" if `whole` is 0.
+    """
     if not whole:
         return ""
     percent = 100 * part / whole
@@ -106,6 +162,11 @@ def share(part: float, whole: float) -> str:
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
+    """Format a number with a fixed number of decimals and a true minus sign.
+
+    Returns:
+        "" for None; no minus sign before a rounded zero.
+    """
     if value is None:
         return ""
     words = f"{value:.{digits}f}"
@@ -113,23 +174,40 @@ def decimal(value: float | None, digits: int = 3) -> str:
 
 
 def signed(value: float) -> str:
+    """Format a difference with its sign and 3 decimals.
+
+    Returns:
+        such as +0.012; zero has a plus sign.
+    """
     return f"{MINUS if value < 0 else '+'}{abs(value):.3f}"
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """An interval in the form that terminal, tables and pages share: [0.457, 0.640]."""
+    """An interval in the form that terminal, tables and pages share: [0.457, 0.640].
+
+    Returns:
+        "" if a bound is None.
+    """
     return "" if low is None or high is None else f"[{decimal(low)}, {decimal(high)}]"
 
 
 def p_value(value: float | None) -> str:
-    """With its sign: "= 0.41" or "< 0.001"."""
+    """Format a p value with its relation: `= 0.41`, `= 0.012` or `< 0.001`.
+
+    Returns:
+        "not computed" for None.
+    """
     if value is None:
         return "not computed"
     return "< 0.001" if value < 0.001 else f"= {value:.3f}" if value < 0.1 else f"= {value:.2f}"
 
 
 def significant(value: Any) -> str:
-    """A number from a log or a setting: four significant digits, thousands separated."""
+    """Format a number of a log or a setting with 4 significant digits.
+
+    Returns:
+        whole numbers with thousands separators instead; other values as their string.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
@@ -138,7 +216,14 @@ def significant(value: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """A setting or a summary on one line; of an absolute path only the end, which says what it is."""
+    """Format a setting or a summary on one line.
+
+    Args:
+        value: mappings, lists and tuples are joined with commas, recursively.
+
+    Returns:
+        yes, no or none for booleans and empty values; the last two parts of an absolute path.
+    """
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
@@ -151,7 +236,12 @@ def plain(value: Any) -> str:
 
 
 def excerpt(value: str, length: int) -> str:
-    """At most `length` characters, cut between words where a space is in the last third of them."""
+    """Shorten a text, between words if a space is in the last third.
+
+    Args:
+        value: text.
+        length: maximum number of characters, with the ellipsis.
+    """
     if len(value) <= length:
         return value
     cut = value[:length]

@@ -1,5 +1,5 @@
-"""The entity tree as nested maps: the area is how many entities there are, the colour how many samples
-mention them.
+"""Treemaps of the entity tree: area is the number of entities, colour the number of samples that mention
+them.
 
 Each map shows the first division of one entity and links to the maps of those. Positions are
 percentages, so one drawing fits any width while its letters keep their size.
@@ -28,11 +28,26 @@ WIDE, HIGH = 960.0, 460.0  # the shape the cells are made square for
 
 
 def level(samples: int) -> int:
+    """Map a number of samples to a colour level.
+
+    Args:
+        samples: number of samples that mention an entity or anything below it.
+
+    Returns:
+        an index of `LEVELS`.
+    """
     return max(i for i, (_, least) in enumerate(LEVELS) if samples >= least)
 
 
 def maps(reach: Reach) -> Html:
-    """All maps, the first one shown; without scripts the links work through the address."""
+    """Draw the tree as linked treemaps: area is entities in a subtree, colour is samples that mention one.
+
+    Args:
+        reach: counts of each subtree.
+
+    Returns:
+        at most `MAPS` maps, of which the first is visible; links work without scripts.
+    """
     shown = _worth_a_map(reach)
     number = {id: i for i, id in enumerate(shown)}
     parent = {child: id for id in shown for child in reach.branches(id) if child in number}
@@ -45,7 +60,7 @@ def maps(reach: Reach) -> Html:
 
 
 def _worth_a_map(reach: Reach) -> list[str]:
-    """From the top, the larger subtrees first, as long as there are maps left."""
+    """Select the entities that get a map: from the root down, the larger subtrees first, at most `MAPS`."""
     shown, rank = [ROOT], 0
     while rank < len(shown) and len(shown) < MAPS:
         for child in reach.branches(shown[rank])[:CELLS]:
@@ -61,6 +76,7 @@ def _map(reach: Reach, id: str, number: dict[str, int], parent: dict[str, str]) 
     areas = [float(reach.below[child]) for child in first]
     cells: list[Html] = []
     if rest:
+        # one cell stands for the rest: at most a quarter of the map, so that the drawn children stay readable
         areas.append(min(float(sum(reach.below[child] for child in rest)), sum(areas) / 3))
     boxes = squarify(areas, WIDE, HIGH)
     for child, box in zip(first, boxes, strict=False):
@@ -108,48 +124,62 @@ def _cell(reach: Reach, id: str, box: Sequence[float], link: int | None) -> Html
 
 
 def _inside(reach: Reach, id: str, box: Sequence[float], number: dict[str, int]) -> list[Html]:
-    """Small cells of the grandchildren below the name of a large cell; they open their own map or the
-    cell's."""
+    """Draw small cells of the grandchildren below the name of a large cell; they link to their own map or
+    the cell's."""
     x, y, width, height = box
     children = reach.branches(id)[:INSIDE]
     if width < 120 or height < 80 or len(children) < 2:
         return []
     boxes = squarify([float(reach.below[child]) for child in children], width - 12, height - 48)
-    places = [(x + 6 + left, y + 42 + top, across, down) for left, top, across, down in boxes]
+    inner_boxes = [(x + 6 + left, y + 42 + top, across, down) for left, top, across, down in boxes]
     return [
-        _cell(reach, child, place, number.get(child, number.get(id)))
-        for child, place in zip(children, places, strict=True)
+        _cell(reach, child, inner, number.get(child, number.get(id)))
+        for child, inner in zip(children, inner_boxes, strict=True)
     ]
 
 
 def _box(box: Sequence[float], color: str, name: str, note: str, under: str, link: int | None) -> Html:
     x, y, width, height = box[0] / WIDE * 100, box[1] / HIGH * 100, box[2] / WIDE * 100, box[3] / HIGH * 100
-    place = {"x": f"{x:.2f}%", "y": f"{y:.2f}%", "width": f"{width:.2f}%", "height": f"{height:.2f}%"}
+    position = {"x": f"{x:.2f}%", "y": f"{y:.2f}%", "width": f"{width:.2f}%", "height": f"{height:.2f}%"}
     letters = None
     if width > 4 and height > 4:
         words = [tag("span", name), tag("small", under)] if height > 9 else [tag("span", name)]
-        letters = tag("foreignObject", tag("div", words, class_="cell"), **place)
-    inside = [tag("title", f"{name}: {note}"), tag("rect", **place), letters]
+        letters = tag("foreignObject", tag("div", words, class_="cell"), **position)
+    inside = [tag("title", f"{name}: {note}"), tag("rect", **position), letters]
     if link is None:
         return tag("g", inside, class_=color)
     return tag("a", inside, href=f"#map-{link}", class_=color, aria_label=f"{name}: {note}. Open")
 
 
 def squarify(areas: Sequence[float], width: float, height: float) -> list[tuple[float, float, float, float]]:
-    """Boxes (x, y, width, height) of the given areas, as square as may be (Bruls, Huizing, van Wijk 2000)."""
+    """Lay out a squarified treemap (Bruls, Huizing, van Wijk 2000).
+
+    Args:
+        areas: positive and descending, in any unit; they are scaled to fill the rectangle.
+        width: of the rectangle.
+        height: of the rectangle.
+
+    Returns:
+        boxes (x, y, width, height) from the top left corner, in the order of `areas`.
+    """
+    # scale areas so that together they fill the rectangle
     scale = width * height / (sum(areas) or 1)
     remaining, x, y = [area * scale for area in areas], 0.0, 0.0
     boxes: list[tuple[float, float, float, float]] = []
     while remaining:
+        # lay a row along the shorter side of the free rectangle
         side = min(width, height)
+        # extend the row while its worst aspect ratio does not increase
         row = 1
         while row < len(remaining) and _worst(remaining[: row + 1], side) <= _worst(remaining[:row], side):
             row += 1
+        # thickness of the row: its area over its length; each box gets its share of the length
         thick, along = sum(remaining[:row]) / side, 0.0
         for area in remaining[:row]:
             length = area / thick
             boxes.append((x + along, y, length, thick) if width < height else (x, y + along, thick, length))
             along += length
+        # cut the row off the free rectangle
         if width < height:
             y, height = y + thick, height - thick
         else:
@@ -159,16 +189,22 @@ def squarify(areas: Sequence[float], width: float, height: float) -> list[tuple[
 
 
 def _worst(row: Sequence[float], side: float) -> float:
-    """The largest ratio of the sides of a box when `row` is laid along `side`."""
-    whole = sum(row)
-    return max(side * side * max(row) / whole**2, whole**2 / (side * side * min(row)))
+    """Largest aspect ratio of the boxes when `row` is laid along `side`."""
+    # max over boxes r of max(w^2 r / s^2, s^2 / (w^2 r)), with side w and area s of the row; its largest and
+    # smallest box give the maximum (Bruls, Huizing, van Wijk 2000)
+    total = sum(row)
+    return max(side * side * max(row) / total**2, total**2 / (side * side * min(row)))
 
 
 # ---- the same as a list ----------------------------------------------------------------------------
 
 
 def outline(reach: Reach) -> Html:
-    """Three layers of the tree to unfold, the largest branches of each."""
+    """List the largest branches of the first `len(LISTED)` layers of the tree, to unfold.
+
+    Args:
+        reach: counts of each subtree.
+    """
     return tag("ul", _items(reach, ROOT, 0), class_="outline")
 
 
@@ -182,11 +218,11 @@ def _items(reach: Reach, id: str, layer: int) -> list[Html]:
 
 def _item(reach: Reach, id: str, layer: int) -> Html:
     samples, below, covered = reach.samples.get(id, 0), reach.below[id], reach.covered.get(id, 0)
-    more = f" \u00b7 {covered:,} of {below:,} entities, {share(covered, below) or '0 %'}" if below > 1 else ""
+    note = f" \u00b7 {covered:,} of {below:,} entities, {share(covered, below) or '0 %'}" if below > 1 else ""
     line = [
         tag("span", class_=f"key c{level(samples)}"),
         tag("span", reach.name(id), class_="entity"),
-        tag("span", f"{samples:,} samples{more}", class_="quiet"),
+        tag("span", f"{samples:,} samples{note}", class_="quiet"),
     ]
     if layer == len(LISTED) or not reach.tree.children(id):
         return tag("li", tag("div", line, class_="leaf"))

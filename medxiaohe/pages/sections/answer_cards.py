@@ -1,4 +1,4 @@
-"""Example answers as cards: the image, the question, the gold answer, and what each stage answered."""
+"""Example answers as cards: the image, the question, the gold answer, and the answer of each stage."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ SHORT = 420  # letters of an answer before it is folded
 
 
 def card(example: Example, *, pictures: bool) -> Html:
+    """Show an example: its images, question, gold answer, and the answers of all stages with their verdicts.
+
+    Args:
+        example: with traces and judgements by stage.
+        pictures: whether thumbnails are embedded.
+    """
     sample = example.sample
-    asked = next((m for m in reversed(sample.prompt.messages) if m.role == "user"), sample.messages[0])
+    question = next((m for m in reversed(sample.prompt.messages) if m.role == "user"), sample.messages[0])
     head = tag(
         "header",
         tag(
@@ -33,20 +39,20 @@ def card(example: Example, *, pictures: bool) -> Html:
         _thumbnails(sample.images) if pictures and sample.images else None,
         tag(
             "div",
-            _long(asked.text, "question"),
+            _long(question.text, "question"),
             _choices(sample.choices, sample.target),
             _gold(example),
             class_="asked",
         ),
     ]
     answers = [_answer(stage, trace, judged) for stage, (trace, judged) in example.answers.items()]
-    whole = "example pictured" if pictures and sample.images else "example"
+    style = "example pictured" if pictures and sample.images else "example"
     return tag(
         "article",
         head,
         body,
         tag("dl", answers),
-        class_=whole,
+        class_=style,
         data_outcome=_slug(example.outcome),
         data_task=example.task,
     )
@@ -112,7 +118,7 @@ def _new(trace: Trace) -> Sequence[Message]:
 
 
 def _long(words: str, class_: str) -> Html:
-    """A paragraph as it was written; more than SHORT letters are folded."""
+    """Show text in a paragraph; more than SHORT letters are folded."""
     words = words.strip()
     if not words:
         return tag("p", "an empty answer" if class_ == "answer" else "no text", class_="quiet")
@@ -124,12 +130,12 @@ def _long(words: str, class_: str) -> Html:
 
 def _thumbnails(refs: Sequence[ImageRef]) -> Html:
     pictures = [_thumbnail(ref) for ref in refs[:IMAGES]]
-    more = tag("p", f"and {len(refs) - IMAGES} more images", class_="quiet") if len(refs) > IMAGES else None
-    return tag("div", pictures, more, class_="pictures")
+    note = tag("p", f"and {len(refs) - IMAGES} more images", class_="quiet") if len(refs) > IMAGES else None
+    return tag("div", pictures, note, class_="pictures")
 
 
 def _thumbnail(ref: ImageRef) -> Html:
-    """A JPEG inside the page; a file that cannot be opened is said to be so in its place."""
+    """Embed a JPEG thumbnail; for a file that cannot be opened, show the reason instead."""
     try:
         pixels = images.open_image(ref)
     except DataError as error:

@@ -1,4 +1,4 @@
-"""What workflows gain and what they take: scores beside requests and tokens, tests at equal budget, the
+"""Gains and costs of workflows: scores beside requests and tokens, tests at equal budget, the Pareto
 frontier, and the oracle ladder."""
 
 from __future__ import annotations
@@ -28,11 +28,15 @@ NEAR = 12  # pixels between two labels
 Rows = Sequence[Mapping[str, Any]]
 
 
-def scores_section(found: Mapping[str, Any]) -> Html:
-    """Scores with their costs, a table and a plot for each task."""
+def scores_section(comparison: Mapping[str, Any]) -> Html:
+    """Show scores with their costs: a table and a plot for each task.
+
+    Args:
+        comparison: comparison.json of evals.compare.
+    """
     parts: list[Html] = []
-    for task, stages in found["tasks"].items():
-        spent = {row["stage"]: row for row in found["costs"].get(task, ())}
+    for task, stages in comparison["tasks"].items():
+        spent = {row["stage"]: row for row in comparison["costs"].get(task, ())}
         rows = [(_cells(row, spent.get(row["stage"], {}))) for row in stages]
         head = ("Run", "Workflow", "n", "Score", "95 % interval", "Unread", "Calls", "Tools", "Tokens in",
                 "Tokens out")  # fmt: skip
@@ -58,15 +62,17 @@ def _cells(row: Mapping[str, Any], spent: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Html:
-    """Score by calls, on a logarithmic axis; the frontier is what nothing cheaper beats."""
+    """Plot score by calls, on a logarithmic axis, with the Pareto frontier."""
     shown = [r for r in stages if r.get("mean") is not None and spent.get(r["stage"], {}).get("calls")]
     if not shown:
         return tag("p", f"{task}: nothing was judged.", class_="quiet")
     points = [(float(spent[row["stage"]]["calls"]), float(row["mean"])) for row in shown]
+    # Pareto frontier: no run scores more for at most as many calls, or as much for fewer
     best = pareto(points)
     ends = charts.decades(max(calls for calls, _ in points))
     high = charts.ticks(0, max(0.1, max(score for _, score in points)))
 
+    # log10 of the calls on x, score from 0 on y, in SVG units
     def x(calls: float) -> float:
         return LEFT + math.log10(max(calls, 1)) / math.log10(ends[-1]) * (RIGHT - LEFT)
 
@@ -81,6 +87,7 @@ def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Ht
     if len(line) > 1:
         d = "M" + "L".join(f"{x(calls):.1f} {y(score):.1f}" for calls, score in line)
         parts.append(tag("path", d=d, class_="frontier"))
+    # labels of points in one cell of NEAR by NEAR pixels are joined, so that they do not overlap
     labels: dict[tuple[int, int], list[str]] = {}  # numbers of the runs that lie on one spot
     for number, ((calls, score), row, on) in enumerate(zip(points, shown, best, strict=True), 1):
         about = f"{number}. {row['stage']}: {decimal(score)} for {decimal(calls, 1)} calls"
@@ -90,9 +97,9 @@ def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Ht
         spot = (round(x(calls) / NEAR), round(y(score) / NEAR))
         labels.setdefault(spot, []).append(str(number))
     for (across, down), numbers in labels.items():
-        more = f" +{len(numbers) - 2}" if len(numbers) > 2 else ""
-        said = ", ".join(numbers[:2]) + more
-        parts.append(tag("text", said, x=across * NEAR + 6.0, y=down * NEAR - 5.0, class_="tick"))
+        suffix = f" +{len(numbers) - 2}" if len(numbers) > 2 else ""
+        label = ", ".join(numbers[:2]) + suffix
+        parts.append(tag("text", label, x=across * NEAR + 6.0, y=down * NEAR - 5.0, class_="tick"))
     parts += [tag("text", "score", x=4, y=14, class_="name")]
     parts.append(tag("text", "calls of an item", x=RIGHT, y=BOTTOM + 34, class_="name end"))
     drawn = charts.svg(
@@ -105,9 +112,14 @@ def _plot(task: str, stages: Rows, spent: Mapping[str, Mapping[str, Any]]) -> Ht
     )
 
 
-def budget_section(found: Mapping[str, Any]) -> Html:
-    """Every workflow against `answer`, and against self-consistency with as many calls; losses included."""
-    rows = found.get("equal_budget", ())
+def budget_section(comparison: Mapping[str, Any]) -> Html:
+    """Show each workflow compared with `answer`, and with self-consistency at an equal number of requests.
+
+    Args:
+        comparison: comparison.json of evals.compare; a row counts as better or worse if Holm's p is below
+            `ALPHA`.
+    """
+    rows = comparison.get("equal_budget", ())
     outcomes = [_outcome(row) for row in rows]
     counted = {name: outcomes.count(name) for name in ("better", "worse", "no change")}
     words = (
@@ -130,8 +142,8 @@ def budget_section(found: Mapping[str, Any]) -> Html:
         "Against self-consistency it is the run with the fewest calls that are not below its own, or the most"
         " there is"
     )
-    whole = table(caption, head, cells, numbers=range(2, 8)) if cells else None
-    return section("budget", "At equal budget", tag("p", words), whole)
+    element = table(caption, head, cells, numbers=range(2, 8)) if cells else None
+    return section("budget", "At equal budget", tag("p", words), element)
 
 
 def _outcome(row: Mapping[str, Any]) -> str:
@@ -141,7 +153,11 @@ def _outcome(row: Mapping[str, Any]) -> str:
 
 
 def ladder_section(rows: Rows) -> Html:
-    """What scripted roles make of each workflow, beside what was computed."""
+    """Show the oracle ladder: outcomes with scripted roles beside their computed probabilities.
+
+    Args:
+        rows: of ladder.json of evals.ladder.
+    """
     words = (
         "Roles that are right with a known probability, independent or all alike, in the place of models: the"
         " share of right outcomes must lie within four standard errors of the computed value. This shows that"
@@ -168,5 +184,5 @@ def ladder_section(rows: Rows) -> Html:
         "Calls",
         "",
     )
-    whole = table("The oracle ladder", head, cells, numbers=range(3, 8))
-    return section("ladder", "Oracle ladder", tag("p", words, class_="quiet"), whole)
+    element = table("The oracle ladder", head, cells, numbers=range(3, 8))
+    return section("ladder", "Oracle ladder", tag("p", words, class_="quiet"), element)

@@ -1,5 +1,5 @@
-"""The page of `data contamination`: every training row that gave away a test item, beside that item, by task
-and by how it was found."""
+"""The page of `data contamination`: each training row that matches a test item, beside that item, by task
+and kind of match."""
 
 from __future__ import annotations
 
@@ -18,10 +18,17 @@ REASONS = {
 SHOWN = 200  # pairs of a task
 
 
-def page(found: Mapping[str, Any], name: str) -> str:
-    """`found` is contamination.json of a data.curate stage; the page holds the words of test items, so keep
-    it private."""
-    checked, matches = found.get("checked") or {}, found.get("matches") or []
+def page(report: Mapping[str, Any], name: str) -> str:
+    """Build the page of training rows that match test items. It holds text of test items, so keep it private.
+
+    Args:
+        report: contamination.json of data.curate.
+        name: of the corpus, for the title.
+
+    Returns:
+        the HTML document, with at most `SHOWN` pairs of each task.
+    """
+    checked, matches = report.get("checked") or {}, report.get("matches") or []
     by_task: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in matches:
         by_task[str(row.get("task"))].append(row)
@@ -31,15 +38,15 @@ def page(found: Mapping[str, Any], name: str) -> str:
             f" The first {SHOWN} are shown." if len(rows) > SHOWN else ""
         )
         groups = [
-            details(f"{words}: {count(len(some))}", [pair(row) for row in some[:SHOWN]], open_=True)
+            details(f"{words}: {count(len(matched))}", [pair(row) for row in matched[:SHOWN]], open_=True)
             for reason, words in REASONS.items()
-            if (some := [row for row in rows if row.get("reason") == reason])
+            if (matched := [row for row in rows if row.get("reason") == reason])
         ]
         parts.append((f"task{number}", task, section(f"task{number}", task, tag("p", lead), groups)))
     contents = [(id, title) for id, title, _ in parts]
     title = f"Test items in {name}: {plural(len(matches), 'match', 'matches')}"
     return document(
-        title, "medxiaohe data contamination", contents, [part for _, _, part in parts], ("report.css",), ()
+        title, "medxiaohe data contamination", contents, [body for _, _, body in parts], ("report.css",), ()
     )
 
 
@@ -52,7 +59,7 @@ def _summary(checked: Mapping[str, int], by_task: Mapping[str, list[Mapping[str,
         )
     rows = []
     for task, items in checked.items():
-        how = Counter(str(row.get("reason")) for row in by_task.get(task, ()))
+        reasons = Counter(str(row.get("reason")) for row in by_task.get(task, ()))
         leaked = len({row.get("item") for row in by_task.get(task, ())})
         rows.append(
             (
@@ -60,7 +67,7 @@ def _summary(checked: Mapping[str, int], by_task: Mapping[str, list[Mapping[str,
                 count(items),
                 count(leaked),
                 share(leaked, items),
-                *(count(how[reason]) for reason in REASONS),
+                *(count(reasons[reason]) for reason in REASONS),
             )
         )
     head = ("Task", "Test items", "Leaked items", "Share", *(f"Rows {words}" for words in REASONS.values()))

@@ -1,5 +1,5 @@
-"""The sections of the corpus page: accounts of every stage, coverage along the way, what was written, who was
-removed, the mixture."""
+"""Sections of the corpus page: row accounts of every stage, coverage, synthetic rows, de-identification,
+the mixture."""
 
 from __future__ import annotations
 
@@ -18,14 +18,24 @@ LEVELS = ((1, 2, "1 or 2"), (3, 9, "3 to 9"), (10, 10**12, "10 or more"))  # sam
 NOTHING = Html("")
 
 
-def summary(run: Run, more: Sequence[StageFolder]) -> Html:
-    read, kept = run.corpus.summary.get("read", 0), run.curated.summary.get("kept", 0)
+def summary(run: Run, extra: Sequence[StageFolder]) -> Html:
+    """Show the main counts of a corpus: records, rows of the mixture, entities, contaminated rows.
+
+    Args:
+        run: the stages from tree to mixture.
+        extra: further stages; not used here.
+    """
+    read, selected = run.corpus.summary.get("read", 0), run.curated.summary.get("kept", 0)
     drawn = {name: run.mixture.summary.get(name, 0) for name in ("documents", "instructions", "prompts")}
     before, after = run.corpus.json("coverage.json"), run.mixture.json("coverage.json")
     leaks = run.curated.json("contamination.json")
     items = plural(sum(leaks.get("checked", {}).values()), "item")
     tiles = [
-        ("Records found", count(read), f"{count(kept)} kept after cleaning ({share(kept, read) or '0 %'})"),
+        (
+            "Records found",
+            count(read),
+            f"{count(selected)} kept after cleaning ({share(selected, read) or '0 %'})",
+        ),
         (
             "Rows in the mixture",
             count(sum(drawn.values())),
@@ -45,9 +55,15 @@ def summary(run: Run, more: Sequence[StageFolder]) -> Html:
 # ----------------
 
 
-def accounts(run: Run, more: Sequence[StageFolder]) -> Html:
+def accounts(run: Run, extra: Sequence[StageFolder]) -> Html:
+    """Tabulate rows that each stage read, wrote, dropped and could not read, with reasons.
+
+    Args:
+        run: the stages from tree to mixture.
+        extra: further stages, in order.
+    """
     rows, why = [], list[Html]()
-    for stage in _in_order(run, more):
+    for stage in _in_order(run, extra):
         if account := stage.summary.get("account"):
             dropped, dead = account.get("dropped") or {}, account.get("dead") or {}
             lost = count(sum(dropped.values())), count(sum(dead.values()))
@@ -68,9 +84,10 @@ def accounts(run: Run, more: Sequence[StageFolder]) -> Html:
     )
 
 
-def _reasons(found: Mapping[str, int]) -> str:
+def _reasons(counts: Mapping[str, int]) -> str:
     ranked = sorted(
-        ((number, reason) for reason, number in found.items() if number), key=lambda one: (-one[0], one[1])
+        ((number, reason) for reason, number in counts.items() if number),
+        key=lambda pair: (-pair[0], pair[1]),
     )
     return ", ".join(f"{reason.replace('_', ' ')} {number:,}" for number, reason in ranked)
 
@@ -79,19 +96,26 @@ def _reasons(found: Mapping[str, int]) -> str:
 # ------------------
 
 
-def covered(run: Run, more: Sequence[StageFolder]) -> Html:
-    """How many entities are mentioned, and how often, after each stage that changes it."""
+def covered(run: Run, extra: Sequence[StageFolder]) -> Html:
+    """Show how many entities are mentioned, and how often, after each stage that changes it.
+
+    Args:
+        run: the stages from tree to mixture.
+        extra: further stages, in order; those without coverage.json are left out.
+    """
     entities = int(run.tree.summary.get("entities", 0))
     aside = ("data.gather", "data.align")  # items beside the corpus
     steps = [
         (_title(stage), stage.json("coverage.json"))
-        for stage in _in_order(run, more)
+        for stage in _in_order(run, extra)
         if stage.uses not in aside
     ]
     steps = [(name, counts) for name, counts in steps if counts]
+    # head, torso and tail are those of the first step; an entity that it lacks is "new"
     bucket, rows, lines = buckets(steps[0][1]), [], []
     for color, (name, counts) in enumerate(steps):
         seen = Counter(bucket.get(id, "new") for id, number in counts.items() if number)
+        # entities by the number of rows that mention them
         levels = [sum(low <= number <= high for number in counts.values()) for low, high, _ in LEVELS]
         number = sum(seen.values())
         by_bucket = [count(seen[name]) for name in (*BUCKETS, "new")]
@@ -129,10 +153,19 @@ def covered(run: Run, more: Sequence[StageFolder]) -> Html:
 # ----------------------------------------------------------------------------------------------------------
 
 
-def written(more: Sequence[StageFolder], *, words: bool) -> Html:
+def written(extra: Sequence[StageFolder], *, words: bool) -> Html:
+    """Show the synthetic rows of each stage: counts by kind, refusals with reasons, examples.
+
+    Args:
+        extra: further stages; only data.synthesise and data.teach write such rows.
+        words: False shows no text of rows.
+
+    Returns:
+        "" if no stage wrote rows.
+    """
     parts = list[Html]()
-    for stage in more:
-        if not _writes(stage):
+    for stage in extra:
+        if not _is_synthetic(stage):
             continue
         new, kinds = list[dict[str, Any]](), Counter[str]()
         for row in _synthetic(stage):
@@ -160,7 +193,7 @@ def written(more: Sequence[StageFolder], *, words: bool) -> Html:
     return section("written", "Written for the tail", tag("p", lead), parts) if parts else NOTHING
 
 
-def _writes(stage: StageFolder) -> bool:
+def _is_synthetic(stage: StageFolder) -> bool:
     return stage.uses in ("data.synthesise", "data.teach")
 
 
@@ -171,29 +204,37 @@ def _synthetic(stage: StageFolder) -> Iterator[dict[str, Any]]:
 
 def _example(row: Mapping[str, Any]) -> Html:
     sample = io.sample_from_json(row)
-    said = [
+    messages = [
         tag("p", tag("b", f"{m.role} "), excerpt(m.text, 900), dir="auto") for m in sample.messages if m.text
     ]
-    return details(f"{sample.source}: {excerpt(sample.text, 90)}", tag("code", sample.id), said)
+    return details(f"{sample.source}: {excerpt(sample.text, 90)}", tag("code", sample.id), messages)
 
 
 # ---- people ------------------------------------------------------------------------------------------------
 # ----------------------
 
 
-def people(more: Sequence[StageFolder]) -> Html:
+def people(extra: Sequence[StageFolder]) -> Html:
+    """Tabulate what de-identification replaced, by source.
+
+    Args:
+        extra: further stages; only data.deidentify counts.
+
+    Returns:
+        "" if there is no such stage.
+    """
     rows = []
-    for stage in more:
-        for source, found in (
+    for stage in extra:
+        for source, counts in (
             (stage.summary.get("by_source") or {}).items() if stage.uses == "data.deidentify" else ()
         ):
-            kinds = ", ".join(f"{kind.lower()} {number:,}" for kind, number in found["spans"].items())
+            kinds = ", ".join(f"{kind.lower()} {number:,}" for kind, number in counts["spans"].items())
             rows.append(
                 (
                     source,
-                    count(found["rows"]),
-                    count(found["changed"]),
-                    count(sum(found["spans"].values())),
+                    count(counts["rows"]),
+                    count(counts["changed"]),
+                    count(sum(counts["spans"].values())),
                     kinds,
                 )
             )
@@ -215,15 +256,21 @@ def people(more: Sequence[StageFolder]) -> Html:
 # ----------------------
 
 
-def mixture(run: Run, more: Sequence[StageFolder]) -> Html:
+def mixture(run: Run, extra: Sequence[StageFolder]) -> Html:
+    """Compare the mixture as intended with the one drawn: by source, modality and entity frequency.
+
+    Args:
+        run: the stages from tree to mixture.
+        extra: further stages; packing plans of train.pack are appended.
+    """
     report = run.mixture.json("mixture.json")
     rows = []
     for kind, sides in (report.get("by_kind") or {}).items():
         for source, plan in sides["by_source"].items():
-            part = charts.strip(
+            strip = charts.strip(
                 f"{plan['realised']:,} of {plan['intended']:,}", _strip(plan["intended"], plan["realised"])
             )
-            rows.append((kind, source, count(plan["intended"]), count(plan["realised"]), part))
+            rows.append((kind, source, count(plan["intended"]), count(plan["realised"]), strip))
     parts = [
         table(
             "Rows of each kind by source: intended and drawn",
@@ -245,7 +292,7 @@ def mixture(run: Run, more: Sequence[StageFolder]) -> Html:
             "Share of the mentions by bucket, with uniform sampling within each source, and in this mixture"
         )
         parts.append(table(caption, ("Bucket", "Uniform sampling", "This mixture"), share_of, numbers=(1, 2)))
-    parts += [_packed(stage) for stage in more if stage.uses == "train.pack"]
+    parts += [_packed(stage) for stage in extra if stage.uses == "train.pack"]
     return section("mixture", "The mixture, intended and drawn", parts)
 
 
@@ -257,24 +304,24 @@ def _packed(stage: StageFolder) -> Html:
     rows = [
         (
             name,
-            count(one["rows"]),
-            count(one["tokens"]),
-            count(one["sequences"]),
-            f"{one['fill']:.2%}",
-            f"{one['fill_unpacked']:.2%}",
+            count(plan["rows"]),
+            count(plan["tokens"]),
+            count(plan["sequences"]),
+            f"{plan['fill']:.2%}",
+            f"{plan['fill_unpacked']:.2%}",
         )
-        for name, one in stage.summary.items()
-        if isinstance(one, dict)
+        for name, plan in stage.summary.items()
+        if isinstance(plan, dict)
     ]
     length = stage.settings.get("max_length")
     head = ("Kind", "Rows", "Tokens", "Sequences", "Filled", "Filled without packing")
     return table(f"Packing plan for sequences of {length} tokens", head, rows, numbers=(1, 2, 3, 4, 5))
 
 
-def _in_order(run: Run, more: Sequence[StageFolder]) -> list[StageFolder]:
-    """The stages along the way: those of `more` in the order the recipe names them, around the fixed ones."""
-    first = [stage for stage in more if stage.uses in ("data.link", "data.classify")]
-    last = [stage for stage in more if stage not in first]
+def _in_order(run: Run, extra: Sequence[StageFolder]) -> list[StageFolder]:
+    """Order the stages from reading to mixing: those of `extra` in the recipe's order, among the others."""
+    first = [stage for stage in extra if stage.uses in ("data.link", "data.classify")]
+    last = [stage for stage in extra if stage not in first]
     return [run.corpus, *first, run.curated, *last, run.mixture]
 
 

@@ -1,4 +1,4 @@
-"""The page of `tree coverage`: what a corpus, or two, has about every entity of the tree.
+"""The page of `tree coverage`: what one corpus or two have about every entity of the tree.
 
 One file that asks for nothing from anywhere: the whole tree travels in it as packed columns, which the
 browser unpacks, so that a reader may filter, search and go down to any of its entities. What stands in the
@@ -33,16 +33,25 @@ SCRIPTS = ("coverage_data.js", "coverage_map.js", "coverage_tables.js")
 SPARSE = ("mentions", "documents", "documents_below", "passages", "passages_below", "images", "images_below")
 
 
-def page(found: Coverage, summary: Mapping[str, Any]) -> str:
-    names = [side.name for side in found.sides]
+def page(coverage: Coverage, summary: Mapping[str, Any]) -> str:
+    """Build the page of `tree coverage`.
+
+    Args:
+        coverage: counts of each entity, for one corpus or two.
+        summary: summary.json of the same call.
+
+    Returns:
+        the HTML document, with the whole tree as packed data.
+    """
+    names = [side.name for side in coverage.sides]
     title = (
-        f"What {' and '.join(names)} {'have' if len(names) > 1 else 'has'} about {len(found.rollup):,}"
+        f"What {' and '.join(names)} {'have' if len(names) > 1 else 'has'} about {len(coverage.rollup):,}"
         " medical entities"
     )
     parts = {
         "summary": ("Three counts", summary_section(summary)),
-        "map": ("Map", _map_section(found)),
-        "tail": ("Long tail", _tail_section(found)),
+        "map": ("Map", _map_section(coverage)),
+        "tail": ("Long tail", _tail_section(coverage)),
         "thin": ("Thinnest", _table_section("thin", "The thinnest entities", THIN)),
         "empty": ("Empty", _table_section("empty", "Entities that are never named", EMPTY)),
         "compare": ("Comparison", _compare_section(names) if len(names) > 1 else None),
@@ -50,14 +59,14 @@ def page(found: Coverage, summary: Mapping[str, Any]) -> str:
         "similarity": ("Similarity", similarity_section(summary)),
         "made": ("Made from", made_section(summary)),
     }
-    shown = {id: part for id, part in parts.items() if part[1] is not None}
-    data = tag("script", Html(packed(found, summary)), type="text/plain", id="packed")
+    shown = {id: content for id, content in parts.items() if content[1] is not None}
+    data = tag("script", Html(packed(coverage, summary)), type="text/plain", id="packed")
     contents = [(id, name) for id, (name, _) in shown.items()]
     return document(
         title,
         "medxiaohe coverage",
         contents,
-        [*(part for _, part in shown.values() if part), data],
+        [*(content for _, content in shown.values() if content), data],
         STYLES,
         SCRIPTS,
     )
@@ -76,9 +85,9 @@ CSV = tag("a", "coverage.csv", href="coverage.csv", download="coverage.csv")
 NO_SCRIPT = ("This part needs scripts. The same numbers are in ", CSV, ", beside this page.")
 
 
-def _map_section(found: Coverage) -> Html:
+def _map_section(coverage: Coverage) -> Html:
     controls = tag("div", id="controls", class_="controls")
-    where = tag(
+    location = tag(
         "div",
         tag("nav", id="path", aria_label="Path in the tree"),
         tag("p", id="legend", class_="legend"),
@@ -86,7 +95,7 @@ def _map_section(found: Coverage) -> Html:
     )
     drawn = tag(
         "div",
-        tag("p", f"Unpacking {len(found.rollup):,} entities \u2026", class_="quiet wait"),
+        tag("p", f"Unpacking {len(coverage.rollup):,} entities \u2026", class_="quiet wait"),
         id="cells",
         role="group",
     )
@@ -96,7 +105,7 @@ def _map_section(found: Coverage) -> Html:
         "p", "Every entity with its numbers, as a table: ", CSV, ", beside this page.", class_="quiet"
     )
     return section(
-        "map", "Map of the tree", tag("p", HOW, class_="quiet"), table, none, controls, where,
+        "map", "Map of the tree", tag("p", HOW, class_="quiet"), table, none, controls, location,
         tag("div", drawn, aside, class_="mapframe"),
         tag("details", tag("summary", "Everything directly below, as a list"), tag("div", id="below-table"),
         id="below"),
@@ -130,9 +139,9 @@ def _compare_section(names: list[str]) -> Html:
     )
 
 
-def _tail_section(found: Coverage) -> Html:
+def _tail_section(coverage: Coverage) -> Html:
     series, notes = [], list[str]()
-    for color, side in zip(SIDES, found.sides, strict=False):
+    for color, side in zip(SIDES, coverage.sides, strict=False):
         ranked = sorted((value for value in side.tally.columns["documents"] if value), reverse=True)
         if ranked:
             series.append(charts.Line(side.name, log_thin(ranked), color))
@@ -143,7 +152,7 @@ def _tail_section(found: Coverage) -> Html:
         "rank of the entity",
         "documents",
         log=True,
-        bands=_bands(found.sides[0]),
+        bands=_bands(coverage.sides[0]),
     )
     words = (
         "Both axes are logarithmic. Head: the fewest entities with half of all namings; torso: the next"
@@ -176,13 +185,22 @@ def _half(side: Side, ranked: list[int]) -> str:
 # ---- the data ----------------------------------------------------------------------------------------
 
 
-def packed(found: Coverage, summary: Mapping[str, Any]) -> str:
-    """Columns as JSON, deflated, in base64: no letter of any name can end a script or begin a tag."""
-    kinds = list(dict.fromkeys(entity.kind for entity in found.tree.entities.values()))
-    entities = list(found.tree.entities.values())
+def packed(coverage: Coverage, summary: Mapping[str, Any]) -> str:
+    """Pack the tree and its counts for the page's script.
+
+    Args:
+        coverage: counts of each entity.
+        summary: gives the number of reviewed items.
+
+    Returns:
+        JSON columns, deflated without a header (RFC 1951), in base64: no character of a name can end a
+        script or begin a tag.
+    """
+    kinds = list(dict.fromkeys(entity.kind for entity in coverage.tree.entities.values()))
+    entities = list(coverage.tree.entities.values())
     flags = "".join(
         str(int(rare) + 2 * bool(entity.definition))
-        for rare, entity in zip(found.rare, entities, strict=True)
+        for rare, entity in zip(coverage.rare, entities, strict=True)
     )
     columns = {
         "ids": "\n".join(_line(entity.id) for entity in entities),
@@ -191,12 +209,12 @@ def packed(found: Coverage, summary: Mapping[str, Any]) -> str:
         "others": "\n".join("\t".join(map(_line, _others(entity))) for entity in entities),
         "kinds": kinds,
         "kind": [kinds.index(entity.kind) for entity in entities],
-        "layer": "".join(map(str, found.layers)),
+        "layer": "".join(map(str, coverage.layers)),
         "flags": flags,
-        "parents": [list(parents) for parents in found.rollup.parents],
+        "parents": [list(parents) for parents in coverage.rollup.parents],
         "reviewed_items": summary["reviewed_items"]["items"],
-        "reviewed": sparse(found.reviewed),
-        "reviewed_below": sparse(found.reviewed_below),
+        "reviewed": sparse(coverage.reviewed),
+        "reviewed_below": sparse(coverage.reviewed_below),
         "sides": [
             {
                 "name": side.name,
@@ -206,9 +224,10 @@ def packed(found: Coverage, summary: Mapping[str, Any]) -> str:
                     "mentions_below": sparse(side.mentions_below),
                 },
             }
-            for side in found.sides
+            for side in coverage.sides
         ],
     }
+    # raw DEFLATE without a zlib header: what DecompressionStream("deflate-raw") of browsers reads
     squeeze = zlib.compressobj(9, wbits=-15)
     data = (
         squeeze.compress(
@@ -220,7 +239,8 @@ def packed(found: Coverage, summary: Mapping[str, Any]) -> str:
 
 
 def _others(entity: Entity) -> list[str]:
-    """The other names of an entity, for the search: synonyms, lay names, abbreviations; none twice."""
+    """List the other names of an entity, for the search: synonyms, lay names, abbreviations, without
+    duplicates."""
     seen = {entity.name.casefold()}
     results = []
     for name in (*entity.synonyms, *entity.lay, *entity.abbreviations):
@@ -235,9 +255,18 @@ def _line(text: str) -> str:
 
 
 def sparse(column: array[int]) -> list[list[int]]:
-    """Steps from one place that is not zero to the next, and the values there."""
-    places = [place for place, value in enumerate(column) if value]
+    """Encode the non-zero values of a column.
+
+    Args:
+        column: one value an entity.
+
+    Returns:
+        two lists of equal length: distances between the indices of non-zero values (the first from 0),
+        and the values.
+    """
+    # delta encoding of the indices: small numbers deflate well
+    indices = [index for index, value in enumerate(column) if value]
     return [
-        [place - before for before, place in zip([0, *places], places, strict=False)],
-        [column[place] for place in places],
+        [index - before for before, index in zip([0, *indices], indices, strict=False)],
+        [column[index] for index in indices],
     ]

@@ -1,5 +1,4 @@
-"""The sections of the coverage page that are words and tables: the three counts, by kind, similarity, what
-made it."""
+"""Static sections of the coverage page: the three counts, by kind, similarity, provenance."""
 
 from __future__ import annotations
 
@@ -16,16 +15,21 @@ WARNING = (
 
 
 def summary_section(summary: Mapping[str, Any]) -> Html:
-    whole, corpora = summary["all"], summary["corpora"]
+    """Show the three counts of each corpus: entities named, with evidence, and reviewed.
+
+    Args:
+        summary: summary.json of `tree coverage`.
+    """
+    total, corpora = summary["all"], summary["corpora"]
     several = len(corpora) > 1
 
     def sides(key: str) -> list[Html]:
-        values = [side[key] for side in whole["corpora"]]
+        values = [side[key] for side in total["corpora"]]
         return [
             tag(
                 "strong",
                 f"{value:,}",
-                tag("small", f" {share(value, whole['entities']) or '0 %'}"),
+                tag("small", f" {share(value, total['entities']) or '0 %'}"),
                 class_=f"side{i}",
             )
             for i, value in enumerate(values)
@@ -33,16 +37,16 @@ def summary_section(summary: Mapping[str, Any]) -> Html:
 
     reviewed = tag(
         "strong",
-        f"{whole['reviewed']:,}",
-        tag("small", f" {share(whole['reviewed'], whole['entities']) or '0 %'}"),
+        f"{total['reviewed']:,}",
+        tag("small", f" {share(total['reviewed'], total['entities']) or '0 %'}"),
     )
-    images = " and ".join(f"{side['images']:,}" for side in whole["corpora"])
+    images = " and ".join(f"{side['images']:,}" for side in total["corpora"])
     items = plural(summary["reviewed_items"]["items"], "item")
     tiles = [
         (
             "Entities in the tree",
-            tag("strong", f"{whole['entities']:,}"),
-            f"diseases, signs, anatomy, drugs; {whole['definition']:,} defined",
+            tag("strong", f"{total['entities']:,}"),
+            f"diseases, signs, anatomy, drugs; {total['definition']:,} defined",
         ),
         ("Named", sides("documents"), f"in a text, by any of their names; {_of(corpora)}"),
         ("Evidence", sides("passages"), f"a passage has them in its title; {images} with an image"),
@@ -53,8 +57,8 @@ def summary_section(summary: Mapping[str, Any]) -> Html:
         for name, value, note in tiles
     ]
     keys = [
-        tag("span", tag("span", class_=f"key s{SIDES[i]}"), one["name"], class_="item")
-        for i, one in enumerate(corpora)
+        tag("span", tag("span", class_=f"key s{SIDES[i]}"), corpus["name"], class_="item")
+        for i, corpus in enumerate(corpora)
     ]
     return section(
         "summary",
@@ -73,6 +77,11 @@ def _of(corpora: list[Mapping[str, Any]]) -> str:
 
 
 def kinds_section(summary: Mapping[str, Any]) -> Html:
+    """Tabulate the counts by kind, layer and rarity of entities.
+
+    Args:
+        summary: summary.json of `tree coverage`.
+    """
     rare = f"Rare: {summary['rare_is']}. Layers: 1 domain, 2 chapter, 3 group, 4 entity, 5 variant."
     groups = {
         "By kind": summary["kinds"],
@@ -109,19 +118,27 @@ def _table(caption: str, groups: Mapping[str, Any], corpora: list[Mapping[str, A
 
 
 def similarity_section(summary: Mapping[str, Any]) -> Html | None:
-    """AMCS, where it was measured (MedXIAOHE)."""
+    """Tabulate the AMCS between sets of names (MedXIAOHE).
+
+    Args:
+        summary: summary.json of `tree coverage`.
+
+    Returns:
+        None if no AMCS was measured.
+    """
     amcs = summary.get("amcs")
     if not amcs:
         return None
     rows = []
     for pair in amcs["pairs"]:
         for direction, a, b in (("forward", pair["a"], pair["b"]), ("backward", pair["b"], pair["a"])):
-            one = pair[direction]
+            scores = pair[direction]
             rows.append(
                 (
-                    f"{a} \u2192 {b}", decimal(one["score"]), interval(one["low"], one["high"]),
-                    share(one["equal"], 1) or "0 %",
-                    decimal(one["control"]), f"{one['n']:,} of {one['of']:,}", count(one["against"]),
+                    f"{a} \u2192 {b}", decimal(scores["score"]), interval(scores["low"], scores["high"]),
+                    share(scores["equal"], 1) or "0 %",
+                    decimal(scores["control"]), f"{scores['n']:,} of {scores['of']:,}",
+                    count(scores["against"]),
                 )
             )  # fmt: skip
     words = (
@@ -142,27 +159,32 @@ def similarity_section(summary: Mapping[str, Any]) -> Html | None:
 
 
 def made_section(summary: Mapping[str, Any]) -> Html:
-    made, roles = (
+    """List the provenance of the page: corpora, tree, vocabularies, linking, encoder, version.
+
+    Args:
+        summary: summary.json of `tree coverage`.
+    """
+    provenance, roles = (
         summary["made"],
         {"corpus": "Corpus", "compared": "Compared with", "reviewed": "Reviewed items from"},
     )
     facts = [
         (roles[role], "; ".join(f"{item['name']} (reader {item['reader']})" for item in several))
-        for role, several in made["corpora"].items()
+        for role, several in provenance["corpora"].items()
     ]
-    for one in summary["corpora"]:
+    for corpus in summary["corpora"]:
         numbers = (
-            f"{plural(one['rows'], 'row')}, {plural(one['documents'], 'document')},"
-            f" {plural(one['dead'], 'rejected row')}"
+            f"{plural(corpus['rows'], 'row')}, {plural(corpus['documents'], 'document')},"
+            f" {plural(corpus['dead'], 'rejected row')}"
         )
-        facts.append((one["name"], f"{numbers}; sha256 of ids and texts {one['fingerprint']}"))
+        facts.append((corpus["name"], f"{numbers}; sha256 of ids and texts {corpus['fingerprint']}"))
     encoder = summary["amcs"]["encoder"] if summary.get("amcs") else "none: no similarity was computed"
     facts += [
-        ("Tree", f"{summary['entities']:,} entities, sha256 {made['tree']['sha256'][:16]}"),
-        ("Vocabularies", ", ".join(made["tree"]["vocabularies"]) or "not recorded"),
-        ("Linking", f"exact names, longest match, whole words; {made['linking']}"),
+        ("Tree", f"{summary['entities']:,} entities, sha256 {provenance['tree']['sha256'][:16]}"),
+        ("Vocabularies", ", ".join(provenance["tree"]["vocabularies"]) or "not recorded"),
+        ("Linking", f"exact names, longest match, whole words; {provenance['linking']}"),
         ("Encoder", encoder),
-        ("Made by", made["by"]),
+        ("Made by", provenance["by"]),
     ]
     rows = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts]
     return section("made", "What this page was made from", tag("dl", rows, class_="facts"))

@@ -1,4 +1,4 @@
-"""The sections about data: the tree and its coverage, the funnel with reasons, sources, contamination."""
+"""Sections about data: the tree and its coverage, the funnel with reasons, sources, contamination."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ COMMON = 4  # words in a row that are marked in a pair
 
 
 def tree_section(run: Run) -> Html:
+    """Show the entity tree and the part of it that the corpus covers: treemap, long tail, layers.
+
+    Args:
+        run: the stages from tree to mixture; samples are those after curation.
+    """
     before, after = run.corpus.json("coverage.json"), run.curated.json("coverage.json")
     reached = reach(
         Tree.load(run.tree.folder), after or before, mentions(run.curated.folder / "samples.jsonl")
@@ -36,7 +41,7 @@ def tree_section(run: Run) -> Html:
         f" {plural(reached.samples.get(ROOT, 0), 'sample')} mention at least one of them, and {covered:,}"
         f" entities ({share(covered, entities) or '0 %'}) are mentioned at all."
     )
-    how = (
+    explanation = (
         "Each rectangle is an entity with everything below it. Its area is how many entities that is; its"
         " colour is how many samples mention any of them. An entity with several parents is drawn below each."
         " Choose a rectangle to go down, the path to go up."
@@ -49,7 +54,7 @@ def tree_section(run: Run) -> Html:
         "tree",
         "Entity tree and what the corpus covers of it",
         tag("p", lead),
-        tag("p", how, class_="quiet"),
+        tag("p", explanation, class_="quiet"),
         treemap.maps(reached),
         details("The same as a list", treemap.outline(reached)),
         tag("div", _long_tail(before, after), _bucket_sizes(before, reached), class_="charts"),
@@ -84,6 +89,15 @@ def _long_tail(before: Mapping[str, int], after: Mapping[str, int]) -> Html:
 
 
 def log_thin(ranked: Sequence[int]) -> list[tuple[float, float]]:
+    """Subsample a ranking at ranks that are evenly spaced on a logarithmic axis.
+
+    Args:
+        ranked: counts, the largest first.
+
+    Returns:
+        (rank, count) with ranks from 1 in steps of a factor 1.12, the last rank always among them.
+    """
+    # ranks 1.12^i: about 20 a decade; 160 steps reach rank 6.7e7
     ranks = sorted({min(len(ranked), round(1.12**i)) for i in range(160)} | {len(ranked)})
     return [(float(rank), float(ranked[rank - 1])) for rank in ranks if rank <= len(ranked)]
 
@@ -123,24 +137,29 @@ def _vocabularies(run: Run) -> Html:
 
 
 def funnel_section(run: Run, *, words: bool, more: Sequence[StageFolder] = ()) -> Html:
-    """`words` False shows counts and reasons, and nothing of what any record says. `more`: other stages that
-    drop rows."""
-    found, written, kept = (
+    """Show the funnel from records to training data: losses with reasons, by source and entity frequency.
+
+    Args:
+        run: the stages from tree to mixture.
+        words: False shows counts and reasons, and no text of records.
+        more: further stages that drop rows.
+    """
+    total, written, remaining = (
         run.corpus.summary.get("read", 0),
         run.corpus.summary.get("written", 0),
         run.curated.summary.get("kept", 0),
     )
     steps = [
-        ("Rows found in the sources", found, "bar"),
+        ("Rows found in the sources", total, "bar"),
         ("Read as samples", written, "bar"),
-        ("Kept by curation", kept, "bar last"),
+        ("Kept by curation", remaining, "bar last"),
     ]
     rows = [
-        charts.Bar(name, value, f"{count(value)} \u00b7 {share(value, found) or '0 %'}", color)
+        charts.Bar(name, value, f"{count(value)} \u00b7 {share(value, total) or '0 %'}", color)
         for name, value, color in steps
     ]
-    lost = f"{count(found - written)} could not be read and {count(written - kept)} were dropped"
-    lead = f"Of {count(found)} rows, {lost}; {count(kept)} remain."
+    lost = f"{count(total - written)} could not be read and {count(written - remaining)} were dropped"
+    lead = f"Of {count(total)} rows, {lost}; {count(remaining)} remain."
     mixed = [(name, run.mixture.summary.get(key, 0)) for key, name in MIXED]
     mixture = [charts.Bar(name, value, count(value), "bar s1") for name, value in mixed]
     return section(
@@ -150,7 +169,7 @@ def funnel_section(run: Run, *, words: bool, more: Sequence[StageFolder] = ()) -
         tag(
             "div",
             charts.figure(
-                charts.bars("Funnel of records", rows, most=found),
+                charts.bars("Funnel of records", rows, most=total),
                 "Records that reach each step, as counts and as a share of the rows found.",
             ),
             charts.figure(
@@ -160,7 +179,7 @@ def funnel_section(run: Run, *, words: bool, more: Sequence[StageFolder] = ()) -
             class_="charts",
         ),
         tag("h3", "Why records were lost"),
-        _reasons(run, found, words, more),
+        _reasons(run, total, words, more),
         _by_source(run),
         _by_bucket(run),
     )
@@ -173,17 +192,17 @@ MIXED = (
 )
 
 
-def _reasons(run: Run, found: int, words: bool, more: Sequence[StageFolder] = ()) -> Html:
+def _reasons(run: Run, total: int, words: bool, extra: Sequence[StageFolder] = ()) -> Html:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     number = Counter[tuple[str, str]]()
     places = [("reading", run.corpus, "dead.jsonl"), ("curation", run.curated, "dropped.jsonl")]
-    for where, stage, name in (*places, *((stage.role, stage, "dropped.jsonl") for stage in more)):
+    for step, stage, name in (*places, *((stage.role, stage, "dropped.jsonl") for stage in extra)):
         path = stage.folder / name
         for row in io.read_jsonl(path) if path.exists() else ():
             key = (
-                (where, re.sub(r"\d+", "N", str(row.get("reason", ""))))
-                if where == "reading"
-                else (where, str(row.get("reason", "")))
+                (step, re.sub(r"\d+", "N", str(row.get("reason", ""))))
+                if step == "reading"
+                else (step, str(row.get("reason", "")))
             )
             number[key] += 1
             if len(groups.setdefault(key, [])) < EXAMPLES:
@@ -197,7 +216,7 @@ def _reasons(run: Run, found: int, words: bool, more: Sequence[StageFolder] = ()
         run, {str(row.get("id")) for key in ranked[:REASONS] for row in groups[key] if "id" in row}
     )
     most = number[ranked[0]]
-    items = [_reason(key, number[key], most, found, groups[key], texts) for key in ranked[:REASONS]]
+    items = [_reason(key, number[key], most, total, groups[key], texts) for key in ranked[:REASONS]]
     remaining = sum(number[key] for key in ranked[REASONS:])
     rarer = (
         tag("p", f"and {remaining:,} records for {len(ranked) - REASONS:,} rarer reasons", class_="quiet")
@@ -217,17 +236,17 @@ def _reason(
     key: tuple[str, str],
     number: int,
     most: int,
-    found: int,
+    total: int,
     rows: Sequence[Mapping[str, Any]],
     texts: Mapping[str, str],
 ) -> Html:
-    where, reason = key
-    color = "bar s5" if where == "reading" else "bar s3"
+    step, reason = key
+    color = "bar s5" if step == "reading" else "bar s3"
     line = [
         tag("span", reason or "no reason given", class_="entity"),
-        tag("span", where, class_="quiet"),
+        tag("span", step, class_="quiet"),
         charts.strip(f"{number:,} records", [(color, number), ("rail", most - number)]),
-        tag("span", f"{number:,} \u00b7 {share(number, found)}", class_="number"),
+        tag("span", f"{number:,} \u00b7 {share(number, total)}", class_="number"),
     ]
     examples = [_lost(row, texts) for row in rows] or [
         tag("li", "Examples are left out of this page.", class_="quiet")
@@ -250,7 +269,7 @@ def _lost(row: Mapping[str, Any], texts: Mapping[str, str]) -> Html:
 
 
 def _texts(run: Run, ids: set[str]) -> dict[str, str]:
-    """The words of some samples of the corpus, by id."""
+    """Read the text of some samples of the corpus, by id."""
     path = run.corpus.folder / "samples.jsonl"
     if not ids or not path.exists():
         return {}
@@ -266,13 +285,13 @@ def _by_source(run: Run) -> Html:
     rows = []
     for source, facts in run.corpus.summary.get("sources", {}).items():
         written, bad, lost = _written(facts), dead[source,], dropped[source,]
-        kept = written - lost
-        parts = [("bar last", kept), ("bar s3", lost), ("bar s5", bad)]
-        strip = charts.strip(f"{kept:,} kept, {lost:,} dropped, {bad:,} unreadable", parts)
+        remaining = written - lost
+        parts = [("bar last", remaining), ("bar s3", lost), ("bar s5", bad)]
+        strip = charts.strip(f"{remaining:,} kept, {lost:,} dropped, {bad:,} unreadable", parts)
         plan = mixed.get(source, {})
         rows.append((
-            source, facts.get("license"), count(written + bad), count(bad), count(lost), count(kept), strip,
-            count(facts.get("images")),
+            source, facts.get("license"), count(written + bad), count(bad), count(lost),
+            count(remaining), strip, count(facts.get("images")),
             f"{amount(plan.get('realised'))} of {amount(plan.get('intended'))}" if plan else "",
         ))  # fmt: skip
     head = (
@@ -299,15 +318,24 @@ def _written(facts: Mapping[str, Any]) -> int:
 
 
 def amount(value: float | None) -> str:
-    """A share of the mixture as a percentage; a number of samples as a count."""
+    """Format an amount of a mixture.
+
+    Args:
+        value: a float from 0 to 1 is a share, all else a number of samples.
+
+    Returns:
+        a percentage or a count; "" for None.
+    """
     if value is None:
         return ""
     return share(value, 1) or "0 %" if isinstance(value, float) and 0 <= value <= 1 else count(value)
 
 
 def _by_bucket(run: Run) -> Html:
-    found = run.mixture.summary.get("by_bucket") or {}
-    rows = [(name, amount(facts.get("before")), amount(facts.get("after"))) for name, facts in found.items()]
+    by_bucket = run.mixture.summary.get("by_bucket") or {}
+    rows = [
+        (name, amount(facts.get("before")), amount(facts.get("after"))) for name, facts in by_bucket.items()
+    ]
     caption = (
         "Entity balance: share of mentions by bucket, with uniform sampling within each source,"
         " and in this mixture"
@@ -323,8 +351,14 @@ def _by_bucket(run: Run) -> Html:
 
 
 def contamination_section(run: Run, *, words: bool) -> Html:
-    found = run.curated.json("contamination.json")
-    checked, matches = found.get("checked") or {}, found.get("matches") or []
+    """Show how many evaluation items were checked, and the training rows that matched them.
+
+    Args:
+        run: of which the curated corpus has contamination.json.
+        words: whether the first `MATCHES` pairs are shown with their text.
+    """
+    report = run.curated.json("contamination.json")
+    checked, matches = report.get("checked") or {}, report.get("matches") or []
     if not checked:
         return section(
             "contamination",
@@ -362,6 +396,12 @@ def contamination_section(run: Run, *, words: bool) -> Html:
 
 
 def pair(row: Mapping[str, Any]) -> Html:
+    """Show a training row beside the test item it matches, with shared words marked.
+
+    Args:
+        row: of `matches` in contamination.json.
+    """
+
     def side(name: str, id: Any, words: Any) -> Html:
         return tag(
             "div", tag("h4", name), tag("code", excerpt(str(id or ""), 60)), tag("p", words, dir="auto")
@@ -379,7 +419,8 @@ def pair(row: Mapping[str, Any]) -> Html:
 
 
 def _marked(left: str, right: str) -> tuple[list[object], list[object]]:
-    """Both texts with the runs of at least COMMON words that they share marked."""
+    """Mark the runs of at least COMMON words that two texts share."""
+    # compare words without case and punctuation; matching blocks by Ratcliff and Obershelp (difflib)
     words = left.split(), right.split()
     plain = [[word.strip(".,;:?!()").lower() for word in side] for side in words]
     blocks = [

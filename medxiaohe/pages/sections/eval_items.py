@@ -1,4 +1,4 @@
-"""Every item of an evaluation as data inside the page, which its script shows a few at a time."""
+"""Items of an evaluation as data inside the page, which its script shows a few at a time."""
 
 from __future__ import annotations
 
@@ -33,23 +33,34 @@ class Shown:
 
 
 def collect(run: Path, most: int, thumbnails: int, side: int) -> Shown:
-    """At most `most` items, as many of each task as may be; which of them is a matter of the hash of their id
-    alone."""
+    """Select the items of an evaluation that its page holds, by the hash of their ids.
+
+    Args:
+        run: folder of an evals.run stage.
+        most: maximum number of items, shared evenly between tasks.
+        thumbnails: maximum number of embedded images, shared in the same way.
+        side: longer side of a thumbnail in pixels.
+
+    Returns:
+        items in the order of traces.jsonl, with the total number of items and all tasks.
+    """
     shown = Shown()
     counts: dict[str, int] = {}
     for row in io.read_jsonl(run / "traces.jsonl"):
         counts[row["task"]] = counts.get(row["task"], 0) + 1
+    # quotas of items and of thumbnails by task
     shown.total, shown.tasks = sum(counts.values()), list(counts)
-    kept = _shares(counts, most)
-    pictured = _shares(kept, thumbnails)
-    limits = {task: _limit(run, task, kept[task]) if kept[task] < counts[task] else 2.0 for task in counts}
+    quota = _shares(counts, most)
+    pictured = _shares(quota, thumbnails)
+    # thresholds on the hash of an id; 2 is above every hash, which is in [0, 1)
+    limits = {task: _limit(run, task, quota[task]) if quota[task] < counts[task] else 2.0 for task in counts}
     places: dict[str, int] = {}
     by_id: dict[tuple[str, str], dict[str, Any]] = {}
     for row in io.read_jsonl(run / "traces.jsonl") if most else ():
         task, id = row["task"], row["sample"]["id"]
         if (
             io.unit_interval(task, id) < limits[task]
-            and sum(1 for item in shown.items if item["t"] == task) < kept[task]
+            and sum(1 for item in shown.items if item["t"] == task) < quota[task]
         ):
             item = _item(row)
             pictured[task] -= _picture(row, item, shown, places, pictured[task], side)
@@ -60,16 +71,18 @@ def collect(run: Path, most: int, thumbnails: int, side: int) -> Shown:
 
 
 def _shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
-    """How many of each, in turn, until there are `most`."""
-    kept, left = dict.fromkeys(counts, 0), most
+    """Share a total between tasks as evenly as their sizes allow."""
+    # water-filling: from the smallest task on, each takes an equal share of the rest, at most all its items
+    quota, remaining = dict.fromkeys(counts, 0), most
     for i, task in enumerate(sorted(counts, key=lambda task: counts[task])):
-        kept[task] = min(counts[task], left // (len(counts) - i))
-        left -= kept[task]
-    return kept
+        quota[task] = min(counts[task], remaining // (len(counts) - i))
+        remaining -= quota[task]
+    return quota
 
 
 def _limit(run: Path, task: str, number: int) -> float:
-    """The hash below which lie the hashes of so many items."""
+    """Threshold below which the hashes of `number` items of a task lie."""
+    # the hash of rank `number`: exactly so many hashes are below it, unless hashes are equal
     hashes = sorted(
         io.unit_interval(task, row["sample"]["id"])
         for row in io.read_jsonl(run / "traces.jsonl")
@@ -88,9 +101,9 @@ def _item(row: Mapping[str, Any]) -> dict[str, Any]:
     item = {
         "t": row["task"],
         "i": sample.id,
-        "p": excerpt(clean(_told(sample.prompt.messages)), PROMPT),
+        "p": excerpt(clean(_prompt_text(sample.prompt.messages)), PROMPT),
         "g": excerpt(clean(gold or sample.target), WHY),
-        "a": excerpt(clean(_said(trace)), ANSWER),
+        "a": excerpt(clean(_reply_text(trace)), ANSWER),
         "r": excerpt(clean(judged.parsed), WHY),
         "s": judged.verdict,
         "w": excerpt(clean(judged.why), WHY),
@@ -101,15 +114,15 @@ def _item(row: Mapping[str, Any]) -> dict[str, Any]:
     return item | ({"o": others} if others else {}) | ({"k": row["values"]} if row.get("values") else {})
 
 
-def _told(messages: tuple[Message, ...]) -> str:
-    """The prompt as it was sent; who speaks is said where it is more than one message of the user."""
+def _prompt_text(messages: tuple[Message, ...]) -> str:
+    """Format the prompt; messages have their role unless there is only one of the user."""
     if len(messages) == 1 and messages[0].role == "user":
         return messages[0].text
     return "\n\n".join(f"[{message.role}]\n{message.text}" for message in messages)
 
 
-def _said(trace: Trace) -> str:
-    """What the model wrote; of a conversation, all that came after the prompt."""
+def _reply_text(trace: Trace) -> str:
+    """Format the reply; of a conversation, all messages after the prompt."""
     new = trace.messages[len(trace.prompt.messages) :]
     if trace.error:
         return f"(the model failed: {trace.error})"
@@ -120,15 +133,20 @@ def _said(trace: Trace) -> str:
 
 
 def _picture(
-    row: Mapping[str, Any], item: dict[str, Any], shown: Shown, places: dict[str, int], left: int, side: int
+    row: Mapping[str, Any],
+    item: dict[str, Any],
+    shown: Shown,
+    places: dict[str, int],
+    remaining: int,
+    side: int,
 ) -> int:
-    """Give the item its thumbnails while the task has some left; returns how many new ones it took."""
+    """Add thumbnails to an item while the quota of its task lasts; return the number of new ones."""
     refs = io.sample_from_json(row["sample"]).images
     took = 0
     for ref in refs[:IMAGES]:
         key = f"{ref.sha256 or ref.uri} {ref.frame} {ref.box}"
         if key not in places:
-            if took >= left:
+            if took >= remaining:
                 item["n"] = len(refs)
                 continue
             places[key] = len(shown.pictures)
@@ -166,6 +184,7 @@ def add_other(shown: Shown, base: Path, other: Path) -> dict[str, Counter[str]]:
     Returns:
         task -> how many of all items in common are fixed, broke, both right, both wrong.
     """
+    # whether the base answered each item right
     first: dict[tuple[str, str], bool] = {}
     for row in io.read_jsonl(base / "traces.jsonl"):
         first[row["task"], row["sample"]["id"]] = judgement(row["scores"]).verdict == "right"
@@ -175,12 +194,12 @@ def add_other(shown: Shown, base: Path, other: Path) -> dict[str, Counter[str]]:
         key = row["task"], row["sample"]["id"]
         if key not in first:
             continue
-        found = _item(row)
-        change = _change(first[key], found["s"] == "right")
+        answered = _item(row)
+        change = _change(first[key], answered["s"] == "right")
         counts.setdefault(row["task"], Counter())[change] += 1
         if (item := by_id.get(key)) is not None:
             item["c"] = change
-            item["b"] = {name: found[name] for name in ("a", "r", "s")}
+            item["b"] = {name: answered[name] for name in ("a", "r", "s")}
     shown.items = [item for item in shown.items if "c" in item]
     return counts
 
@@ -193,12 +212,20 @@ def _change(base: bool, other: bool) -> str:
 
 
 def query(**filters: str) -> str:
-    """The filters of the page's items, as its address keeps them."""
+    """Encode filters of the item list as the page's address holds them.
+
+    Args:
+        filters: task or verdict -> value.
+    """
     return urlencode(filters, quote_via=quote)
 
 
 def section_of(shown: Shown) -> Html:
-    """The empty list, its filters, and the data that the page's script fills it from."""
+    """Show the item list: filters, an empty list, and the JSON data from which the page's script fills it.
+
+    Args:
+        shown: the selected items.
+    """
     if not shown.items:
         return section(
             "items",
@@ -228,8 +255,8 @@ def section_of(shown: Shown) -> Html:
 
 
 def _filters(shown: Shown) -> list[Html]:
-    said = [item.get("c", item["s"]) for item in shown.items]
-    verdicts = sorted({item if "of 1" not in item else "partly" for item in said})
+    labels = [item.get("c", item["s"]) for item in shown.items]
+    verdicts = sorted({item if "of 1" not in item else "partly" for item in labels})
     task = [tag("option", "all tasks", value=""), *(tag("option", name, value=name) for name in shown.tasks)]
     verdict = [
         tag("option", "every verdict", value=""),

@@ -28,12 +28,21 @@ MAX_NODES = 400  # in the page; the others are in slices.json
 Results = Mapping[str, Any]
 
 
-def sortable(whole: Html) -> Html:
-    """A table whose columns the reader can sort by."""
-    return tag("div", whole, class_="sortable")
+def sortable(element: Html) -> Html:
+    """Make a table sortable by its columns, with the page's script.
+
+    Args:
+        element: the table.
+    """
+    return tag("div", element, class_="sortable")
 
 
 def quiet(words: str) -> Html:
+    """Build a paragraph in the style of a side note.
+
+    Args:
+        words: text, escaped.
+    """
     return tag("p", words, class_="quiet")
 
 
@@ -41,6 +50,11 @@ def quiet(words: str) -> Html:
 
 
 def scores(results: Results) -> Html:
+    """Show the scores of all tasks with intervals, faults, baselines, other scorers and parsers.
+
+    Args:
+        results: results.json of evals.run.
+    """
     tasks = results["tasks"]
     drawn = [(name, task["scores"], _baselines(task)) for name, task in tasks.items()]
     words = (
@@ -66,14 +80,14 @@ def scores(results: Results) -> Html:
     # baselines that were not asked for
     while rows and not any(row[-1] for row in rows) and head[-1] != "Constant":
         head, rows = head[:-1], [row[:-1] for row in rows]
-    more = [
-        (f"{name}: {other}", row)
+    extra = [
+        (f"{name}: {scorer}", row)
         for name, task in tasks.items()
-        for other, row in task["other_scores"].items()
+        for scorer, row in task["other_scores"].items()
     ]
     charted = [
-        charts.figure(eval_charts.forest("Scores", part), eval_charts.marks_used(part))
-        for part in _parts(drawn, 12)
+        charts.figure(eval_charts.forest("Scores", chunk), eval_charts.marks_used(chunk))
+        for chunk in _parts(drawn, 12)
     ]
     return section(
         "scores",
@@ -86,7 +100,7 @@ def scores(results: Results) -> Html:
         ),
         [tag("p", words, class_="notice") for words in cautions(tasks)],
         _groups(results),
-        _others(more),
+        _others(extra),
         _draws(tasks),
         _published(tasks),
         _readings(results),
@@ -108,7 +122,7 @@ def _parts(rows: list[Any], size: int) -> Iterator[list[Any]]:
 
 def _lead(results: Results) -> Html:
     tasks = results["tasks"].values()
-    asked = sum(task["n"] for task in tasks)
+    total = sum(task["n"] for task in tasks)
     judged = [task["scores"] for task in tasks if task["scores"]["n"]]
     mean = sum(row["mean"] for row in judged) / len(judged) if judged else None
     faults = {
@@ -116,7 +130,7 @@ def _lead(results: Results) -> Html:
         for key in ("unparsed", "refused", "truncated", "unjudged")
     }
     tiles = [
-        ("Tasks", count(len(tasks)), f"{count(asked)} items"),
+        ("Tasks", count(len(tasks)), f"{count(total)} items"),
         ("Mean of the tasks", decimal(mean) or "none", "each task counts once"),
         (
             "No readable answer",
@@ -135,16 +149,16 @@ def _lead(results: Results) -> Html:
 
 
 def _baselines(task: Mapping[str, Any]) -> dict[str, float | None]:
-    found = task.get("baselines") or {}
-    others = {kind: (found.get(kind) or {}).get("mean") for kind in ("random", "blind")}
+    baselines = task.get("baselines") or {}
+    others = {kind: (baselines.get(kind) or {}).get("mean") for kind in ("random", "blind")}
     return {"constant": task["scores"].get("constant"), **others}
 
 
 def _score_row(name: str, task: Mapping[str, Any]) -> tuple[Any, ...]:
     row, others = task["scores"], _baselines(task)
-    whole = row["n"] + row["unjudged"]
+    total = row["n"] + row["unjudged"]
     faults = [
-        f"{row[key]:,} ({share(row[key], whole)})" if row.get(key) else "0"
+        f"{row[key]:,} ({share(row[key], total)})" if row.get(key) else "0"
         for key in ("unparsed", "refused", "truncated", "unjudged")
     ]
     means = (decimal(row["mean"]), interval(row["low"], row["high"]), count(row["clusters"]))
@@ -240,6 +254,14 @@ def _published(tasks: Mapping[str, Any]) -> Html | None:
 
 
 def perturbed(results: Results) -> Html | None:
+    """Show accuracy before and after each perturbation, with flips of verdicts and the worst case.
+
+    Args:
+        results: results.json of evals.run.
+
+    Returns:
+        None if nothing was perturbed.
+    """
     title = "Perturbations"
     result = {name: task["perturb"] for name, task in results["tasks"].items() if task.get("perturb")}
     if not result:
@@ -251,10 +273,10 @@ def perturbed(results: Results) -> Html | None:
         " withstands."
     )
     rows, worst = [], []
-    for task, one in result.items():
-        rows += [_changed(task, name, row) for name, row in one["perturbations"].items() if row["n"]]
-        if one["worst"]["n"]:
-            worst.append((task, one["worst"], {"constant": None}))
+    for task, summary in result.items():
+        rows += [_changed(task, name, row) for name, row in summary["perturbations"].items() if row["n"]]
+        if summary["worst"]["n"]:
+            worst.append((task, summary["worst"], {"constant": None}))
     head = (
         "Task",
         "Change",
@@ -270,8 +292,8 @@ def perturbed(results: Results) -> Html | None:
     )
     unused = [
         f"{task}: {name}"
-        for task, one in result.items()
-        for name, row in one["perturbations"].items()
+        for task, summary in result.items()
+        for name, row in summary["perturbations"].items()
         if not row["n"]
     ]
     return section(
@@ -281,8 +303,8 @@ def perturbed(results: Results) -> Html | None:
         tag(
             "div",
             [
-                charts.figure(eval_charts.forest("Worst case", part), None, title="Worst case")
-                for part in _parts(worst, 12)
+                charts.figure(eval_charts.forest("Worst case", chunk), None, title="Worst case")
+                for chunk in _parts(worst, 12)
             ],
             class_="charts",
         ),
@@ -311,6 +333,14 @@ def _changed(task: str, name: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def calibration(results: Results) -> Html | None:
+    """Show calibration and selective answering: ECE, Brier score, risk by coverage, conformal sets.
+
+    Args:
+        results: results.json of evals.run.
+
+    Returns:
+        None if no task has confidences.
+    """
     result = {name: task["calibration"] for name, task in results["tasks"].items() if task.get("calibration")}
     if not result:
         return None
@@ -320,31 +350,35 @@ def calibration(results: Results) -> Html | None:
         " calibrated\u201d is what a perfectly calibrated model would show with so many items. Temperature"
         " and sets are fitted on validation items only."
     )
-    figures = [figure for name, one in result.items() for figure in _calibrated(name, one)]
+    figures = [figure for name, measured in result.items() for figure in _calibrated(name, measured)]
     rows = []
-    for name, one in result.items():
-        ece, fitted = one["ece"], one.get("fitted")
+    for name, measured in result.items():
+        ece, fitted = measured["ece"], measured.get("fitted")
         after = (
-            (decimal(fitted["ece"]["value"]), decimal(fitted["temperature"], 2), _held(fitted["conformal"]))
+            (
+                decimal(fitted["ece"]["value"]),
+                decimal(fitted["temperature"], 2),
+                _conformal(fitted["conformal"]),
+            )
             if fitted
             else ("", "", "")
         )
-        risks = {f"{r['coverage']:.1f}": r["risk"] for r in one["selective_risk"]}
+        risks = {f"{r['coverage']:.1f}": r["risk"] for r in measured["selective_risk"]}
         sure = next((decimal(risk) for coverage, risk in risks.items() if float(coverage) >= 0.5), "")
         cells = (
-            decimal(one["accuracy"]["mean"]),
-            decimal(one["confidence"]),
+            decimal(measured["accuracy"]["mean"]),
+            decimal(measured["confidence"]),
             decimal(ece["value"]),
             interval(ece["low"], ece["high"]),
         )
         rows.append(
             (
                 name,
-                count(one["n"]),
+                count(measured["n"]),
                 *cells,
                 decimal(ece["floor"]),
-                decimal(one["brier"]),
-                decimal(one["aurc"]),
+                decimal(measured["brier"]),
+                decimal(measured["aurc"]),
                 sure,
                 *after,
             )
@@ -354,23 +388,23 @@ def calibration(results: Results) -> Html | None:
         "AURC", "Error at half coverage",
         "ECE, fitted", "Temperature", "90 % sets hold",
     )  # fmt: skip
-    whole = sortable(table("Calibration and selective answering", head, rows, numbers=range(1, 13)))
-    return section("calibration", "Calibration", quiet(words), tag("div", figures, class_="charts"), whole)
+    element = sortable(table("Calibration and selective answering", head, rows, numbers=range(1, 13)))
+    return section("calibration", "Calibration", quiet(words), tag("div", figures, class_="charts"), element)
 
 
-def _held(row: Mapping[str, Any]) -> str:
+def _conformal(row: Mapping[str, Any]) -> str:
     return f"{decimal(row['held']['mean'])} ({decimal(row['size'], 1)} answers)"
 
 
-def _calibrated(name: str, one: Mapping[str, Any]) -> Iterator[Html]:
-    curves = [("as asked", one["reliability"], 1)]
-    if fitted := one.get("fitted"):
+def _calibrated(name: str, measured: Mapping[str, Any]) -> Iterator[Html]:
+    curves = [("as asked", measured["reliability"], 1)]
+    if fitted := measured.get("fitted"):
         curves.append(("fitted", fitted["reliability"], 2))
     legend = charts.legend([(label, color) for label, _, color in curves])
     yield charts.figure(
         eval_charts.reliability(f"Reliability of {name}", curves), legend, title=f"{name}: reliability"
     )
-    risk = [charts.Line("error among the answered", [tuple(point) for point in one["curve"]], 3)]
+    risk = [charts.Line("error among the answered", [tuple(point) for point in measured["curve"]], 3)]
     drawn = charts.lines(
         f"Risk and coverage of {name}", risk, "share answered, surest first", "error among the answered"
     )
@@ -381,23 +415,35 @@ def _calibrated(name: str, one: Mapping[str, Any]) -> Iterator[Html]:
 
 
 def by_node(sliced: Mapping[str, Any]) -> Html | None:
+    """Show scores by layer, kind, training frequency and node of the entity tree.
+
+    Args:
+        sliced: slices.json of evals.run.
+
+    Returns:
+        None if the run had no tree.
+    """
     title = "By tree node"
     if not sliced:
         return None
-    found = sliced["all"]
-    nodes = found["nodes"]
+    slices = sliced["all"]
+    nodes = slices["nodes"]
     words = (
         "Items of all tasks by the entities their question or gold answer mentions, and by everything above"
         f" those in the tree. Nodes with at least {sliced['min_items']} items, the lowest mean first: what to"
         " collect next, where training mentions are few."
     )
-    groups = [("Layer", found["layers"]), ("Kind", found["kinds"]), ("Mentions in training", found["rarity"])]
+    groups = [
+        ("Layer", slices["layers"]),
+        ("Kind", slices["kinds"]),
+        ("Mentions in training", slices["rarity"]),
+    ]
     small = [
         (group, name, count(row["n"]), decimal(row["mean"]), interval(row["low"], row["high"]))
-        for group, part in groups
-        for name, row in part.items()
+        for group, members in groups
+        for name, row in members.items()
     ]
-    known = any("training_mentions" in row for row in nodes)
+    counted = any("training_mentions" in row for row in nodes)
     head = (
         "Node",
         "Id",
@@ -407,13 +453,13 @@ def by_node(sliced: Mapping[str, Any]) -> Html | None:
         "Mean",
         "95 % interval",
         "Clusters",
-        *(["Training mentions"] if known else []),
+        *(["Training mentions"] if counted else []),
     )
     rows = [
         (
             row["name"], row["node"], row["kind"], str(row["layer"]), count(row["n"]), decimal(row["mean"]),
             interval(row["low"], row["high"]), count(row["clusters"]),
-            *([count(row.get("training_mentions"))] if known else []),
+            *([count(row.get("training_mentions"))] if counted else []),
         )
         for row in nodes[:MAX_NODES]
     ]  # fmt: skip
@@ -426,7 +472,7 @@ def by_node(sliced: Mapping[str, Any]) -> Html | None:
         "slices",
         title,
         quiet(words),
-        tag("p", found["warning"] + remaining, class_="notice"),
+        tag("p", slices["warning"] + remaining, class_="notice"),
         table(
             "By layer, kind and how often training mentions the rarest entity",
             ("By", "", "n", "Mean", "95 % interval"),
@@ -443,6 +489,11 @@ def by_node(sliced: Mapping[str, Any]) -> Html | None:
 
 
 def provenance(results: Results) -> Html:
+    """List what the numbers depend on: model, seeds, digests of data, prompts and code, settings, packages.
+
+    Args:
+        results: results.json of evals.run.
+    """
     model = results["model"]
     facts = [("Model", model["name"]), ("Backend", model["backend"]), ("Weights", model["weights"])]
     facts += [("Options", plain(model["options"])), ("Seeds", plain(results["seeds"]))]

@@ -39,17 +39,30 @@ class Judgement:
 
     @property
     def verdict(self) -> str:
+        """Verdict in a word.
+
+        Returns:
+            right (score 1), wrong (0), `0.50 of 1` between them, else the status: unparsed, refused,
+            truncated, unjudged, error.
+        """
         if self.status != "judged" or self.value is None:
             return self.status if self.status != "judged" else "unjudged"
         return "right" if self.value >= 1 else "wrong" if self.value <= 0 else f"{self.value:.2f} of 1"
 
     @property
     def good(self) -> bool:
+        """Whether the answer counts as right in `OUTCOMES`.
+
+        Returns:
+            True if the score is at least `RIGHT`; False also without a score.
+        """
         return self.value is not None and self.value >= RIGHT
 
 
 @dataclass(frozen=True)
 class Example:
+    """An item with the answers of all evaluated stages."""
+
     task: str
     outcome: str
     sample: Sample
@@ -58,12 +71,29 @@ class Example:
 
 
 def judgement(scores: Sequence[Mapping[str, Any]]) -> Judgement:
+    """Read the verdict of a trace from its scores.
+
+    Args:
+        scores: of a row of traces.jsonl; the first is the primary scorer.
+
+    Returns:
+        the judgement; without scores it is unjudged.
+    """
     row: Mapping[str, Any] = scores[0] if scores else {"value": None, "status": "unjudged"}
     name, parsed, why = (str(row.get(key) or "") for key in ("name", "parsed", "why"))
     return Judgement(name, row.get("value"), row.get("status", "judged"), parsed, why)
 
 
 def outcome(first: Judgement, last: Judgement) -> str:
+    """Classify an item by its first and its last evaluation.
+
+    Args:
+        first: judgement of the first evaluated stage.
+        last: judgement of the last one.
+
+    Returns:
+        a key of `OUTCOMES`.
+    """
     if last.status in ("unparsed", "refused", "truncated"):
         return "unparsed"
     if last.status == "error":
@@ -76,7 +106,15 @@ def outcome(first: Judgement, last: Judgement) -> str:
 
 
 def find(run: Run, per_outcome: int) -> tuple[list[Example], dict[str, dict[str, int]]]:
-    """The examples, and how many items of each task had each outcome."""
+    """Select example answers: of each task and outcome, the items with the smallest hash of their id.
+
+    Args:
+        run: with evaluations.
+        per_outcome: number of examples of each.
+
+    Returns:
+        the examples, and task -> outcome -> number of all items.
+    """
     if not run.examined:
         return [], {}
     first, last = _judgements(run.examined[0]), _judgements(run.examined[-1])
@@ -100,16 +138,18 @@ def _judgements(stage: StageFolder) -> dict[tuple[str, str], Judgement]:
     return {(str(row["task"]), str(row["sample"]["id"])): judgement(row.get("scores") or ()) for row in rows}
 
 
-def _collect(run: Run, wanted: Mapping[tuple[str, str], str]) -> list[Example]:
+def _collect(run: Run, requested: Mapping[tuple[str, str], str]) -> list[Example]:
     samples: dict[tuple[str, str], Sample] = {}
-    answers: dict[tuple[str, str], dict[str, tuple[Trace, Judgement]]] = {key: {} for key in wanted}
+    answers: dict[tuple[str, str], dict[str, tuple[Trace, Judgement]]] = {key: {} for key in requested}
     for stage in run.examined:
         for row in io.read_jsonl(stage.folder / "traces.jsonl"):
             key = (str(row["task"]), str(row["sample"]["id"]))
-            if key in wanted:
+            if key in requested:
                 samples.setdefault(key, io.sample_from_json(row["sample"]))
                 answers[key][stage.label] = (
                     io.trace_from_json(row["trace"]),
                     judgement(row.get("scores") or ()),
                 )
-    return [Example(task, name, samples[task, id], answers[task, id]) for (task, id), name in wanted.items()]
+    return [
+        Example(task, name, samples[task, id], answers[task, id]) for (task, id), name in requested.items()
+    ]

@@ -40,7 +40,20 @@ class CardFacts:
     licenses: Mapping[str, str]  # of sources and vocabularies whose reader could not tell
 
 
-def card(run: Run, facts: CardFacts, found: Sequence[Verdict]) -> str:
+def card(run: Run, facts: CardFacts, tests: Sequence[Verdict]) -> str:
+    """Write a model card in the format of the Hugging Face hub.
+
+    Args:
+        run: all stages of the run.
+        facts: what only the settings know: name, licence, languages.
+        tests: paired comparisons of the models.
+
+    Returns:
+        Markdown with YAML front matter.
+
+    Raises:
+        DataError: a required field would be empty; the message names it.
+    """
     base = base_model(run)
     parts = [
         _front_matter(run, facts, base),
@@ -56,16 +69,16 @@ def card(run: Run, facts: CardFacts, found: Sequence[Verdict]) -> str:
         ),
         _heading("Training data", _data(run, facts)),
         _heading("Training", _training(run)),
-        _heading("Evaluation", _evaluation(run, found)),
+        _heading("Evaluation", _evaluation(run, tests)),
         _heading("Contamination", _contamination(run)),
-        _heading("Limits", _limits(run, found)),
+        _heading("Limits", _limits(run, tests)),
         _heading("What made these numbers", _provenance(run)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _weights(base: str) -> str:
-    """Whose weights the starter is made of; what another checkpoint is made of stands in its own card."""
+    """List the weights that the starter consists of; another checkpoint's own card lists its weights."""
     if base != "starter":
         return ""
     specs = [assets.spec(name) for name in starter.PARTS]
@@ -81,8 +94,15 @@ def _weights(base: str) -> str:
 
 
 def base_model(run: Run) -> str:
-    """The model the first training stage started from; without training, the one the first evaluation
-    asked."""
+    """Name the base model of a run.
+
+    Args:
+        run: its first training stage started from this model; without training, its first evaluation
+            asked it.
+
+    Returns:
+        the name, or "none" if there is neither.
+    """
     if run.trained:
         return base_name(run.trained[0].summary.get("base") or run.trained[0].settings.get("model") or "")
     return plain(run.examined[0].settings.get("model") or "") if run.examined else "none"
@@ -170,8 +190,8 @@ def _trained_by(run: Run) -> str:
     )
 
 
-def _licence(kind: str, name: str, found: Any, facts: CardFacts) -> str:
-    value = facts.licenses.get(name) or str(found or "")
+def _licence(kind: str, name: str, stated: Any, facts: CardFacts) -> str:
+    value = facts.licenses.get(name) or str(stated or "")
     if not value.strip():
         raise DataError(
             f"MODEL_CARD.md: the licence of the {kind} {name!r} is empty: give it under `licenses:` of the"
@@ -249,7 +269,7 @@ def _words(key: str) -> str:
     return key.replace("_", " ")
 
 
-def _evaluation(run: Run, found: Sequence[Verdict]) -> str:
+def _evaluation(run: Run, tests: Sequence[Verdict]) -> str:
     rows = [
         _score(run, task, row) for task, stages in (run.scores.get("tasks") or {}).items() for row in stages
     ]
@@ -270,18 +290,18 @@ def _evaluation(run: Run, found: Sequence[Verdict]) -> str:
         "A constant answer",
         "Made by",
     )
-    tests = "\n".join(f"- {_inline(verdict.sentence)}" for verdict in found)
+    sentences = "\n".join(f"- {_inline(verdict.sentence)}" for verdict in tests)
     note = (
         f"Recipe `{run.recipe}`. Unparsed answers and refusals count as 0. Changes are paired tests on the"
         " same items:"
     )
-    return f"{_table(head, rows)}\n\n{note}\n\n{tests or '- No two models were compared.'}"
+    return f"{_table(head, rows)}\n\n{note}\n\n{sentences or '- No two models were compared.'}"
 
 
 def _score(run: Run, task: str, row: Mapping[str, Any]) -> list[str]:
     n, who = int(row.get("n", 0)), label(row["stage"])
     compared = run.comparison.name if run.comparison else ""
-    made = next(
+    producer = next(
         (f"{s.name}@{s.version}, seed {seed_of(s)}" for s in run.examined if s.label == who), compared
     )
     numbers = [
@@ -298,13 +318,13 @@ def _score(run: Run, task: str, row: Mapping[str, Any]) -> list[str]:
         *numbers,
         *faults,
         decimal(constant_of(row)) or "unknown",
-        _inline(made),
+        _inline(producer),
     ]
 
 
 def _contamination(run: Run) -> str:
-    found = run.curated.json("contamination.json")
-    checked, matches = found.get("checked") or {}, found.get("matches") or []
+    report = run.curated.json("contamination.json")
+    checked, matches = report.get("checked") or {}, report.get("matches") or []
     if not checked:
         return "The corpus was not checked against the evaluation items. The scores may be too high."
     tasks = ", ".join(f"{_inline(task)} ({count(number)} items)" for task, number in checked.items())
@@ -313,19 +333,19 @@ def _contamination(run: Run) -> str:
     )
 
 
-def _limits(run: Run, found: Sequence[Verdict]) -> str:
+def _limits(run: Run, tests: Sequence[Verdict]) -> str:
     entities, covered = run.tree.summary.get("entities", 0), run.corpus.summary.get("entities_covered", 0)
-    part = (
+    coverage = (
         f"{count(covered)} of the {count(entities)} entities of the tree"
         f" ({share(covered, entities) or '0 %'})"
     )
-    items = [f"The corpus mentions {part}; the others do not occur in it."]
+    items = [f"The corpus mentions {coverage}; the others do not occur in it."]
     for task, rows in (run.scores.get("tasks") or {}).items():
         last = next((row for row in rows if label(row["stage"]) == run.stages[-1]), None)
         if last and int(last.get("n", 0)) < 200:
             items.append(f"{_inline(task)} has only {count(last.get('n', 0))} items; its interval is wide.")
     items += map(_inline, no_better_than_constant(run))
-    items += [_inline(v.sentence) for v in found if v.outcome != "better"]
+    items += [_inline(v.sentence) for v in tests if v.outcome != "better"]
     items.append(
         "Benchmarks are not patients: acquisition, prevalence and language differ between hospitals, and none"
         " of that was measured."

@@ -33,7 +33,13 @@ from medxiaohe.scoring.parsers import PARSERS
 # ---- scores ----------------------------------------------------------------------------------------
 
 
-def scores_section(run: Run, found: Sequence[Verdict]) -> Html:
+def scores_section(run: Run, tests: Sequence[Verdict]) -> Html:
+    """Show the scores of each stage: charts, tables, readings of replies, paired tests and perplexity.
+
+    Args:
+        run: with a comparison.
+        tests: paired comparisons of the models.
+    """
     tasks = run.scores.get("tasks") or {}
     words = (
         "Dots are mean scores from 0 to 1, whiskers 95 % intervals, n the items judged. An answer that could"
@@ -61,26 +67,28 @@ def scores_section(run: Run, found: Sequence[Verdict]) -> Html:
         tag("div", figures, class_="charts"),
         table("Scores: every mean with how many items it covers", head, table_rows, numbers=range(2, 9)),
         _readings(run),
-        _paired(found),
+        _paired(tests),
         _perplexity(run),
     )
 
 
 def _readings(run: Run) -> Html | None:
     """How the replies of each stage were read: the shares that were not, and the mean under every reading."""
-    found = run.scores.get("readings") or {}
+    readings = run.scores.get("readings") or {}
     rows: list[Sequence[Any]] = []
-    for task, row in found.items():
-        for stage, one in row["stages"].items():
-            parsers = one.get("parsers") or {"strict": one["wrong"]}
+    for task, row in readings.items():
+        for stage, reading in row["stages"].items():
+            parsers = reading.get("parsers") or {"strict": reading["wrong"]}
             means = "; ".join(
                 f"{name} {decimal(parsers[name]) or 'none'}" for name in PARSERS if name in parsers
             )
-            shares = [share(one[key], 1) or "0" for key in UNREAD]
-            rows.append((task, label(stage), count(one["n"]), *shares, means, decimal(one["left_out"])))
-    for stage, one in (run.scores.get("by_model") or {}).items():
-        shares = [share(one[key], 1) or "0" for key in UNREAD]
-        rows.append(("all tasks", label(stage), count(one["n"]), *shares, "", ""))
+            shares = [share(reading[key], 1) or "0" for key in UNREAD]
+            rows.append(
+                (task, label(stage), count(reading["n"]), *shares, means, decimal(reading["left_out"]))
+            )
+    for stage, reading in (run.scores.get("by_model") or {}).items():
+        shares = [share(reading[key], 1) or "0" for key in UNREAD]
+        rows.append(("all tasks", label(stage), count(reading["n"]), *shares, "", ""))
     head = ("Task", "Stage", "n", "Unparsed", "Refused", "Truncated", "Mean by parser", "Unread left out")
     notices = [tag("p", words, class_="notice") for words in run.scores.get("warnings") or ()]
     caption = "How replies were read, by task and by stage: a parser that reads one style better ranks styles"
@@ -99,17 +107,22 @@ def _mark(outcome: str) -> Html:
     return tag("span", MARKS[outcome], class_=f"verdict {outcome}")
 
 
-def changes(run: Run, found: Sequence[Verdict]) -> Html:
-    """Tasks by stages: what each stage changed against the one before it, and the last against the first."""
+def changes(run: Run, tests: Sequence[Verdict]) -> Html:
+    """Tabulate the change on each task from each stage to the next, and from the first to the last.
+
+    Args:
+        run: with a comparison.
+        tests: paired comparisons of the models.
+    """
     steps = (
         [*pairwise(run.stages), (run.stages[0], run.stages[-1])]
         if len(run.stages) > 2
         else list(pairwise(run.stages))
     )
-    cells = {(v.task, v.a, v.b): v for v in found}
+    cells = {(v.task, v.a, v.b): v for v in tests}
     rows = [
         (task, *(_change(cells.get((task, a, b))) for a, b in steps))
-        for task in dict.fromkeys(v.task for v in found)
+        for task in dict.fromkeys(v.task for v in tests)
     ]
     caption = "What each stage changed: difference of the means and p after Holm's correction"
     head = ("Task", *(f"{shown(b)} against {a}" for a, b in steps))
@@ -128,10 +141,17 @@ def _change(verdict: Verdict | None) -> Html:
     return tag("span", size, tag("small", f"p {p_value(verdict.holm)}", class_="quiet"), class_="change")
 
 
-def warnings(run: Run, found: Sequence[Verdict]) -> Html:
-    """What did not help, in sentences: no change, a change for the worse, or no better than a constant
-    answer."""
-    items = [tag("li", _mark(v.outcome), " ", v.sentence) for v in found if v.outcome != "better"]
+def warnings(run: Run, tests: Sequence[Verdict]) -> Html:
+    """List what did not help: no change, a change for the worse, or no better than a constant answer.
+
+    Args:
+        run: with a comparison.
+        tests: paired comparisons of the models.
+
+    Returns:
+        "" if there is nothing to list.
+    """
+    items = [tag("li", _mark(v.outcome), " ", v.sentence) for v in tests if v.outcome != "better"]
     items += [tag("li", _mark("warning"), " ", words) for words in no_better_than_constant(run)]
     return Html(tag("h3", "What did not help") + tag("ul", items, class_="verdicts")) if items else Html("")
 
@@ -167,7 +187,15 @@ def _task_chart(run: Run, task: str, rows: Sequence[Mapping[str, Any]]) -> Html:
 
 
 def rate(value: float | None, n: int) -> str:
-    """A number of items with its share; a share as it is."""
+    """Format a number of items with its share of all.
+
+    Args:
+        value: a number of items, or as a float their share.
+        n: number of all items.
+
+    Returns:
+        such as `3 (1.5 %)`, a percentage for a share, "" for None.
+    """
     if value is None:
         return ""
     if isinstance(value, float):
@@ -189,7 +217,7 @@ def _score_row(task: str, row: Mapping[str, Any]) -> Sequence[Any]:
     )
 
 
-def _paired(found: Sequence[Verdict]) -> Html:
+def _paired(tests: Sequence[Verdict]) -> Html:
     head = (
         "Task",
         "Stage",
@@ -208,7 +236,7 @@ def _paired(found: Sequence[Verdict]) -> Html:
             count(v.n),
             decimal(v.detectable), _mark(v.outcome),
         )
-        for v in found
+        for v in tests
     ]  # fmt: skip
     caption = (
         f"Paired tests on the same items; a change counts when p after Holm's correction is below {ALPHA}. "
@@ -242,6 +270,11 @@ def _perplexity(run: Run) -> Html:
 
 
 def buckets_section(run: Run) -> Html:
+    """Show the scores by entity frequency: head, torso and tail.
+
+    Args:
+        run: with a comparison.
+    """
     tasks = run.scores.get("buckets") or {}
     if not tasks:
         return section(
@@ -284,19 +317,19 @@ def buckets_section(run: Run) -> Html:
         figures.append(
             charts.figure(charts.dots(f"{task} by entity frequency", dots, "mean score"), None, title=task)
         )
-    whole = table(
+    element = table(
         "Scores by entity frequency",
         ("Task", "Bucket", "Stage", "n", "Mean", "95 % interval"),
         rows,
         numbers=(3, 4, 5),
     )
-    whole = details("The same as a table", whole)
+    element = details("The same as a table", element)
     return section(
         "buckets",
         "Scores by entity frequency",
         tag("p", words, class_="quiet"),
         tag("div", figures, class_="charts"),
-        whole,
+        element,
     )
 
 
@@ -304,7 +337,14 @@ def buckets_section(run: Run) -> Html:
 
 
 def examples_section(run: Run, per_outcome: int, *, pictures: bool) -> Html:
-    found, counts = find(run, per_outcome)
+    """Show example answers by outcome, selected by hash.
+
+    Args:
+        run: with evaluations.
+        per_outcome: examples of each outcome of each task; 0 shows counts only.
+        pictures: whether thumbnails are embedded.
+    """
+    examples, counts = find(run, per_outcome)
     if not counts:
         return section(
             "examples",
@@ -312,16 +352,16 @@ def examples_section(run: Run, per_outcome: int, *, pictures: bool) -> Html:
             tag("p", "No evaluation stage was given to this report.", class_="quiet"),
         )
     first, last = run.examined[0].label, run.examined[-1].label
-    how = (
+    explanation = (
         f"Items are sorted by what the first stage ({first}) and the last ({last}) made of them; a score of"
         f" {RIGHT} or more is right."
     )
-    if found:
-        how += (
+    if examples:
+        explanation += (
             f" Nobody chose the examples: of every outcome of every task, the {per_outcome} items with the"
             " smallest hash"
         )
-        how += " of their id are shown."
+        explanation += " of their id are shown."
     names = [name for name in OUTCOMES if any(name in per_task for per_task in counts.values())]
     rows = [(task, *(count(per_task.get(name, 0)) for name in names)) for task, per_task in counts.items()]
     buttons = [
@@ -331,7 +371,7 @@ def examples_section(run: Run, per_outcome: int, *, pictures: bool) -> Html:
     return section(
         "examples",
         "Example answers",
-        tag("p", how, class_="quiet"),
+        tag("p", explanation, class_="quiet"),
         table(
             "Items by outcome: all of them, not only those shown",
             ("Task", *names),
@@ -346,16 +386,21 @@ def examples_section(run: Run, per_outcome: int, *, pictures: bool) -> Html:
             class_="filter",
             hidden=True,
         ),
-        tag("div", [card(example, pictures=pictures) for example in found], class_="examples"),
+        tag("div", [card(example, pictures=pictures) for example in examples], class_="examples"),
     )
 
 
 # ---- provenance ------------------------------------------------------------------------------------
 
 
-def provenance_section(run: Run, more: Sequence[StageFolder] = ()) -> Html:
-    """`more`: stages that are none of the run's roles."""
-    folders = (*run.folders, *more)
+def provenance_section(run: Run, extra: Sequence[StageFolder] = ()) -> Html:
+    """Tabulate the stages of a run with their seeds, code and settings.
+
+    Args:
+        run: all stages of the run.
+        extra: further stages, which have no role in the run.
+    """
+    folders = (*run.folders, *extra)
     rows = [(f"{s.name}@{s.version}", s.uses, seed_of(s), code_of(s)) for s in folders]
     every = [details(f"Settings of {s.name}@{s.version}", settings_table(s)) for s in folders if s.settings]
     return section(
@@ -373,10 +418,20 @@ def provenance_section(run: Run, more: Sequence[StageFolder] = ()) -> Html:
 
 
 def seed_of(stage: StageFolder) -> str:
+    """Read the seed of a stage.
+
+    Returns:
+        the seed, or "none" if the stage has no such setting.
+    """
     value = stage.settings.get("seed")
     return "none" if value is None else str(value)
 
 
 def code_of(stage: StageFolder) -> str:
+    """Identify the code of a stage.
+
+    Returns:
+        version of medxiaohe and 8 digits of the code's digest, or "not recorded".
+    """
     code = stage.record.get("code") or {}
     return f"{code.get('medxiaohe', '')} {str(code.get('file', ''))[:8]}".strip() or "not recorded"

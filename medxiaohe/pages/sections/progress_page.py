@@ -1,4 +1,4 @@
-"""The page about a run that goes on: how much is done, how long the rest takes, curves of what trains now.
+"""The progress page of a run: stages done, time that remains, curves of the stage that trains now.
 
 It is written again while the run goes on, and a browser loads it again; once the run has ended it stays as
 it is. It holds times, so it is no result: the report of a run (the stage `pages.run`) is.
@@ -61,14 +61,14 @@ def _title(state: status.State, goes_on: bool, failed: str) -> str:
 def _overall(state: status.State, now: float, goes_on: bool, failed: str, out: Path) -> Html:
     num_done = sum(name in state.done for name in state.stages)
     parts: list[Any] = [tag("p", f"{num_done} of {plural(len(state.stages), 'stage')} done.")]
-    whole = sum(state.minutes.get(name, 0.0) for name in state.stages)
-    if whole and state.stages:
+    total = sum(state.minutes.get(name, 0.0) for name in state.stages)
+    if total and state.stages:
         ended = sum(state.minutes.get(name, 0.0) for name in state.stages if name in state.done)
-        part, seconds = ended / whole, 60 * _left(state, now, out)
+        fraction, seconds = ended / total, 60 * _minutes_left(state, now, out)
         parts.append(
             tag(
                 "progress",
-                value=round(part, 3),
+                value=round(fraction, 3),
                 max=1,
                 class_="whole",
                 aria_label="part of the run that is done",
@@ -92,17 +92,19 @@ def _overall(state: status.State, now: float, goes_on: bool, failed: str, out: P
     for name in state.stages:
         for file in ("index.html", "MODEL_CARD.md"):
             if name in state.done and (state.done[name] / file).is_file():
-                where = (state.done[name] / file).relative_to(out).as_posix()
-                parts.append(tag("p", tag("a", f"{name}: {file}", href=where)))
+                link = (state.done[name] / file).relative_to(out).as_posix()
+                parts.append(tag("p", tag("a", f"{name}: {file}", href=link)))
     return section("overall", "Overall", parts)
 
 
-def _left(state: status.State, now: float, out: Path) -> float:
+def _minutes_left(state: status.State, now: float, out: Path) -> float:
     """Minutes left: the recipe's own for stages to come, scaled by how long finished ones took."""
     took = {name: seconds / 60 for (name, _), seconds in run.seconds(out).items()}
-    known = [name for name in state.done if name in took and state.minutes.get(name)]
-    expected = sum(state.minutes[name] for name in known)
-    pace = sum(took[name] for name in known) / expected if expected else 1.0
+    # pace: measured minutes over the recipe's minutes, of finished stages; 1 if none can be compared
+    timed = [name for name in state.done if name in took and state.minutes.get(name)]
+    expected = sum(state.minutes[name] for name in timed)
+    pace = sum(took[name] for name in timed) / expected if expected else 1.0
+    # expected minutes of all unfinished stages, less those the running one has used (at most its own)
     remaining = pace * sum(state.minutes.get(name, 0.0) for name in state.stages if name not in state.done)
     elapsed = (now - state.started) / 60 if state.running else 0.0
     return max(0.0, remaining - min(elapsed, pace * state.minutes.get(state.running, 0.0)))
@@ -129,8 +131,8 @@ def _advance(meter: Mapping[str, Any]) -> str:
     done, total, seconds = meter.get("done"), meter.get("total"), meter.get("seconds", 0.0)
     if not done:
         return ""
-    said = f": {meter.get('label', '')} {count(done)}"
-    return f"{said} of {count(total)}, {clock(seconds * (total - done) / done)} left" if total else said
+    text = f": {meter.get('label', '')} {count(done)}"
+    return f"{text} of {count(total)}, {clock(seconds * (total - done) / done)} left" if total else text
 
 
 def _curves(state: status.State, out: Path) -> list[Html]:
@@ -145,8 +147,8 @@ def _curves(state: status.State, out: Path) -> list[Html]:
 
 
 def _charts(name: str, rows: list[dict[str, Any]]) -> Html:
-    found = curves_of(rows)
-    drawn = [curve(name, key, found[key]) for key in MAIN if key in found]
+    curves = curves_of(rows)
+    drawn = [curve(name, key, curves[key]) for key in MAIN if key in curves]
     return tag("div", tag("h3", name), tag("div", drawn, class_="charts"))
 
 

@@ -26,36 +26,41 @@ Results = Mapping[str, Any]
 NOTHING = "(nothing is left)"
 
 
-def arms_section(found: Results) -> Html:
-    """Every policy by every measure, the human impression first; then each against the drafts."""
+def arms_section(results: Results) -> Html:
+    """Tabulate each revision policy by each error measure, human impressions first, and its tests against the
+    drafts.
+
+    Args:
+        results: revision.json of evals.revision.
+    """
     words = (
-        f"{plural(found['reports'], 'report')}, {found['labelled']:,} of them with labels. H is what an"
+        f"{plural(results['reports'], 'report')}, {results['labelled']:,} of them with labels. H is what an"
         " impression says and its report does not have, O what it leaves out: lower is better. What people"
         " wrote is measured the same way: no policy can be asked for less than that."
     )
-    rows = [(FLOOR, *_measures(found["floor"]))]
-    rows += [(arm, *_measures(each)) for arm, each in found["arms"].items()]
+    rows = [(FLOOR, *_measures(results["floor"]))]
+    rows += [(arm, *_measures(each)) for arm, each in results["arms"].items()]
     caption = "Means of a report with 95 % intervals"
-    whole = table(caption, ("Policy", *MEASURES, SENTENCES), rows, numbers=range(1, len(MEASURES) + 2))
-    return section("arms", "What policies change", tag("p", words), whole, _tests(found["changes"]))
+    element = table(caption, ("Policy", *MEASURES, SENTENCES), rows, numbers=range(1, len(MEASURES) + 2))
+    return section("arms", "What policies change", tag("p", words), element, _tests(results["changes"]))
 
 
-def _measures(found: Results) -> list[str]:
+def _measures(results: Results) -> list[str]:
     cells = []
     for measure in MEASURES:
-        one = found.get(measure)
-        cells.append(f"{decimal(one['mean'])} {interval(one['low'], one['high'])}" if one else "")
-    return [*cells, decimal(found[SENTENCES]["mean"], 2)]
+        row = results.get(measure)
+        cells.append(f"{decimal(row['mean'])} {interval(row['low'], row['high'])}" if row else "")
+    return [*cells, decimal(results[SENTENCES]["mean"], 2)]
 
 
 def _tests(changes: Iterable[Results]) -> Html:
     rows = []
-    for one in changes:
-        by, of = one["difference"], one["share"]
+    for change in changes:
+        by, relative = change["difference"], change["share"]
         rows.append(
-            (one["arm"], one["measure"], count(by["n"]), signed(by["difference"]),
-             interval(by["low"], by["high"]), f"{of[0]:+.0%}" if of else "",
-             p_value(one["p_holm"]).removeprefix("= "))
+            (change["arm"], change["measure"], count(by["n"]), signed(by["difference"]),
+             interval(by["low"], by["high"]), f"{relative[0]:+.0%}" if relative else "",
+             p_value(change["p_holm"]).removeprefix("= "))
         )  # fmt: skip
     head = ("Policy", "Measure", "n", "Change", "95 % interval", "Of the draft's", "p (Holm)")
     caption = (
@@ -65,7 +70,12 @@ def _tests(changes: Iterable[Results]) -> Html:
 
 
 def revised_section(rows: Iterable[Results], most: int) -> Html:
-    """Each draft with its revisions, folded; the first `most` reports."""
+    """Show drafts beside their revisions, with the reason of each removed sentence.
+
+    Args:
+        rows: of revised.jsonl, one for each study and policy.
+        most: maximum number of studies.
+    """
     by_study: dict[str, dict[str, Results]] = {}
     for row in rows:
         by_study.setdefault(row["study"], {})[row["arm"]] = row
@@ -77,25 +87,29 @@ def revised_section(rows: Iterable[Results], most: int) -> Html:
 def _study(study: str, arms: Mapping[str, Results]) -> Html:
     rows = []
     for arm, row in arms.items():
-        cut = [tag("li", f"{one['text']} ({one['why']})") for one in row["cut"]]
+        cut = [tag("li", f"{sentence['text']} ({sentence['why']})") for sentence in row["cut"]]
         rows.append((arm, row["text"] or NOTHING, tag("ul", cut) if cut else ""))
     draft = arms[BASE]["text"] or NOTHING
-    whole = table(f"Report {study}", ("Policy", "Text", "Cut"), rows)
-    return details(f"{study}: {draft[:90]}", whole)
+    element = table(f"Report {study}", ("Policy", "Text", "Cut"), rows)
+    return details(f"{study}: {draft[:90]}", element)
 
 
 def scores_section(runs: Mapping[str, Results]) -> Html:
-    """The scores of the evaluations, one row for each scorer."""
+    """Tabulate the scores of evaluations, one row for each task and scorer.
+
+    Args:
+        runs: name of the evaluation -> results.json.
+    """
     rows = []
     for name, results in runs.items():
-        for task, found in results["tasks"].items():
-            first = next(iter(found["scorers"]))
+        for task, scores in results["tasks"].items():
+            first = next(iter(scores["scorers"]))
             rows += [
-                (f"{name}: {task}", key, count(one["n"]), decimal(one["mean"]),
-                 interval(one["low"], one["high"]), count(one.get("unjudged")))
-                for key, one in {first: found["scores"], **found["other_scores"]}.items()
+                (f"{name}: {task}", key, count(estimate["n"]), decimal(estimate["mean"]),
+                 interval(estimate["low"], estimate["high"]), count(estimate.get("unjudged")))
+                for key, estimate in {first: scores["scores"], **scores["other_scores"]}.items()
             ]  # fmt: skip
     head = ("Evaluation", "Measure", "n", "Mean", "95 % interval", "Unjudged")
-    whole = table("Means of an item", head, rows, numbers=range(2, 6)) if rows else None
+    element = table("Means of an item", head, rows, numbers=range(2, 6)) if rows else None
     words = "What cannot be read counts as 0; what was not judged is counted and left out."
-    return section("scores", "Evaluations", tag("p", words, class_="quiet"), whole)
+    return section("scores", "Evaluations", tag("p", words, class_="quiet"), element)

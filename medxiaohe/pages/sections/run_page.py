@@ -1,5 +1,4 @@
-"""The whole page: head, contents, sections. It asks for nothing from anywhere, and its policy forbids it
-to."""
+"""The page of a run: head, contents, sections."""
 
 from __future__ import annotations
 
@@ -32,11 +31,24 @@ CONTENTS = (
 
 
 def page(
-    run: Run, title: str, found: Sequence[Verdict], *, examples: int, pictures: bool, words: bool
+    run: Run, title: str, tests: Sequence[Verdict], *, examples: int, pictures: bool, words: bool
 ) -> str:
+    """Build the page of a run.
+
+    Args:
+        run: all stages of the run.
+        title: of the page.
+        tests: paired comparisons of the models.
+        examples: example answers of each outcome of each task.
+        pictures: whether images of examples are embedded.
+        words: False shows counts and reasons, and no text of records or answers.
+
+    Returns:
+        the HTML document.
+    """
     sections = [
-        _summary(run, found),
-        model_sections.scores_section(run, found),
+        _summary(run, tests),
+        model_sections.scores_section(run, tests),
         model_sections.examples_section(run, examples if words else 0, pictures=pictures),
         model_sections.buckets_section(run),
         training_section(run, words),
@@ -48,8 +60,8 @@ def page(
     return frame.document(title, "medxiaohe run report", CONTENTS, sections, ("report.css",), ("report.js",))
 
 
-def _summary(run: Run, found: Sequence[Verdict]) -> Html:
-    read, kept = run.corpus.summary.get("read", 0), run.curated.summary.get("kept", 0)
+def _summary(run: Run, tests: Sequence[Verdict]) -> Html:
+    read, remaining = run.corpus.summary.get("read", 0), run.curated.summary.get("kept", 0)
     entities, covered = run.tree.summary.get("entities", 0), run.corpus.summary.get("entities_covered", 0)
     tasks = run.scores.get("tasks") or {}
     items = sum(max((int(row.get("n", 0)) for row in rows), default=0) for rows in tasks.values())
@@ -61,7 +73,7 @@ def _summary(run: Run, found: Sequence[Verdict]) -> Html:
             count(entities),
             f"{count(covered)} mentioned by the corpus ({share(covered, entities) or '0 %'})",
         ),
-        ("Records kept", count(kept), f"of {count(read)} found ({share(kept, read) or '0 %'})"),
+        ("Records kept", count(remaining), f"of {count(read)} found ({share(remaining, read) or '0 %'})"),
         (
             "Tokens trained on",
             count(tokens),
@@ -84,6 +96,6 @@ def _summary(run: Run, found: Sequence[Verdict]) -> Html:
         tag("dl", shown, class_="tiles"),
         tag("h3", "Did training help?"),
         tag("p", f"{DECIDED} {key}", class_="quiet"),
-        model_sections.changes(run, found),
-        model_sections.warnings(run, found),
+        model_sections.changes(run, tests),
+        model_sections.warnings(run, tests),
     )

@@ -1,4 +1,4 @@
-"""Conversations of workflows, step by step: each can be folded, and all steps of a role with one button."""
+"""Conversations of workflows, step by step: each step folds, and one button folds all steps of a role."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def talks_section(stages: Mapping[str, Path], most: int, *, words: bool) -> Html
         words: False shows roles and kinds of steps, and nothing that was said.
     """
     results = [_stage(name, folder, most, words) for name, folder in stages.items()]
-    how = (
+    explanation = (
         "Each evaluation holds its items, each item the steps of its conversation in the order in which they"
         " were asked. A step shows what it adds to what its role had read before."
     )
     return section(
-        "talks", "Conversations", tag("p", how, class_="quiet"), tag("div", results, class_="talks")
+        "talks", "Conversations", tag("p", explanation, class_="quiet"), tag("div", results, class_="talks")
     )
 
 
@@ -58,10 +58,10 @@ def _talk(row: Mapping[str, Any], words: bool) -> Html:
         tag("span", f"{plural(len(trace.steps), 'step')}, {plural(len(roles), 'role')}", class_="quiet"),
         tag("span", trace.error, class_="quiet") if trace.error else None,
     )
-    asked = "\n\n".join(_text(message) for message in trace.prompt.messages)
+    question = "\n\n".join(_text(message) for message in trace.prompt.messages)
     body = [
         tag("div", buttons, class_="roles", hidden=True),
-        *([_block("question", asked, "given")] if words else []),
+        *([_block("question", question, "given")] if words else []),
         *(step_details(step, words) for step in trace.steps),
         *([_block("answer", trace.answer, "")] if words and trace.answer else []),
     ]
@@ -69,16 +69,22 @@ def _talk(row: Mapping[str, Any], words: bool) -> Html:
 
 
 def _role(step: Step) -> str:
-    """The role that was asked, or what kind of step it is."""
+    """Role of an `ask` or `rank` step, or the kind of another step."""
     if step.kind in ("ask", "rank"):
         return step.who or DEFAULT
     return f"tool {step.who}" if step.kind == "use" else "notes"
 
 
 def step_details(step: Step, words: bool, number: Html | None = None) -> Html:
-    """A step that opens: its role, its first words, and what was asked and replied."""
-    given, got = _given(step), _got(step)
-    first = excerpt(" ".join((got or given).split()), FIRST) if words else ""
+    """Show a step of a workflow that unfolds: its role, its first words, the request and the reply.
+
+    Args:
+        step: of a trace.
+        words: False shows the role and the kind of step only.
+        number: markup before the role; None for none.
+    """
+    request, got = _request_text(step), _reply_text(step)
+    first = excerpt(" ".join((got or request).split()), FIRST) if words else ""
     facts = f"{count(step.tokens_in)} + {count(step.tokens_out)} tokens" if step.tokens_out else ""
     head = tag(
         "summary",
@@ -88,24 +94,24 @@ def step_details(step: Step, words: bool, number: Html | None = None) -> Html:
         tag("span", first, class_="first"),
         tag("span", facts, class_="quiet") if facts else None,
     )
-    asked = {"ask": "asked", "rank": "asked", "use": "called with", "note": "noted"}[step.kind]
-    body = [_block(asked, given, "given"), _block("replied", got, "")] if words else []
+    heading = {"ask": "asked", "rank": "asked", "use": "called with", "note": "noted"}[step.kind]
+    body = [_block(heading, request, "given"), _block("replied", got, "")] if words else []
     return tag("details", head, *body, class_=f"step {step.kind}", data_role=_role(step))
 
 
-def _given(step: Step) -> str:
-    """What a step was asked with: the messages it adds, the arguments of a call, or the data of a note."""
+def _request_text(step: Step) -> str:
+    """Format the request of a step: the messages it adds, the arguments of a call, or the data of a note."""
     if step.kind in ("ask", "rank"):
         added = "\n\n".join(f"{m.role}: {_text(m)}" for m in step.given["add"])
         before = step.given["keep"]
-        known = f"({plural(before, 'message')} as before)\n\n" if before else ""
+        earlier = f"({plural(before, 'message')} as before)\n\n" if before else ""
         offered = step.given.get("answers")
-        return known + added + (f"\n\noffered: {', '.join(offered)}" if offered else "")
+        return earlier + added + (f"\n\noffered: {', '.join(offered)}" if offered else "")
     data = step.given["arguments"] if step.kind == "use" else step.given
     return json.dumps(io.to_json(data), ensure_ascii=False)
 
 
-def _got(step: Step) -> str:
+def _reply_text(step: Step) -> str:
     if isinstance(step.got, Message):
         return step.got.error or _text(step.got)
     if isinstance(step.got, ToolResult):

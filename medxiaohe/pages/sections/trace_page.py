@@ -1,4 +1,4 @@
-"""The page of one trace: each sentence of the answer with its ruling, beside the evidence that it rests on.
+"""The page of one trace: each sentence of the answer with its ruling, beside its evidence.
 
 Choosing a sentence marks its spans in the passages and its boxes on the pictures. It works offline, asks for
 nothing from anywhere, holds no time, and its policy allows its own style and script alone.
@@ -33,7 +33,14 @@ CLOSED = "Closed: this copy does not open it."
 
 
 def trace_page(shown: View) -> str:
-    """The whole page as HTML."""
+    """Build the page of a trace.
+
+    Args:
+        shown: the trace with what is open of it.
+
+    Returns:
+        the HTML document.
+    """
     parts = [
         ("answer", "Answer and evidence", _answer(shown)),
         ("roles", "Roles", trace_steps.roles(shown)),
@@ -43,7 +50,7 @@ def trace_page(shown: View) -> str:
     ]
     workflow = shown.head["origin"].get("workflow", "")
     title = f"Trace {shown.index}" + (f" of the workflow {workflow}" if workflow else "")
-    body = [section(id, name, part) for id, name, part in parts]
+    body = [section(id, name, content) for id, name, content in parts]
     contents = [(id, name) for id, name, _ in parts]
     return frame.document(
         title, "medxiaohe trace", contents, body, ("report.css", "workflows.css", "trace.css"), ("trace.js",)
@@ -51,7 +58,11 @@ def trace_page(shown: View) -> str:
 
 
 def ruling(label: str) -> Html:
-    """A ruling in word and symbol."""
+    """Show the label of a ruling as a word and a symbol.
+
+    Args:
+        label: of a ruling; "" for a sentence without a claim.
+    """
     sign, word = (SYMBOLS[label], WORDS[label]) if label else NO_CLAIM
     return tag("span", tag("span", sign, aria_hidden="true"), f" {word}", class_=f"ruling {label or 'none'}")
 
@@ -62,7 +73,7 @@ def ruling(label: str) -> Html:
 def _answer(shown: View) -> list[Html]:
     rows = sentences(shown)
     numbers = {r["id"]: n for n, r in enumerate(shown.of_kind("evidence"), 1)}
-    how = (
+    hint = (
         "Choose a sentence to mark the spans and boxes that its rulings rest on, and again to unmark them."
         if any(row.evidence for row in rows)
         else "No sentence names evidence."
@@ -77,7 +88,7 @@ def _answer(shown: View) -> list[Html]:
     ]
     right = [
         tag("h3", "Evidence"),
-        tag("p", how, class_="quiet", id="marked", role="status"),
+        tag("p", hint, class_="quiet", id="marked", role="status"),
         *(_picture(picture, shown, numbers) for picture in pictures(shown)),
         *(_passage(item, shown, numbers) for item in shown.of_kind("evidence")),
     ]
@@ -112,7 +123,7 @@ def _sentence(row: Sentence, shown: View, numbers: dict[str, int]) -> Html:
 
 
 def _why(claim: str, shown: View) -> Html:
-    """A claim of a sentence, and every ruling on it with its reason."""
+    """Show a claim of a sentence, and every ruling on it with its reason."""
     value = shown.values.get(claim)
     words = str(value["claim"].get("text", "")) if value else CLOSED
     rows = [
@@ -129,10 +140,10 @@ def _reason(record: Record, shown: View) -> str:
 
 
 def _removed(shown: View) -> list[Html]:
-    """Sentences of a draft that a report does not have."""
+    """List the sentences of a draft that its report does not contain."""
     notes = [r for r in shown.of_kind("decision") if r["who"] == "decisions" and r["id"] in shown.values]
-    given = shown.values[notes[-1]["id"]].get("given") if notes else None
-    cut = [row for row in given or () if isinstance(row, dict) and row.get("section") == "cut"]
+    sentences_ = shown.values[notes[-1]["id"]].get("given") if notes else None
+    cut = [row for row in sentences_ or () if isinstance(row, dict) and row.get("section") == "cut"]
     if not cut:
         return []
     why = [excerpt(str(row.get("why", "")), 300) for row in cut]
@@ -144,7 +155,7 @@ def _removed(shown: View) -> list[Html]:
 
 
 def _passage(record: Record, shown: View, numbers: dict[str, int]) -> Html | None:
-    """Evidence in words, where it stands in its document."""
+    """Show evidence in the context of its document."""
     n = numbers[record["id"]]
     value = shown.values.get(record["id"])
     title = tag("h4", f"Evidence {n}: {record['of']}")
@@ -171,15 +182,15 @@ def _passage(record: Record, shown: View, numbers: dict[str, int]) -> Html | Non
     )  # fmt: skip
 
 
-def _picture(one: Picture, shown: View, numbers: dict[str, int]) -> Html:
-    """A picture with its boxes; a sentence where it cannot be shown."""
-    path = shown.blobs.path(one.sha256)
-    name = f"Image {one.sha256[:12]}" + (f", frame {one.frame}" if one.frame is not None else "")
+def _picture(picture: Picture, shown: View, numbers: dict[str, int]) -> Html:
+    """Show a picture with its boxes, or a sentence if it cannot be shown."""
+    path = shown.blobs.path(picture.sha256)
+    name = f"Image {picture.sha256[:12]}" + (f", frame {picture.frame}" if picture.frame is not None else "")
     if path is None:
         why = "Its file is not in blobs/."
         return tag("figure", tag("figcaption", f"{name}. {why}"), class_="picture-of")
     try:
-        pixels = images.open_image(ImageRef(str(path), frame=one.frame))
+        pixels = images.open_image(ImageRef(str(path), frame=picture.frame))
     except (DataError, ImportError):
         return tag("figure", tag("figcaption", f"{name}. It does not decode here."), class_="picture-of")
     width, height = pixels.size
@@ -193,7 +204,7 @@ def _picture(one: Picture, shown: View, numbers: dict[str, int]) -> Html:
             x=left, y=top, width=right - left, height=bottom - top,
             class_="box", data_evidence=id, vector_effect="non-scaling-stroke",
         )
-        for id, (left, top, right, bottom), words in one.boxes
+        for id, (left, top, right, bottom), words in picture.boxes
     ]  # fmt: skip
     label = f"{name}, {width} by {height} pixels, {plural(len(boxes), 'box', 'boxes')}"
     drawn = tag(
@@ -207,10 +218,10 @@ def _picture(one: Picture, shown: View, numbers: dict[str, int]) -> Html:
 
 
 def _verification(shown: View) -> list[Html]:
-    found = shown.verdict
+    verdict = shown.verdict
     rows = []
     for name, says in LEVELS.items():
-        level, state = found.levels[name], found.state(name)
+        level, state = verdict.levels[name], verdict.state(name)
         why = [f"{reason} ({n:,})" for reason, n in sorted(level.reasons.items())]
         if state == "reported":
             share, low, high = level.interval()
@@ -221,9 +232,9 @@ def _verification(shown: View) -> list[Html]:
         rows.append((name, shown_state, count(level.checked), count(level.not_checked), count(level.closed),
                      f"{says}. {'; '.join(why)}"))  # fmt: skip
     head = ("level", "state", "checked", "not checked", "closed", "what it says, and what was not checked")
-    bad = [tag("li", str(problem)) for problem in found.problems[:50]]
+    bad = [tag("li", str(problem)) for problem in verdict.problems[:50]]
     return [
-        table(f"The folder of {plural(found.traces, 'trace')}", head, rows, numbers=(2, 3, 4)),
+        table(f"The folder of {plural(verdict.traces, 'trace')}", head, rows, numbers=(2, 3, 4)),
         tag("p", "Bad records:") if bad else tag("p", "No record is bad."),
         tag("ul", bad, class_="bad") if bad else Html(""),
         tag("p", "What nobody can check: whether a model really gave the recorded replies, and whether who"
@@ -234,12 +245,12 @@ def _verification(shown: View) -> list[Html]:
 def _records(shown: View) -> list[Html]:
     origin = table("Origin", ("what", "value"), sorted(shown.head["origin"].items()))
     rows = [_record(record, shown) for record in shown.records[:MOST_RECORDS]]
-    more = len(shown.records) - len(rows)
+    remaining = len(shown.records) - len(rows)
     return [
         tag("p", "SHA-256 of the head, which is the name of the trace: ", tag("code", shown.name)),
         origin,
         details(plural(len(shown.records), "record"), rows),
-        tag("p", f"{more:,} more records are in the log.", class_="quiet") if more else Html(""),
+        tag("p", f"{remaining:,} more records are in the log.", class_="quiet") if remaining else Html(""),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Steps of a trace by role, side by side, and what each role took."""
+"""Steps of a trace by role, side by side, and the cost of each role."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ STOPS = {
 
 
 def roles(shown: View) -> list[Html]:
-    """A column for each role, tool and note, with its steps in order."""
+    """Show the steps of a trace in one column for each role, tool and kind of note.
+
+    Args:
+        shown: the trace; at most `MOST_STEPS` steps are shown.
+    """
     columns: dict[str, list[Html]] = {}
     steps = shown.of_kind(*STEPS)
     for record in steps[:MOST_STEPS]:
@@ -43,17 +47,21 @@ def roles(shown: View) -> list[Html]:
 
 
 def budget(shown: View) -> list[Html]:
-    """What the workflow took, by role, and why it stopped."""
+    """Tabulate requests, tool calls and tokens by role, and state why the workflow stopped.
+
+    Args:
+        shown: the trace.
+    """
     asks, calls = Counter[str](), Counter[str]()
-    given, written = Counter[str](), Counter[str]()
+    tokens_in, tokens_out = Counter[str](), Counter[str]()
     for record in shown.of_kind("generation", "call"):
         name = _role(record)
         (asks if record["kind"] == "generation" else calls)[name] += 1
-        given[name] += record["tokens_in"]
-        written[name] += record["tokens_out"]
+        tokens_in[name] += record["tokens_in"]
+        tokens_out[name] += record["tokens_out"]
     names = list(dict.fromkeys([*asks, *calls]))
-    rows = [(name, *(count(item[name]) for item in (asks, calls, given, written))) for name in names]
-    total = ("all", *(count(sum(item.values())) for item in (asks, calls, given, written)))
+    rows = [(name, *(count(item[name]) for item in (asks, calls, tokens_in, tokens_out))) for name in names]
+    total = ("all", *(count(sum(item.values())) for item in (asks, calls, tokens_in, tokens_out)))
     head = ("role", "asks", "calls of tools", "tokens in", "tokens out")
     stop = STOPS.get(shown.answer["stop"], shown.answer["stop"])
     error = (shown.values.get(shown.answer["id"]) or {}).get("error", "")

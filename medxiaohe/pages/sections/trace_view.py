@@ -1,4 +1,4 @@
-"""A trace as its page shows it: what is open of its records, and where each sentence rests.
+"""Data of a trace page: the open records of a trace, and the evidence of each sentence.
 
 Built of records and openings, not of a Trace, so that a redacted copy has a page too.
 """
@@ -21,7 +21,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of the answer with the claims that stand in it."""
+    """A sentence of the answer with its claims."""
 
     text: str
     label: str  # of the weakest ruling; "" where there is no claim
@@ -31,7 +31,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image with the boxes that evidence has in it."""
+    """An image with the boxes of evidence in it."""
 
     source: str  # id of its record
     sha256: str
@@ -41,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One trace and what is known of it."""
+    """One trace with the values of its open records."""
 
     index: int
     name: str
@@ -51,17 +51,40 @@ class View:
     verdict: Verdict
 
     def of_kind(self, *kinds: str) -> list[Record]:
+        """Select records by kind.
+
+        Returns:
+            records of any of these kinds, in order.
+        """
         return [record for record in self.records if record["kind"] in kinds]
 
     @property
     def head(self) -> Record:
+        """Head of the trace.
+
+        Returns:
+            the last record, which has the origin of the trace.
+        """
         return self.records[-1]
 
     @property
     def answer(self) -> Record:
+        """Answer of the trace.
+
+        Returns:
+            the record of the answer, open or closed.
+        """
         return self.of_kind("answer")[0]
 
     def rulings_on(self, claim: str) -> list[Record]:
+        """Select the rulings on a claim.
+
+        Args:
+            claim: id of its record.
+
+        Returns:
+            records of rulings, in order.
+        """
         return [record for record in self.of_kind("ruling") if record["claim"] == claim]
 
 
@@ -73,13 +96,29 @@ def view(
     blobs: Blobs,
     verdict: Verdict,
 ) -> View:
-    """A trace as its page shows it, of its records and what opens them."""
+    """Combine the records of a trace with the values that their openings reveal.
+
+    Args:
+        index: number of the trace in its log.
+        name: of the trace, the hash of its head.
+        records: public records, the head last.
+        openings: id of a record -> what opens it; closed records have none.
+        blobs: images and documents by SHA-256.
+        verdict: the result of verifying the folder.
+    """
     values = {id: unpacked(value) for id, (_, value) in openings.items()}
     return View(index, name, records, values, blobs, verdict)
 
 
 def sentences(shown: View) -> list[Sentence]:
-    """The sentences of the answer, in order; none where it is closed."""
+    """Split the answer into sentences with their claims, weakest ruling and cited evidence.
+
+    Args:
+        shown: the trace.
+
+    Returns:
+        sentences in order; [] if the answer is closed.
+    """
     value = shown.values.get(shown.answer["id"])
     if value is None:
         return []
@@ -97,7 +136,14 @@ def sentences(shown: View) -> list[Sentence]:
 
 
 def pictures(shown: View) -> list[Picture]:
-    """Each image once, the prompt's first, with the boxes of evidence that is open."""
+    """Collect the images of a trace with the boxes of its open evidence.
+
+    Args:
+        shown: the trace.
+
+    Returns:
+        each image and frame once, those of the prompt first.
+    """
     boxes: dict[tuple[str, int | None], list[tuple[str, Box, str]]] = {}
     sources = {record["id"]: record for record in shown.of_kind("source") if record["of"] == "image"}
     for id in sources:
@@ -110,9 +156,9 @@ def pictures(shown: View) -> list[Picture]:
         at, image = row.get("at") or {}, row["images"][0]
         frame = image.get("frame") if at.get("frame") is None else at["frame"]
         box = at.get("box") or image.get("box")
-        place = boxes.setdefault((record["source"], frame), [])
+        entries = boxes.setdefault((record["source"], frame), [])
         if box:
-            place.append((record["id"], (box[0], box[1], box[2], box[3]), str(row.get("text", ""))))
+            entries.append((record["id"], (box[0], box[1], box[2], box[3]), str(row.get("text", ""))))
     shared = {id for (id, frame), rows in boxes.items() if frame is not None and rows}
     return [
         Picture(id, sources[id]["sha256"], frame, tuple(rows))
@@ -122,9 +168,15 @@ def pictures(shown: View) -> list[Picture]:
 
 
 def passage(shown: View, record: Record) -> tuple[str, str, str]:
-    """Evidence in words: what stands before it in its document, itself, and what stands behind.
+    """Locate the text of evidence in its document.
 
-    Before and behind are "" where the document is not here, or holds something else there.
+    Args:
+        shown: the trace.
+        record: an open record of evidence.
+
+    Returns:
+        (text before, the evidence, text after); before and after are "" if the document is missing or
+        differs.
     """
     row = shown.values[record["id"]]["evidence"]
     text = str(row.get("text", ""))
@@ -133,11 +185,11 @@ def passage(shown: View, record: Record) -> tuple[str, str, str]:
     if source is None or source.get("of") != "document":
         return "", text, ""
     try:
-        whole = (shown.blobs.read(source["sha256"]) or b"").decode()
+        document = (shown.blobs.read(source["sha256"]) or b"").decode()
     except ValueError:
         return "", text, ""
-    start = at["span"][0] if at.get("span") else whole.find(text)
+    start = at["span"][0] if at.get("span") else document.find(text)
     end = start + len(text)
-    if start < 0 or whole[start:end] != text:
+    if start < 0 or document[start:end] != text:
         return "", text, ""
-    return whole[:start], text, whole[end:]
+    return document[:start], text, document[end:]

@@ -1,5 +1,5 @@
-"""The section about training: facts and curves of every stage, why one stopped, and what a policy answered at
-first and at last."""
+"""The training section: facts and curves of every stage, why one stopped early, and first and last answers
+of a policy."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ MAIN = ("reward", "loss", "eval_loss", "entropy")  # drawn at once, the others o
 
 
 def training_section(run: Run, words: bool = True) -> Html:
+    """Show the training stages: facts, learning curves, first and last answers, settings.
+
+    Args:
+        run: with its training stages.
+        words: False shows no prompts and answers.
+    """
     if not run.trained:
         return section("training", "Training", tag("p", "This run trained no model.", class_="quiet"))
     note = (
@@ -74,23 +80,23 @@ def _trained(stage: StageFolder, words: bool) -> Html:
 
 
 def _stopped(stage: StageFolder) -> Html:
-    """Why training ended before its last step: its own diagnosis (train/rollouts/watch.py)."""
+    """Show why training ended before its last step (diagnosed in train/rollouts/watch.py)."""
     why = stage.summary.get("stopped")
     mark = tag("span", "! caution", class_="verdict warning")
     return tag("p", mark, f" {stage.label} stopped before its last step: {why}") if why else Html("")
 
 
 def _completions(stage: StageFolder) -> Html | None:
-    """Answers of the first and the last quarter of the rollouts; which ones, a hash decides."""
+    """Show answers of the first and the last quarter of the rollouts, selected by hash."""
     rows = list(stage.rows("rollouts.jsonl"))
     if not rows:
         return None
     quarter = max(1, len(rows) // 4)
     shown = [
         (when, row)
-        for when, part in (("first quarter", rows[:quarter]), ("last quarter", rows[-quarter:]))
+        for when, chunk in (("first quarter", rows[:quarter]), ("last quarter", rows[-quarter:]))
         for row in sorted(
-            part, key=lambda row: io.unit_interval("shown", str(row.get("sample")), str(row.get("answer")))
+            chunk, key=lambda row: io.unit_interval("shown", str(row.get("sample")), str(row.get("answer")))
         )[:COMPLETIONS]
     ]
     cells = [
@@ -116,13 +122,19 @@ def _number(value: Any) -> str:
 
 def _why(row: Mapping[str, Any]) -> str:
     parts = "; ".join(f"{name} {decimal(value)}" for name, value in (row.get("parts") or {}).items())
-    said = ", ".join(filter(None, [str(row.get("status") or ""), str(row.get("why") or "")]))
-    return excerpt(f"{said} ({parts})" if parts else said, 240)
+    text = ", ".join(filter(None, [str(row.get("status") or ""), str(row.get("why") or "")]))
+    return excerpt(f"{text} ({parts})" if parts else text, 240)
 
 
 def base_name(base: Any) -> str:
-    """The model a stage started from; of the folder of an earlier stage, out/sft/1/model, the name of that
-    stage."""
+    """Name the model that a stage started from.
+
+    Args:
+        base: a model's name, or a path.
+
+    Returns:
+        of out/sft/1/model the name of that stage, sft; else as `plain` formats it.
+    """
     path = Path(str(base or ""))
     return path.parts[-3] if path.name == "model" and len(path.parts) > 3 else plain(base)
 
@@ -136,13 +148,9 @@ def _facts(stage: StageFolder) -> list[Html]:
         if facts.get(name) is not None
     ]
     if facts.get("total_parameters"):
-        part = share(facts.get("trained_parameters", 0), facts["total_parameters"])
-        rows.append(
-            (
-                "Parameters trained",
-                f"{count(facts.get('trained_parameters', 0))} of {count(facts['total_parameters'])} ({part})",
-            )
-        )
+        percent = share(facts.get("trained_parameters", 0), facts["total_parameters"])
+        trained, total = count(facts.get("trained_parameters", 0)), count(facts["total_parameters"])
+        rows.append(("Parameters trained", f"{trained} of {total} ({percent})"))
     for name in ("reward", "loss"):
         if facts.get(f"{name}_first") is not None and facts.get(f"{name}_last") is not None:
             rows.append(
@@ -158,7 +166,14 @@ def _facts(stage: StageFolder) -> list[Html]:
 
 
 def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
-    """(step, value) of every measurement in rows of metrics.jsonl."""
+    """Collect the curve of every measurement in a training log.
+
+    Args:
+        rows: of metrics.jsonl; a row without `step` has its index.
+
+    Returns:
+        name -> (step, value) in order; values that are not finite numbers are skipped.
+    """
     curves: dict[str, list[tuple[float, float]]] = {}
     for i, row in enumerate(rows):
         for name, value in row.items():
@@ -175,7 +190,14 @@ def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, 
 def curve(
     stage: str, name: str, points: Sequence[tuple[float, float]], units: Mapping[str, str] = UNITS
 ) -> Html:
-    """A chart of one measurement: as logged, and its trailing mean."""
+    """Draw one measurement of training: as logged, and its trailing mean.
+
+    Args:
+        stage: label of the stage.
+        name: of the measurement.
+        points: (step, value).
+        units: name -> label of the y axis; other names are their own label.
+    """
     color = 3 if name == "reward" else 1
     logged, mean = charts.thin(points), charts.thin(charts.smooth(points))
     series = [charts.Line("as logged", logged, color, faint=True), charts.Line(name, mean, color)]
@@ -184,5 +206,10 @@ def curve(
 
 
 def settings_table(stage: StageFolder) -> Html:
+    """Tabulate the settings of a stage.
+
+    Args:
+        stage: whose stage.json is read.
+    """
     rows = [(key.replace("_", " "), plain(value)) for key, value in stage.settings.items()]
     return table(f"Settings of {stage.name}@{stage.version}", ("Setting", "Value"), rows)

@@ -1,4 +1,4 @@
-"""What the paired tests say, in one sentence each, for the page and for the model card alike."""
+"""Results of the paired tests, one sentence each, for the page and for the model card."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from medxiaohe.pages.elements.html import decimal, p_value, signed
 from medxiaohe.pages.sections.artefacts import Run, label
 
-ALPHA = 0.05
+ALPHA = 0.05  # significance level of Holm-adjusted p values
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,22 @@ class Verdict:
 
     @property
     def outcome(self) -> str:
-        """better, worse or same: Holm's p decides, so that many comparisons do not make a winner."""
+        """better, worse or same: Holm's p decides, so that many comparisons do not make a winner.
+
+        Returns:
+            better, worse, or same: a change counts only if Holm's p is below `ALPHA`.
+        """
         if self.holm is None or self.holm >= ALPHA or not self.difference:
             return "same"
         return "worse" if (self.difference > 0) == self.lower_is_better else "better"
 
     @property
     def sentence(self) -> str:
+        """Outcome of the test in a sentence.
+
+        Returns:
+            the stages, the task, the difference, Holm's p and n.
+        """
         tail = f"{signed(self.difference)} (p {p_value(self.holm)}, n = {self.n:,})"
         if self.outcome == "same":
             return f"{shown(self.b)}: no measurable change on {self.task} against {self.a}, {tail}."
@@ -44,22 +53,43 @@ class Verdict:
 
 
 def shown(stage: str) -> str:
+    """Label of a stage in a sentence.
+
+    Returns:
+        labels of at most 3 letters, such as sft, in capitals; others unchanged.
+    """
     return stage.upper() if len(stage) <= 3 else stage
 
 
 def constant_of(row: Mapping[str, Any]) -> float | None:
-    """What always giving the same answer scores, where the evaluation knows it."""
+    """Read the score of the best constant answer from a row of scores.
+
+    Args:
+        row: of comparison.json.
+
+    Returns:
+        the score from 0 to 1; None if the evaluation did not compute it.
+    """
     value = row.get("constant")
     value = value.get("mean") if isinstance(value, Mapping) else value
     return float(value) if isinstance(value, (int, float)) else None
 
 
 def no_better_than_constant(run: Run) -> list[str]:
-    """A sentence for each task on which the last stage cannot be told from a model that looks at nothing."""
+    """List tasks on which the last stage is not measurably better than a constant answer.
+
+    Args:
+        run: with a comparison.
+
+    Returns:
+        one sentence for each task whose lower bound (without one, whose mean) is at most the constant's
+        score.
+    """
     results = []
     for task, rows in (run.scores.get("tasks") or {}).items():
         last: Mapping[str, Any] = next((row for row in rows if label(row["stage"]) == run.stages[-1]), {})
         constant, low, mean = constant_of(last), last.get("low"), last.get("mean")
+        # the lower 95 % bound does not exceed the constant answer; without an interval the mean decides
         if constant is not None and mean is not None and (mean if low is None else low) <= constant:
             same = f"always giving the same answer ({decimal(constant)})"
             results.append(
@@ -69,7 +99,14 @@ def no_better_than_constant(run: Run) -> list[str]:
 
 
 def verdicts(run: Run) -> list[Verdict]:
-    """Every paired test of the comparison, those of scores first, then those of perplexity."""
+    """Read the paired tests of a comparison.
+
+    Args:
+        run: with a comparison.
+
+    Returns:
+        the tests of scores, then those of perplexity, where lower is better.
+    """
     perplexity = run.scores.get("perplexity") or {}
     scores = [_verdict(row) for row in run.scores.get("paired") or ()]
     return scores + [_verdict(row, lower_is_better=True) for row in perplexity.get("paired") or ()]
