@@ -187,7 +187,7 @@ def _writer(args: argparse.Namespace, options: Mapping[str, Any]) -> tuple[Model
 
 
 def _write_page(out: Path, key: Path | None) -> None:
-    """Verify the trace of a report as it is on disk, and write its page."""
+    """Verify the trace of a report from its files, and write its page."""
     folder = out / "trace"
     blobs = Blobs(folder)
     (recorded,) = store.stored(folder)

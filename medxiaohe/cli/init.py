@@ -22,7 +22,7 @@ class Kit:
     Attributes:
         files: name of the copy -> kind and name of what is copied.
         next: commands to run, in order; {out} is the folder.
-        rows: the path of rows that the copy names, which are drawn beside it so that it runs as it is.
+        rows: the path of rows that the copy names, which are drawn beside it so that it runs unchanged.
     """
 
     files: dict[str, tuple[str, str]]

@@ -105,7 +105,7 @@ def write_page(stored: store.Stored, path: Path, blobs: Blobs, verdict: traces.V
     """Write the HTML page of a trace.
 
     Args:
-        stored: the trace as it is stored.
+        stored: the stored trace.
         path: the file to write.
         blobs: images and documents by SHA-256.
         verdict: the result of verifying its folder.

@@ -56,7 +56,7 @@ def restored(stored: store.Stored) -> Trace | None:
     """Rebuild a trace from its records.
 
     Args:
-        stored: the trace as it is stored.
+        stored: the stored trace.
 
     Returns:
         the recorded trace; None if a record is closed.
