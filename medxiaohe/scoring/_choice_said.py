@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from medxiaohe.scoring._choice_words import LABEL, NEAR, QUESTION, Words, lower_words
 from medxiaohe.scoring._options import named, option_of
 
+NO_ARTICLES = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # kana, Han characters, Hangul
+
 
 def announced(
     text: str, low: str, texts: Sequence[str], letters: str, words: Words
@@ -179,9 +181,10 @@ def _article(letter: str, announcement: str, rest: str, texts: Sequence[str], wo
 
     A word that no noun phrase begins with ("due", "because", "is") shows the letter, and so does a
     capital in the
-    middle of a sentence, where what follows names no other option.
+    middle of a sentence, where what follows names no other option. No article stands before Hangul, kana or
+    Han characters: "정답은 **A**입니다", whose marks are spaces here.
     """
-    if letter.upper() != "A" or not re.match(r"[ ][^\W_]", rest):
+    if letter.upper() != "A" or not re.match(rf"[ ](?!{NO_ARTICLES})[^\W_]", rest):
         return False
     if words.after_letter.match(lower_words(rest)):
         return False
