@@ -156,7 +156,9 @@ def read_passages(settings: AttachSettings, corpus: Path | None) -> list[Passage
     for file in files:
         if file.suffix == ".txt":
             text = "\n".join(line for _, line in io.lines(file))
-            result.setdefault(file.stem, Passage(file.stem, text, file.parent.name, settings.license))
+            # files of one name in several folders are different passages
+            name = file.stem if file.stem not in result else file.relative_to(path).with_suffix("").as_posix()
+            result.setdefault(name, Passage(name, text, file.parent.name, settings.license))
             continue
         for sample in io.read_samples(file):
             if sample.split != "test" and sample.text.strip():

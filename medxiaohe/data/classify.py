@@ -17,6 +17,7 @@ backend.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -168,7 +169,7 @@ def _confirmed(
     taken = {id for _, id, _ in sure}
     # the rest are those nearest to 0.5 (uncertainty sampling)
     doubtful = sorted((item for item in drawn if item[1] not in taken), key=lambda entry: abs(entry[0] - 0.5))
-    chosen = sure + doubtful[: settings.candidates - len(sure)]
+    chosen = (sure + doubtful)[: settings.candidates]
     samples = [rows.at(location) for _, _, location in chosen]
     verdicts, by = (
         (_by_entities(samples), "entities") if settings.judge == "entities" else _by_model(settings, samples)
@@ -206,6 +207,10 @@ def _by_model(settings: ClassifySettings, samples: Sequence[Sample]) -> tuple[li
     model = plugins.load("models", settings.backend)(settings.model, **settings.options)
     prompts = [[Message("user", (QUESTION.format(text=sample.text[:SHOWN]),))] for sample in samples]
     replies = [outcome.text.strip().casefold() for outcome in Client(model).ask(prompts, label="classify")]
-    return [
-        True if text.startswith("yes") else False if text.startswith("no") else None for text in replies
-    ], str(model.name)
+    return [_yes_or_no(reply) for reply in replies], str(model.name)
+
+
+def _yes_or_no(reply: str) -> bool | None:
+    """The word that a reply begins with; None for "not sure", "normal" or anything else."""
+    word = re.match(r"\W*(yes|no)\b(?! (?:idea|way to))", reply)
+    return None if word is None else word[1] == "yes"

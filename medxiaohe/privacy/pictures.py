@@ -29,7 +29,7 @@ PNG_CHUNKS = frozenset(
 # TEM, RST0 to RST7 and a second SOI
 JPEG_PLAIN = (0xD8, 0x01, *range(0xD0, 0xD8))  # markers without a length
 # markers of ISO/IEC 15444-1: SOC, SOT, EOC, COM
-J2K_START, J2K_TILE, J2K_END, J2K_COMMENT = b"\xff\x4f", 0xFF90, b"\xff\xd9", 0xFF64
+J2K_START, J2K_TILE, J2K_DATA, J2K_END, J2K_COMMENT = b"\xff\x4f", 0xFF90, 0xFF93, b"\xff\xd9", 0xFF64
 # CAP, SIZ, COD, COC, TLM, PLM, QCD, QCC, RGN, POC, PPM
 J2K_KEPT = frozenset((0xFF50, 0xFF51, 0xFF52, 0xFF53, 0xFF55, 0xFF57, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF60))
 
@@ -237,11 +237,13 @@ def codestream(data: bytes) -> bytes:
     out, at = [J2K_START], 2
     while at + 4 <= len(data):
         marker, length = struct.unpack(">HH", data[at : at + 4])
-        # SOT: the tile-parts are copied unchanged up to the last EOC, comments in their headers included
+        # SOT: the tile-parts are copied unchanged up to the last EOC
         if marker == J2K_TILE:
             end = data.rfind(J2K_END)
             if end < 0:
                 break
+            if _comments_in_tiles(data, at, end):
+                raise Quarantined("a JPEG 2000 codestream with comments in its tile-parts")
             return b"".join([*out, data[at : end + 2]]) + b"\0" * ((sum(map(len, out)) + end + 2 - at) % 2)
         if marker != J2K_COMMENT and marker not in J2K_KEPT:
             raise Quarantined("a JPEG 2000 codestream with a segment nobody knows")
@@ -249,3 +251,21 @@ def codestream(data: bytes) -> bytes:
             out.append(data[at : at + 2 + length])
         at += 2 + length
     raise Quarantined("a JPEG 2000 codestream without its end")
+
+
+def _comments_in_tiles(data: bytes, at: int, end: int) -> bool:
+    """Whether the header of a tile-part, from the SOT marker at `at` on, has a comment, or cannot be followed
+    to its data (ISO/IEC 15444-1, A.4.2)."""
+    while at + 12 <= end:
+        marker, _, _, size = struct.unpack(">HHHI", data[at : at + 10])
+        if marker != J2K_TILE:
+            return True
+        part, after = at + 12, end if size == 0 else at + size
+        while (marker := int.from_bytes(data[part : part + 2], "big")) != J2K_DATA:
+            if marker == J2K_COMMENT or marker < 0xFF01 or part + 4 > after:
+                return True
+            part += 2 + int.from_bytes(data[part + 2 : part + 4], "big")
+        if after <= part:
+            return True
+        at = after
+    return False

@@ -60,6 +60,7 @@ def measure(
     data: dict[str, object] = {
         "count": len(components),
         "area": round(area, 4),
+        "area_unit": square,
         "unit": unit,
         "share": round(pixel_area / (width * height), 6),
         "parts": [_sizes(part, scale) for part in components[:SHOWN]],

@@ -244,11 +244,15 @@ def _choices(row: Mapping[str, Any], column: Any) -> list[str]:
     if not isinstance(value, list):
         raise Rejected("row", f"choices must be a list, not {type(value).__name__}")
     # published options repeat their letter: " A: Cerebral artery" (PMC-VQA)
-    return [
-        re.sub(rf"^\s*\(?{LETTERS[n % 26]}\s*[:.)]\s*", "", text)
+    choices = [
+        re.sub(rf"^\s*\(?{LETTERS[n % 26]}\s*[:.)]\s*", "", as_text(choice).strip())
         for n, choice in enumerate(value)
-        if (text := as_text(choice).strip())
     ]
+    while choices and not choices[-1]:
+        choices.pop()  # columns of more options than this row has
+    if "" in choices:  # without it, the options behind it would have other letters
+        raise Rejected("row", f"option {LETTERS[choices.index('')]} is empty and a later one is not")
+    return choices
 
 
 def _index(label: str, choices: list[str], first_index: int) -> int:

@@ -142,11 +142,12 @@ def _look(sample: Sample, report: Report, ids: dict[str, str], opened: dict[str,
         problems += 1
     for image in sample.images:
         name = _short(image)
-        if image.uri not in opened:
-            opened[image.uri] = _wrong(image)
-        if opened[image.uri]:
-            code = "missing" if opened[image.uri].startswith("no such image") else "image"
-            report.add(sample.id, code, opened[image.uri].replace(image.uri, name))
+        key = f"{image.uri} {image.frame} {image.box}"  # of a file one frame may exist and another not
+        if key not in opened:
+            opened[key] = _wrong(image)
+        if wrong := opened[key]:
+            code = "missing" if wrong.startswith("no such image") else "image"
+            report.add(sample.id, code, wrong.replace(image.uri, name))
             problems += 1
     report.with_images += bool(sample.images)
     if not problems:

@@ -87,13 +87,13 @@ def save_to_disk(
     if not path.is_dir():
         raise DataError(f"{path} is not a folder: give the one that save_to_disk wrote")
     saved = _splits(path)
-    for name, folder in saved.items():
+    for name, folder in saved:
         stated = license or _license(folder)
         options = RowOptions(columns, images, "", first_index, split or name, stated, meta, allow_outside)
         within = options.confined(path)
 
         def read(
-            file: Path, options: RowOptions = options, within: Any = within, name: str = name
+            file: Path, options: RowOptions = options, within: Any = within, folder_name: str = folder.name
         ) -> Iterator[Sample | DeadLetter]:
             """Decode one .arrow file in the sandbox.
 
@@ -104,7 +104,7 @@ def save_to_disk(
                 "medxiaohe.data.formats.decode_parquet:arrow_rows", file, memory_mib=ARROW_MIB, seconds=30.0
             )
             for number, row in enumerate(rows, start=1):
-                location = f"{name or path.name}/{file.stem}:{number}"
+                location = f"{folder_name}/{file.stem}:{number}"
                 yield sample_of(Record(location, row), path, options, within)
 
         yield from files.each(_data_files(folder), read, path)
@@ -121,18 +121,19 @@ def is_saved(path: Path) -> bool:
     )
 
 
-def _splits(path: Path) -> dict[str, Path]:
-    """Map the splits of the data set to their folders; the key is "" for a Dataset, which has none."""
+def _splits(path: Path) -> list[tuple[str, Path]]:
+    """List the splits of the data set with their folders; the name is "" for a Dataset, which has none, and
+    for splits of other names than train, validation and test."""
     if not is_saved(path):
         raise DataError(f"{path} has no dataset_dict.json or state.json: it was not written by save_to_disk")
     if not (path / "dataset_dict.json").is_file():
-        return {"": path}
+        return [("", path)]
     names = _json(path / "dataset_dict.json").get("splits", [])
-    folders: dict[str, Path] = {}
+    folders = list[tuple[str, Path]]()
     for name in names if isinstance(names, list) else []:
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
             raise DataError(f"{path / 'dataset_dict.json'}: {str(name)[:60]!r} is not the name of a folder")
-        folders[name if name.lower() in chat.SPLIT_NAMES else ""] = path / name
+        folders.append((name if name.lower() in chat.SPLIT_NAMES else "", path / name))
     if not folders:
         raise DataError(f"{path / 'dataset_dict.json'}: no splits")
     return folders

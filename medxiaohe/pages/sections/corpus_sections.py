@@ -111,6 +111,8 @@ def covered(run: Run, extra: Sequence[StageFolder]) -> Html:
         if stage.uses not in aside
     ]
     steps = [(name, counts) for name, counts in steps if counts]
+    if not steps:
+        return NOTHING
     # head, torso and tail are those of the first step; an entity that it lacks is "new"
     bucket, rows, lines = buckets(steps[0][1]), [], []
     for color, (name, counts) in enumerate(steps):

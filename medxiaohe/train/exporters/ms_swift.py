@@ -119,7 +119,8 @@ def files(job: Job) -> dict[str, str]:
     }
     if job.kind == "rl":
         values |= {
-            "rlhf_type": "grpo", "external_plugins": [str(job.place / "reward.py")],
+            "rlhf_type": "grpo", "gradient_accumulation_steps": s.gradient_accumulation_steps,
+            "external_plugins": [str(job.place / "reward.py")],
             "reward_funcs": ["medxiaohe"],
             "num_generations": s.num_generations, "max_completion_length": s.max_completion_length,
             "temperature": s.temperature,

@@ -177,7 +177,7 @@ def _sft(job: Job) -> dict[str, Any]:
 def _rl(job: Job) -> dict[str, Any]:
     s = job.settings
     # verl counts prompts, we count answers: prompts = answers / answers to each prompt
-    prompts = s.per_device_train_batch_size // s.num_generations
+    prompts = max(1, s.per_device_train_batch_size * s.gradient_accumulation_steps // s.num_generations)
     return {
         "hydra": {"searchpath": ["pkg://verl.trainer.config"]},
         "defaults": ["ppo_trainer", "_self_"],

@@ -304,6 +304,20 @@ def fit(
         return _fit(rows, loaded, settings, out, work, label, held)
 
 
+def num_steps(settings: FitSettings, epoch: int) -> int:
+    """Compute the optimizer steps of a run.
+
+    Args:
+        settings: `max_steps`, or else `num_train_epochs`, and `gradient_accumulation_steps`.
+        epoch: batches that hold every row once.
+
+    Returns:
+        Steps of the run, at least one; each takes a batch per process and accumulation.
+    """
+    each = settings.gradient_accumulation_steps * ranks.world()
+    return settings.max_steps or max(1, round(epoch * settings.num_train_epochs / each))
+
+
 def _fit(
     rows: Rows,
     loaded: checkpoint.Loaded,
@@ -317,9 +331,7 @@ def _fit(
     pack_to = settings.max_length if settings.packing else 0
     # optimizer steps: those that are set, else the batches of the epochs / batches of a step
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed, pack_to)
-    steps = settings.max_steps or max(
-        1, round(epoch * settings.num_train_epochs / settings.gradient_accumulation_steps)
-    )
+    steps = num_steps(settings, epoch)
     num_batches = steps * settings.gradient_accumulation_steps * ranks.world()
     sources = rows.index.sources
     if unknown := set(settings.rising) - set(sources):
