@@ -232,7 +232,7 @@ def _drawn(
         used = [row.id for row in prompts]
     # weight of a row: mean over its entities of count ** (1 / temperature - 1); one without entities weighs
     # as much as one of the most frequent entity
-    lowest = max(1, *counts.values()) ** (1 / settings.temperature - 1)
+    lowest = max([1, *counts.values()]) ** (1 / settings.temperature - 1)
     facts = {
         "counts": counts,
         "lowest": lowest,
