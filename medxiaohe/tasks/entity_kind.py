@@ -75,7 +75,7 @@ def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample
     groups: dict[str, list[Entity]] = {kind: [] for kind in KINDS}
     with (tree / "entities.jsonl").open("rb") as file:  # opened each time: what a task reads is noted
         state = os.fstat(file.fileno())
-    for entity, of_split in _questions(tree, state.st_mtime_ns, state.st_size):
+    for entity, of_split in _usable(tree, state.st_mtime_ns, state.st_size):
         if of_split == split:
             groups[entity.kind].append(entity)
     present = [kind for kind in KINDS if groups[kind]]
@@ -93,7 +93,7 @@ def samples(tree: Path | None, data: Path | None, split: str) -> Iterator[Sample
 
 
 @lru_cache(maxsize=1)  # a recipe asks a dozen times: for digests, to decontaminate, for each evaluation
-def _questions(tree: Path, time: int, size: int) -> list[tuple[Entity, str]]:
+def _usable(tree: Path, time: int, size: int) -> list[tuple[Entity, str]]:
     """Entities whose name is asked, each with its split.
 
     Args:

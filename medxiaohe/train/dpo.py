@@ -29,6 +29,7 @@ from medxiaohe.train.loop.fit import (
     code,
     device,
     identity,
+    num_steps,
 )
 from medxiaohe.train.loop.plan_trainer import dataset, planned
 from medxiaohe.train.loop.resume import newest, resumable
@@ -121,10 +122,9 @@ def dpo(settings: DpoSettings, out: Path, *, data: Path, model: Path | None = No
     )
     lengths = [size.tokens for size in rows.sizes]
     epoch = plans.batches_of_an_epoch(lengths, settings.per_device_train_batch_size, settings.seed)
-    # optimizer steps = batches of the epochs / batches of a step, over all processes
-    each = settings.gradient_accumulation_steps * ranks.world()
-    steps = settings.max_steps or max(1, round(epoch * settings.num_train_epochs / each))
-    batches = plans.plan(lengths, settings.per_device_train_batch_size, steps * each, settings.seed)
+    steps = num_steps(settings, epoch)
+    num_batches = steps * settings.gradient_accumulation_steps * ranks.world()
+    batches = plans.plan(lengths, settings.per_device_train_batch_size, num_batches, settings.seed)
     with trackers.tracking(settings.report_to, out), faults.explained(LABEL, scratch):
         trainer, meter = _trainer(rows, batches, loaded, settings, scratch, steps)
         before = parts_of.sizes(trainer.model)

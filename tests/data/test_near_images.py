@@ -103,11 +103,11 @@ def test_the_map_between_two_pictures_is_refined_from_a_rough_one() -> None:
     known = np.asarray(seen(pixels).grey, np.float32)
     crop = np.asarray(seen(pixels.crop((24, 36, 216, 228))).grey, np.float32)  # 0.1, 0.15 to 0.9, 0.95
     rough = np.array([[0.83, 0.0, 0.08], [0.0, 0.77, 0.17]])
-    assert alignment.correlation(known, crop, rough) > 0.97
-    assert alignment.correlation(known, 255 - crop, rough) > 0.97
-    assert alignment.correlation(known, np.asarray(seen(picture(8)).grey, np.float32), rough) < 0.6
+    assert alignment.correlations([(known, crop, rough)])[0] > 0.97
+    assert alignment.correlations([(known, 255 - crop, rough)])[0] > 0.97
+    assert alignment.correlations([(known, np.asarray(seen(picture(8)).grey, np.float32), rough)])[0] < 0.6
     too_little = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
-    assert alignment.correlation(known, crop, too_little) == -1
+    assert alignment.correlations([(known, crop, too_little)])[0] == -1
 
 
 def test_a_search_over_a_group_shows_how_far_it_is(

@@ -72,30 +72,18 @@ def affine(reference: np.ndarray, query: np.ndarray) -> np.ndarray:
     return np.column_stack([matrix, middle_reference - matrix @ middle_query])
 
 
-def correlation(reference: np.ndarray, query: np.ndarray, start: np.ndarray) -> float:
-    """Align two pictures near a given map and compute the correlation of their local contrast; grey values
-    may be inverted.
-
-    Args:
-        reference: (side, side) float32.
-        query: (side, side) float32, of any other side.
-        start: (2, 3), the map from places of `query` to places of `reference`, in sides.
-
-    Returns:
-        The best correlation, at most 1; -1 where less than MIN_AREA of the reference is shown, or it is
-        flat.
-    """
-    return correlations([(reference, query, start)])[0]
-
-
 def correlations(pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> list[float]:
-    """Align many pairs of pictures at once, each as `correlation` does.
+    """Align pairs of pictures, each near a given map, and compute the correlation of their local contrast.
+
+    Grey values may be inverted.
 
     Args:
-        pairs: reference, query and start of each.
+        pairs: of each the reference, (side, side) float32; the query, (side, side) float32 of any other side;
+            and the map from places of the query to places of the reference, (2, 3), in sides.
 
     Returns:
-        One correlation a pair.
+        The best correlation of each pair, at most 1; -1 where less than MIN_AREA of the reference is shown,
+        or it is flat.
     """
     starts = [_start(*pair) for pair in pairs]
     refined = iter(_refined([start for start in starts if start is not None]))

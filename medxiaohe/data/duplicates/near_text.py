@@ -331,8 +331,8 @@ def crowded(block: np.ndarray) -> np.ndarray:
     index, rows = np.arange(len(block)), block[:, -1].astype(np.int64)
     later = [np.flatnonzero(index - start > k) for k in range(MAX_BUCKET)]
     pairs = [np.column_stack([rows[start[at] + k], rows[at]]) for k, at in enumerate(later)]
-    distinct = np.unique(np.concatenate(pairs), axis=0)
-    return distinct[distinct[:, 0] < distinct[:, 1]]
+    once = np.unique(np.concatenate(pairs), axis=0)
+    return once[once[:, 0] < once[:, 1]]
 
 
 def same_words(survivors: Kept, gone: np.ndarray, work: Path) -> Iterator[list[list[int]]]:

@@ -111,7 +111,7 @@ def check(
             raise ConfigError(f"reader {reader} has no option {key!r}{plugins.nearest(key, parameters)}")
     if "bad_rows" in parameters:
         arguments["bad_rows"] = "skip"
-    report, ids, opened = Report(reader, str(path)), dict[str, str](), dict[str, str]()
+    report, ids, opened = Report(reader, str(path)), dict[str, str](), dict[ImageRef, str]()
     for row in track(read(path, **arguments), f"check {path.name}", limit):
         report.read += 1
         if isinstance(row, DeadLetter):
@@ -128,7 +128,7 @@ def check(
     return report
 
 
-def _look(sample: Sample, report: Report, ids: dict[str, str], opened: dict[str, str]) -> None:
+def _look(sample: Sample, report: Report, ids: dict[str, str], opened: dict[ImageRef, str]) -> None:
     problems = 0
     if sample.id in ids:
         report.add(sample.id, "duplicate", "a row with this id was read before")
@@ -142,10 +142,9 @@ def _look(sample: Sample, report: Report, ids: dict[str, str], opened: dict[str,
         problems += 1
     for image in sample.images:
         name = _short(image)
-        key = f"{image.uri} {image.frame} {image.box}"  # of a file one frame may exist and another not
-        if key not in opened:
-            opened[key] = _wrong(image)
-        if wrong := opened[key]:
+        if image not in opened:  # by frame and box too: a file may have one frame and not another
+            opened[image] = _wrong(image)
+        if wrong := opened[image]:
             code = "missing" if wrong.startswith("no such image") else "image"
             report.add(sample.id, code, wrong.replace(image.uri, name))
             problems += 1

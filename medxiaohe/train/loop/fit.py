@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from medxiaohe import io, progress
 from medxiaohe.errors import ConfigError, DataError
@@ -304,7 +304,20 @@ def fit(
         return _fit(rows, loaded, settings, out, work, label, held)
 
 
-def num_steps(settings: FitSettings, epoch: int) -> int:
+class Length(Protocol):
+    """Settings that say how long a run is."""
+
+    @property
+    def max_steps(self) -> int: ...
+
+    @property
+    def num_train_epochs(self) -> float: ...
+
+    @property
+    def gradient_accumulation_steps(self) -> int: ...
+
+
+def num_steps(settings: Length, epoch: int) -> int:
     """Compute the optimizer steps of a run.
 
     Args:
