@@ -14,8 +14,10 @@ deid_text.py.
 # ruff: noqa: E501 - lists of names and slots, one a line
 
 import argparse
+import importlib.util
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,9 +82,10 @@ def notes(carriers: list[str], templates: tuple[str, ...], fill: Fill, rng: rand
 
 def presidio_sentences() -> tuple[str, ...]:
     """The sentences of the package, one a line, their slots in single brackets."""
-    import presidio_evaluator
-
-    file = Path(presidio_evaluator.__file__).parent / "data_generator" / "raw_data" / "templates.txt"
+    spec = importlib.util.find_spec("presidio_evaluator")  # not imported: that needs spaCy
+    if spec is None or spec.origin is None:
+        sys.exit("presidio-evaluator is missing: pip install --no-deps presidio-evaluator")
+    file = Path(spec.origin).parent / "data_generator" / "raw_data" / "templates.txt"
     lines = file.read_text(encoding="utf-8", errors="replace").replace("\\n", " ").splitlines()
     return tuple(re.sub(r"\{\{\s*(\w+)\s*\}\}", r"{\1}", line.strip()) for line in lines if "{{" in line)
 
